@@ -1,0 +1,16 @@
+//! agentperf: a host-level profiler daemon for AI agents.
+//!
+//! The modules stand in the order data flows; `ARCHITECTURE.md` says which may import which, and
+//! `cargo xtask tidy` holds them to it.
+
+pub mod aggregate;
+pub mod api;
+pub mod cli;
+pub mod collect;
+pub mod config;
+pub mod daemon;
+pub mod enrich;
+pub mod kernel;
+pub mod model;
+pub mod store;
+pub mod telemetry;

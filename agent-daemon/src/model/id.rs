@@ -1,0 +1,64 @@
+//! Identities. A pid alone names nobody: pids are reused, so every identity carries a start time.
+
+use std::{fmt, str::FromStr};
+
+/// Bits of a [`ProcessId`] that hold the pid: the kernel's `PID_MAX_LIMIT` is 2^22.
+const PID_BITS: u32 = 22;
+
+
+/// One process of this boot: its start (µs since boot, boot clock) and its pid in the initial pid
+/// namespace, packed as the kernel programs pack it. A reused pid has another start, hence another id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId(pub u64);
+
+impl ProcessId {
+    /// The pid (thread group id) in the initial pid namespace.
+    #[must_use]
+    pub fn pid(self) -> u32 {
+        u32::try_from(self.0 & ((1 << PID_BITS) - 1)).unwrap_or(0)
+    }
+}
+
+/// The public name of an agent: `PID-STARTMS`, the root's pid and its creation time in Unix
+/// milliseconds. Unique on one host across boots.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AgentId(String);
+
+impl AgentId {
+    /// The id of the agent rooted at `pid`, created `created_ms` after the Unix epoch.
+    #[must_use]
+    pub fn new(pid: u32, created_ms: i64) -> Self {
+        Self(format!("{pid}-{created_ms}"))
+    }
+
+    /// The id as it stands in URLs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no [`AgentId`].
+#[derive(Debug, thiserror::Error)]
+#[error("an agent id is written PID-STARTMS, as in 4711-1763738400123")]
+pub struct AgentIdError;
+
+impl FromStr for AgentId {
+    type Err = AgentIdError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let (pid, ms) = s.split_once('-').ok_or(AgentIdError)?;
+        let (pid, ms) = (pid.parse().map_err(|_| AgentIdError)?, ms.parse().map_err(|_| AgentIdError)?);
+        Ok(Self::new(pid, ms))
+    }
+}
+
+/// The kernel programs' small number for a live agent; reused after the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);

@@ -1,0 +1,14 @@
+//! Pure domain types: what every stage speaks. Imports nothing of ours, does no I/O.
+
+pub mod agent;
+pub mod control;
+pub mod id;
+pub mod observation;
+pub mod off_cpu;
+pub mod probe;
+pub mod process;
+pub mod record;
+pub mod stack;
+pub mod syscall;
+pub mod time;
+pub mod window;

@@ -1,0 +1,172 @@
+//! Facts from the kernel and /proc, as the collectors hand them to the aggregator: decoded, redacted, not
+//! yet named or attributed.
+
+use super::{
+    id::{ProcessId, Slot},
+    off_cpu::{Descriptor, WaitCause},
+    process::Exit,
+    syscall::SyscallStat,
+    time::Timestamp,
+};
+
+/// One fact.
+#[derive(Debug)]
+pub enum Observation {
+    /// A process of an agent came into sight: forked, or found when the agent was attached.
+    ProcessStarted {
+        /// Whose agent.
+        slot: Slot,
+        /// The process.
+        process: ProcessId,
+        /// Its parent, where that is known.
+        parent: Option<ProcessId>,
+        /// Its parent's pid.
+        parent_pid: u32,
+        /// The kernel's name for it.
+        comm: String,
+        /// Creation time.
+        started: Timestamp,
+    },
+    /// A process of an agent executed a program.
+    ProcessExecuted {
+        /// The process.
+        process: ProcessId,
+        /// The path given to exec.
+        executable: String,
+        /// The kernel's name for it.
+        comm: String,
+        /// The command line, sanitised.
+        args: Vec<String>,
+    },
+    /// The last thread of a process of an agent exited.
+    ProcessExited {
+        /// The process.
+        process: ProcessId,
+        /// When.
+        at: Timestamp,
+        /// How.
+        exit: Exit,
+        /// CPU time of all its threads, ns.
+        cpu_ns: u64,
+        /// Largest resident set, bytes.
+        peak_rss_bytes: u64,
+    },
+    /// A process of an agent used this much so far.
+    ProcessUsage {
+        /// The process.
+        process: ProcessId,
+        /// CPU time of all its threads, ns.
+        cpu_ns: u64,
+        /// Largest resident set, bytes.
+        peak_rss_bytes: u64,
+    },
+    /// A process outside every agent executed a program: the moment to match rules.
+    ForeignExec {
+        /// Its pid.
+        pid: u32,
+    },
+    /// The mappings of a process, read while it lived.
+    Mapped {
+        /// The process.
+        process: ProcessId,
+        /// Its executable mappings, by address.
+        mappings: Vec<Mapping>,
+    },
+    /// What the kernel counted since the last such observation.
+    Counted(Counted),
+}
+
+/// One executable mapping of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// First address after.
+    pub end: u64,
+    /// Offset in the file of the first address.
+    pub offset: u64,
+    /// Device and inode of the file; 0, 0 where there is none.
+    pub device: u64,
+    /// Inode of the file.
+    pub inode: u64,
+    /// Path in the process's own mount namespace, or a name in brackets.
+    pub path: String,
+}
+
+/// The counts of one window, of all agents.
+#[derive(Debug)]
+pub struct Counted {
+    /// Start of the window.
+    pub start: Timestamp,
+    /// End of the window.
+    pub end: Timestamp,
+    /// Syscalls.
+    pub syscalls: Vec<(Slot, SyscallStat)>,
+    /// Off-CPU time.
+    pub off_cpu: Vec<RawOffCpu>,
+    /// CPU samples.
+    pub cpu: Vec<RawCpu>,
+}
+
+/// A stack as addresses, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RawStack {
+    /// Kernel addresses.
+    pub kernel: Addresses,
+    /// User addresses.
+    pub user: Addresses,
+}
+
+/// One half of a raw stack. Cheap to clone: equal stacks share one allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Addresses {
+    /// There was no such stack.
+    #[default]
+    Absent,
+    /// The kernel could not keep it until it was read.
+    Lost,
+    /// The addresses.
+    Known(std::sync::Arc<[u64]>),
+}
+
+/// Off-CPU time of one process with one cause and stack, not yet named.
+#[derive(Debug)]
+pub struct RawOffCpu {
+    /// Whose agent.
+    pub slot: Slot,
+    /// Who waited.
+    pub process: ProcessId,
+    /// What for.
+    pub cause: WaitCause,
+    /// Syscall in progress.
+    pub syscall: Option<u32>,
+    /// Kind of descriptor waited on.
+    pub descriptor: Option<Descriptor>,
+    /// Pid of the process that ended the wait.
+    pub waker: Option<u32>,
+    /// Where.
+    pub stack: RawStack,
+    /// Time blocked, ns.
+    pub blocked_ns: u64,
+    /// Run-queue delay, ns.
+    pub run_queue_ns: u64,
+    /// Waits that ended.
+    pub count: u64,
+    /// The longest, ns.
+    pub max_ns: u64,
+}
+
+/// CPU samples of one process with one stack, not yet named.
+#[derive(Debug)]
+pub struct RawCpu {
+    /// Whose agent.
+    pub slot: Slot,
+    /// Who ran.
+    pub process: ProcessId,
+    /// Where.
+    pub stack: RawStack,
+    /// Samples.
+    pub samples: u64,
+    /// CPU time they stand for, ns.
+    pub cpu_ns: u64,
+}

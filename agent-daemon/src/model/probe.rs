@@ -1,0 +1,109 @@
+//! Probes: what can be switched on for an agent, and what the host allows.
+
+use serde::{Deserialize, Serialize};
+
+/// What an agent can be watched by. Life cycle is no choice: it comes with every agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// On-CPU stack samples.
+    Cpu,
+    /// Off-CPU time by cause and stack.
+    OffCpu,
+    /// Syscall counts, errors and latencies.
+    Syscalls,
+}
+
+impl Probe {
+    /// Every probe, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::OffCpu, Self::Syscalls];
+
+    /// The probe's name in the configuration and the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::OffCpu => "off_cpu",
+            Self::Syscalls => "syscalls",
+        }
+    }
+
+    /// The probe's bit in a [`ProbeSet`], as the kernel programs know it.
+    #[must_use]
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::Cpu => 1,
+            Self::OffCpu => 2,
+            Self::Syscalls => 4,
+        }
+    }
+}
+
+/// A set of probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbeSet(u32);
+
+impl ProbeSet {
+    /// No probe: life cycle only.
+    pub const EMPTY: Self = Self(0);
+    /// Every probe: what an attach on demand turns on.
+    pub const ALL: Self = Self(7);
+    /// What a rule turns on unless it names its own: CPU samples and off-CPU time.
+    pub const RULE_DEFAULT: Self = Self(3);
+
+    /// The set's bits, as the kernel programs know them.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether `probe` is in the set.
+    #[must_use]
+    pub fn contains(self, probe: Probe) -> bool {
+        self.0 & probe.bit() != 0
+    }
+
+    /// Both sets' probes.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The probes in the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = Probe> {
+        Probe::ALL.into_iter().filter(move |p| self.contains(*p))
+    }
+}
+
+impl FromIterator<Probe> for ProbeSet {
+    fn from_iter<I: IntoIterator<Item = Probe>>(probes: I) -> Self {
+        Self(probes.into_iter().fold(0, |bits, p| bits | p.bit()))
+    }
+}
+
+/// How a kernel program or feature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeState {
+    /// Loaded and attached: some agent needs it.
+    Attached,
+    /// Loaded or loadable; no agent needs it now.
+    Ready,
+    /// Works by the substitute that `reason` names.
+    Substituted,
+    /// The kernel refused; `reason` says why.
+    Unavailable,
+}
+
+/// One kernel program or feature and how it stands.
+#[derive(Clone, Debug)]
+pub struct ProbeStatus {
+    /// Stable name, such as `sched_switch` or `task_storage`.
+    pub name: &'static str,
+    /// What agentperf uses it for, in a few words.
+    pub purpose: &'static str,
+    /// How it stands.
+    pub state: ProbeState,
+    /// Why it is not simply attached or ready, and what stands in for it.
+    pub reason: Option<String>,
+}

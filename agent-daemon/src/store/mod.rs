@@ -1,0 +1,29 @@
+//! What agentperf knows, kept: append, query, retention. Readers and the one writer meet only here.
+
+mod memory;
+pub mod query;
+
+pub use memory::Memory;
+
+use std::sync::Arc;
+
+use crate::model::{agent::Agent, id::AgentId, process::Process, time::TimeRange, window::Window};
+
+/// A store. Windows and ended processes are immutable; agents and live processes are replaced by newer
+/// versions of themselves. Every implementation bounds what it keeps.
+pub trait Store: Send + Sync {
+    /// Adds or replaces an agent.
+    fn put_agent(&self, agent: Agent);
+    /// Adds or replaces a process of an agent.
+    fn put_process(&self, agent: &AgentId, process: Process);
+    /// Appends a window.
+    fn append(&self, window: Window);
+    /// Every agent, live and ended, oldest first.
+    fn agents(&self) -> Vec<Agent>;
+    /// One agent.
+    fn agent(&self, id: &AgentId) -> Option<Agent>;
+    /// An agent's processes that lived in the range, oldest first.
+    fn processes(&self, agent: &AgentId, range: TimeRange) -> Vec<Process>;
+    /// An agent's windows that overlap the range, oldest first.
+    fn windows(&self, agent: &AgentId, range: TimeRange) -> Vec<Arc<Window>>;
+}

@@ -1,0 +1,90 @@
+//! Named counters of everything that was lost. A loss is never silent: it has a name, and the API shows it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+};
+
+/// What user space can lose. The kernel programs' losses carry their own names (`agent_common::loss`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// An observation found the aggregator's queue full.
+    ObservationQueueFull,
+    /// A kernel record could not be decoded.
+    UndecodableRecord,
+    /// A process was gone before its mappings could be read: its stacks have no names.
+    MappingsUnread,
+    /// More processes ran than one agent may keep; the oldest ended ones were forgotten.
+    ProcessForgotten,
+    /// A window had more rows than it may keep; the smallest were merged into one.
+    RowsMerged,
+    /// The store was full and dropped its oldest window.
+    WindowDropped,
+    /// Reading a map of the kernel programs failed.
+    MapReadFailed,
+    /// A file could not be symbolised.
+    SymbolsUnread,
+}
+
+impl Loss {
+    /// Every loss, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::ObservationQueueFull,
+        Self::UndecodableRecord,
+        Self::MappingsUnread,
+        Self::ProcessForgotten,
+        Self::RowsMerged,
+        Self::WindowDropped,
+        Self::MapReadFailed,
+        Self::SymbolsUnread,
+    ];
+
+    /// Stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ObservationQueueFull => "observation_queue_full",
+            Self::UndecodableRecord => "undecodable_record",
+            Self::MappingsUnread => "mappings_unread",
+            Self::ProcessForgotten => "process_forgotten",
+            Self::RowsMerged => "rows_merged",
+            Self::WindowDropped => "window_dropped",
+            Self::MapReadFailed => "map_read_failed",
+            Self::SymbolsUnread => "symbols_unread",
+        }
+    }
+}
+
+/// The counters.
+#[derive(Debug, Default)]
+pub struct Losses {
+    user: [AtomicU64; Loss::ALL.len()],
+    kernel: Mutex<Vec<(&'static str, u64)>>,
+}
+
+impl Losses {
+    /// Counts one loss.
+    pub fn count(&self, loss: Loss) {
+        self.add(loss, 1);
+    }
+
+    /// Counts `n` losses.
+    pub fn add(&self, loss: Loss, n: u64) {
+        if let Some(counter) = self.user.get(loss as usize) {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// Replaces the kernel programs' own counters with a fresh reading.
+    pub fn set_kernel(&self, counters: Vec<(&'static str, u64)>) {
+        *self.kernel.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    /// Every counter by name, since the daemon started.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<&'static str, u64> {
+        let user = Loss::ALL.iter().zip(&self.user).map(|(l, n)| (l.name(), n.load(Ordering::Relaxed)));
+        let kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        user.chain(kernel.iter().copied()).collect()
+    }
+}

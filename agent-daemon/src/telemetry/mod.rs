@@ -1,0 +1,33 @@
+//! agentperf's own state for its users: losses, probes, overhead. Shared by every stage; holds only
+//! counters and small tables.
+
+mod losses;
+mod usage;
+
+pub use losses::{Loss, Losses};
+pub use usage::{Usage, own_usage};
+
+use std::sync::{PoisonError, RwLock};
+
+use crate::model::probe::ProbeStatus;
+
+/// What the daemon knows of itself.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    /// What was lost, by name.
+    pub losses: Losses,
+    probes: RwLock<Vec<ProbeStatus>>,
+}
+
+impl Telemetry {
+    /// How every kernel program and feature stands.
+    #[must_use]
+    pub fn probes(&self) -> Vec<ProbeStatus> {
+        self.probes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the table of kernel programs and features.
+    pub fn set_probes(&self, probes: Vec<ProbeStatus>) {
+        *self.probes.write().unwrap_or_else(PoisonError::into_inner) = probes;
+    }
+}
