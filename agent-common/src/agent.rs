@@ -1,0 +1,27 @@
+//! What the kernel programs know of an agent: whether it lives and what it is watched by.
+
+/// Agents at once; also the length of the AGENTS array. Slot 0 means "no agent".
+pub const MAX_AGENTS: u32 = 257;
+
+/// Bits of [`Agent::probes`], as `model::probe` has them.
+pub mod probe {
+    /// On-CPU stack samples.
+    pub const CPU: u32 = 1;
+    /// Off-CPU time by cause and stack.
+    pub const OFF_CPU: u32 = 2;
+    /// Syscall counts, errors and latencies.
+    pub const SYSCALLS: u32 = 4;
+}
+
+/// An agent, by slot. Written by the daemon, read by every program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agent {
+    /// 1 while the agent is watched: only then do its threads pass on membership at fork.
+    pub live: u32,
+    /// What it is watched by: bits of [`probe`].
+    pub probes: u32,
+}
+
+const _: () = assert!(size_of::<Agent>() == 8);
+crate::pod!(Agent);

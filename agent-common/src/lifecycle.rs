@@ -1,0 +1,143 @@
+//! Life-cycle events: what happens to the processes of agents, and the execs of everybody else.
+//!
+//! Each event begins with its kind (see [`kind`]); the ring carries them in the order of the CPU that
+//! wrote them, so two events of one process are in order, those of two processes need not be.
+
+/// Kinds of events.
+pub mod kind {
+    /// [`super::Fork`]
+    pub const FORK: u32 = 1;
+    /// [`super::Exec`]
+    pub const EXEC: u32 = 2;
+    /// [`super::Exit`]
+    pub const EXIT: u32 = 3;
+    /// [`super::ThreadExit`]
+    pub const THREAD_EXIT: u32 = 4;
+    /// [`super::ForeignExec`]
+    pub const FOREIGN_EXEC: u32 = 5;
+}
+
+/// Bytes kept of an executable's path.
+pub const PATH_BYTES: usize = 256;
+/// Bytes kept of a command line.
+pub const ARGS_BYTES: usize = 1024;
+
+/// A process of an agent forked another.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Fork {
+    /// [`kind::FORK`]
+    pub kind: u32,
+    /// The agent's slot.
+    pub agent: u32,
+    /// When, ns since boot (monotonic).
+    pub at: u64,
+    /// The new process.
+    pub process: u64,
+    /// The process that forked.
+    pub parent: u64,
+    /// The parent's tgid (with CLONE_PARENT not the forking process's).
+    pub parent_pid: u32,
+    /// Explicit padding.
+    pub pad: u32,
+    /// The new process's name.
+    pub comm: [u8; 16],
+}
+
+/// A process of an agent executed a program.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Exec {
+    /// [`kind::EXEC`]
+    pub kind: u32,
+    /// The agent's slot.
+    pub agent: u32,
+    /// When, ns since boot (monotonic).
+    pub at: u64,
+    /// The process.
+    pub process: u64,
+    /// The process's new name.
+    pub comm: [u8; 16],
+    /// Bytes of `path` in use.
+    pub path_length: u32,
+    /// Bytes of `args` in use.
+    pub args_length: u32,
+    /// Length of the whole command line, which may be more than was kept.
+    pub args_total: u64,
+    /// Path of the file that was mapped (the interpreter's, for scripts), as given to the kernel.
+    pub path: [u8; PATH_BYTES],
+    /// Command line, NUL-separated.
+    pub args: [u8; ARGS_BYTES],
+}
+
+/// A process's last thread exited.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// [`kind::EXIT`]
+    pub kind: u32,
+    /// The agent's slot.
+    pub agent: u32,
+    /// When, ns since boot (monotonic).
+    pub at: u64,
+    /// The process.
+    pub process: u64,
+    /// CPU time of this last thread, ns.
+    pub cpu: u64,
+    /// Peak resident set, bytes.
+    pub peak_rss: u64,
+    /// Wait status.
+    pub status: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// Another thread of a process exited.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadExit {
+    /// [`kind::THREAD_EXIT`]
+    pub kind: u32,
+    /// The agent's slot.
+    pub agent: u32,
+    /// The process.
+    pub process: u64,
+    /// CPU time of the thread, ns.
+    pub cpu: u64,
+}
+
+/// A process outside every agent executed a program.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ForeignExec {
+    /// [`kind::FOREIGN_EXEC`]
+    pub kind: u32,
+    /// Its tgid.
+    pub pid: u32,
+}
+
+/// A process that the seeding iterator found and took into an agent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seeded {
+    /// The process.
+    pub process: u64,
+    /// Start of the process, ns since boot (boot clock).
+    pub start: u64,
+    /// CPU time of threads that had exited before, ns.
+    pub dead_cpu: u64,
+    /// Parent's tgid.
+    pub parent_pid: u32,
+    /// The agent's slot.
+    pub agent: u32,
+    /// The process's name.
+    pub comm: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Fork>() == 56);
+const _: () = assert!(size_of::<Exec>() == 56 + PATH_BYTES + ARGS_BYTES);
+const _: () = assert!(size_of::<Exit>() == 48);
+const _: () = assert!(size_of::<ThreadExit>() == 24);
+const _: () = assert!(size_of::<ForeignExec>() == 8);
+const _: () = assert!(size_of::<Seeded>() == 48);
+crate::pod!(Fork, Exec, Exit, ThreadExit, ForeignExec, Seeded);

@@ -1,0 +1,44 @@
+//! What the kernel programs can lose. Each loss has a permanent number and a name; nothing is dropped
+//! without bumping its counter in the LOSSES map.
+
+macro_rules! losses {
+    ($($(#[$doc:meta])* $id:ident = $n:literal, $name:literal;)*) => {
+        $($(#[$doc])* pub const $id: u32 = $n;)*
+        /// Names by number, as the API shows them.
+        pub const NAMES: &[(u32, &str)] = &[$(($n, $name)),*];
+    };
+}
+
+losses! {
+    /// The ring of life-cycle events was full.
+    EVENT_RING_FULL = 0, "kernel_event_ring_full";
+    /// No memory for a thread's state: the thread is not seen.
+    THREAD_STATE = 1, "kernel_thread_state_insert";
+    /// The map of syscall statistics was full.
+    SYSCALL_INSERT = 2, "kernel_syscall_insert";
+    /// The map of syscall errors was full.
+    SYSCALL_ERROR_INSERT = 3, "kernel_syscall_error_insert";
+    /// The map of off-CPU time was full: the wait is not accounted.
+    OFF_CPU_INSERT = 4, "kernel_off_cpu_insert";
+    /// The map of CPU samples was full.
+    CPU_INSERT = 5, "kernel_cpu_insert";
+    /// The map of stacks refused an insertion: the time is kept, the frames are not.
+    STACK_INSERT = 6, "kernel_stack_insert";
+    /// The user stack could not be read.
+    USER_STACK = 7, "kernel_user_stack_unreadable";
+    /// The kernel stack could not be taken.
+    KERNEL_STACK = 8, "kernel_kernel_stack_unreadable";
+    /// A command line could not be read at exec.
+    EXEC_ARGS = 9, "kernel_exec_args_unreadable";
+    /// The path of an executable could not be read at exec.
+    EXEC_PATH = 10, "kernel_exec_path_unreadable";
+    /// The descriptor that a thread waits on could not be resolved: the cause is coarser.
+    DESCRIPTOR = 11, "kernel_descriptor_unresolved";
+    /// A lock that was seen handed over could not be remembered.
+    LOCK_INSERT = 12, "kernel_lock_insert";
+    /// The iterator's output was cut.
+    SEED_OUTPUT = 13, "kernel_seed_output";
+}
+
+/// Counters in the LOSSES map.
+pub const COUNT: u32 = 14;

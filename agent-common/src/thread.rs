@@ -1,0 +1,142 @@
+//! The state of one thread of an agent: the filter (a thread without it belongs to no agent) and all that
+//! the programs remember between two events of the thread.
+//!
+//! The ledger grows here: its states are the states below, and its per-agent sets are moved at exactly the
+//! places where `state` changes.
+
+/// What a thread does. Values fit in four bits, so that a set of role × state fits in 64.
+pub mod state {
+    /// Not yet seen at a switch. Task storage is zero-filled, so this is 0.
+    pub const UNSEEN: u32 = 0;
+    /// On a CPU.
+    pub const CPU: u32 = 1;
+    /// Runnable, but not on a CPU: preempted, or not yet run after fork.
+    pub const RUN_QUEUE: u32 = 2;
+    /// In a page fault that sleeps.
+    pub const PAGE_FAULT: u32 = 3;
+    /// Block I/O or a file system.
+    pub const DISK: u32 = 4;
+    /// A GPU driver.
+    pub const GPU: u32 = 5;
+    /// Waiting for a child: wait4, waitid, vfork.
+    pub const CHILD: u32 = 6;
+    /// A pipe or unix socket.
+    pub const IPC: u32 = 7;
+    /// An inet socket.
+    pub const NETWORK: u32 = 8;
+    /// A futex known to be a lock, flock, a semaphore, mmap_lock.
+    pub const LOCK: u32 = 9;
+    /// epoll, poll or select of several descriptors, io_uring.
+    pub const POLL: u32 = 10;
+    /// nanosleep and kin.
+    pub const TIMER: u32 = 11;
+    /// A terminal.
+    pub const TERMINAL: u32 = 12;
+    /// A futex not known to be a lock.
+    pub const FUTEX: u32 = 13;
+    /// Anything else.
+    pub const OTHER: u32 = 14;
+}
+
+/// Kinds of descriptors that a wait can be on.
+pub mod descriptor {
+    /// The wait is on no descriptor.
+    pub const NONE: u32 = 0;
+    /// Pipe or FIFO.
+    pub const PIPE: u32 = 1;
+    /// Unix socket.
+    pub const UNIX_SOCKET: u32 = 2;
+    /// IPv4 or IPv6 socket.
+    pub const INET_SOCKET: u32 = 3;
+    /// Regular file, directory, block device.
+    pub const FILE: u32 = 4;
+    /// Terminal.
+    pub const TERMINAL: u32 = 5;
+    /// Another character device.
+    pub const DEVICE: u32 = 6;
+    /// Anonymous inode: eventfd, epoll, timerfd, pidfd.
+    pub const ANONYMOUS: u32 = 7;
+}
+
+/// Classes of syscalls by what blocking in them means; the daemon fills the SYSCALL_CLASS map.
+pub mod class {
+    /// Nothing is known: disk if the sleep is uninterruptible, else other.
+    pub const OTHER: u32 = 0;
+    /// Acts on the descriptor in the first argument.
+    pub const DESCRIPTOR: u32 = 1;
+    /// Waits for a child.
+    pub const CHILD: u32 = 2;
+    /// futex(2): a lock or a parking place.
+    pub const FUTEX: u32 = 3;
+    /// Another kind of lock.
+    pub const LOCK: u32 = 4;
+    /// Sleeps.
+    pub const TIMER: u32 = 5;
+    /// Waits for several descriptors.
+    pub const POLL: u32 = 6;
+    /// poll(2) and ppoll(2): of one descriptor, it counts as that descriptor.
+    pub const POLL_ARRAY: u32 = 7;
+    /// Works on files by path or metadata.
+    pub const FILE: u32 = 8;
+    /// Changes the address space.
+    pub const MEMORY: u32 = 9;
+    /// Number of entries of SYSCALL_CLASS; syscalls above are of class `OTHER`.
+    pub const TABLE: u32 = 512;
+}
+
+/// [`Wait::syscall`] of a thread that was in no syscall.
+pub const NO_SYSCALL: u32 = 0xffff_ffff;
+
+/// What a blocked thread waits for, taken at switch-out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait {
+    /// Syscall in progress, or [`NO_SYSCALL`].
+    pub syscall: u32,
+    /// Kind of descriptor: see [`descriptor`].
+    pub descriptor: u32,
+    /// First argument of the syscall: a descriptor, or a futex's address.
+    pub argument: u64,
+}
+
+/// One thread. Written only by the thread itself, by whoever wakes it, and by the iterators; `since` is
+/// claimed by an atomic exchange, so that no stretch of time is accounted twice.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thread {
+    /// The process: µs of its start (boot clock) << 22 | tgid.
+    pub process: u64,
+    /// The agent's slot.
+    pub agent: u32,
+    /// See [`state`].
+    pub state: u32,
+    /// When the stretch off the CPU began, or was last accounted (ns, monotonic). 0 on the CPU.
+    pub since: u64,
+    /// When the thread became runnable; 0 while it is blocked.
+    pub woken: u64,
+    /// What of the present wait is accounted already, ns.
+    pub accounted: u64,
+    /// What it waits for.
+    pub wait: Wait,
+    /// The user stack at switch-out: a content hash, key of the STACKS map; 0 if there is none.
+    pub user_stack: u64,
+    /// The kernel stack, likewise.
+    pub kernel_stack: u64,
+    /// The process that ended the wait: its tgid; 0 if no process did.
+    pub waker: u32,
+    /// 1 from the moment the process's last thread began to exit: this is that thread.
+    pub last: u32,
+    /// The futex the thread last waited on: a waker that has itself waited there hands over a lock.
+    pub futex: u64,
+    /// When the syscall in progress began, ns; 0 if none is being timed.
+    pub syscall_at: u64,
+    /// Wait status of the process, once `last` is set.
+    pub exit_status: u32,
+    /// Explicit padding.
+    pub pad: u32,
+    /// Peak resident set in bytes, once `last` is set.
+    pub peak_rss: u64,
+}
+
+const _: () = assert!(size_of::<Thread>() == 112);
+crate::pod!(Thread);
