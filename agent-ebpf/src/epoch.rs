@@ -1,0 +1,33 @@
+//! Two generations of every counting map. Programs count in the one that the epoch names; the daemon flips
+//! the epoch, waits for an RCU grace period, and then drains the other one with no writer left in it, so
+//! that no count falls between a read and a delete.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, PerCpuHashMap},
+};
+
+use crate::losses;
+
+#[map]
+static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Whether the odd generation counts now.
+#[inline(always)]
+pub(crate) fn is_odd() -> bool {
+    EPOCH.get(0).is_some_and(|epoch| epoch & 1 != 0)
+}
+
+/// The value of `key`, made from `zero` where it is absent; counts `loss` and returns `None` where the map
+/// is full.
+#[inline(always)]
+pub(crate) fn entry<K, V>(map: &PerCpuHashMap<K, V>, key: &K, zero: &'static V, loss: u32) -> Option<*mut V> {
+    if let Some(value) = map.get_ptr_mut(key) {
+        return Some(value);
+    }
+    // BPF_ANY: another CPU may have been faster, and a new per-CPU entry has only our own value set.
+    if map.insert(key, zero, 0).is_err() {
+        losses::count(loss);
+    }
+    map.get_ptr_mut(key)
+}

@@ -1,0 +1,65 @@
+//! Where the running kernel keeps the fields we read: byte offsets from its BTF, set at load time.
+//!
+//! rustc emits no CO-RE relocations, so the daemon resolves each global below by name
+//! (`kernel/layout.rs` there holds the table) before the programs are loaded.
+
+use aya_ebpf::Global;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub(crate) static $name: Global<u32> = Global::new(0);)*
+    };
+}
+
+offsets! {
+    TASK_PID, TASK_TGID, TASK_STATE, TASK_FLAGS, TASK_ON_CPU, TASK_COMM, TASK_MM, TASK_FILES, TASK_SIGNAL,
+    TASK_REAL_PARENT, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_RUNTIME, TASK_EXIT_CODE,
+    /// The byte that holds the bit-field `in_iowait`, and its mask in that byte.
+    TASK_IOWAIT_BYTE, TASK_IOWAIT_MASK,
+    SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_MAXRSS, SIGNAL_SUM_RUNTIME,
+    MM_ARG_START, MM_ARG_END, MM_HIWATER_RSS, MM_RSS_STAT,
+    /// Distance between two counters of `mm_struct.rss_stat`, and the place of the value in one.
+    RSS_COUNTER_SIZE, RSS_COUNTER_VALUE,
+    BPRM_INTERP,
+    FILES_FDT, FDT_FD, FDT_MAX_FDS, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_RDEV,
+    SOCKET_SK, SOCK_FAMILY,
+    /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
+    /// verifier does not look at code behind a constant 0.
+    CAN_READ_KERNEL,
+}
+
+/// The kernel's `struct pt_regs` on x86-64, by word.
+pub(crate) mod regs {
+    pub(crate) const R11: usize = 6;
+    pub(crate) const CX: usize = 11;
+    pub(crate) const SI: usize = 13;
+    pub(crate) const DI: usize = 14;
+    pub(crate) const ORIG_AX: usize = 15;
+    pub(crate) const IP: usize = 16;
+    pub(crate) const FLAGS: usize = 18;
+}
+
+/// Reads the field at `offset` of a kernel object that the verifier knows.
+///
+/// # Safety
+/// `object` must be a trusted or walked BTF pointer, or null-checked by the caller; the kernel turns a
+/// faulting load into 0.
+#[inline(always)]
+pub(crate) unsafe fn field<T: Copy>(object: *const u8, offset: &Global<u32>) -> T {
+    // SAFETY: by contract; the verifier checks the access against the object's BTF.
+    unsafe { *object.add(offset.load() as usize).cast::<T>() }
+}
+
+/// Whether `task` is in a syscall: syscall entry leaves the return address in rcx and the flags in r11. (The
+/// saved orig_ax does not tell: in a fault it is an error code.)
+///
+/// # Safety
+/// `registers` comes from `bpf_task_pt_regs`.
+#[inline(always)]
+pub(crate) unsafe fn in_syscall(registers: *const u64) -> bool {
+    // SAFETY: by contract these are the 21 words of pt_regs.
+    unsafe {
+        *registers.add(regs::CX) == *registers.add(regs::IP)
+            && *registers.add(regs::R11) == *registers.add(regs::FLAGS)
+    }
+}

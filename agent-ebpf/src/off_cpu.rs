@@ -1,0 +1,237 @@
+//! Off-CPU time: every stretch that a thread of an agent spends off the CPU is accounted by duration, to
+//! what it waited for, who ended the wait and where it stood. Run-queue delay stands apart from blocking.
+//!
+//! A stretch is claimed by an atomic exchange of `Thread::since`, because the iterator that closes windows
+//! accounts waits that are still going on.
+
+use agent_common::{
+    agent::probe,
+    loss,
+    off_cpu::{OffCpuKey, OffCpuValue},
+    thread::{NO_SYSCALL, Thread, descriptor, state},
+};
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    helpers::{
+        bpf_ktime_get_ns,
+        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    },
+    macros::{btf_tracepoint, map},
+    maps::PerCpuHashMap,
+    programs::BtfTracePointContext,
+};
+
+use crate::{
+    agents, epoch,
+    layout::{self, field, in_syscall},
+    lifecycle,
+    stacks::{self, Scratch},
+    threads,
+    wait::{self, Futex, classify},
+};
+
+type Waits = PerCpuHashMap<OffCpuKey, OffCpuValue>;
+
+#[map]
+static OFF_CPU_EVEN: Waits = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+#[map]
+static OFF_CPU_ODD: Waits = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+static ZERO: OffCpuValue = OffCpuValue::ZERO;
+
+/// `task_struct.__state` of a thread that will never run again.
+const TASK_DEAD: u32 = 0x80;
+const PF_EXITING: u32 = 4;
+
+/// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`.
+#[btf_tracepoint(function = "sched_switch")]
+fn sched_switch(ctx: BtfTracePointContext) -> u32 {
+    let (prev, next): (*mut u8, *mut u8) = (ctx.arg(1), ctx.arg(2));
+    if let Some(thread) = threads::get(prev) {
+        let preempted = ctx.arg::<u32>(0) & 1 != 0;
+        leave_cpu(&ctx, prev, thread, if preempted { 0 } else { ctx.arg(3) });
+    }
+    if let Some(thread) = threads::get(next) {
+        enter_cpu(thread);
+    }
+    0
+}
+
+/// The thread leaves the CPU in the task state `sleep`: 0 means that it could run on.
+#[inline(always)]
+fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sleep: u32) {
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if sleep & TASK_DEAD != 0 {
+        return lifecycle::thread_dead(task, thread, now);
+    }
+    if !agents::wants(thread.agent, probe::OFF_CPU) {
+        thread.since = 0;
+        thread.state = state::UNSEEN;
+        return;
+    }
+    thread.accounted = 0;
+    thread.waker = 0;
+    if sleep == 0 {
+        thread.state = state::RUN_QUEUE;
+        thread.wait.syscall = NO_SYSCALL;
+        thread.wait.descriptor = descriptor::NONE;
+        thread.woken = now;
+    } else {
+        // SAFETY: `task` is the current task.
+        thread.state = unsafe { classify(task, sleep, thread) };
+        thread.woken = 0;
+        if thread.state == state::FUTEX || thread.state == state::LOCK {
+            thread.futex = thread.wait.argument;
+        }
+    }
+    // SAFETY: `task` is the current task.
+    let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
+    thread.user_stack = if exiting { 0 } else { stacks::user(ctx, Scratch::Switch) };
+    thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch);
+    thread.since = now;
+}
+
+#[inline(always)]
+fn enter_cpu(thread: &mut Thread) {
+    let since = exchange(&mut thread.since, 0);
+    if since != 0 {
+        // SAFETY: the helper has no preconditions.
+        account(thread, since, unsafe { bpf_ktime_get_ns() }, true);
+    }
+    thread.state = state::CPU;
+}
+
+/// Accounts `[since, now)`, in which the thread was off the CPU; `ended` if it runs again.
+#[inline(always)]
+fn account(thread: &mut Thread, since: u64, now: u64, ended: bool) {
+    let woken = thread.woken;
+    let runnable = if woken == 0 || woken > now {
+        now
+    } else if woken > since {
+        woken
+    } else {
+        since
+    };
+    let key = OffCpuKey {
+        process: thread.process,
+        user_stack: thread.user_stack,
+        kernel_stack: thread.kernel_stack,
+        agent: thread.agent,
+        state: thread.state,
+        syscall: thread.wait.syscall,
+        descriptor: thread.wait.descriptor,
+        waker: thread.waker,
+        pad: 0,
+    };
+    let waits = if epoch::is_odd() {
+        epoch::entry(&OFF_CPU_ODD, &key, &ZERO, loss::OFF_CPU_INSERT)
+    } else {
+        epoch::entry(&OFF_CPU_EVEN, &key, &ZERO, loss::OFF_CPU_INSERT)
+    };
+    let length = thread.accounted + (now - since);
+    thread.accounted = length;
+    let Some(waits) = waits else { return };
+    // SAFETY: a per-CPU value; the programs that write it do not interrupt each other.
+    let waits = unsafe { &mut *waits };
+    waits.blocked += runnable - since;
+    waits.run_queue += now - runnable;
+    if ended {
+        waits.count += 1;
+    }
+    if length > waits.max {
+        waits.max = length;
+    }
+}
+
+/// Accounts the wait that `thread` is still in, up to now. Called by the iterator that closes windows.
+#[inline(always)]
+pub(crate) fn account_ongoing(thread: &mut Thread) {
+    let since = thread.since;
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if since == 0 || since >= now {
+        return;
+    }
+    // Where the thread moved meanwhile, it accounts itself.
+    if compare_exchange(&mut thread.since, since, now) {
+        account(thread, since, now, false);
+    }
+}
+
+/// Swaps atomically; `AtomicU64::swap` does not exist on this target.
+#[inline(always)]
+fn exchange(word: &mut u64, new: u64) -> u64 {
+    let mut value = new;
+    // SAFETY: an aligned word of map memory.
+    unsafe {
+        core::arch::asm!("{value} = xchg_64({word} + 0, {value})", word = in(reg) word, value = inout(reg) value);
+    }
+    value
+}
+
+/// Sets `word` to `new` if it is `old`, atomically; whether it was.
+#[inline(always)]
+fn compare_exchange(word: &mut u64, old: u64, new: u64) -> bool {
+    let mut seen = old;
+    // SAFETY: an aligned word of map memory; r0 is the instruction's fixed operand.
+    unsafe {
+        core::arch::asm!("r0 = cmpxchg_64({word} + 0, r0, {new})", word = in(reg) word, new = in(reg) new, inout("r0") seen);
+    }
+    seen == old
+}
+
+/// Run-queue delay starts here; not at sched_waking, which can precede the sleeper's own switch-out.
+#[btf_tracepoint(function = "sched_wakeup")]
+fn sched_wakeup(ctx: BtfTracePointContext) -> u32 {
+    if let Some(thread) = threads::get(ctx.arg(0))
+        && thread.since != 0
+        && thread.woken == 0
+    {
+        // SAFETY: the helper has no preconditions.
+        thread.woken = unsafe { bpf_ktime_get_ns() };
+    }
+    0
+}
+
+/// Names the waker. An interrupt borrows whatever task it hits, so a waker must be in a syscall or exiting.
+#[btf_tracepoint(function = "sched_waking")]
+fn sched_waking(ctx: BtfTracePointContext) -> u32 {
+    let Some(thread) = threads::get(ctx.arg(0)) else { return 0 };
+    if thread.since == 0 || thread.woken != 0 || !can_be_woken_by_a_process(thread.state) {
+        return 0;
+    }
+    // SAFETY: the current task is trusted.
+    unsafe {
+        let waker: *mut u8 = bpf_get_current_task_btf().cast();
+        let exiting = field::<u32>(waker, &layout::TASK_FLAGS) & PF_EXITING != 0;
+        if !exiting && !in_syscall(bpf_task_pt_regs(waker.cast()) as *const u64) {
+            return 0;
+        }
+        thread.waker = field(waker, &layout::TASK_TGID);
+        learn_lock(thread, waker);
+    }
+    0
+}
+
+#[inline(always)]
+fn can_be_woken_by_a_process(state: u32) -> bool {
+    matches!(
+        state,
+        state::CHILD | state::IPC | state::NETWORK | state::LOCK | state::FUTEX | state::POLL | state::TERMINAL
+    )
+}
+
+/// A futex whose waker has itself waited on it is a lock: it is handed over, not signalled.
+#[inline(always)]
+fn learn_lock(thread: &Thread, waker: *mut u8) {
+    if thread.state != state::FUTEX {
+        return;
+    }
+    if let Some(waker) = threads::get(waker)
+        && waker.process == thread.process
+        && waker.futex == thread.wait.argument
+    {
+        wait::learn_lock(Futex { process: thread.process, address: thread.wait.argument });
+    }
+}

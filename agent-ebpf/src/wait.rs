@@ -1,0 +1,201 @@
+//! What does a blocked thread wait for? Read from its registers at switch-out, so that no syscall
+//! tracepoint is needed: the syscall's class, then the descriptor, its inode's kind, its socket.
+
+use agent_common::{
+    loss,
+    thread::{NO_SYSCALL, Thread, Wait, class, descriptor, state},
+};
+use aya_ebpf::{
+    Global,
+    helpers::{
+        bpf_probe_read_kernel, bpf_probe_read_user,
+        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    },
+    macros::map,
+    maps::{Array, LruHashMap},
+};
+
+use crate::{
+    layout::{self, field, in_syscall, regs},
+    losses,
+};
+
+/// Syscall number to class; filled by the daemon.
+#[map]
+static SYSCALL_CLASS: Array<u32> = Array::with_max_entries(class::TABLE, 0);
+
+/// A futex of a process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Futex {
+    pub(crate) process: u64,
+    pub(crate) address: u64,
+}
+
+/// Futexes that were handed over by a thread that had itself waited on them: locks, not parking places.
+#[map]
+static LOCKS: LruHashMap<Futex, u32> = LruHashMap::with_max_entries(4096, 0);
+
+/// TASK_UNINTERRUPTIBLE
+const UNINTERRUPTIBLE: u32 = 2;
+const FUTEX: u32 = 202;
+
+/// Remembers that `futex` is a lock.
+#[inline(always)]
+pub(crate) fn learn_lock(futex: Futex) {
+    if LOCKS.get_ptr(futex).is_none() && LOCKS.insert(futex, 1, 0).is_err() {
+        losses::count(loss::LOCK_INSERT);
+    }
+}
+
+/// The state of `task`, which sleeps in the task state `sleep`; fills `thread.wait`.
+///
+/// # Safety
+/// `task` is a trusted task pointer: the current task, or a sleeping one in an iterator.
+#[inline(always)]
+pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) -> u32 {
+    // SAFETY: by contract.
+    unsafe {
+        let io_wait =
+            u32::from(field::<u8>(task, &layout::TASK_IOWAIT_BYTE)) & layout::TASK_IOWAIT_MASK.load() != 0;
+        let deep = sleep & UNINTERRUPTIBLE != 0;
+        let registers = bpf_task_pt_regs(task.cast()) as *const u64;
+        thread.wait.descriptor = descriptor::NONE;
+        thread.wait.argument = 0;
+        if !in_syscall(registers) {
+            thread.wait.syscall = NO_SYSCALL;
+            return if deep || io_wait { state::PAGE_FAULT } else { state::OTHER };
+        }
+        let number = *registers.add(regs::ORIG_AX) as u32;
+        thread.wait.syscall = number;
+        thread.wait.argument = *registers.add(regs::DI);
+        let class = match SYSCALL_CLASS.get(number) {
+            Some(class) => *class,
+            None => class::OTHER,
+        };
+        let fallback = if deep || io_wait { state::DISK } else { state::OTHER };
+        match class {
+            class::DESCRIPTOR => by_descriptor(task, thread.wait.argument, &mut thread.wait, fallback),
+            class::CHILD => state::CHILD,
+            class::FUTEX => by_futex(number, deep, thread),
+            class::LOCK => state::LOCK,
+            class::TIMER => state::TIMER,
+            class::POLL => state::POLL,
+            class::POLL_ARRAY => by_poll(task, *registers.add(regs::SI), &mut thread.wait),
+            // open(2) of a FIFO sleeps interruptibly
+            class::FILE => if deep || io_wait { state::DISK } else { state::IPC },
+            class::MEMORY => if io_wait { state::PAGE_FAULT } else { state::LOCK },
+            _ => fallback,
+        }
+    }
+}
+
+/// In futex(2), a deep sleep is a fault on the futex's page.
+#[inline(always)]
+fn by_futex(number: u32, deep: bool, thread: &Thread) -> u32 {
+    if deep {
+        return state::PAGE_FAULT;
+    }
+    let futex = Futex { process: thread.process, address: thread.wait.argument };
+    if number != FUTEX || LOCKS.get_ptr(futex).is_none() { state::FUTEX } else { state::LOCK }
+}
+
+/// poll(2) of one descriptor is a read with a timeout: it counts as that descriptor.
+///
+/// # Safety
+/// As `classify`.
+#[inline(always)]
+unsafe fn by_poll(task: *mut u8, count: u64, wait: &mut Wait) -> u32 {
+    // SAFETY: user memory can be read only of the current task, which is checked.
+    unsafe {
+        if count == 1
+            && task == bpf_get_current_task_btf().cast()
+            && let Ok(fd) = bpf_probe_read_user(wait.argument as *const u32)
+        {
+            return by_descriptor(task, u64::from(fd), wait, state::POLL);
+        }
+    }
+    if count == 0 { state::TIMER } else { state::POLL }
+}
+
+/// # Safety
+/// As `classify`.
+#[inline(always)]
+unsafe fn by_descriptor(task: *const u8, fd: u64, wait: &mut Wait, fallback: u32) -> u32 {
+    if layout::CAN_READ_KERNEL.load() == 0 {
+        return fallback;
+    }
+    // SAFETY: by contract.
+    let Some((kind, state)) = (unsafe { resolve(task, fd) }) else {
+        losses::count(loss::DESCRIPTOR);
+        return fallback;
+    };
+    wait.descriptor = kind;
+    if state == state::OTHER { fallback } else { state }
+}
+
+#[inline(always)]
+unsafe fn read<T: Copy>(object: u64, offset: &Global<u32>) -> Option<T> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((object + u64::from(offset.load())) as *const T).ok() }
+}
+
+/// From a descriptor to its kind and the state it means. The table of descriptors is found by direct loads;
+/// from its entries on the verifier knows only numbers, hence bounded reads.
+///
+/// # Safety
+/// As `classify`.
+#[inline(always)]
+unsafe fn resolve(task: *const u8, fd: u64) -> Option<(u32, u32)> {
+    // SAFETY: by contract, and pointers are null-checked.
+    unsafe {
+        let files: *const u8 = field(task, &layout::TASK_FILES);
+        if files.is_null() {
+            return None;
+        }
+        let table: *const u8 = field(files, &layout::FILES_FDT);
+        if fd >= u64::from(field::<u32>(table, &layout::FDT_MAX_FDS)) {
+            return None;
+        }
+        let entries: u64 = field(table, &layout::FDT_FD);
+        let file: u64 = bpf_probe_read_kernel((entries + fd * 8) as *const u64).ok()?;
+        if file == 0 {
+            return None;
+        }
+        let inode: u64 = read(file, &layout::FILE_INODE)?;
+        let mode: u16 = read(inode, &layout::INODE_MODE)?;
+        Some(match mode & 0xf000 {
+            0x1000 => (descriptor::PIPE, state::IPC),
+            0x2000 => device(read(inode, &layout::INODE_RDEV)?),
+            0x4000 | 0x6000 | 0x8000 => (descriptor::FILE, state::DISK),
+            0xc000 => socket(read(file, &layout::FILE_PRIVATE)?)?,
+            _ => (descriptor::ANONYMOUS, state::OTHER),
+        })
+    }
+}
+
+/// By major number: 4 and 5 are terminals, 136–143 pseudo-terminals, 195 NVIDIA's driver, 226 DRM.
+#[inline(always)]
+fn device(rdev: u32) -> (u32, u32) {
+    match rdev >> 20 {
+        4 | 5 | 136..=143 => (descriptor::TERMINAL, state::TERMINAL),
+        195 | 226 => (descriptor::DEVICE, state::GPU),
+        _ => (descriptor::DEVICE, state::OTHER),
+    }
+}
+
+/// # Safety
+/// `socket` is the address of a `struct socket`.
+#[inline(always)]
+unsafe fn socket(socket: u64) -> Option<(u32, u32)> {
+    const AF_UNIX: u16 = 1;
+    const AF_INET: u16 = 2;
+    const AF_INET6: u16 = 10;
+    // SAFETY: the reads are checked.
+    let family: u16 = unsafe { read(read(socket, &layout::SOCKET_SK)?, &layout::SOCK_FAMILY)? };
+    Some(match family {
+        AF_UNIX => (descriptor::UNIX_SOCKET, state::IPC),
+        AF_INET | AF_INET6 => (descriptor::INET_SOCKET, state::NETWORK),
+        _ => (descriptor::NONE, state::OTHER),
+    })
+}
