@@ -1,1 +1,170 @@
-//! (being written)
+//! Everything that touches the kernel's BPF machinery; the only importer of aya and agent-common.
+//!
+//! [`Kernel`] loads the programs once, attaches those that some agent needs, and hands out decoded events
+//! and drained counts. It belongs to one thread, the collector's.
+
+mod batch;
+mod btf;
+mod counts;
+mod decode;
+pub mod error;
+pub mod features;
+mod iterate;
+mod layout;
+mod log;
+mod object;
+mod perf;
+mod programs;
+mod stacks;
+mod syscall_class;
+
+pub use counts::Counts;
+pub use decode::{DecodeError, Event, Seeded};
+pub use error::KernelError;
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use agent_common::{agent::Agent, loss};
+use aya::{
+    Btf, Ebpf,
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+};
+
+use crate::{
+    config,
+    model::{
+        id::Slot,
+        probe::{ProbeSet, ProbeStatus},
+    },
+};
+
+/// The loaded programs and their maps.
+pub struct Kernel {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    programs: programs::Programs,
+    counts: counts::Reader,
+    log: log::Drain,
+    sampling_hz: u32,
+}
+
+impl Kernel {
+    /// Loads every program; attaches none.
+    ///
+    /// # Errors
+    /// The kernel is too old, has no BTF, or refuses a program that nothing can replace.
+    pub fn load(config: &config::Kernel, sampling_hz: u32) -> Result<Self, KernelError> {
+        features::require_kernel()?;
+        let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
+        let (mut ebpf, storage) = object::load(&btf, config)?;
+        let mut programs = programs::Programs::load(&mut ebpf, &btf)?;
+        programs.note(storage);
+        syscall_class::fill(&mut ebpf)?;
+        let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
+        let log = log::Drain::new(&mut ebpf, config.debug_log);
+        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, sampling_hz })
+    }
+
+    /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
+    /// any agent: without one, only execs are watched, for the rules.
+    ///
+    /// # Errors
+    /// A program could not be attached.
+    pub fn enable(&mut self, agents: bool, probes: ProbeSet) -> Result<(), KernelError> {
+        self.programs.enable(&mut self.ebpf, agents, probes, self.sampling_hz)
+    }
+
+    /// How every program and feature stands.
+    #[must_use]
+    pub fn status(&self) -> Vec<ProbeStatus> {
+        self.programs.status()
+    }
+
+    /// Tells the programs of an agent in `slot`: `None` ends it.
+    ///
+    /// # Errors
+    /// The map refused the write.
+    pub fn set_agent(&mut self, slot: Slot, probes: Option<ProbeSet>) -> Result<(), KernelError> {
+        let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
+        let agent = Agent { live: u32::from(probes.is_some()), probes: probes.map_or(0, ProbeSet::bits) };
+        Ok(agents.set(slot.0, agent, 0)?)
+    }
+
+    /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.
+    ///
+    /// # Errors
+    /// The iterator could not run.
+    pub fn seed(&mut self, slot: Slot, pids: &[u32]) -> Result<Vec<Seeded>, KernelError> {
+        {
+            let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
+            for pid in pids {
+                targets.insert(pid, slot.0, 0)?;
+            }
+        }
+        let seeded = iterate::run(&mut self.ebpf, "seed_threads");
+        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
+        for pid in pids {
+            // Absent only if the insertion above failed, which has been reported.
+            let _ = targets.remove(pid);
+        }
+        Ok(decode::seeded(&seeded?))
+    }
+
+    /// Lets the threads of the agent in `slot` go.
+    ///
+    /// # Errors
+    /// The iterator could not run.
+    pub fn release(&mut self, slot: Slot) -> Result<(), KernelError> {
+        {
+            let mut release: Array<_, u32> = Array::try_from(self.map_mut("RELEASE")?)?;
+            release.set(0, slot.0, 0)?;
+        }
+        iterate::run(&mut self.ebpf, "release_threads").map(drop)
+    }
+
+    /// Accounts the waits that are still going on, closes the current generation of counts and returns it.
+    ///
+    /// # Errors
+    /// A map could not be read. Counts of other maps of the generation are lost with it.
+    pub fn drain(&mut self) -> Result<Counts, KernelError> {
+        iterate::run(&mut self.ebpf, "account_waits")?;
+        self.counts.drain(&mut self.ebpf, self.sampling_hz)
+    }
+
+    /// The next event of the ring, if there is one.
+    pub fn next_event(&mut self) -> Option<Result<Event, DecodeError>> {
+        self.events.next().map(|record| decode::event(&record))
+    }
+
+    /// Writes the programs' debug lines to the log, if they were asked for.
+    pub fn flush_log(&mut self) {
+        self.log.flush();
+    }
+
+    /// The programs' loss counters, by name.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn losses(&self) -> Result<Vec<(&'static str, u64)>, KernelError> {
+        let map = self.ebpf.map("LOSSES").ok_or(KernelError::NoMap("LOSSES"))?;
+        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(map)?;
+        loss::NAMES.iter().map(|(id, name)| Ok((*name, map.get(id, 0)?.iter().sum()))).collect()
+    }
+
+    fn map_mut(&mut self, name: &'static str) -> Result<&mut aya::maps::Map, KernelError> {
+        self.ebpf.map_mut(name).ok_or(KernelError::NoMap(name))
+    }
+}
+
+/// Readable when the ring has events.
+impl AsFd for Kernel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").finish_non_exhaustive()
+    }
+}

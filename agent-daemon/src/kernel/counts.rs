@@ -1,0 +1,210 @@
+//! Closes a generation of the counting maps and reads it.
+
+use agent_common::{
+    cpu::CpuKey,
+    off_cpu::{OffCpuKey, OffCpuValue},
+    syscalls::{ErrorKey, SyscallKey, SyscallValue},
+    thread::{NO_SYSCALL, descriptor, state},
+};
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, Map, MapData},
+};
+use rustc_hash::FxHashMap;
+
+use super::{batch, error::KernelError, stacks::StackReader};
+use crate::model::{
+    id::{ProcessId, Slot},
+    observation::{RawCpu, RawOffCpu, RawStack},
+    off_cpu::{Descriptor, WaitCause},
+    syscall::{BUCKETS, Histogram, SyscallStat},
+};
+
+/// What the programs counted in one generation.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Syscalls by process and number.
+    pub syscalls: Vec<(Slot, SyscallStat)>,
+    /// Off-CPU time.
+    pub off_cpu: Vec<RawOffCpu>,
+    /// CPU samples.
+    pub cpu: Vec<RawCpu>,
+}
+
+/// Reads generations.
+pub(super) struct Reader {
+    epoch: u32,
+    stacks: StackReader,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self { epoch: 0, stacks: StackReader::new() }
+    }
+
+    /// Flips the epoch, waits until no program counts in the old generation, and takes it out.
+    pub(super) fn drain(&mut self, ebpf: &mut Ebpf, hz: u32) -> Result<Counts, KernelError> {
+        let old = self.epoch;
+        self.epoch = old.wrapping_add(1);
+        let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
+        Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
+        wait_for_programs();
+        let [calls, errors, waits, samples] = if old & 1 == 0 {
+            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN"]
+        } else {
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD"]
+        };
+        Ok(Counts {
+            syscalls: syscalls(ebpf, calls, errors)?,
+            off_cpu: self.off_cpu(ebpf, waits)?,
+            cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
+        })
+    }
+
+    fn off_cpu(&mut self, ebpf: &Ebpf, map: &'static str) -> Result<Vec<RawOffCpu>, KernelError> {
+        let mut rows = Vec::new();
+        drain(ebpf, map, |key: OffCpuKey, values: &[OffCpuValue]| rows.push((key, sum_waits(values))))?;
+        let stacks = &mut self.stacks;
+        rows.into_iter().map(|(key, sum)| Ok(off_cpu_row(&key, &sum, stacks.pair(ebpf, &key)?))).collect()
+    }
+
+    fn cpu(&mut self, ebpf: &Ebpf, map: &'static str, period: u64) -> Result<Vec<RawCpu>, KernelError> {
+        let mut rows = Vec::new();
+        drain(ebpf, map, |key: CpuKey, values: &[u64]| rows.push((key, values.iter().sum::<u64>())))?;
+        let mut counted = Vec::with_capacity(rows.len());
+        for (key, samples) in rows {
+            let stack = RawStack {
+                kernel: self.stacks.addresses(ebpf, key.kernel_stack)?,
+                user: self.stacks.addresses(ebpf, key.user_stack)?,
+            };
+            let (slot, process) = (Slot(key.agent), ProcessId(key.process));
+            counted.push(RawCpu { slot, process, stack, samples, cpu_ns: samples * period });
+        }
+        Ok(counted)
+    }
+}
+
+impl StackReader {
+    fn pair(&mut self, ebpf: &Ebpf, key: &OffCpuKey) -> Result<RawStack, KernelError> {
+        Ok(RawStack {
+            kernel: self.addresses(ebpf, key.kernel_stack)?,
+            user: self.addresses(ebpf, key.user_stack)?,
+        })
+    }
+}
+
+/// Returns after every program that may have read the old epoch has ended: they run under RCU, and
+/// membarrier's global command is a grace period.
+fn wait_for_programs() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result != 0 {
+        // Not offered with nohz_full. Programs run for microseconds; this is three orders more.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn drain<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str, each: impl FnMut(K, &[V])) -> Result<(), KernelError> {
+    batch::drain(data(ebpf, name)?, each).map_err(|error| KernelError::Io { call: "draining a map", error })
+}
+
+fn data<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a MapData, KernelError> {
+    match ebpf.map(name) {
+        Some(Map::PerCpuHashMap(data)) => Ok(data),
+        _ => Err(KernelError::NoMap(name)),
+    }
+}
+
+fn syscalls(
+    ebpf: &Ebpf,
+    calls: &'static str,
+    errors: &'static str,
+) -> Result<Vec<(Slot, SyscallStat)>, KernelError> {
+    let mut by_call: FxHashMap<SyscallKey, Vec<(u32, u64)>> = FxHashMap::default();
+    drain(ebpf, errors, |key: ErrorKey, values: &[u64]| {
+        let call = SyscallKey { process: key.process, agent: key.agent, number: key.number };
+        let errno = u32::try_from(key.errno).unwrap_or(u32::MAX);
+        by_call.entry(call).or_default().push((errno, values.iter().sum()));
+    })?;
+    let mut rows = Vec::new();
+    drain(ebpf, calls, |key: SyscallKey, values: &[SyscallValue]| {
+        let errors = by_call.remove(&key).unwrap_or_default();
+        rows.push((Slot(key.agent), syscall_row(&key, values, errors)));
+    })?;
+    Ok(rows)
+}
+
+fn syscall_row(key: &SyscallKey, values: &[SyscallValue], errors: Vec<(u32, u64)>) -> SyscallStat {
+    let mut histogram = [0u64; BUCKETS];
+    for value in values {
+        for (sum, n) in histogram.iter_mut().zip(value.histogram) {
+            *sum += u64::from(n);
+        }
+    }
+    SyscallStat {
+        process: ProcessId(key.process),
+        number: key.number,
+        count: values.iter().map(|v| v.count).sum(),
+        errors,
+        total_ns: values.iter().map(|v| v.total).sum(),
+        max_ns: values.iter().map(|v| v.max).max().unwrap_or(0),
+        histogram: Histogram(histogram),
+    }
+}
+
+fn sum_waits(values: &[OffCpuValue]) -> OffCpuValue {
+    values.iter().fold(OffCpuValue::ZERO, |a, b| OffCpuValue {
+        blocked: a.blocked + b.blocked,
+        run_queue: a.run_queue + b.run_queue,
+        count: a.count + b.count,
+        max: a.max.max(b.max),
+    })
+}
+
+fn off_cpu_row(key: &OffCpuKey, sum: &OffCpuValue, stack: RawStack) -> RawOffCpu {
+    RawOffCpu {
+        slot: Slot(key.agent),
+        process: ProcessId(key.process),
+        cause: cause(key.state),
+        syscall: (key.syscall != NO_SYSCALL).then_some(key.syscall),
+        descriptor: descriptor_kind(key.descriptor),
+        waker: (key.waker != 0).then_some(key.waker),
+        stack,
+        blocked_ns: sum.blocked,
+        run_queue_ns: sum.run_queue,
+        count: sum.count,
+        max_ns: sum.max,
+    }
+}
+
+fn cause(state: u32) -> WaitCause {
+    match state {
+        state::RUN_QUEUE => WaitCause::Preempted,
+        state::PAGE_FAULT => WaitCause::PageFault,
+        state::DISK => WaitCause::Disk,
+        state::GPU => WaitCause::Gpu,
+        state::CHILD => WaitCause::Child,
+        state::IPC => WaitCause::Ipc,
+        state::NETWORK => WaitCause::Network,
+        state::LOCK => WaitCause::Lock,
+        state::POLL => WaitCause::Poll,
+        state::TIMER => WaitCause::Timer,
+        state::TERMINAL => WaitCause::Terminal,
+        state::FUTEX => WaitCause::Futex,
+        _ => WaitCause::Other,
+    }
+}
+
+fn descriptor_kind(kind: u32) -> Option<Descriptor> {
+    match kind {
+        descriptor::PIPE => Some(Descriptor::Pipe),
+        descriptor::UNIX_SOCKET => Some(Descriptor::UnixSocket),
+        descriptor::INET_SOCKET => Some(Descriptor::InetSocket),
+        descriptor::FILE => Some(Descriptor::File),
+        descriptor::TERMINAL => Some(Descriptor::Terminal),
+        descriptor::DEVICE => Some(Descriptor::Device),
+        descriptor::ANONYMOUS => Some(Descriptor::Anonymous),
+        _ => None,
+    }
+}

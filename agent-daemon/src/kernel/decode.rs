@@ -1,0 +1,188 @@
+//! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
+//! decode is counted by the caller and skipped.
+
+use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, ThreadExit, kind};
+use aya::Pod;
+
+use super::batch::read;
+use crate::model::{
+    id::{ProcessId, Slot},
+    process::Exit as ProcessExit,
+};
+
+/// A life-cycle event. `at` is in ns of the monotonic clock.
+#[derive(Debug)]
+pub enum Event {
+    /// A process of an agent forked another.
+    Fork {
+        /// Whose agent.
+        slot: Slot,
+        /// The new process.
+        process: ProcessId,
+        /// The process that forked.
+        parent: ProcessId,
+        /// The new process's parent pid.
+        parent_pid: u32,
+        /// Its name.
+        comm: String,
+    },
+    /// A process of an agent executed a program.
+    Exec {
+        /// The process.
+        process: ProcessId,
+        /// The path as given to the kernel; empty where it could not be read.
+        path: String,
+        /// Its new name.
+        comm: String,
+        /// The raw command line, NUL-separated. Not yet redacted: it must not go further as it is.
+        args: Vec<u8>,
+        /// Whether `args` was cut.
+        cut: bool,
+    },
+    /// A process's last thread exited.
+    Exit {
+        /// The process.
+        process: ProcessId,
+        /// When.
+        at: u64,
+        /// How.
+        exit: ProcessExit,
+        /// CPU time of the last thread, ns.
+        cpu_ns: u64,
+        /// Peak resident set, bytes.
+        peak_rss_bytes: u64,
+    },
+    /// Another thread of a process exited.
+    ThreadExit {
+        /// The process.
+        process: ProcessId,
+        /// CPU time of the thread, ns.
+        cpu_ns: u64,
+    },
+    /// A process outside every agent executed a program.
+    ForeignExec {
+        /// Its pid.
+        pid: u32,
+    },
+}
+
+/// A process that was taken into an agent while it ran.
+#[derive(Debug)]
+pub struct Seeded {
+    /// The process.
+    pub process: ProcessId,
+    /// Its parent's pid.
+    pub parent_pid: u32,
+    /// CPU time of threads that exited before, ns.
+    pub dead_cpu_ns: u64,
+    /// Its name.
+    pub comm: String,
+}
+
+/// A record that is no event.
+#[derive(Debug, thiserror::Error)]
+#[error("a record of kind {kind} and {length} bytes is no event")]
+pub struct DecodeError {
+    kind: u32,
+    length: usize,
+}
+
+/// Decodes one record.
+pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
+    let number = bytes.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    let event = match number {
+        kind::FORK => whole(bytes).map(fork),
+        kind::EXEC => whole(bytes).map(|e: Exec| exec(&e)),
+        kind::EXIT => whole(bytes).map(exit),
+        kind::THREAD_EXIT => whole(bytes)
+            .map(|e: ThreadExit| Event::ThreadExit { process: ProcessId(e.process), cpu_ns: e.cpu }),
+        kind::FOREIGN_EXEC => whole(bytes).map(|e: ForeignExec| Event::ForeignExec { pid: e.pid }),
+        _ => None,
+    };
+    event.ok_or(DecodeError { kind: number, length: bytes.len() })
+}
+
+/// Decodes the output of the seeding iterator.
+pub(super) fn seeded(bytes: &[u8]) -> Vec<Seeded> {
+    use agent_common::lifecycle::Seeded as Raw;
+    bytes
+        .chunks_exact(size_of::<Raw>())
+        .map(|chunk| {
+            let raw: Raw = read(chunk);
+            Seeded {
+                process: ProcessId(raw.process),
+                parent_pid: raw.parent_pid,
+                dead_cpu_ns: raw.dead_cpu,
+                comm: text(&raw.comm),
+            }
+        })
+        .collect()
+}
+
+fn whole<T: Pod>(bytes: &[u8]) -> Option<T> {
+    (bytes.len() >= size_of::<T>()).then(|| read(bytes))
+}
+
+fn fork(e: Fork) -> Event {
+    Event::Fork {
+        slot: Slot(e.agent),
+        process: ProcessId(e.process),
+        parent: ProcessId(e.parent),
+        parent_pid: e.parent_pid,
+        comm: text(&e.comm),
+    }
+}
+
+fn exec(e: &Exec) -> Event {
+    let path = e.path.get(..e.path_length as usize).unwrap_or_default();
+    let args = e.args.get(..e.args_length as usize).unwrap_or_default();
+    Event::Exec {
+        process: ProcessId(e.process),
+        path: String::from_utf8_lossy(path).into_owned(),
+        comm: text(&e.comm),
+        args: args.to_vec(),
+        cut: e.args_total > u64::from(e.args_length),
+    }
+}
+
+fn exit(e: Exit) -> Event {
+    Event::Exit {
+        process: ProcessId(e.process),
+        at: e.at,
+        exit: ProcessExit::from_wait_status(e.status),
+        cpu_ns: e.cpu,
+        peak_rss_bytes: e.peak_rss,
+    }
+}
+
+/// A NUL-terminated name of any bytes.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, event};
+
+    #[test]
+    fn short_and_unknown_records_are_refused() {
+        assert!(event(&[]).is_err());
+        assert!(event(&[2, 0, 0, 0, 1, 2, 3]).is_err());
+        assert!(event(&[99, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn a_length_past_the_field_is_no_panic() {
+        let mut record = vec![0xff; 2048];
+        record[..4].copy_from_slice(&2u32.to_ne_bytes());
+        let Ok(Event::Exec { path, args, .. }) = event(&record) else { panic!("an exec record") };
+        assert!(path.is_empty() && args.is_empty());
+    }
+
+    #[test]
+    fn a_foreign_exec_decodes() {
+        let record: Vec<u8> = [5u32, 42].iter().flat_map(|w| w.to_ne_bytes()).collect();
+        assert!(matches!(event(&record), Ok(Event::ForeignExec { pid: 42 })));
+    }
+}

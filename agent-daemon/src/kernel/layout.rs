@@ -1,0 +1,78 @@
+//! The table of kernel fields that the programs read, and their offsets on the running kernel.
+//! `agent-ebpf/src/layout.rs` declares the globals that are set here.
+
+use super::{btf::Types, error::KernelError};
+
+/// Global, structure, field.
+const FIELDS: [(&str, &str, &str); 35] = [
+    ("TASK_PID", "task_struct", "pid"),
+    ("TASK_TGID", "task_struct", "tgid"),
+    ("TASK_STATE", "task_struct", "__state"),
+    ("TASK_FLAGS", "task_struct", "flags"),
+    ("TASK_ON_CPU", "task_struct", "on_cpu"),
+    ("TASK_COMM", "task_struct", "comm"),
+    ("TASK_MM", "task_struct", "mm"),
+    ("TASK_FILES", "task_struct", "files"),
+    ("TASK_SIGNAL", "task_struct", "signal"),
+    ("TASK_REAL_PARENT", "task_struct", "real_parent"),
+    ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
+    ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
+    ("TASK_RUNTIME", "task_struct", "se.sum_exec_runtime"),
+    ("TASK_EXIT_CODE", "task_struct", "exit_code"),
+    ("SIGNAL_LIVE", "signal_struct", "live.counter"),
+    ("SIGNAL_FLAGS", "signal_struct", "flags"),
+    ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),
+    ("SIGNAL_MAXRSS", "signal_struct", "maxrss"),
+    ("SIGNAL_SUM_RUNTIME", "signal_struct", "sum_sched_runtime"),
+    ("MM_ARG_START", "mm_struct", "arg_start"),
+    ("MM_ARG_END", "mm_struct", "arg_end"),
+    ("MM_HIWATER_RSS", "mm_struct", "hiwater_rss"),
+    ("MM_RSS_STAT", "mm_struct", "rss_stat"),
+    ("BPRM_INTERP", "linux_binprm", "interp"),
+    ("FILES_FDT", "files_struct", "fdt"),
+    ("FDT_FD", "fdtable", "fd"),
+    ("FDT_MAX_FDS", "fdtable", "max_fds"),
+    ("FILE_INODE", "file", "f_inode"),
+    ("FILE_PRIVATE", "file", "private_data"),
+    ("INODE_MODE", "inode", "i_mode"),
+    ("INODE_RDEV", "inode", "i_rdev"),
+    ("SOCKET_SK", "socket", "sk"),
+    ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
+    // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
+    ("RSS_COUNTER_VALUE", "percpu_counter", "count"),
+    ("RSS_COUNTER_SIZE", "percpu_counter", ""),
+];
+
+/// Every global with its value for the running kernel.
+pub(super) fn resolve() -> Result<Vec<(&'static str, u32)>, KernelError> {
+    let path = "/sys/kernel/btf/vmlinux";
+    let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
+    let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
+    let mut globals = Vec::with_capacity(FIELDS.len() + 3);
+    for (global, structure, field) in FIELDS {
+        let value = if field.is_empty() { types.size(structure) } else { types.offset(structure, field) };
+        globals.push((global, value.ok_or(KernelError::NoField { structure, field })?));
+    }
+    if let Some(plain) = types.offset("mm_struct", "rss_stat.count") {
+        set(&mut globals, "MM_RSS_STAT", plain);
+        set(&mut globals, "RSS_COUNTER_VALUE", 0);
+        set(&mut globals, "RSS_COUNTER_SIZE", 8);
+    }
+    let (byte, mask) = types
+        .bit("task_struct", "in_iowait")
+        .ok_or(KernelError::NoField { structure: "task_struct", field: "in_iowait" })?;
+    globals.extend([("TASK_IOWAIT_BYTE", byte), ("TASK_IOWAIT_MASK", mask)]);
+    globals.push(("CAN_READ_KERNEL", u32::from(!is_confidential())));
+    Ok(globals)
+}
+
+fn set(globals: &mut [(&'static str, u32)], name: &str, value: u32) {
+    if let Some(global) = globals.iter_mut().find(|(n, _)| *n == name) {
+        global.1 = value;
+    }
+}
+
+/// Whether the kernel is locked down to confidentiality, where bpf_probe_read_kernel does not exist.
+pub(super) fn is_confidential() -> bool {
+    std::fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|s| s.contains("[confidentiality]"))
+}

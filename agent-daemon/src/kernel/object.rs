@@ -1,0 +1,48 @@
+//! The embedded kernel objects and how they are loaded: offsets set, thread state chosen.
+
+use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
+
+use super::{
+    error::{KernelError, one_line},
+    layout,
+};
+use crate::{
+    config::{self, ThreadState},
+    model::probe::{ProbeState, ProbeStatus},
+};
+
+static TASK_STORAGE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/task-storage.bpf.o"));
+static TID_HASH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tid-hash.bpf.o"));
+
+/// Loads the object that the configuration and the kernel allow; tells which.
+pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeStatus), KernelError> {
+    let offsets = layout::resolve()?;
+    let level: u8 = if config.debug_log { aya_log::Level::Debug as u8 } else { 0 };
+    let attempt = |object: &[u8]| {
+        let mut loader = EbpfLoader::new();
+        // Task storage is a map type that aya has no type for; it creates it all the same.
+        loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
+        for (name, offset) in &offsets {
+            loader.override_global(*name, offset, true);
+        }
+        loader.load(object).map_err(|e| one_line(&e))
+    };
+    let refused = |reason| KernelError::Refused { what: "the kernel object", reason };
+    if config.thread_state == ThreadState::TidHash {
+        let reason = "the configuration asks for a hash by thread id".to_owned();
+        return Ok((attempt(TID_HASH).map_err(refused)?, status(ProbeState::Substituted, Some(reason))));
+    }
+    match attempt(TASK_STORAGE) {
+        Ok(ebpf) => Ok((ebpf, status(ProbeState::Ready, None))),
+        Err(reason) if config.thread_state == ThreadState::TaskStorage => Err(refused(reason)),
+        Err(reason) => {
+            tracing::warn!(reason, "the kernel refuses task storage; keeping thread state in a hash");
+            let reason = format!("{reason}; a hash by thread id stands in for it");
+            Ok((attempt(TID_HASH).map_err(refused)?, status(ProbeState::Substituted, Some(reason))))
+        }
+    }
+}
+
+fn status(state: ProbeState, reason: Option<String>) -> ProbeStatus {
+    ProbeStatus { name: "task_storage", purpose: "per-thread state and filter", state, reason }
+}

@@ -1,0 +1,204 @@
+//! The registry of kernel programs: what each hooks, when it is needed, how it stands. A new program is one
+//! row here.
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, Iter, PerfEvent, perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId},
+};
+
+use super::{
+    error::{KernelError, one_line},
+    perf,
+};
+use crate::model::probe::{Probe, ProbeSet, ProbeState, ProbeStatus};
+
+/// Where a program hooks in.
+#[derive(Clone, Copy)]
+enum Hook {
+    /// A BTF-typed tracepoint.
+    Tracepoint(&'static str),
+    /// The sampling clock.
+    Clock,
+    /// A task iterator: attached only while it runs.
+    Iterator,
+}
+
+/// When a program is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// As long as the daemon runs.
+    Always,
+    /// While there is an agent.
+    Agents,
+    /// While an agent is watched by this probe.
+    Probe(Probe),
+}
+
+struct Row {
+    name: &'static str,
+    hook: Hook,
+    need: Need,
+    purpose: &'static str,
+}
+
+const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) -> Row {
+    Row { name, hook, need, purpose }
+}
+
+static ROWS: [Row; 12] = [
+    row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
+    row("process_exec", Hook::Tracepoint("sched_process_exec"), Need::Always, "sees programs start, for rules"),
+    row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
+    row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
+    row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probe(Probe::OffCpu), "run-queue delay"),
+    row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probe(Probe::OffCpu), "who ended a wait"),
+    row("cpu_sample", Hook::Clock, Need::Probe(Probe::Cpu), "on-CPU stacks"),
+    row("sys_enter", Hook::Tracepoint("sys_enter"), Need::Probe(Probe::Syscalls), "syscall latency"),
+    row("sys_exit", Hook::Tracepoint("sys_exit"), Need::Probe(Probe::Syscalls), "syscall counts and errors"),
+    row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
+    row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
+    row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
+];
+
+enum Links {
+    None,
+    Tracepoint(BtfTracePointLinkId),
+    Clock(Vec<PerfEventLinkId>),
+}
+
+struct Program {
+    row: &'static Row,
+    links: Links,
+    state: ProbeState,
+    reason: Option<String>,
+}
+
+/// Every program and how it stands.
+pub(super) struct Programs {
+    programs: Vec<Program>,
+    notes: Vec<ProbeStatus>,
+}
+
+impl Programs {
+    /// Loads every program. One that belongs to a probe may fail: the probe is then unavailable.
+    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, KernelError> {
+        let mut programs = Vec::with_capacity(ROWS.len());
+        for row in &ROWS {
+            let (state, reason) = match load(ebpf, btf, row)? {
+                Ok(()) => (ProbeState::Ready, None),
+                Err(reason) if matches!(row.need, Need::Probe(_)) => {
+                    tracing::warn!(program = row.name, reason, "the kernel refuses a program");
+                    (ProbeState::Unavailable, Some(reason))
+                }
+                Err(reason) => return Err(KernelError::Refused { what: row.name, reason }),
+            };
+            programs.push(Program { row, links: Links::None, state, reason });
+        }
+        Ok(Self { programs, notes: Vec::new() })
+    }
+
+    /// Adds a feature that is no program to the table.
+    pub(super) fn note(&mut self, status: ProbeStatus) {
+        self.notes.push(status);
+    }
+
+    /// Attaches what is needed and detaches what is not.
+    pub(super) fn enable(
+        &mut self,
+        ebpf: &mut Ebpf,
+        agents: bool,
+        probes: ProbeSet,
+        hz: u32,
+    ) -> Result<(), KernelError> {
+        for program in &mut self.programs {
+            let needed = match program.row.need {
+                Need::Always => true,
+                Need::Agents => agents,
+                Need::Probe(probe) => agents && probes.contains(probe),
+            };
+            if needed {
+                program.attach(ebpf, hz)?;
+            } else {
+                program.detach(ebpf)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn status(&self) -> Vec<ProbeStatus> {
+        let programs = self.programs.iter().map(|p| ProbeStatus {
+            name: p.row.name,
+            purpose: p.row.purpose,
+            state: p.state,
+            reason: p.reason.clone(),
+        });
+        programs.chain(self.notes.iter().cloned()).collect()
+    }
+}
+
+/// The outer error is a bug in the object, the inner one the kernel's refusal.
+fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, KernelError> {
+    let program = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
+    let loaded = match row.hook {
+        Hook::Tracepoint(name) => {
+            <&mut BtfTracePoint>::try_from(program).and_then(|p: &mut BtfTracePoint| p.load(name, btf))
+        }
+        Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
+        Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
+    };
+    Ok(loaded.map_err(|e| one_line(&e)))
+}
+
+impl Program {
+    fn attach(&mut self, ebpf: &mut Ebpf, hz: u32) -> Result<(), KernelError> {
+        if !matches!(self.links, Links::None) {
+            return Ok(());
+        }
+        let name = self.row.name;
+        let refused = |reason| KernelError::Refused { what: name, reason };
+        if self.state == ProbeState::Unavailable {
+            return Err(refused(self.reason.clone().unwrap_or_default()));
+        }
+        let program = ebpf.program_mut(name).ok_or(KernelError::NoProgram(name))?;
+        match self.row.hook {
+            Hook::Tracepoint(_) => {
+                let link = <&mut BtfTracePoint>::try_from(program)
+                    .and_then(|p: &mut BtfTracePoint| p.attach())
+                    .map_err(|e| refused(one_line(&e)))?;
+                self.links = Links::Tracepoint(link);
+                self.state = ProbeState::Attached;
+            }
+            Hook::Clock => {
+                let program: &mut PerfEvent = program.try_into().map_err(|e| refused(one_line(&e)))?;
+                let clock = perf::attach(program, hz)?;
+                self.links = Links::Clock(clock.links);
+                (self.state, self.reason) = (clock.state, clock.reason);
+            }
+            Hook::Iterator => {}
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self, ebpf: &mut Ebpf) -> Result<(), KernelError> {
+        let name = self.row.name;
+        let refused = |e: &dyn std::error::Error| KernelError::Refused { what: name, reason: one_line(e) };
+        let program = ebpf.program_mut(name).ok_or(KernelError::NoProgram(name))?;
+        match std::mem::replace(&mut self.links, Links::None) {
+            Links::None => return Ok(()),
+            Links::Tracepoint(link) => {
+                let program: &mut BtfTracePoint = program.try_into().map_err(|e| refused(&e))?;
+                program.detach(link).map_err(|e| refused(&e))?;
+            }
+            Links::Clock(links) => {
+                let program: &mut PerfEvent = program.try_into().map_err(|e| refused(&e))?;
+                for link in links {
+                    program.detach(link).map_err(|e| refused(&e))?;
+                }
+            }
+        }
+        if self.state == ProbeState::Attached {
+            self.state = ProbeState::Ready;
+        }
+        Ok(())
+    }
+}
