@@ -3,6 +3,7 @@
 //! This file parses and dispatches; each verb is one module of the same name, and takes its own arguments.
 #![expect(clippy::print_stdout, reason = "a tool for the terminal answers on standard output")]
 
+mod bench;
 mod build;
 mod ci;
 mod command;
@@ -34,6 +35,7 @@ enum Verb {
     Test(test::Args),
     Ci(ci::Args),
     Tidy(tidy::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::main(&args),
         Verb::Ci(args) => ci::main(&args),
         Verb::Tidy(args) => tidy::main(&args),
+        Verb::Bench(args) => bench::main(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
