@@ -25,13 +25,14 @@ use crate::{
 /// Files remembered by content, open or not.
 const KNOWN: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// What a file's bytes are, as far as its metadata can tell: another content has another change time.
+/// What a file's bytes are, as far as its metadata can tell. The time of modification, not of change: deleting a
+/// file changes it, too.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Content {
     device: u64,
     inode: u64,
     size: u64,
-    changed: (i64, i64),
+    modified: (i64, i64),
     path: String,
 }
 
@@ -42,7 +43,7 @@ impl Content {
             device: m.dev(),
             inode: m.ino(),
             size: m.size(),
-            changed: (m.ctime(), m.ctime_nsec()),
+            modified: (m.mtime(), m.mtime_nsec()),
             path: path.to_owned(),
         })
     }
@@ -127,11 +128,12 @@ impl Files {
 
     /// Keeps an open file under the identity its content has, or had when it was open before.
     fn hold(&mut self, content: Content, file: File) -> Arc<MappedFile> {
-        if let Some(known) = self.known.get(&content) {
+        let build_id = Elf::read(&file).ok().and_then(|elf| elf.build_id());
+        // Package managers set times: a new version can have the inode, the size and the time of an old one.
+        if let Some(known) = self.known.get(&content).filter(|k| k.binary.build_id == build_id) {
             *known.lock() = Some(file);
             return Arc::clone(known);
         }
-        let build_id = Elf::read(&file).ok().and_then(|elf| elf.build_id());
         let mapped = self.file(&content.path, build_id, Some(content.clone()));
         *mapped.lock() = Some(file);
         let mapped = Arc::new(mapped);
@@ -164,12 +166,6 @@ impl Files {
         let known = file.content.as_ref().and_then(|c| self.known.peek(c));
         Arc::strong_count(file) <= 1 + usize::from(known.is_some_and(|k| Arc::ptr_eq(k, file)))
     }
-
-    /// Files open now.
-    #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
-        self.open.len()
-    }
 }
 
 /// Opens the file behind a mapping: by the mapping itself, which works for deleted files but needs
@@ -200,4 +196,90 @@ fn hides_devices(file: &File) -> bool {
     // SAFETY: the descriptor is open, and `stat` is ours and of the right type.
     let failed = unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) } != 0;
     !failed && (stat.f_type == libc::OVERLAYFS_SUPER_MAGIC || stat.f_type == libc::BTRFS_SUPER_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// A mapping of a file that this process could have: at no real place, so that its path is what is opened.
+    fn mapping(path: &Path) -> Mapping {
+        let m = fs::metadata(path).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        Mapping { start: 0x1000, end: 0x2000, offset: 0, device: m.dev(), inode: m.ino(), path }
+    }
+
+    fn files(limit: usize) -> Files {
+        Files::new(NonZeroUsize::new(limit).unwrap(), Arc::new(CodeIds::new()))
+    }
+
+    fn get(files: &mut Files, mapping: &Mapping) -> Arc<MappedFile> {
+        files.get(std::process::id(), mapping, &Losses::default())
+    }
+
+    #[test]
+    fn a_file_is_held_while_it_is_mapped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, "a").unwrap();
+        let (mut files, mapping) = (files(8), mapping(&path));
+        let file = get(&mut files, &mapping);
+        fs::remove_file(&path).unwrap();
+        files.sweep();
+        assert!(Arc::ptr_eq(&file, &get(&mut files, &mapping)), "it is open though it is deleted");
+        let id = file.id;
+        drop(file);
+        files.sweep();
+        assert_eq!(files.open.len(), 0);
+        assert!(get(&mut files, &mapping).handle().is_none(), "nobody can open it now");
+        assert_ne!(get(&mut files, &mapping).id, id);
+    }
+
+    #[test]
+    fn a_content_keeps_its_number_and_another_has_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, "a").unwrap();
+        let (mut files, mapping) = (files(8), mapping(&path));
+        let first = get(&mut files, &mapping).id;
+        files.sweep();
+        assert_eq!(get(&mut files, &mapping).id, first, "closed and opened again");
+        fs::write(&path, "another").unwrap();
+        assert_ne!(get(&mut files, &mapping).id, first, "the same inode");
+    }
+
+    #[test]
+    fn no_more_files_are_open_than_may_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = files(3);
+        let all: Vec<_> = (0..5)
+            .map(|i| {
+                let path = directory.path().join(i.to_string());
+                fs::write(&path, "a").unwrap();
+                get(&mut files, &mapping(&path))
+            })
+            .collect();
+        let open: Vec<_> = all.iter().map(|f| f.handle().is_some()).collect();
+        assert_eq!(open, [false, false, true, true, true]);
+        let again = get(&mut files, &mapping(&directory.path().join("0")));
+        assert!(Arc::ptr_eq(&again, &all[0]) && again.handle().is_some());
+    }
+
+    #[test]
+    fn only_the_mapped_file_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, "a").unwrap();
+        let right = mapping(&path);
+        let losses = Losses::default();
+        let opens = |mapping: Mapping| files(8).get(std::process::id(), &mapping, &losses).handle().is_some();
+        assert!(opens(right.clone()));
+        assert!(!opens(Mapping { inode: right.inode + 1, ..right.clone() }));
+        assert!(!opens(Mapping { device: right.device + 1, ..right.clone() }));
+        assert!(!opens(mapping(directory.path())), "a directory");
+        assert!(!opens(mapping(Path::new("/dev/null"))), "a device");
+        assert_eq!(losses.all()["binary_unopened"], 4);
+    }
 }

@@ -18,6 +18,8 @@ use object::{
 
 /// Longest note segment that is searched for the build id, bytes.
 const MAX_NOTES: u64 = 64 << 10;
+/// Longest section name, bytes: what is longer is none that matters.
+const MAX_SECTION_NAME: usize = 32;
 /// Longest table of section names, bytes.
 const MAX_SECTION_NAMES: u64 = 1 << 20;
 
@@ -201,7 +203,7 @@ impl<'a> Elf<'a> {
 
     fn section(&self, header: &SectionHeader64<LE>, names: &[u8]) -> Option<Section> {
         let name = names.get(usize::try_from(header.sh_name.get(LE)).ok()?..)?;
-        let name = name.split(|&b| b == 0).next()?.to_vec();
+        let name = name.iter().copied().take(MAX_SECTION_NAME).take_while(|&b| b != 0).collect();
         let (offset, size) = (header.sh_offset.get(LE), header.sh_size.get(LE));
         let kind = header.sh_type.get(LE);
         if kind == elf::SHT_NOBITS || offset.checked_add(size)? > self.len {
@@ -219,4 +221,58 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{b:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use object::{Object, ObjectSegment, read::elf::ElfFile64};
+    use proptest::prelude::{any, prop, prop_assert, proptest};
+
+    use super::*;
+    use crate::enrich::vdso;
+
+    #[test]
+    fn agrees_with_another_reader() {
+        let bytes = vdso::bytes().unwrap();
+        let (ours, theirs) = (Elf::read(&bytes).unwrap(), ElfFile64::<LE>::parse(bytes.as_slice()).unwrap());
+        let build_id = theirs.build_id().unwrap().map(hex);
+        assert_eq!(ours.build_id(), build_id);
+        let segment = theirs.segments().next().unwrap();
+        let (offset, size) = segment.file_range();
+        assert_eq!(ours.layout.address(offset), Some(segment.address()));
+        assert_eq!(ours.layout.address(offset + size - 1), Some(segment.address() + size - 1));
+        assert_eq!(ours.layout.address(offset + size), None);
+        let names: Vec<_> = ours.sections().unwrap().into_iter().flatten().map(|s| s.name).collect();
+        assert!(names.contains(&b".dynsym".to_vec()) && names.contains(&b".dynstr".to_vec()));
+    }
+
+    #[test]
+    fn says_what_it_cannot_read() {
+        let mut bytes = vdso::bytes().unwrap();
+        assert!(matches!(Elf::read(&bytes[..20].to_vec()), Err(ElfError::NotElf)));
+        assert!(matches!(Elf::read(&bytes[1..].to_vec()), Err(ElfError::NotElf)));
+        assert!(matches!(Elf::read(&bytes[..70].to_vec()), Err(ElfError::Malformed(_))));
+        bytes[4] = 1;
+        assert!(matches!(Elf::read(&bytes), Err(ElfError::Unsupported)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_headers_are_survived(
+            noise in prop::collection::vec((0usize..512, any::<u8>()), 0..30),
+            length in 0usize..9000,
+        ) {
+            let mut bytes = vdso::bytes().unwrap();
+            for (at, byte) in noise {
+                bytes[at] = byte;
+            }
+            bytes.truncate(length);
+            if let Ok(elf) = Elf::read(&bytes) {
+                elf.build_id();
+                for section in elf.sections().into_iter().flatten().flatten() {
+                    prop_assert!(section.offset + section.size <= bytes.len() as u64);
+                }
+            }
+        }
+    }
 }

@@ -22,6 +22,8 @@ use super::elf::{Bytes, Elf, ElfError, Section};
 const MAX_SYMBOLS: u64 = 64 << 20;
 /// Most bytes of line information that are read of one file; beyond, frames get names but no lines.
 const MAX_LINES: u64 = 32 << 20;
+/// Most bytes of line programs: a byte can become a row of 24 bytes.
+const MAX_LINE_PROGRAMS: u64 = 4 << 20;
 /// Bytes moved at once: a whole number of symbols.
 const CHUNK: usize = 2048 * size_of::<Sym64<LE>>();
 
@@ -88,9 +90,12 @@ fn symbol_table(sections: &[Option<Section>]) -> Option<(&Section, &Section)> {
 fn line_sections(sections: &[Option<Section>]) -> Vec<&Section> {
     let found: Vec<_> =
         sections.iter().flatten().filter(|s| LINE_SECTIONS.contains(&s.name.as_slice())).collect();
-    let size: u64 = found.iter().map(|s| s.size).sum();
-    let complete = found.iter().any(|s| s.name == b".debug_line" && s.size > 0);
-    if complete && size <= MAX_LINES && found.iter().all(|s| !s.compressed) { found } else { Vec::new() }
+    let size = |of: fn(&Section) -> bool| {
+        found.iter().filter(|s| of(s)).map(|s| s.size).fold(0, u64::saturating_add)
+    };
+    let programs = size(|s| s.name == b".debug_line");
+    let is_small = size(|_| true) <= MAX_LINES && programs <= MAX_LINE_PROGRAMS;
+    if programs > 0 && is_small && found.iter().all(|s| !s.compressed) { found } else { Vec::new() }
 }
 
 /// Writes the copy, section by section; the headers come last.

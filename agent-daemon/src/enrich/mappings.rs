@@ -226,3 +226,81 @@ impl Processes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(ids: &CodeIds, starts: impl IntoIterator<Item = u64>) -> Arc<Image> {
+        let binary = Arc::new(Binary { path: "[jit]".to_owned(), build_id: None });
+        let region =
+            |start| Region { start, end: start + 10, offset: 0, code: Code::Generated(Arc::clone(&binary)) };
+        let regions = starts.into_iter().map(region).collect();
+        Arc::new(Image { id: ids.next(), regions, perf_map: Mutex::default() })
+    }
+
+    #[test]
+    fn addresses_are_found_in_their_mapping() {
+        let image = image(&CodeIds::new(), [100, 200]);
+        let found = |address| image.find(address).map(|r| r.start);
+        assert_eq!(
+            [99, 100, 109, 110, 200, 209, 210, u64::MAX].map(found),
+            [None, Some(100), Some(100), None, Some(200), Some(200), None, None]
+        );
+    }
+
+    #[test]
+    fn the_program_before_an_exec_is_remembered() {
+        let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
+        let id = ProcessId(1);
+        for start in [100, 200, 300, 300] {
+            processes.mapped(id, image(&ids, [start]), &losses);
+        }
+        let images = processes.find(id).unwrap();
+        assert_eq!([100, 200, 300].map(|a| images.find(a).is_some()), [false, true, true]);
+        assert_eq!(images.current.id, CodeIds::FIRST + 2, "an equal image changes nothing");
+        assert_eq!(processes.regions, 2);
+    }
+
+    #[test]
+    fn a_forked_process_has_its_parents_mappings_until_it_has_its_own() {
+        let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
+        let (parent, child) = (ProcessId(1), ProcessId(2));
+        processes.mapped(parent, image(&ids, [100]), &losses);
+        processes.forked(child, parent, &losses);
+        assert!(processes.find(child).unwrap().find(100).is_some());
+        processes.mapped(child, image(&ids, [200]), &losses);
+        processes.forked(child, parent, &losses);
+        assert!(processes.find(child).unwrap().find(200).is_some());
+    }
+
+    #[test]
+    fn exited_processes_go_first_and_after_their_rounds() {
+        let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
+        processes.mapped(ProcessId(0), image(&ids, [100]), &losses);
+        for i in 1..MAX_PROCESSES as u64 + 50 {
+            processes.mapped(ProcessId(i), image(&ids, [100]), &losses);
+            processes.exited(ProcessId(i));
+        }
+        assert!(processes.find(ProcessId(0)).is_some(), "it lives, though it did nothing");
+        assert!(processes.find(ProcessId(40)).is_none());
+        assert_eq!(losses.all()["mappings_forgotten"], 50);
+        assert_eq!(processes.regions, MAX_PROCESSES);
+        for _ in 0..ROUNDS_AFTER_EXIT {
+            assert!(processes.find(ProcessId(100)).is_some());
+            processes.end_round();
+        }
+        assert!(processes.find(ProcessId(100)).is_none());
+        assert_eq!(processes.regions, 1);
+    }
+
+    #[test]
+    fn mappings_are_bounded() {
+        let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
+        for i in 0..MAX_REGIONS as u64 / 4096 + 3 {
+            processes.mapped(ProcessId(i), image(&ids, (0..4096).map(|n| n * 16)), &losses);
+        }
+        assert_eq!(processes.regions, MAX_REGIONS);
+        assert_eq!(losses.all()["mappings_forgotten"], 3);
+    }
+}

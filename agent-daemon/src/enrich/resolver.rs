@@ -292,3 +292,90 @@ fn give_back_memory() {
         libc::malloc_trim(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        id::Slot,
+        observation::{Addresses, RawCpu, RawStack},
+        time::Timestamp,
+    };
+
+    const PROCESS: ProcessId = ProcessId(1 << 22 | 7);
+
+    /// A window with samples at these addresses of a process, each a stack of its own.
+    fn window(addresses: &[u64]) -> Counted {
+        let row = |address: &u64| {
+            let user = Addresses::Known([*address].as_slice().into());
+            let stack = RawStack { kernel: Addresses::Absent, user };
+            RawCpu { slot: Slot(0), process: PROCESS, stack, samples: 1, cpu_ns: 1 }
+        };
+        let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let cpu = addresses.iter().map(row).collect();
+        Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu }
+    }
+
+    /// Stacks that know a process with nothing but a vdso.
+    fn with_vdso(telemetry: &Telemetry) -> Stacks {
+        let ids = Arc::new(CodeIds::new());
+        let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code: Code::Vdso }];
+        let image = Image { id: ids.next(), regions: regions.into(), perf_map: Mutex::default() };
+        let mut stacks = Stacks::new(ids);
+        stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
+        stacks
+    }
+
+    #[test]
+    fn what_is_late_keeps_its_place_and_is_named_next_time() {
+        let telemetry = Telemetry::default();
+        let mut stacks = with_vdso(&telemetry);
+        let counted = window(&[0x10_000 + vdso_function()]);
+        let none = Budget { cpu: Duration::ZERO, wall: Duration::ZERO };
+        let mut frame = |budget| {
+            let asked: Vec<_> = asked(&counted).collect();
+            let (named, _) = stacks.name(&asked, budget, &telemetry.losses);
+            let frame = Arc::clone(&named[0].frames[0]);
+            (frame.function.clone(), frame.address, frame.binary.as_ref().map(|b| b.path.clone()))
+        };
+        let place = (vdso_function(), Some("[vdso]".to_owned()));
+        assert_eq!(frame(none), ("[unknown]".to_owned(), place.0, place.1.clone()));
+        assert_eq!(telemetry.losses.all()["names_late"], 1);
+        let (function, address, binary) = frame(BUDGET);
+        assert!(function.ends_with("clock_gettime"), "{function}");
+        assert_eq!((address, binary), place);
+        assert_eq!(frame(none).0, function, "what is known costs nothing");
+    }
+
+    /// Offset of a function in the vdso.
+    fn vdso_function() -> u64 {
+        use object::{Object, ObjectSymbol};
+        let bytes = crate::enrich::vdso::bytes().unwrap();
+        let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(bytes.as_slice()).unwrap();
+        elf.dynamic_symbols().find(|s| s.name() == Ok("__vdso_clock_gettime")).unwrap().address()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_does_not_answer_costs_names_and_nothing_else() {
+        let telemetry = Arc::new(Telemetry::default());
+        let (requests, _stuck) = sync_channel(1);
+        let resolver = Resolver { requests, telemetry: Arc::clone(&telemetry) };
+        let (waiting, refused) =
+            (resolver.resolve(window(&[0x5000])), resolver.resolve(window(&[0x5000, 0x6000])));
+        resolver.exited(PROCESS);
+        assert_eq!(refused.await.cpu.len(), 2);
+        let resolved = waiting.await;
+        let frame = &resolved.cpu[0].1.stack.frames[0];
+        assert_eq!((frame.function.as_str(), frame.address), ("[unknown]", 0x5000));
+        assert_eq!(telemetry.losses.all()["resolver_queue_full"], 3);
+    }
+
+    #[tokio::test]
+    async fn threads_end_when_nobody_asks_any_more() {
+        let (resolver, threads) = Resolver::spawn(Arc::default()).unwrap();
+        let last = resolver.resolve(window(&[0x5000]));
+        drop(resolver);
+        threads.join();
+        assert_eq!(last.await.cpu.len(), 1);
+    }
+}

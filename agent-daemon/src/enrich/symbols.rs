@@ -191,3 +191,104 @@ impl Tables {
         self.held.len() < before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command, sync::LazyLock};
+
+    use object::{Object, ObjectSymbol, read::elf::ElfFile64};
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::enrich::vdso;
+
+    /// A program with symbols and line information.
+    static PROGRAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let (source, program) = (directory.path().join("x.c"), directory.path().join("x"));
+        fs::write(&source, "int inner(int x) { return x + 1; }\nint main(void) { return inner(1); }\n")
+            .unwrap();
+        let done = Command::new("cc").args(["-g", "-o"]).arg(&program).arg(&source).status().unwrap();
+        assert!(done.success());
+        fs::read(program).unwrap()
+    });
+
+    /// The offset of a function, by another reader.
+    fn offset(bytes: &[u8], function: &str) -> u64 {
+        let elf = ElfFile64::<object::LittleEndian>::parse(bytes).unwrap();
+        let mut symbols = elf.symbols().chain(elf.dynamic_symbols());
+        // Code has the same offset as address in programs this small.
+        symbols.find(|s| s.name() == Ok(function)).unwrap().address()
+    }
+
+    fn name(function: &str, line: u32) -> Name {
+        Name { function: Some(function.to_owned()), file: None, line: Some(line) }
+    }
+
+    #[test]
+    fn names_the_vdso() {
+        let bytes = vdso::bytes().unwrap();
+        let at = offset(&bytes, "__vdso_clock_gettime");
+        let names = Table::open(&bytes).unwrap().names(&[at, at + 1, 0, u64::MAX]);
+        let functions: Vec<_> = names.iter().map(|n| n.function.as_deref()).collect();
+        assert!(functions[0].unwrap().ends_with("clock_gettime"), "{functions:?}");
+        assert_eq!(functions[1..], [functions[0], None, None]);
+    }
+
+    #[test]
+    fn names_functions_and_lines() {
+        let offsets = [offset(&PROGRAM, "main"), offset(&PROGRAM, "inner"), offset(&PROGRAM, "inner") + 4];
+        let mut names = Table::open(&*PROGRAM).unwrap().names(&offsets);
+        for name in &mut names {
+            assert!(name.file.take().unwrap().ends_with("/x.c"));
+        }
+        assert_eq!(names, [name("main", 2), name("inner", 1), name("inner", 1)]);
+    }
+
+    #[test]
+    fn a_file_without_names_is_not_tried_again() {
+        let mut tables = Tables::new();
+        let garbage = || Table::open(&b"garbage".to_vec());
+        assert!(tables.names(7, garbage, &[1]).is_err());
+        assert_eq!(tables.names(7, || panic!("tried again"), &[1]).unwrap(), [Name::default()]);
+    }
+
+    #[test]
+    fn tables_are_bounded_and_dropped_when_idle() {
+        let mut tables = Tables::new();
+        for id in 0..MAX_TABLES as u64 + 5 {
+            tables.names(id, vdso::table, &[]).unwrap();
+        }
+        assert_eq!(tables.held.len(), MAX_TABLES);
+        assert_eq!(tables.bytes, tables.held.iter().map(|(_, h)| h.bytes()).sum::<u64>());
+        assert!(!tables.sweep());
+        for (_, held) in tables.held.iter_mut() {
+            held.used -= IDLE;
+        }
+        assert!(tables.sweep());
+        assert_eq!((tables.held.len(), tables.bytes), (0, 0));
+    }
+
+    proptest! {
+        /// Whatever stands in a file, naming ends, and gives one name for each offset.
+        #[test]
+        fn any_file_is_survived(
+            noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..200),
+            length in any::<prop::sample::Index>(),
+            whole in any::<bool>(),
+        ) {
+            let mut bytes = PROGRAM.clone();
+            let offsets = [offset(&bytes, "main"), offset(&bytes, "inner"), 0, 1 << 40];
+            for (at, byte) in noise {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if !whole {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            if let Ok(table) = Table::open(&bytes) {
+                prop_assert_eq!(table.names(&offsets).len(), offsets.len());
+            }
+        }
+    }
+}
