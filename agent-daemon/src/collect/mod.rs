@@ -1,1 +1,3 @@
-//! (being written)
+//! Sources of facts: each turns what it reads into observations.
+
+pub mod mappings;
