@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod control;
 pub mod id;
+pub mod interpreter;
 pub mod observation;
 pub mod off_cpu;
 pub mod probe;
