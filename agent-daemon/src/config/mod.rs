@@ -118,13 +118,43 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7575)),
             window: Duration::from_secs(5),
-            sampling: Sampling { frequency_hz: 97 },
-            agents: Agents { builtin_rules: true, rules: Vec::new(), max_agents: 256, max_processes: 20_000 },
-            history: History { keep: Duration::from_secs(3600), max_rows: 2_000_000 },
-            log: Log { level: "info".to_owned(), format: LogFormat::Text },
-            kernel: Kernel { debug_log: false, thread_state: ThreadState::Auto },
+            sampling: Sampling::default(),
+            agents: Agents::default(),
+            history: History::default(),
+            log: Log::default(),
+            kernel: Kernel::default(),
             overrides: Overrides::default(),
         }
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { frequency_hz: 97 }
+    }
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { builtin_rules: true, rules: Vec::new(), max_agents: 256, max_processes: 20_000 }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(3600), max_rows: 2_000_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self { debug_log: false, thread_state: ThreadState::Auto }
     }
 }
 
