@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What user space can lose. The kernel programs' losses carry their own names (`agent_common::loss`).
@@ -24,11 +27,13 @@ pub enum Loss {
     MapReadFailed,
     /// A file could not be symbolised.
     SymbolsUnread,
+    /// More agents came and went than the store may keep; the one that ended first was forgotten.
+    AgentForgotten,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ObservationQueueFull,
         Self::UndecodableRecord,
         Self::MappingsUnread,
@@ -37,6 +42,7 @@ impl Loss {
         Self::WindowDropped,
         Self::MapReadFailed,
         Self::SymbolsUnread,
+        Self::AgentForgotten,
     ];
 
     /// Stable name.
@@ -51,6 +57,7 @@ impl Loss {
             Self::WindowDropped => "window_dropped",
             Self::MapReadFailed => "map_read_failed",
             Self::SymbolsUnread => "symbols_unread",
+            Self::AgentForgotten => "agent_forgotten",
         }
     }
 }
