@@ -1,3 +1,4 @@
 //! Sources of facts: each turns what it reads into observations.
 
+pub mod argv;
 pub mod mappings;

@@ -1,22 +1,162 @@
-//! (being written)
+//! What an operator can choose: one YAML file, strict; the environment over it; flags over both.
+//!
+//! A file is read into `raw` (which knows the keys and where each value stands), then every value goes
+//! through its row in [`options`], whichever of the three places it came from, and what comes out is one
+//! validated [`Config`]. Each default is written once, in the `Default` below.
 
-/// tmp
-#[derive(Clone, Debug, Default)]
+mod builtin;
+mod duration;
+mod error;
+mod example;
+mod glob;
+mod load;
+mod options;
+mod raw;
+mod rule;
+
+use std::{net::SocketAddr, time::Duration};
+
+pub use builtin::{Builtin, builtin_rules};
+pub use duration::{format_duration, parse_duration};
+pub use error::{ConfigError, Origin};
+pub use example::example;
+pub use glob::{Glob, GlobError};
+pub use load::{Overrides, unknown_variables};
+pub use options::{OPTIONS, Opt};
+pub use rule::{Action, Matchers, NamePart, NameTemplate, Regex, Rule, User};
+
+/// Everything that can be chosen, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the HTTP API listens.
+    pub listen: SocketAddr,
+    /// Length of an aggregation window, 0.5 s to 60 s.
+    pub window: Duration,
+    /// On-CPU sampling.
+    pub sampling: Sampling,
+    /// Who is an agent, and how much of it is kept.
+    pub agents: Agents,
+    /// What the embedded store keeps.
+    pub history: History,
+    /// The daemon's own log.
+    pub log: Log,
+    /// How the kernel programs work.
+    pub kernel: Kernel,
+    /// What flags set, so that a reload can put it over the file again.
+    overrides: Overrides,
+}
+
+/// On-CPU sampling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Samples per second and CPU, 1 to 999. A prime, so that it does not beat with timers.
+    pub frequency_hz: u32,
+}
+
+/// Who is an agent, and how much of it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agents {
+    /// Whether [`builtin_rules`] apply, after `rules`.
+    pub builtin_rules: bool,
+    /// The operator's rules, in order: the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// Most agents traced at once, 1 to 4096.
+    pub max_agents: usize,
+    /// Most processes kept of one agent; beyond, the oldest ended ones are forgotten.
+    pub max_processes: usize,
+}
+
+/// What the embedded store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How long windows are kept, one minute to 31 days.
+    pub keep: Duration,
+    /// Most rows kept over all windows; beyond, the oldest windows go.
+    pub max_rows: usize,
+}
+
+/// The daemon's own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or levels by module: `info`, `warn,agentperf::kernel=debug`.
+    pub level: String,
+    /// How lines are written.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// How the kernel programs work.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// tmp
+    /// Whether the kernel programs' own debug lines are read; costs on every event.
     pub debug_log: bool,
-    /// tmp
+    /// Where the kernel programs keep what they know of a thread.
     pub thread_state: ThreadState,
 }
 
-/// tmp
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where the kernel programs keep what they know of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadState {
-    /// tmp
-    #[default]
+    /// Task storage where the kernel has it, else the hash.
     Auto,
-    /// tmp
+    /// Task storage, or refuse to start.
     TaskStorage,
-    /// tmp
+    /// A hash by thread id.
     TidHash,
 }
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7575)),
+            window: Duration::from_secs(5),
+            sampling: Sampling::default(),
+            agents: Agents::default(),
+            history: History::default(),
+            log: Log::default(),
+            kernel: Kernel::default(),
+            overrides: Overrides::default(),
+        }
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { frequency_hz: 97 }
+    }
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { builtin_rules: true, rules: Vec::new(), max_agents: 256, max_processes: 20_000 }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(3600), max_rows: 2_000_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self { debug_log: false, thread_state: ThreadState::Auto }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,3 +16,6 @@ mod vdso;
 
 pub use resolved::Resolved;
 pub use resolver::{Resolver, ResolverThreads};
+pub mod identity;
+pub mod rules;
+pub mod users;

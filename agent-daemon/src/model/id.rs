@@ -55,7 +55,8 @@ impl FromStr for AgentId {
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let (pid, ms) = s.split_once('-').ok_or(AgentIdError)?;
         let (pid, ms) = (pid.parse().map_err(|_| AgentIdError)?, ms.parse().map_err(|_| AgentIdError)?);
-        Ok(Self::new(pid, ms))
+        // One agent, one spelling: `+5-7` and `05-7` name nobody.
+        Some(Self::new(pid, ms)).filter(|id| id.as_str() == s).ok_or(AgentIdError)
     }
 }
 

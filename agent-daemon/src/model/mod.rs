@@ -2,13 +2,17 @@
 
 pub mod agent;
 pub mod control;
+pub mod errno_names;
 pub mod id;
+pub mod interpreter;
 pub mod observation;
 pub mod off_cpu;
 pub mod probe;
 pub mod process;
 pub mod record;
+pub mod signal_names;
 pub mod stack;
 pub mod syscall;
+pub mod syscall_names;
 pub mod time;
 pub mod window;

@@ -39,6 +39,45 @@ pub enum WaitCause {
     Other,
 }
 
+impl WaitCause {
+    /// Every cause, in order.
+    pub const ALL: [Self; 13] = [
+        Self::Preempted,
+        Self::PageFault,
+        Self::Disk,
+        Self::Gpu,
+        Self::Child,
+        Self::Ipc,
+        Self::Network,
+        Self::Lock,
+        Self::Poll,
+        Self::Timer,
+        Self::Terminal,
+        Self::Futex,
+        Self::Other,
+    ];
+
+    /// Stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preempted => "preempted",
+            Self::PageFault => "page_fault",
+            Self::Disk => "disk",
+            Self::Gpu => "gpu",
+            Self::Child => "child",
+            Self::Ipc => "ipc",
+            Self::Network => "network",
+            Self::Lock => "lock",
+            Self::Poll => "poll",
+            Self::Timer => "timer",
+            Self::Terminal => "terminal",
+            Self::Futex => "futex",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The kind of descriptor behind a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,16 +1,27 @@
 //! What agentperf knows, kept: append, query, retention. Readers and the one writer meet only here.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod memory;
 pub mod query;
+pub mod writer;
 
-pub use memory::Memory;
+pub use memory::{Limits, Memory};
 
 use std::sync::Arc;
 
-use crate::model::{agent::Agent, id::AgentId, process::Process, time::TimeRange, window::Window};
+use crate::model::{
+    agent::Agent,
+    id::AgentId,
+    process::Process,
+    time::{TimeRange, Timestamp},
+    window::Window,
+};
 
 /// A store. Windows and ended processes are immutable; agents and live processes are replaced by newer
 /// versions of themselves. Every implementation bounds what it keeps.
+///
+/// An agent is put before its processes and windows: what belongs to nobody is a counted loss.
 pub trait Store: Send + Sync {
     /// Adds or replaces an agent.
     fn put_agent(&self, agent: Agent);
@@ -18,6 +29,9 @@ pub trait Store: Send + Sync {
     fn put_process(&self, agent: &AgentId, process: Process);
     /// Appends a window.
     fn append(&self, window: Window);
+    /// Forgets what is older at `now` than the store keeps. Called by the writer, so that the store needs no
+    /// clock of its own.
+    fn expire(&self, now: Timestamp);
     /// Every agent, live and ended, oldest first.
     fn agents(&self) -> Vec<Agent>;
     /// One agent.

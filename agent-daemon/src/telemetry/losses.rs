@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What user space can lose. The kernel programs' losses carry their own names (`agent_common::loss`).
@@ -32,11 +35,13 @@ pub enum Loss {
     NamesLate,
     /// The symbol resolver was too busy to take a process or a window: its frames have no names.
     ResolverQueueFull,
+    /// More agents came and went than the store may keep; the one that ended first was forgotten.
+    AgentForgotten,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ObservationQueueFull,
         Self::UndecodableRecord,
         Self::MappingsUnread,
@@ -49,6 +54,7 @@ impl Loss {
         Self::MappingsForgotten,
         Self::NamesLate,
         Self::ResolverQueueFull,
+        Self::AgentForgotten,
     ];
 
     /// Stable name.
@@ -67,6 +73,7 @@ impl Loss {
             Self::MappingsForgotten => "mappings_forgotten",
             Self::NamesLate => "names_late",
             Self::ResolverQueueFull => "resolver_queue_full",
+            Self::AgentForgotten => "agent_forgotten",
         }
     }
 }

@@ -1,9 +1,11 @@
 //! agentperf's own state for its users: losses, probes, overhead. Shared by every stage; holds only
 //! counters and small tables.
 
+mod host;
 mod losses;
 mod usage;
 
+pub use host::HostInfo;
 pub use losses::{Loss, Losses};
 pub use usage::{Usage, own_usage};
 

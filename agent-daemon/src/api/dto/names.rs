@@ -1,0 +1,176 @@
+//! Closed sets of names on the wire, and how the model's map to them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model::{
+    agent::AgentEnd,
+    off_cpu::{Descriptor, WaitCause},
+    probe::{Probe, ProbeState},
+    stack::{FrameKind, StackEnd},
+};
+
+/// Declares a wire enum that mirrors one of the model's, variant by variant.
+macro_rules! mirror {
+    ($(#[$doc:meta])* $wire:ident as $name:ident of $model:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schema(as = $name)]
+        pub enum $wire {
+            $($(#[$variant_doc])* $variant),+
+        }
+
+        impl From<$model> for $wire {
+            fn from(value: $model) -> Self {
+                match value {
+                    $($model::$variant => Self::$variant),+
+                }
+            }
+        }
+    };
+}
+
+mirror! {
+    /// What an agent can be watched by.
+    ProbeDto as Probe of Probe {
+        /// On-CPU stack samples.
+        Cpu,
+        /// Off-CPU time by cause and stack.
+        OffCpu,
+        /// Syscall counts, errors and latencies.
+        Syscalls,
+    }
+}
+
+impl From<ProbeDto> for Probe {
+    fn from(probe: ProbeDto) -> Self {
+        match probe {
+            ProbeDto::Cpu => Self::Cpu,
+            ProbeDto::OffCpu => Self::OffCpu,
+            ProbeDto::Syscalls => Self::Syscalls,
+        }
+    }
+}
+
+mirror! {
+    /// How a kernel program or feature stands.
+    ProbeStateDto as ProbeState of ProbeState {
+        /// Loaded and attached: some agent needs it.
+        Attached,
+        /// Loaded or loadable; no agent needs it now.
+        Ready,
+        /// Works by the substitute that `reason` names.
+        Substituted,
+        /// The kernel refused; `reason` says why.
+        Unavailable,
+    }
+}
+
+mirror! {
+    /// Why an agent is no longer watched.
+    AgentEndDto as AgentEnd of AgentEnd {
+        /// Its last process exited.
+        Exited,
+        /// Somebody detached it.
+        Detached,
+        /// The time it was attached for is over.
+        Expired,
+    }
+}
+
+mirror! {
+    /// What a thread waited for.
+    WaitCauseDto as WaitCause of WaitCause {
+        /// Runnable, but preempted: waiting for a CPU.
+        Preempted,
+        /// A page fault that needed I/O or a lock.
+        PageFault,
+        /// Block I/O or a file system.
+        Disk,
+        /// A GPU driver call.
+        Gpu,
+        /// A child process.
+        Child,
+        /// A pipe or a unix socket.
+        Ipc,
+        /// An inet socket.
+        Network,
+        /// A lock.
+        Lock,
+        /// poll, select or epoll of several descriptors.
+        Poll,
+        /// A sleep or timer.
+        Timer,
+        /// A terminal.
+        Terminal,
+        /// A futex not known to be a lock.
+        Futex,
+        /// Anything else.
+        Other,
+    }
+}
+
+mirror! {
+    /// The kind of descriptor behind a wait.
+    DescriptorDto as Descriptor of Descriptor {
+        /// A pipe or FIFO.
+        Pipe,
+        /// A unix socket.
+        UnixSocket,
+        /// An IPv4 or IPv6 socket.
+        InetSocket,
+        /// A regular file, directory or block device.
+        File,
+        /// A terminal.
+        Terminal,
+        /// Another character device.
+        Device,
+        /// An anonymous file: eventfd, epoll, timerfd, pidfd.
+        Anonymous,
+    }
+}
+
+mirror! {
+    /// Which world a frame belongs to.
+    FrameKindDto as FrameKind of FrameKind {
+        /// Compiled user code.
+        Native,
+        /// A Python function.
+        Python,
+        /// A JavaScript function.
+        Javascript,
+        /// The kernel.
+        Kernel,
+    }
+}
+
+mirror! {
+    /// How the walk of a stack ended.
+    StackEndDto as StackEnd of StackEnd {
+        /// It cannot be known whether all frames were seen.
+        Unverified,
+        /// At the frame limit.
+        Truncated,
+        /// The stack was taken, but evicted before it was read.
+        Lost,
+        /// There is no user stack.
+        Absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_says_what_the_model_calls_it() {
+        for cause in WaitCause::ALL {
+            assert_eq!(serde_json::to_value(WaitCauseDto::from(cause)).unwrap(), cause.name());
+        }
+        for probe in Probe::ALL {
+            assert_eq!(serde_json::to_value(ProbeDto::from(probe)).unwrap(), probe.name());
+            assert_eq!(Probe::from(ProbeDto::from(probe)), probe);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Processes on the wire.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::seconds;
+use crate::{
+    model::{process::Exit, signal_names::signal_name, time::Timestamp},
+    store::query::TreeRow,
+};
+
+/// An agent's process tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProcessTree)]
+pub struct ProcessTreeDto {
+    /// Whose.
+    pub agent: String,
+    /// The processes that lived in the range, each before its children, siblings by age: printed in this
+    /// order and indented by `depth`, they show the tree.
+    pub processes: Vec<ProcessDto>,
+}
+
+/// One process, from fork to exit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Process)]
+pub struct ProcessDto {
+    /// Its pid. Pids are reused: together with `start` it is unique.
+    pub pid: u32,
+    /// Its parent's pid.
+    pub parent: u32,
+    /// Its ancestors in this answer.
+    pub depth: usize,
+    /// Its children's pids, oldest first.
+    pub children: Vec<u32>,
+    /// The executable's path, in the process's own mount namespace.
+    pub executable: Option<String>,
+    /// The kernel's 15-byte name.
+    pub comm: String,
+    /// The command line, with secrets removed.
+    pub argv: Vec<String>,
+    /// Creation time.
+    pub start: Timestamp,
+    /// When it exited; null while it lives.
+    pub end: Option<Timestamp>,
+    /// What it returned, where it exited by itself.
+    pub exit_code: Option<u8>,
+    /// The signal that killed it, where one did.
+    pub signal: Option<u8>,
+    /// That signal's name.
+    #[schema(example = "SIGKILL")]
+    pub signal_name: Option<String>,
+    /// Whether a core was dumped.
+    pub core_dumped: bool,
+    /// CPU time of all its threads, user and system.
+    pub cpu_seconds: f64,
+    /// Largest resident set.
+    pub peak_rss_bytes: u64,
+}
+
+impl From<TreeRow> for ProcessDto {
+    fn from(TreeRow { process, depth, children }: TreeRow) -> Self {
+        let (exit_code, signal, core_dumped) = match process.exit {
+            Some(Exit::Code(code)) => (Some(code), None, false),
+            Some(Exit::Signal { number, core_dumped }) => (None, Some(number), core_dumped),
+            None => (None, None, false),
+        };
+        Self {
+            pid: process.id.pid(),
+            parent: process.parent_pid,
+            depth,
+            children,
+            executable: process.executable,
+            comm: process.comm,
+            argv: process.args,
+            start: process.started,
+            end: process.ended,
+            exit_code,
+            signal,
+            signal_name: signal.and_then(signal_name).map(str::to_owned),
+            core_dumped,
+            cpu_seconds: seconds(process.cpu_ns),
+            peak_rss_bytes: process.peak_rss_bytes,
+        }
+    }
+}

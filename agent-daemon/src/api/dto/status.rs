@@ -1,0 +1,92 @@
+//! The daemon itself on the wire.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::names::ProbeStateDto;
+use crate::model::{probe::ProbeStatus, time::Timestamp};
+
+/// How the daemon stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusDto {
+    /// agentperf's version.
+    pub version: String,
+    /// Whether it does its work by now.
+    pub ready: bool,
+    /// When it started.
+    pub started: Timestamp,
+    /// Time since then.
+    pub uptime_seconds: f64,
+    /// The host's name.
+    pub hostname: String,
+    /// The kernel's release.
+    #[schema(example = "6.12.0")]
+    pub kernel: String,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// Agents, counted.
+    pub agents: AgentCountsDto,
+    /// Every kernel program and feature.
+    pub probes: Vec<ProbeStatusDto>,
+    /// What was lost since the start, by name; every name is always there.
+    pub losses: BTreeMap<String, u64>,
+    /// What agentperf itself costs.
+    pub own: OwnUsageDto,
+}
+
+/// Agents, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AgentCounts)]
+pub struct AgentCountsDto {
+    /// Watched now.
+    pub live: usize,
+    /// Ended, but still remembered.
+    pub ended: usize,
+}
+
+/// A kernel program or feature and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProbeStatus)]
+pub struct ProbeStatusDto {
+    /// Stable name.
+    #[schema(example = "sched_switch")]
+    pub name: String,
+    /// What it is used for.
+    pub purpose: String,
+    /// How it stands.
+    pub state: ProbeStateDto,
+    /// Why it is not simply attached or ready.
+    pub reason: Option<String>,
+}
+
+impl From<ProbeStatus> for ProbeStatusDto {
+    fn from(probe: ProbeStatus) -> Self {
+        Self {
+            name: probe.name.to_owned(),
+            purpose: probe.purpose.to_owned(),
+            state: probe.state.into(),
+            reason: probe.reason,
+        }
+    }
+}
+
+/// What agentperf itself costs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OwnUsage)]
+pub struct OwnUsageDto {
+    /// User and system CPU time since the start.
+    pub cpu_seconds: f64,
+    /// Resident set.
+    pub rss_bytes: u64,
+}
+
+/// A daemon that is alive, or ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Health)]
+pub struct HealthDto {
+    /// `ok`, or `ready`.
+    pub status: String,
+}

@@ -1,0 +1,103 @@
+//! What a request says, checked: paths, queries and bodies that are not understood whole are refused with a
+//! sentence that says what is wrong. Nothing unknown is ignored.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{
+        FromRequest, FromRequestParts, Path, Query, Request,
+        rejection::{BytesRejection, JsonRejection},
+    },
+    http::{StatusCode, request::Parts},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+use super::error::Problem;
+use crate::model::id::AgentId;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The agent id in the path.
+pub(super) struct AgentPath(pub(super) AgentId);
+
+impl<S: Send + Sync> FromRequestParts<S> for AgentPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(Problem::bad_request_of)?;
+        text.parse().map(Self).map_err(Problem::bad_request)
+    }
+}
+
+/// A query; its type decides which keys there are.
+pub(super) struct StrictQuery<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::try_from_uri(&parts.uri).map_err(|e| {
+            Problem::bad_request(format_args!("the query is not understood: {}", innermost(&e)))
+        })?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The query of a route that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// A JSON body; its type decides which fields there are.
+pub(super) struct StrictJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Problem> {
+        let read = timeout(BODY_TIMEOUT, axum::Json::<T>::from_request(request, state)).await;
+        match read {
+            Ok(Ok(axum::Json(body))) => Ok(Self(body)),
+            Ok(Err(rejection)) => Err(body_problem(&rejection)),
+            Err(_) => {
+                let detail = "the body took longer than 10 s to arrive";
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Timeout", detail))
+            }
+        }
+    }
+}
+
+fn body_problem(rejection: &JsonRejection) -> Problem {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => {
+            let detail = "send the body as JSON, with the header Content-Type: application/json";
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type", detail)
+        }
+        JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(e))
+            if e.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+        {
+            let detail = format!("the body may have {} bytes at most", super::MAX_BODY);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail)
+        }
+        other => Problem::bad_request(format_args!("the body is not understood: {}", innermost(other))),
+    }
+}
+
+/// The text of the error at the bottom: those above only say that there was one.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+impl Problem {
+    fn bad_request_of(error: impl std::error::Error) -> Self {
+        Self::bad_request(innermost(&error))
+    }
+}

@@ -1,0 +1,77 @@
+//! Profile formats, each a pure function of the same weighted stacks.
+
+pub(super) mod folded;
+pub(super) mod pprof;
+pub(super) mod speedscope;
+pub(super) mod svg;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    model::{
+        agent::Agent,
+        id::ProcessId,
+        process::Process,
+        stack::{Frame, FrameKind, Stack, StackEnd},
+    },
+    store::query::ProfileKind,
+};
+
+/// Whose profile it is: what stacks do not say themselves.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) agent: Agent,
+    /// The root's executable.
+    pub(super) executable: Option<String>,
+    comms: FxHashMap<ProcessId, String>,
+}
+
+impl Subject {
+    pub(super) fn new(agent: Agent, processes: Vec<Process>) -> Self {
+        let root = processes.iter().find(|p| p.id == agent.root);
+        let executable = root.and_then(|p| p.executable.clone());
+        Self { agent, executable, comms: processes.into_iter().map(|p| (p.id, p.comm)).collect() }
+    }
+
+    /// The process's name, where it is still known.
+    pub(super) fn comm(&self, process: ProcessId) -> Option<&str> {
+        self.comms.get(&process).map(String::as_str)
+    }
+
+    /// A title for people.
+    pub(super) fn title(&self, kind: ProfileKind) -> String {
+        let what = match kind {
+            ProfileKind::Cpu => "CPU time",
+            ProfileKind::OffCpu => "off-CPU time",
+        };
+        format!("{what} of {} ({})", self.agent.name, self.agent.id)
+    }
+}
+
+/// What stands where frames are known to be missing, at the outer end.
+fn missing(stack: &Stack) -> Option<&'static str> {
+    match stack.end {
+        StackEnd::Truncated => Some("[truncated]"),
+        StackEnd::Lost => Some("[lost]"),
+        StackEnd::Absent if stack.frames.is_empty() => Some("[no stack]"),
+        StackEnd::Unverified | StackEnd::Absent => None,
+    }
+}
+
+/// A frame's name among frames of every world: unknown functions are told apart by their binary, scripts'
+/// functions by their file.
+fn label(frame: &Frame) -> String {
+    let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match frame.kind {
+        FrameKind::Kernel => format!("{}_[k]", frame.function),
+        FrameKind::Python | FrameKind::Javascript => match &frame.file {
+            Some(path) => format!("{} ({})", frame.function, file(path)),
+            None => frame.function.clone(),
+        },
+        FrameKind::Native if frame.function == "[unknown]" => match &frame.binary {
+            Some(binary) => format!("[{}]", file(&binary.path).trim_matches(['[', ']'])),
+            None => frame.function.clone(),
+        },
+        FrameKind::Native => frame.function.clone(),
+    }
+}

@@ -1,0 +1,133 @@
+//! Ranges of time, as a query writes them: `since=5m`, or `from` and `to` in RFC 3339.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::error::Problem;
+use crate::model::time::{TimeRange, Timestamp};
+
+/// How far ahead of ours a client's clock may be.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// The longest duration that is understood: 30 days.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The part of a query that chooses a range.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RangeQuery<'a> {
+    /// How far back from now.
+    pub(super) since: Option<&'a str>,
+    /// First instant.
+    pub(super) from: Option<&'a str>,
+    /// First instant after.
+    pub(super) to: Option<&'a str>,
+}
+
+impl RangeQuery<'_> {
+    /// The range as of `now`; everything that is kept where the query says nothing.
+    pub(super) fn resolve(self, now: Timestamp) -> Result<TimeRange, Problem> {
+        if let Some(since) = self.since {
+            if self.from.is_some() || self.to.is_some() {
+                return Err(Problem::bad_request("give either `since`, or `from` and `to`, not both"));
+            }
+            let from = now.checked_sub(duration("since", since)?).unwrap_or(Timestamp::MIN);
+            return Ok(TimeRange { from, to: now });
+        }
+        let from = self.from.map(|text| instant("from", text, now)).transpose()?;
+        let to = self.to.map(|text| instant("to", text, now)).transpose()?;
+        let range =
+            TimeRange { from: from.unwrap_or(TimeRange::ALL.from), to: to.unwrap_or(TimeRange::ALL.to) };
+        if range.from >= range.to {
+            return Err(Problem::bad_request("`from` must be earlier than `to`"));
+        }
+        Ok(range)
+    }
+}
+
+/// A positive duration such as `90s`, `5m` or `1h30m`, at most 30 days.
+pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Problem> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    match parsed {
+        None => {
+            Err(Problem::bad_request(format_args!("`{name}` must be a duration such as 30s, 5m or 1h30m")))
+        }
+        Some(Duration::ZERO) => {
+            Err(Problem::bad_request(format_args!("`{name}` must be longer than nothing")))
+        }
+        Some(d) if d > LONGEST => {
+            Err(Problem::bad_request(format_args!("`{name}` may be 720h, 30 days, at most")))
+        }
+        Some(d) => Ok(d),
+    }
+}
+
+fn instant(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
+    let example = "must be an RFC 3339 time such as 2026-11-21T15:04:05Z (in a URL, + is written %2B)";
+    let instant: Timestamp =
+        text.parse().map_err(|_| Problem::bad_request(format_args!("`{name}` {example}")))?;
+    if now.checked_add(SKEW).is_ok_and(|latest| instant > latest) {
+        return Err(Problem::bad_request(format_args!("`{name}` lies in the future; it is {now} here")));
+    }
+    Ok(instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    fn range(since: Option<&str>, from: Option<&str>, to: Option<&str>) -> Option<(String, String)> {
+        let range = RangeQuery { since, from, to }.resolve(now()).ok()?;
+        Some((range.from.to_string(), range.to.to_string()))
+    }
+
+    #[test]
+    fn since_counts_back_from_now() {
+        for (since, from) in [
+            ("60s", "11:59:00"),
+            ("5m", "11:55:00"),
+            ("2h", "10:00:00"),
+            ("1h30m", "10:30:00"),
+            ("1.5s", "11:59:58.5"),
+        ] {
+            let expected = (format!("2026-11-21T{from}Z"), now().to_string());
+            assert_eq!(range(Some(since), None, None), Some(expected), "{since}");
+        }
+    }
+
+    #[test]
+    fn from_and_to_stand_alone_or_together() {
+        let (a, b) = ("2026-11-21T10:00:00Z", "2026-11-21T11:00:00.5+00:00");
+        assert_eq!(range(None, Some(a), Some(b)), Some((a.into(), "2026-11-21T11:00:00.5Z".into())));
+        assert_eq!(range(None, Some(a), None).map(|r| r.0), Some(a.into()));
+        assert_eq!(RangeQuery::default().resolve(now()).unwrap(), TimeRange::ALL);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let early = "2026-11-21T10:00:00Z";
+        let wrong = [
+            (Some("60s"), Some(early), None),
+            (Some("60s"), None, Some(early)),
+            (None, Some("2026-11-21T11:00:00Z"), Some(early)),
+            (None, Some(early), Some(early)),
+            (None, Some("2026-11-21T12:05:00Z"), None),
+            (None, None, Some("2099-01-01T00:00:00Z")),
+            (None, Some("yesterday"), None),
+            (None, Some("2026-11-21"), None),
+            (None, Some("1763726400"), None),
+        ];
+        for (since, from, to) in wrong {
+            assert_eq!(range(since, from, to), None, "{since:?} {from:?} {to:?}");
+        }
+        for since in
+            ["", "60", "s", "-5s", "0s", "5 parsecs", "99999999999999999999h", "1d", "721h", "NaNs", "\u{0}"]
+        {
+            assert_eq!(range(Some(since), None, None), None, "{since:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Every route, one file per resource. Routes are registered only here and only with their documentation,
+//! so that the OpenAPI document cannot forget one.
+
+mod agents;
+mod health;
+mod off_cpu;
+mod pages;
+mod pprof;
+mod processes;
+mod profile;
+mod status;
+mod syscalls;
+
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{openapi::Document, state::State};
+
+/// All routes and their document.
+pub(super) fn all() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(status::status))
+        .routes(routes!(agents::list, agents::attach))
+        .routes(routes!(agents::get, agents::detach))
+        .routes(routes!(processes::processes))
+        .routes(routes!(syscalls::syscalls))
+        .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(profile::profile))
+        .routes(routes!(pprof::index))
+        .routes(routes!(pprof::profile))
+        .routes(routes!(pages::front))
+        .routes(routes!(pages::docs))
+        .routes(routes!(pages::openapi))
+}

@@ -1,0 +1,71 @@
+//! What every handler can reach.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
+
+use super::error::Problem;
+use crate::{
+    model::{agent::Agent, control::Control, id::AgentId},
+    store::Store,
+    telemetry::{HostInfo, Telemetry},
+};
+
+/// Folds that may run at once: each may hold a copy of what it merges, so this bounds memory.
+const FOLDS: usize = 4;
+
+/// What the handlers work on; cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// What is known of the agents.
+    pub store: Arc<dyn Store>,
+    /// The way to the agents' owner.
+    pub control: Control,
+    /// Losses and probes.
+    pub telemetry: Arc<Telemetry>,
+    /// The host and the daemon.
+    pub host: Arc<HostInfo>,
+    /// Whether the daemon does its work by now.
+    pub ready: watch::Receiver<bool>,
+    /// The address that is listened on, which requests may name as their `Host`.
+    pub listen: SocketAddr,
+    folds: Arc<Semaphore>,
+}
+
+impl State {
+    /// The state of a daemon that listens on `listen` and is ready once `ready` holds true.
+    pub fn new(
+        store: Arc<dyn Store>,
+        control: Control,
+        telemetry: Arc<Telemetry>,
+        host: HostInfo,
+        ready: watch::Receiver<bool>,
+        listen: SocketAddr,
+    ) -> Self {
+        let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
+        Self { store, control, telemetry, host, ready, listen, folds }
+    }
+
+    /// Runs a fold over the store away from the threads that serve requests.
+    pub(super) async fn fold<T: Send + 'static>(
+        &self,
+        fold: impl FnOnce(&dyn Store) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = self.folds.clone().acquire_owned().await.map_err(|e| Problem::internal("folds", &e))?;
+        let store = self.store.clone();
+        let task = spawn_blocking(move || {
+            // Held until the fold is done, even if whoever asked has gone.
+            let _turn = turn;
+            fold(store.as_ref())
+        });
+        task.await.map_err(|e| Problem::internal("fold", &e))?
+    }
+
+    /// The agent of this id.
+    pub(super) fn agent(&self, id: &AgentId) -> Result<Agent, Problem> {
+        self.store.agent(id).ok_or_else(|| Problem::unknown_agent(id))
+    }
+}

@@ -1,0 +1,125 @@
+//! The example configuration, made from the table of options so that it cannot drift from it.
+
+use std::fmt::Write;
+
+use super::{
+    Config,
+    options::{OPTIONS, Opt},
+};
+
+const HEAD: &str = "\
+# Configuration of agentperf. Every value below is the default; leave out what you do not change.
+# Unknown keys are errors. An environment variable (named beside each value) lies over this file, and a
+# flag over both. Check a file with: agentperf config check FILE
+";
+
+const RULES: &str =
+    "  # Rules say who is an agent. They are tried in order, before the built-in ones, and the first that
+  # matches a process decides; all matchers of a rule must match, and one item of each list. A process
+  # that already belongs to an agent is not matched again.
+  #   name          what the rule is called (required)
+  #   action        include (default) or exclude
+  #   agent_name    what its agents are called; may hold {rule}, {pid}, {comm}, {executable}, {user},
+  #                 {unit}, {container}, {directory}; default {rule}
+  #   probes        some of cpu, off_cpu, syscalls; default [cpu, off_cpu]
+  #   executable    path of the program, or of the script that an interpreter runs (for python -m the
+  #                 module's name); without / the last part is compared
+  #   comm          the kernel's 15-byte name
+  #   argv          regular expression, searched in the command line joined by blanks
+  #   cgroup        path of the cgroup; without wildcards it covers everything below
+  #   systemd_unit  unit, as in ollama.service
+  #   user          name or number
+  # Patterns know * (anything but /), ** (anything) and ? (one character).
+  rules: []
+";
+
+/// Rules to start from, as they stand, commented out, in the example. Kept apart so that a test can read them.
+const SAMPLE_RULES: &str = "  rules:
+    - name: no-ci
+      action: exclude
+      cgroup: /system.slice/ci-runner.service
+    - name: research
+      agent_name: research in {directory}
+      executable: [research-agent, /opt/research/**]
+      probes: [cpu, off_cpu, syscalls]
+    - name: planner
+      executable: planner.main
+      argv: --role[= ]planner
+      user: [agents, 1001]
+";
+
+/// The example: every option with its documentation, its variable and its default.
+#[must_use]
+pub fn example() -> String {
+    let defaults = Config::default();
+    let mut out = HEAD.to_owned();
+    let mut section = "";
+    for option in &OPTIONS {
+        let (own, name) = option.key.split_once('.').unwrap_or(("", option.key));
+        out.push('\n');
+        if own != section {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{own}:");
+            section = own;
+        }
+        write_option(&mut out, option, name, if own.is_empty() { "" } else { "  " }, &defaults);
+        if option.key == "agents.builtin_rules" {
+            out.push('\n');
+            out.push_str(RULES);
+            out.push_str("  # For example:\n");
+            out.extend(SAMPLE_RULES.lines().map(|l| format!("  # {}\n", l.strip_prefix("  ").unwrap_or(l))));
+        }
+    }
+    out
+}
+
+fn write_option(out: &mut String, option: &Opt, name: &str, indent: &str, defaults: &Config) {
+    for line in option.doc.lines() {
+        let _ = writeln!(out, "{indent}# {line}");
+    }
+    let _ = writeln!(out, "{indent}# {}", option.variable());
+    let _ = writeln!(out, "{indent}{name}: {}", option.get(defaults));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{SAMPLE_RULES, example};
+    use crate::config::{Config, OPTIONS};
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        assert_eq!(Config::parse(&example(), Path::new("example")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_sample_rules_are_rules() {
+        let text = format!("agents:\n{SAMPLE_RULES}");
+        assert_eq!(Config::parse(&text, Path::new("sample")).unwrap().agents.rules.len(), 3);
+        assert!(SAMPLE_RULES.lines().all(|l| example().contains(l.trim())));
+    }
+
+    #[test]
+    fn every_option_stands_in_it() {
+        for option in &OPTIONS {
+            assert!(example().contains(&option.variable()), "{}", option.key);
+        }
+    }
+
+    /// `UPDATE_GOLDEN=1` writes the file anew.
+    #[test]
+    fn the_file_in_docs_is_the_example() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/agentperf.example.yaml");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(Path::new(path).parent().unwrap()).unwrap();
+            std::fs::write(path, example()).unwrap();
+        }
+        let file = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            file,
+            example(),
+            "docs/agentperf.example.yaml has drifted: run the tests with UPDATE_GOLDEN=1"
+        );
+    }
+}

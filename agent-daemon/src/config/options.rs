@@ -1,0 +1,198 @@
+//! Every single value that can be chosen: its key, what it means, how it is read and written.
+//!
+//! The file, the environment, the flags, the example and the documentation all go through this one table.
+
+use std::net::SocketAddr;
+
+use super::{
+    Config, LogFormat, ThreadState,
+    duration::{format_duration, parse_duration},
+};
+
+/// Prefix of every environment variable.
+pub(super) const PREFIX: &str = "AGENTPERF_";
+
+/// One value that can be chosen.
+#[derive(Debug)]
+pub struct Opt {
+    /// Its key in the file, with the section it is in: `log.level`.
+    pub key: &'static str,
+    /// What it means, in a sentence or two.
+    pub doc: &'static str,
+    get: fn(&Config) -> String,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Opt {
+    /// The option of this key.
+    #[must_use]
+    pub fn find(key: &str) -> Option<&'static Self> {
+        OPTIONS.iter().find(|o| o.key == key)
+    }
+
+    /// The environment variable that sets it: `AGENTPERF_`, then the key in capitals with `_` for `.`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_uppercase().replace('.', "_"))
+    }
+
+    /// Its value in `config`, as it would be written in the file.
+    #[must_use]
+    pub fn get(&self, config: &Config) -> String {
+        (self.get)(config)
+    }
+
+    /// Reads `text` into `config`; the error ends a sentence that begins with the key.
+    pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        (self.set)(config, text.trim())
+            .map_err(|must| format!("is {:?} but must be {must}", text.chars().take(80).collect::<String>()))
+    }
+}
+
+/// Every option, in the order of the file.
+pub static OPTIONS: [Opt; 12] = [
+    Opt {
+        key: "listen",
+        doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
+        get: |c| c.listen.to_string(),
+        set: |c, t| {
+            put(&mut c.listen, t.parse::<SocketAddr>().ok(), "an address and port, as in 127.0.0.1:7575")
+        },
+    },
+    Opt {
+        key: "window",
+        doc: "Length of an aggregation window, 500ms to 60s. Shorter shows more detail and keeps less history.",
+        get: |c| format_duration(c.window),
+        set: |c, t| {
+            let range = |d: &std::time::Duration| (500..=60_000).contains(&d.as_millis());
+            put(&mut c.window, parse_duration(t).filter(range), "a duration from 500ms to 60s")
+        },
+    },
+    Opt {
+        key: "sampling.frequency_hz",
+        doc: "CPU samples per second and CPU, 1 to 999.",
+        get: |c| c.sampling.frequency_hz.to_string(),
+        set: |c, t| put(&mut c.sampling.frequency_hz, number(t, 1, 999), "a whole number from 1 to 999"),
+    },
+    Opt {
+        key: "agents.builtin_rules",
+        doc: "Whether well-known agents and inference servers are found without rules of your own\n(agentperf rules lists them). Your rules come first.",
+        get: |c| c.agents.builtin_rules.to_string(),
+        set: |c, t| put(&mut c.agents.builtin_rules, boolean(t), "true or false"),
+    },
+    Opt {
+        key: "agents.max_agents",
+        doc: "Most agents traced at once, 1 to 4096.",
+        get: |c| c.agents.max_agents.to_string(),
+        set: |c, t| put(&mut c.agents.max_agents, number(t, 1, 4096), "a whole number from 1 to 4096"),
+    },
+    Opt {
+        key: "agents.max_processes",
+        doc: "Most processes kept of one agent, 100 to 1000000; the oldest ended ones are forgotten first.",
+        get: |c| c.agents.max_processes.to_string(),
+        set: |c, t| {
+            put(&mut c.agents.max_processes, number(t, 100, 1_000_000), "a whole number from 100 to 1000000")
+        },
+    },
+    Opt {
+        key: "history.keep",
+        doc: "How long windows are kept, 1m to 31d.",
+        get: |c| format_duration(c.history.keep),
+        set: |c, t| {
+            let range = |d: &std::time::Duration| (60..=31 * 86_400).contains(&d.as_secs());
+            put(&mut c.history.keep, parse_duration(t).filter(range), "a duration from 1m to 31d")
+        },
+    },
+    Opt {
+        key: "history.max_rows",
+        doc: "Most rows kept over all windows, 1000 to 100000000; a row takes about 100 bytes.",
+        get: |c| c.history.max_rows.to_string(),
+        set: |c, t| {
+            put(
+                &mut c.history.max_rows,
+                number(t, 1000, 100_000_000),
+                "a whole number from 1000 to 100000000",
+            )
+        },
+    },
+    Opt {
+        key: "log.level",
+        doc: "Level of the daemon's own log: error, warn, info, debug, trace or off; or levels by module,\nas in warn,agentperf::kernel=debug.",
+        get: |c| c.log.level.clone(),
+        set: |c, t| {
+            put(
+                &mut c.log.level,
+                level(t),
+                "error, warn, info, debug, trace or off, or a list of MODULE=LEVEL",
+            )
+        },
+    },
+    Opt {
+        key: "log.format",
+        doc: "Form of log lines: text or json.",
+        get: |c| match c.log.format {
+            LogFormat::Text => "text".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        },
+        set: |c, t| {
+            let format = match t {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            };
+            put(&mut c.log.format, format, "text or json")
+        },
+    },
+    Opt {
+        key: "kernel.debug_log",
+        doc: "Whether the kernel programs write debug lines to the log (level debug). Costs on every event.",
+        get: |c| c.kernel.debug_log.to_string(),
+        set: |c, t| put(&mut c.kernel.debug_log, boolean(t), "true or false"),
+    },
+    Opt {
+        key: "kernel.thread_state",
+        doc: "Where the kernel programs keep what they know of a thread: task_storage, tid_hash, or auto for\nthe first of them that the kernel allows.",
+        get: |c| match c.kernel.thread_state {
+            ThreadState::Auto => "auto".to_owned(),
+            ThreadState::TaskStorage => "task_storage".to_owned(),
+            ThreadState::TidHash => "tid_hash".to_owned(),
+        },
+        set: |c, t| {
+            let state = match t {
+                "auto" => Some(ThreadState::Auto),
+                "task_storage" => Some(ThreadState::TaskStorage),
+                "tid_hash" => Some(ThreadState::TidHash),
+                _ => None,
+            };
+            put(&mut c.kernel.thread_state, state, "auto, task_storage or tid_hash")
+        },
+    },
+];
+
+/// Stores a value that could be read; otherwise says what it must be.
+fn put<T>(slot: &mut T, value: Option<T>, must: &str) -> Result<(), String> {
+    *slot = value.ok_or_else(|| must.to_owned())?;
+    Ok(())
+}
+
+fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
+    text.parse().ok().filter(|n| (least..=most).contains(n)).and_then(|n| T::try_from(n).ok())
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn level(text: &str) -> Option<String> {
+    let known = |l: &str| matches!(l, "error" | "warn" | "info" | "debug" | "trace" | "off");
+    let module = |m: &str| !m.is_empty() && m.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
+    let fine = text.split(',').all(|item| match item.split_once('=') {
+        Some((name, level)) => module(name) && known(level),
+        None => known(item),
+    });
+    fine.then(|| text.to_owned())
+}

@@ -1,0 +1,133 @@
+//! Agents, processes and windows for the tests of this crate.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::model::{
+    agent::{Agent, AgentSource},
+    id::{AgentId, ProcessId},
+    off_cpu::{OffCpuStat, WaitCause},
+    probe::ProbeSet,
+    process::Process,
+    stack::{Frame, FrameKind, Stack, StackEnd},
+    syscall::{Histogram, SyscallStat},
+    time::Timestamp,
+    window::{CpuStat, Window},
+};
+
+/// A second of the past, counted from an arbitrary moment.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_763_738_400 + seconds).unwrap()
+}
+
+/// The process with this pid that started at time 0.
+pub(crate) fn process_id(pid: u32) -> ProcessId {
+    ProcessId(1 << 22 | u64::from(pid))
+}
+
+/// A live agent whose root is process 100.
+pub(crate) fn agent_at(attached: Timestamp) -> Agent {
+    numbered_agent(100, attached)
+}
+
+/// A live agent whose root has this pid.
+pub(crate) fn numbered_agent(pid: u32, attached: Timestamp) -> Agent {
+    Agent {
+        id: AgentId::new(pid, attached.as_millisecond()),
+        name: "worker".to_owned(),
+        root: process_id(pid),
+        created: attached,
+        attached,
+        expires: None,
+        ended: None,
+        source: AgentSource::Attach,
+        probes: ProbeSet::ALL,
+        boot_id: "0".repeat(36),
+    }
+}
+
+/// A live process without a parent.
+pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
+    Process {
+        id: process_id(pid),
+        parent: None,
+        parent_pid: 1,
+        executable: Some("/usr/bin/python3.11".to_owned()),
+        comm: "python3".to_owned(),
+        args: vec!["python3".to_owned(), "agent.py".to_owned()],
+        started,
+        ended: None,
+        exit: None,
+        cpu_ns: 1_500_000_000,
+        peak_rss_bytes: 1 << 20,
+    }
+}
+
+/// A window of five seconds with this many syscall rows.
+pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window {
+    Window {
+        agent: agent.clone(),
+        start,
+        end: start + Duration::from_secs(5),
+        syscalls: (0..rows).map(|number| syscall(100, number, 1000)).collect(),
+        off_cpu: Vec::new(),
+        cpu: Vec::new(),
+    }
+}
+
+/// One call that took this long.
+pub(crate) fn syscall(pid: u32, number: u32, ns: u64) -> SyscallStat {
+    let mut histogram = Histogram::default();
+    let bucket = ns.max(1).ilog2() as usize;
+    histogram.0[bucket.min(histogram.0.len() - 1)] = 1;
+    SyscallStat {
+        process: process_id(pid),
+        number,
+        count: 1,
+        errors: vec![(2, 1)],
+        total_ns: ns,
+        max_ns: ns,
+        histogram,
+    }
+}
+
+/// A stack of native frames, innermost first.
+pub(crate) fn stack(functions: &[&str]) -> Arc<Stack> {
+    let frame = |function: &&str| {
+        Arc::new(Frame {
+            kind: if function.starts_with("k_") { FrameKind::Kernel } else { FrameKind::Native },
+            function: (*function).to_owned(),
+            file: None,
+            line: None,
+            binary: None,
+            address: 0x1000,
+        })
+    };
+    Arc::new(Stack { frames: functions.iter().map(frame).collect(), end: StackEnd::Unverified })
+}
+
+/// Samples of a stack.
+pub(crate) fn cpu(pid: u32, functions: &[&str], samples: u64) -> CpuStat {
+    CpuStat { process: process_id(pid), stack: stack(functions), samples, cpu_ns: samples * 10_000_000 }
+}
+
+/// One wait.
+pub(crate) fn off_cpu(
+    pid: u32,
+    cause: WaitCause,
+    functions: &[&str],
+    blocked_ns: u64,
+    run_queue_ns: u64,
+) -> OffCpuStat {
+    OffCpuStat {
+        process: process_id(pid),
+        cause,
+        syscall: Some(0),
+        descriptor: None,
+        waker: None,
+        stack: stack(functions),
+        blocked_ns,
+        run_queue_ns,
+        count: 1,
+        max_ns: blocked_ns + run_queue_ns,
+    }
+}
