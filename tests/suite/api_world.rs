@@ -201,7 +201,6 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
 fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, ended: Agent) {
     let after = |seconds| begin + Duration::from_secs(seconds);
     let id = live.id.clone();
-    store.put_process(&id, process(100, 1, begin));
     telemetry.losses.count(Loss::SymbolsUnread);
     for agent in [live, ended] {
         store.put_agent(agent);
