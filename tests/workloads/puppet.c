@@ -5,11 +5,43 @@
 //   getppid N      N calls of getppid
 //   sleep S        one nanosleep of S seconds
 //   spin S         S seconds of this thread's CPU
+//   pool N         N threads that idle from now on
+//   each N         N calls of getppid by every thread of the pool
 //   run CMD ARG…   fork, exec, wait for it (no quoting: arguments hold no blanks)
 //   exit CODE      as does the end of the input, with 0
 
 #include "truth.h"
+#include <pthread.h>
 #include <sys/syscall.h>
+
+static pthread_barrier_t begin, end;
+static long calls_of_each;
+
+static void getppids(long n) {
+    while (n-- > 0) syscall(SYS_getppid);
+}
+
+static void *idle(void *unused) {
+    for (;;) {
+        pthread_barrier_wait(&begin);
+        getppids(calls_of_each);
+        pthread_barrier_wait(&end);
+    }
+    return unused;
+}
+
+static void pool(unsigned threads) {
+    pthread_barrier_init(&begin, NULL, threads + 1);
+    pthread_barrier_init(&end, NULL, threads + 1);
+    for (pthread_t thread; threads > 0; threads--)
+        check(!pthread_create(&thread, NULL, idle, NULL), "thread");
+}
+
+static void each(long calls) {
+    calls_of_each = calls;
+    pthread_barrier_wait(&begin);
+    pthread_barrier_wait(&end);
+}
 
 static void run(char *words) {
     char *argv[64] = {0};
@@ -39,7 +71,11 @@ static void obey(char *verb, char *rest) {
         return;
     }
     if (strcmp(verb, "getppid") == 0) {
-        for (long n = atol(rest); n > 0; n--) syscall(SYS_getppid);
+        getppids(atol(rest));
+    } else if (strcmp(verb, "pool") == 0) {
+        pool((unsigned)atoi(rest));
+    } else if (strcmp(verb, "each") == 0) {
+        each(atol(rest));
     } else if (strcmp(verb, "sleep") == 0) {
         struct timespec t = timespec_of(atof(rest));
         check(syscall(SYS_nanosleep, &t, NULL) == 0, "nanosleep");
