@@ -1,7 +1,7 @@
 """Watches the example agent by a running agentperf, and shows what comes out beside what the agent says.
 
-Start agentperf first (`cargo xtask run`), then `examples/openai_agent/run.sh`. AGENTPERF_LISTEN names
-another address than 127.0.0.1:7575.
+Start agentperf first (`cargo xtask run`), then `examples/openai_agent/run.sh`. AGENTPERF_URL names
+another daemon than the one at http://127.0.0.1:7575.
 """
 
 import json
@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).parent
-AGENTPERF = "http://" + os.environ.get("AGENTPERF_LISTEN", "127.0.0.1:7575")
+AGENTPERF = os.environ.get("AGENTPERF_URL", "http://127.0.0.1:7575")
 
 
 def call(method, path, body=None):

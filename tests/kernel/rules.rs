@@ -69,7 +69,7 @@ fn the_first_rule_decides_and_may_exclude() {
     let directory = tempfile::tempdir().unwrap();
     let (wanted, unwanted) = (planted(&directory, "planted-one"), planted(&directory, "planted-two"));
     let rules = json!([
-        { "name": "not this one", "executable": unwanted, "exclude": true },
+        { "name": "not this one", "executable": unwanted, "action": "exclude" },
         { "name": "by argv", "argv": format!("^{}/planted-", directory.path().display()) },
     ]);
     let daemon = Daemon::start(json!({ "agents": { "rules": rules } }));
