@@ -97,6 +97,8 @@ pub async fn run(
     let _ = ready.send(listen);
 
     let outcome = tokio::select! {
+        // First: when told to stop, the aggregator may be done before this looks.
+        biased;
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         _ = &mut collector => Err(DaemonError::Stage("collector")),
         _ = &mut aggregator => Err(DaemonError::Stage("aggregator")),

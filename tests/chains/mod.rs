@@ -128,7 +128,7 @@ impl Names {
     /// Names a window of CPU samples.
     pub(crate) fn window(&self, cpu: Vec<RawCpu>) -> Resolved {
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let counted = Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu };
+        let counted = Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu, orders: Vec::new() };
         self.runtime.block_on(self.resolver.resolve(counted))
     }
 

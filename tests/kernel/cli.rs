@@ -13,9 +13,6 @@ use crate::support::{
     workload::program,
 };
 
-/// Where no daemon answers.
-const NO_DAEMON: &str = "http://127.0.0.1:1";
-
 /// A process that uses CPU for as long as the test runs.
 struct Busy(std::process::Child);
 
@@ -44,7 +41,7 @@ fn run(command: &mut Command) -> Output {
 }
 
 /// `agentperf attach` for two seconds of CPU samples; the file it wrote.
-fn attach(busy: &Busy, format: &str, url: &str) -> String {
+fn attach(busy: &Busy, format: &str, url: Option<&str>) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new(agentperf());
     command.args([
@@ -57,7 +54,10 @@ fn attach(busy: &Busy, format: &str, url: &str) -> String {
         "--format",
         format,
     ]);
-    command.arg("--output").arg(file.path()).env("AGENTPERF_URL", url);
+    command.arg("--output").arg(file.path()).env_remove("AGENTPERF_URL");
+    if let Some(url) = url {
+        command.env("AGENTPERF_URL", url);
+    }
     run(&mut command);
     fs::read_to_string(file.path()).unwrap()
 }
@@ -66,7 +66,7 @@ fn attach(busy: &Busy, format: &str, url: &str) -> String {
 fn attach_through_a_running_daemon() {
     let daemon = Daemon::start(json!({}));
     let busy = Busy::start();
-    let svg = attach(&busy, "svg", daemon.api().base());
+    let svg = attach(&busy, "svg", Some(daemon.api().base()));
     assert!(svg.contains("<svg") && svg.contains("seventy"), "a flame graph with names: {svg:.300}");
     let agents = daemon.api().agents();
     assert!(agents.iter().any(|a| a["pid"] == busy.0.id()), "the daemon did the work: {agents:?}");
@@ -77,7 +77,7 @@ fn attach_through_a_running_daemon() {
 fn attach_without_a_daemon() {
     let _alone = daemon::turn();
     let busy = Busy::start();
-    let folded = attach(&busy, "folded", NO_DAEMON);
+    let folded = attach(&busy, "folded", None);
     let weight = |function: &str| -> u64 {
         let lines = folded.lines().filter(|l| l.contains(function));
         lines.map(|l| l.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
@@ -90,7 +90,7 @@ fn record_runs_a_command_and_reports() {
     let _alone = daemon::turn();
     let mut command = Command::new(agentperf());
     command.args(["record", "--", "sh", "-c", "echo as $(id -u) $(id -g); sleep 0.3; exit 5"]);
-    command.envs([("SUDO_UID", "65534"), ("SUDO_GID", "65534"), ("AGENTPERF_URL", NO_DAEMON)]);
+    command.envs([("SUDO_UID", "65534"), ("SUDO_GID", "65534")]).env_remove("AGENTPERF_URL");
     let output = command.stdin(Stdio::null()).output().unwrap();
     let (out, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(5), "the command's own exit code: {out}{told}");
@@ -109,8 +109,8 @@ fn check_says_what_this_host_allows() {
 
     let output = run(Command::new(agentperf()).args(["check", "--json"]));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let probes = report["probes"].as_array().unwrap_or_else(|| panic!("no probes in {report}"));
-    for probe in probes {
+    let checks = report["checks"].as_array().unwrap_or_else(|| panic!("no checks in {report}"));
+    for probe in checks {
         assert!(probe["name"].is_string() && probe["state"].is_string(), "{probe}");
         assert!(
             probe["state"] != "unavailable" || probe["reason"].is_string(),

@@ -1,6 +1,7 @@
 //! The one owner of what is going on: which agents there are, which processes belong to them, which window
 //! is open. Observations come in, commands come in, records go out; everything else asks.
 
+mod fold;
 mod roster;
 mod target;
 mod windows;
@@ -57,8 +58,11 @@ pub struct Channels {
 /// What waits for a window to close.
 enum Waiting {
     Flush(oneshot::Sender<()>),
-    End { slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>> },
+    End { slot: Slot, end: AgentEnd, replies: Vec<DetachReply> },
 }
+
+/// Where the answer to a detach goes.
+type DetachReply = oneshot::Sender<Result<Agent, DetachError>>;
 
 /// The aggregator's state.
 pub struct Aggregator {
@@ -268,16 +272,23 @@ impl Aggregator {
         }
     }
 
-    /// Begins to let the agent in `slot` go; it ends when its last window is stored.
-    async fn end(&mut self, slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>>) {
-        if !self.roster.begin_end(slot) {
-            if let Some(reply) = reply {
-                let _ = reply.send(Err(DetachError::Ended(self.roster.id_of(slot))));
-            }
+    /// Begins to let the agent in `slot` go; it ends when its last window is stored. Whoever asks for an end
+    /// that has begun waits for that one.
+    async fn end(&mut self, slot: Slot, end: AgentEnd, reply: Option<DetachReply>) {
+        if self.roster.begin_end(slot) {
+            let replies = reply.into_iter().collect();
+            let token = self.wait(Waiting::End { slot, end, replies });
+            self.order(Order::Release { slot, token }).await;
             return;
         }
-        let token = self.wait(Waiting::End { slot, end, reply });
-        self.order(Order::Release { slot, token }).await;
+        for waiting in self.waiting.values_mut() {
+            if let Waiting::End { slot: ending, replies, .. } = waiting
+                && *ending == slot
+            {
+                replies.extend(reply);
+                return;
+            }
+        }
     }
 
     /// Stores a closed window and answers who waited for it.
@@ -288,27 +299,28 @@ impl Aggregator {
         for token in closed.orders {
             match self.waiting.remove(&token) {
                 Some(Waiting::Flush(reply)) => self.record(Record::Barrier(reply)).await,
-                Some(Waiting::End { slot, end, reply }) => self.ended(slot, end, reply).await,
+                Some(Waiting::End { slot, end, replies }) => self.ended(slot, end, replies).await,
                 None => {}
             }
         }
     }
 
-    async fn ended(&mut self, slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>>) {
+    async fn ended(&mut self, slot: Slot, end: AgentEnd, replies: Vec<DetachReply>) {
         let Some((agent, processes)) = self.roster.leave(slot, end, Timestamp::now()) else { return };
         tracing::info!(agent = %agent.id, name = agent.name, ?end, "no longer watching");
         for process in processes {
             self.record(Record::Process(agent.id.clone(), process)).await;
         }
         self.record(Record::Agent(agent.clone())).await;
-        if let Some(reply) = reply {
-            let (stored, barrier) = oneshot::channel();
-            self.record(Record::Barrier(stored)).await;
-            tokio::spawn(async move {
-                let _ = barrier.await;
-                let _ = reply.send(Ok(agent));
-            });
-        }
+        let (stored, barrier) = oneshot::channel();
+        self.record(Record::Barrier(stored)).await;
+        tokio::spawn(async move {
+            let _ = barrier.await;
+            for reply in replies {
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(agent.clone()));
+            }
+        });
     }
 
     fn wait(&mut self, waiting: Waiting) -> u64 {

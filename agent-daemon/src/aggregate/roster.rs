@@ -6,6 +6,7 @@ use std::{collections::VecDeque, num::NonZeroUsize};
 use lru::LruCache;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::windows::Agents;
 use crate::model::{
     agent::{Agent, AgentEnd},
     control::DetachError,
@@ -72,17 +73,14 @@ impl Roster {
         self.members.keys().copied().collect()
     }
 
-    pub(super) fn by_slot(&self) -> FxHashMap<Slot, AgentId> {
-        self.members.iter().map(|(slot, member)| (*slot, member.agent.id.clone())).collect()
+    /// Every agent and since when it is watched.
+    pub(super) fn by_slot(&self) -> Agents {
+        let watched = |member: &Member| (member.agent.id.clone(), member.agent.attached);
+        self.members.iter().map(|(slot, member)| (*slot, watched(member))).collect()
     }
 
     pub(super) fn find(&self, id: &AgentId) -> Option<Slot> {
         self.members.iter().find(|(_, member)| member.agent.id == *id).map(|(slot, _)| *slot)
-    }
-
-    /// The id of the agent in `slot`, which must be taken.
-    pub(super) fn id_of(&self, slot: Slot) -> AgentId {
-        self.members.get(&slot).map_or_else(|| AgentId::new(0, 0), |member| member.agent.id.clone())
     }
 
     /// Why `id` names no live agent.

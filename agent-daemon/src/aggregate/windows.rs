@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use rustc_hash::FxHashMap;
 use tokio::task::JoinHandle;
 
+use super::fold;
 use crate::{
     enrich::{Resolved, Resolver},
     model::{
@@ -19,9 +20,12 @@ use crate::{
 /// Windows that may wait for the resolver. Beyond, a window goes without its rows.
 const MAX_PENDING: usize = 16;
 
+/// The agents of a window: their ids, and since when they are watched.
+pub(super) type Agents = FxHashMap<Slot, (AgentId, Timestamp)>;
+
 struct Pending {
     resolved: JoinHandle<Resolved>,
-    agents: FxHashMap<Slot, AgentId>,
+    agents: Agents,
     orders: Vec<u64>,
 }
 
@@ -48,7 +52,7 @@ impl Windows {
     }
 
     /// Sends a window's counts to be named.
-    pub(super) async fn close(&mut self, mut counted: Counted, agents: FxHashMap<Slot, AgentId>) {
+    pub(super) async fn close(&mut self, mut counted: Counted, agents: Agents) {
         let orders = std::mem::take(&mut counted.orders);
         if self.pending.len() >= MAX_PENDING {
             self.telemetry.losses.count(Loss::WindowDropped);
@@ -69,7 +73,7 @@ impl Windows {
             return std::future::pending().await;
         };
         match resolved {
-            Ok(resolved) => Closed { windows: split(resolved, &agents), orders },
+            Ok(resolved) => Closed { windows: self.bounded(split(resolved, &agents)), orders },
             Err(error) => {
                 self.telemetry.losses.count(Loss::WindowDropped);
                 tracing::error!(%error, "a window could not be named");
@@ -79,9 +83,17 @@ impl Windows {
     }
 }
 
+impl Windows {
+    fn bounded(&self, mut windows: Vec<Window>) -> Vec<Window> {
+        let merged = windows.iter_mut().map(fold::bound).sum::<usize>();
+        self.telemetry.losses.add(Loss::RowsMerged, merged as u64);
+        windows
+    }
+}
+
 /// One window for each agent that has rows. Rows of a slot without an agent are of one whose last window is
 /// closed.
-fn split(resolved: Resolved, agents: &FxHashMap<Slot, AgentId>) -> Vec<Window> {
+fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
     let (start, end) = (resolved.start, resolved.end);
     let mut windows: FxHashMap<Slot, Window> = FxHashMap::default();
     for (slot, row) in resolved.syscalls {
@@ -105,11 +117,13 @@ fn split(resolved: Resolved, agents: &FxHashMap<Slot, AgentId>) -> Vec<Window> {
 fn entry<'a>(
     windows: &'a mut FxHashMap<Slot, Window>,
     slot: Slot,
-    agents: &FxHashMap<Slot, AgentId>,
+    agents: &Agents,
     start: Timestamp,
     end: Timestamp,
 ) -> Option<&'a mut Window> {
-    let agent = agents.get(&slot)?.clone();
+    let (agent, attached) = agents.get(&slot)?.clone();
+    // The first window of an agent begins where watching began.
+    let start = start.max(attached).min(end);
     let (syscalls, off_cpu, cpu) = (Vec::new(), Vec::new(), Vec::new());
     Some(windows.entry(slot).or_insert(Window { agent, start, end, syscalls, off_cpu, cpu }))
 }

@@ -142,7 +142,7 @@ impl Default for Agents {
 
 impl Default for History {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(3600), max_rows: 2_000_000 }
+        Self { keep: Duration::from_secs(3600), max_rows: 300_000 }
     }
 }
 

@@ -43,7 +43,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             keep: Duration::from_secs(3600),
-            max_rows: 2_000_000,
+            max_rows: 300_000,
             max_processes: 20_000,
             max_processes_total: 100_000,
             max_agents: 2_000,

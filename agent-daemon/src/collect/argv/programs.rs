@@ -48,6 +48,9 @@ const PLAIN: Program = Program {
     keep: "",
 };
 
+/// A program that nothing is known of: whatever it means by `-u NAME:WORD`, the word may be a password.
+static UNKNOWN: Program = Program { user: "u", ..PLAIN };
+
 static PROGRAMS: [Program; 14] = [
     Program { names: "codex codex-exec gemini qwen opencode", role: Role::Agent, keep: "mC", ..PLAIN },
     Program {
@@ -120,7 +123,7 @@ impl Program {
             _ => file,
         });
         let name = name.split_once('.').map_or(name, |(package, _)| package);
-        PROGRAMS.iter().find(|p| has_word(p.names, name)).unwrap_or(&PLAIN)
+        PROGRAMS.iter().find(|p| has_word(p.names, name)).unwrap_or(&UNKNOWN)
     }
 
     /// Whether nothing is known of it.
