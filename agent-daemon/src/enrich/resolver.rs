@@ -296,10 +296,17 @@ fn give_back_memory() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        id::Slot,
-        observation::{Addresses, RawCpu, RawStack},
-        time::Timestamp,
+    use crate::{
+        enrich::{
+            binary::tests::mapping,
+            symbols::tests::{PROGRAM, offset},
+        },
+        model::{
+            id::Slot,
+            observation::{Addresses, RawCpu, RawStack},
+            stack::Frame,
+            time::Timestamp,
+        },
     };
 
     const PROCESS: ProcessId = ProcessId(1 << 22 | 7);
@@ -316,43 +323,70 @@ mod tests {
         Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu }
     }
 
-    /// Stacks that know a process with nothing but a vdso.
-    fn with_vdso(telemetry: &Telemetry) -> Stacks {
+    /// Stacks that know a process with one mapping, of this code, from 0x10000 on.
+    fn stacks(code: Code, telemetry: &Telemetry) -> Stacks {
         let ids = Arc::new(CodeIds::new());
-        let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code: Code::Vdso }];
+        let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code }];
         let image = Image { id: ids.next(), regions: regions.into(), perf_map: Mutex::default() };
         let mut stacks = Stacks::new(ids);
         stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
         stacks
     }
 
+    /// The innermost frame of the first stack of a window.
+    fn innermost(
+        stacks: &mut Stacks,
+        counted: &Counted,
+        budget: Budget,
+        telemetry: &Telemetry,
+    ) -> Arc<Frame> {
+        let asked: Vec<_> = asked(counted).collect();
+        let (named, _) = stacks.name(&asked, budget, &telemetry.losses);
+        Arc::clone(&named[0].frames[0])
+    }
+
     #[test]
     fn what_is_late_keeps_its_place_and_is_named_next_time() {
         let telemetry = Telemetry::default();
-        let mut stacks = with_vdso(&telemetry);
+        let mut stacks = stacks(Code::Vdso, &telemetry);
         let counted = window(&[0x10_000 + vdso_function()]);
         let none = Budget { cpu: Duration::ZERO, wall: Duration::ZERO };
-        let mut frame = |budget| {
-            let asked: Vec<_> = asked(&counted).collect();
-            let (named, _) = stacks.name(&asked, budget, &telemetry.losses);
-            let frame = Arc::clone(&named[0].frames[0]);
-            (frame.function.clone(), frame.address, frame.binary.as_ref().map(|b| b.path.clone()))
-        };
-        let place = (vdso_function(), Some("[vdso]".to_owned()));
-        assert_eq!(frame(none), ("[unknown]".to_owned(), place.0, place.1.clone()));
+        let late = innermost(&mut stacks, &counted, none, &telemetry);
+        assert_eq!((late.function.as_str(), late.address), ("[unknown]", vdso_function()));
+        assert_eq!(late.binary.as_ref().unwrap().path, "[vdso]");
         assert_eq!(telemetry.losses.all()["names_late"], 1);
-        let (function, address, binary) = frame(BUDGET);
-        assert!(function.ends_with("clock_gettime"), "{function}");
-        assert_eq!((address, binary), place);
-        assert_eq!(frame(none).0, function, "what is known costs nothing");
+        let named = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert!(named.function.ends_with("clock_gettime"), "{named:?}");
+        assert_eq!((named.address, &named.binary), (late.address, &late.binary));
+        let known = innermost(&mut stacks, &counted, none, &telemetry);
+        assert_eq!(known, named, "what is known costs nothing");
+    }
+
+    #[test]
+    fn a_file_that_was_closed_has_names_once_it_is_open_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let [program, other] = ["program", "other"].map(|name| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, &*PROGRAM).unwrap();
+            mapping(&path)
+        });
+        let telemetry = Telemetry::default();
+        let mut files = Files::new(NonZeroUsize::MIN, Arc::new(CodeIds::new()));
+        let mut open = |mapping| files.get(std::process::id(), mapping, &telemetry.losses);
+        let mut stacks = stacks(Code::File(open(&program)), &telemetry);
+        open(&other);
+        let counted = window(&[0x10_000 + offset(&PROGRAM, "main")]);
+        let closed = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert_eq!(closed.function, "[unknown]");
+        assert_eq!(telemetry.losses.all()["symbols_unread"], 1);
+        open(&program);
+        let reopened = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert_eq!((reopened.function.as_str(), reopened.address), ("main", closed.address));
     }
 
     /// Offset of a function in the vdso.
     fn vdso_function() -> u64 {
-        use object::{Object, ObjectSymbol};
-        let bytes = crate::enrich::vdso::bytes().unwrap();
-        let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(bytes.as_slice()).unwrap();
-        elf.dynamic_symbols().find(|s| s.name() == Ok("__vdso_clock_gettime")).unwrap().address()
+        offset(&crate::enrich::vdso::bytes().unwrap(), "__vdso_clock_gettime")
     }
 
     #[tokio::test(start_paused = true)]

@@ -168,7 +168,7 @@ impl Stacks {
         }
         frames.extend(user.iter().filter_map(|k| round.frame(k)).cloned());
         let stack = self.share(Stack { frames, end: end(&key.stack.user) });
-        if !kernel.iter().chain(&user).any(|k| round.is_late(k)) {
+        if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));
         }
         stack
