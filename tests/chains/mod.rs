@@ -142,7 +142,14 @@ impl Names {
     /// Names a window of CPU samples.
     pub(crate) fn window(&self, cpu: Vec<RawCpu>) -> Resolved {
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        self.resolve(Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu })
+        self.resolve(Counted {
+            start,
+            end,
+            syscalls: Vec::new(),
+            off_cpu: Vec::new(),
+            cpu,
+            orders: Vec::new(),
+        })
     }
 
     /// Names a window.
