@@ -1,5 +1,7 @@
 //! Programs that know their own stack, and a resolver to ask for its names.
 
+#![allow(dead_code, reason = "two test binaries share this, and use different parts of it")]
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -108,6 +110,18 @@ impl Names {
         Self { resolver, telemetry, runtime: runtime.expect("a runtime") }
     }
 
+    /// A resolver without the capabilities that opening files by their mappings needs, as in the packaged unit.
+    pub(crate) fn restricted() -> Self {
+        // Capabilities belong to threads: the resolver's own inherit those of the one that starts them.
+        let start = || {
+            for capability in [caps::Capability::CAP_SYS_ADMIN, caps::Capability::CAP_CHECKPOINT_RESTORE] {
+                caps::drop(None, caps::CapSet::Effective, capability).expect("dropping is always allowed");
+            }
+            Self::new()
+        };
+        std::thread::spawn(start).join().expect("it starts")
+    }
+
     /// Tells the resolver what a process maps now.
     pub(crate) fn see(&self, process: ProcessId) {
         self.resolver.mapped(process, mappings::read(process.pid()).expect("the process lives"));
@@ -128,7 +142,18 @@ impl Names {
     /// Names a window of CPU samples.
     pub(crate) fn window(&self, cpu: Vec<RawCpu>) -> Resolved {
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-        let counted = Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu, orders: Vec::new() };
+        self.resolve(Counted {
+            start,
+            end,
+            syscalls: Vec::new(),
+            off_cpu: Vec::new(),
+            cpu,
+            orders: Vec::new(),
+        })
+    }
+
+    /// Names a window.
+    pub(crate) fn resolve(&self, counted: Counted) -> Resolved {
         self.runtime.block_on(self.resolver.resolve(counted))
     }
 
@@ -151,13 +176,16 @@ pub(crate) fn binary(frame: &Frame) -> &str {
 /// The functions of `chain.c`.
 pub(crate) const C_CHAIN: [&str; 5] = ["stop", "last", "middle", "outer", "main"];
 
-/// Maps a page of this process as code, of a file or of memory, and leaves it mapped. Returns its address.
+/// Maps memory of this process as code, all of a file or a page of nothing, and leaves it mapped. Returns its
+/// address.
 pub(crate) fn executable_page(file: Option<&File>) -> u64 {
     let (fd, flags) =
         file.map_or((-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), |f| (f.as_raw_fd(), libc::MAP_PRIVATE));
+    let length = file.map_or(4096, |f| f.metadata().expect("it is open").len().max(1));
+    let length = usize::try_from(length).expect("it fits into memory");
     let protection = libc::PROT_READ | libc::PROT_EXEC;
     // SAFETY: the kernel chooses a free place, so that no memory in use is touched.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, fd, 0) };
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, 0) };
     assert_ne!(page, libc::MAP_FAILED);
     page as u64
 }

@@ -13,6 +13,8 @@
 
 mod attach;
 mod bounds;
+#[path = "../chains/mod.rs"]
+mod chains;
 mod cli;
 mod cpu;
 mod lifecycle;
@@ -24,4 +26,5 @@ mod refusals;
 mod restart;
 mod rules;
 mod support;
+mod symbols;
 mod syscalls;

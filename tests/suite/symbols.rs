@@ -172,7 +172,7 @@ fn a_forked_process_has_its_parents_names_and_equal_stacks_are_shared() {
     names.see(first.id);
     names.see(second.id);
     let child = crate::chains::process_id(1 << 21);
-    names.resolver.forked(child, first.id);
+    names.resolver.forked(first.id, child);
     let stack = names.stack(first.id, &first.addresses);
     assert_eq!(functions(&stack), C_CHAIN);
     assert!(std::sync::Arc::ptr_eq(&stack, &names.stack(child, &first.addresses)));
@@ -189,11 +189,7 @@ fn exited_processes_are_forgotten_after_two_windows() {
     for _ in 0..2 {
         assert_eq!(functions(&names.stack(chain.id, &chain.addresses)), C_CHAIN);
     }
-    let row = |stack| RawCpu { slot: Slot(3), process: chain.id, stack, samples: 1, cpu_ns: 1 };
-    let user = Addresses::Known(chain.addresses.as_slice().into());
-    let window = names.window(vec![row(RawStack { kernel: Addresses::Absent, user })]);
-    assert_eq!(functions(&window.cpu[0].1.stack), ["[unknown]"; 5]);
-    assert_eq!(window.unmapped, [chain.id]);
+    assert_eq!(functions(&names.stack(chain.id, &chain.addresses)), ["[unknown]"; 5]);
 }
 
 #[test]

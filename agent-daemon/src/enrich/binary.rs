@@ -199,13 +199,13 @@ fn hides_devices(file: &File) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{fs, path::Path};
 
     use super::*;
 
     /// A mapping of a file that this process could have: at no real place, so that its path is what is opened.
-    fn mapping(path: &Path) -> Mapping {
+    pub(in crate::enrich) fn mapping(path: &Path) -> Mapping {
         let m = fs::metadata(path).unwrap();
         let path = path.to_str().unwrap().to_owned();
         Mapping { start: 0x1000, end: 0x2000, offset: 0, device: m.dev(), inode: m.ino(), path }

@@ -46,6 +46,16 @@ pub(super) enum ElfError {
     Io(#[from] io::Error),
 }
 
+impl ElfError {
+    /// Whether the same file will never give names.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::NotOpen | Self::Io(_) => false,
+            Self::NotElf | Self::Unsupported | Self::Malformed(_) | Self::TooLarge(_) => true,
+        }
+    }
+}
+
 /// Where the bytes of an ELF file come from.
 pub(super) trait Bytes {
     /// How many there are.

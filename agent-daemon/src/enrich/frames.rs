@@ -121,7 +121,7 @@ struct Batch {
 #[derive(Default)]
 pub(super) struct Round {
     frames: FxHashMap<FrameKey, Option<Arc<Frame>>>,
-    late: FxHashSet<FrameKey>,
+    passing: FxHashSet<FrameKey>,
     batches: FxHashMap<u64, Batch>,
 }
 
@@ -131,9 +131,9 @@ impl Round {
         self.frames.get(key)?.as_ref()
     }
 
-    /// Whether its name was not ready in time.
-    pub(super) fn is_late(&self, key: &FrameKey) -> bool {
-        self.late.contains(key)
+    /// Whether it has no name, but may have one another time.
+    pub(super) fn is_passing(&self, key: &FrameKey) -> bool {
+        self.passing.contains(key)
     }
 }
 
@@ -193,27 +193,34 @@ impl Frames {
         batches.sort_unstable_by_key(|b| (!matches!(b.origin, Origin::Kernel), u64::MAX - b.weight));
         for Batch { origin, keys, .. } in &batches {
             for chunk in keys.chunks(CHUNK) {
-                let late = clock.is_over();
-                let names = if late { Vec::new() } else { self.look_up(origin, chunk, losses) };
-                let mut names = names.into_iter();
-                for key in chunk {
-                    let frame = Arc::new(self.frame(origin, *key, names.next().unwrap_or_default()));
-                    round.frames.insert(*key, Some(Arc::clone(&frame)));
-                    if late {
-                        round.late.insert(*key);
-                    } else {
-                        self.cache.put(*key, frame);
-                    }
-                }
+                let in_time = !clock.is_over();
+                losses.add(Loss::NamesLate, if in_time { 0 } else { chunk.len() as u64 });
+                let names = if in_time { self.look_up(origin, chunk, losses) } else { None };
+                self.keep(round, origin, chunk, names);
             }
         }
-        losses.add(Loss::NamesLate, round.late.len() as u64);
     }
 
-    /// Names addresses of one origin: one each, or none at all.
-    fn look_up(&mut self, origin: &Origin, keys: &[FrameKey], losses: &Losses) -> Vec<Found> {
+    /// Makes frames of names; where there are none for now, nameless ones, for this round only.
+    fn keep(&mut self, round: &mut Round, origin: &Origin, keys: &[FrameKey], names: Option<Vec<Found>>) {
+        let is_final = names.is_some();
+        let mut names = names.into_iter().flatten();
+        for &key in keys {
+            let frame = Arc::new(self.frame(origin, key, names.next().unwrap_or_default()));
+            round.frames.insert(key, Some(Arc::clone(&frame)));
+            if is_final {
+                self.cache.put(key, frame);
+            } else {
+                round.passing.insert(key);
+            }
+        }
+    }
+
+    /// Names addresses of one origin, in order; those past the last name have none. `None` if there may be names
+    /// another time.
+    fn look_up(&mut self, origin: &Origin, keys: &[FrameKey], losses: &Losses) -> Option<Vec<Found>> {
         let sites: Vec<u64> = keys.iter().map(|k| k.call_site()).collect();
-        match origin {
+        Some(match origin {
             Origin::Nowhere => Vec::new(),
             Origin::Kernel => {
                 let names = self.kernel.names(&sites);
@@ -222,13 +229,13 @@ impl Frames {
                 }
                 names.into_iter().map(Found::function).collect()
             }
-            Origin::Vdso => self.symbols(origin.number(), vdso::table, &sites, losses),
-            Origin::File(file) => self.symbols(file.id, || table(file), &sites, losses),
+            Origin::Vdso => self.symbols(origin.number(), vdso::table, &sites, losses)?,
+            Origin::File(file) => self.symbols(file.id, || table(file), &sites, losses)?,
             Origin::Generated(image, ..) => {
                 let mut map = image.perf_map.lock().unwrap_or_else(PoisonError::into_inner);
                 map.names(&sites).into_iter().map(Found::generated).collect()
             }
-        }
+        })
     }
 
     fn symbols(
@@ -237,13 +244,13 @@ impl Frames {
         open: impl FnOnce() -> Result<Table, ElfError>,
         offsets: &[u64],
         losses: &Losses,
-    ) -> Vec<Found> {
+    ) -> Option<Vec<Found>> {
         match self.tables.names(number, open, offsets) {
-            Ok(names) => names.into_iter().map(Found::symbol).collect(),
+            Ok(names) => Some(names.into_iter().map(Found::symbol).collect()),
             Err(error) => {
                 losses.count(Loss::SymbolsUnread);
                 tracing::debug!(%error, "a file gives no names");
-                Vec::new()
+                error.is_final().then(Vec::new)
             }
         }
     }

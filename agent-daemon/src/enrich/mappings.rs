@@ -172,8 +172,8 @@ impl Processes {
         }
     }
 
-    /// Gives a forked process the image of its parent, unless its own is known.
-    pub(super) fn forked(&mut self, child: ProcessId, parent: ProcessId, losses: &Losses) {
+    /// Gives a forked process the images of its parent, unless its own are known.
+    pub(super) fn forked(&mut self, parent: ProcessId, child: ProcessId, losses: &Losses) {
         let is_known = self.live.contains(&child) || self.exited.contains(&child);
         if let Some(images) = self.find(parent).filter(|_| !is_known).cloned() {
             self.put(child, images, losses);
@@ -267,10 +267,10 @@ mod tests {
         let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
         let (parent, child) = (ProcessId(1), ProcessId(2));
         processes.mapped(parent, image(&ids, [100]), &losses);
-        processes.forked(child, parent, &losses);
+        processes.forked(parent, child, &losses);
         assert!(processes.find(child).unwrap().find(100).is_some());
         processes.mapped(child, image(&ids, [200]), &losses);
-        processes.forked(child, parent, &losses);
+        processes.forked(parent, child, &losses);
         assert!(processes.find(child).unwrap().find(200).is_some());
     }
 

@@ -6,7 +6,7 @@ use std::{hash::Hash, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use crate::model::{
-    id::{ProcessId, Slot},
+    id::Slot,
     observation::{Counted, RawCpu, RawOffCpu},
     off_cpu::OffCpuStat,
     stack::Stack,
@@ -28,14 +28,12 @@ pub struct Resolved {
     pub off_cpu: Vec<(Slot, OffCpuStat)>,
     /// CPU samples.
     pub cpu: Vec<(Slot, CpuStat)>,
-    /// Processes in which code ran that no known mapping covers: their mappings should be read again.
-    pub unmapped: Vec<ProcessId>,
 }
 
 impl Resolved {
     /// The window's rows with their stacks: those of the off-CPU rows, then those of the CPU rows. The syscalls
     /// are the caller's to add.
-    pub(super) fn of(counted: &Counted, stacks: Vec<Arc<Stack>>, unmapped: Vec<ProcessId>) -> Self {
+    pub(super) fn of(counted: &Counted, stacks: Vec<Arc<Stack>>) -> Self {
         let mut stacks = stacks.into_iter();
         let off_cpu = counted.off_cpu.iter().zip(stacks.by_ref()).map(off_cpu_row);
         let off_cpu = merged(off_cpu, off_cpu_key, |sum, row| {
@@ -49,7 +47,7 @@ impl Resolved {
             sum.cpu_ns += row.cpu_ns;
         });
         let (start, end) = (counted.start, counted.end);
-        Self { start, end, syscalls: Vec::new(), off_cpu, cpu, unmapped }
+        Self { start, end, syscalls: Vec::new(), off_cpu, cpu }
     }
 }
 

@@ -1,13 +1,11 @@
-//! The resolver: two threads that turn raw stacks into named ones. "symbol-files" opens the files that are mapped
-//! into a process as soon as the process is seen, since it may be gone 20 ms later, and does nothing that takes
-//! long; "symbol-names" reads symbols and names stacks. Requests keep their order. Both queues are bounded, and
-//! nothing here ever blocks who asks: what finds a queue full is counted and goes without names.
+//! The resolver: two threads that turn raw stacks into named ones. "symbol-files" opens files, see
+//! [`super::opener`]; "symbol-names" reads symbols and names stacks. Requests keep their order. Both queues are
+//! bounded, and nothing here ever blocks who asks: what finds a queue full is counted and goes without names.
 
 use std::{
     io,
-    num::NonZeroUsize,
     sync::{
-        Arc, Mutex,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{Builder, JoinHandle},
@@ -17,11 +15,10 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    binary::Files,
     frames::Budget,
     kallsyms::Taken,
-    mappings::{Code, CodeIds, Image, Region},
-    perf_map::PerfMap,
+    mappings::{CodeIds, Image},
+    opener::Opener,
     resolved::Resolved,
     stacks::{Asked, Stacks, unnamed},
 };
@@ -29,7 +26,6 @@ use crate::{
     model::{
         id::ProcessId,
         observation::{Counted, Mapping},
-        stack::Binary,
     },
     telemetry::{Loss, Telemetry},
 };
@@ -43,22 +39,20 @@ const BUDGET: Budget = Budget { cpu: Duration::from_millis(500), wall: Duration:
 /// How long a window waits for its names, queues and all.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How often files and tables out of use are looked for.
-const SWEEP: Duration = Duration::from_secs(5);
-/// Most files held open.
-const MAX_FILES: usize = 1024;
+pub(super) const SWEEP: Duration = Duration::from_secs(5);
 
 /// What the resolver is told and asked.
-enum Request {
+pub(super) enum Request {
     Mapped(ProcessId, Vec<Mapping>),
-    Forked { child: ProcessId, parent: ProcessId },
+    Forked { parent: ProcessId, child: ProcessId },
     Exited(ProcessId),
     Resolve(Arc<Counted>, oneshot::Sender<Resolved>),
 }
 
 /// What the second thread is told and asked.
-enum Work {
+pub(super) enum Work {
     Image(ProcessId, Arc<Image>),
-    Forked { child: ProcessId, parent: ProcessId },
+    Forked { parent: ProcessId, child: ProcessId },
     Exited(ProcessId),
     Resolve(Arc<Counted>, oneshot::Sender<Resolved>),
 }
@@ -93,12 +87,7 @@ impl Resolver {
         let (requests, from_all) = sync_channel(REQUESTS);
         let (work, from_files) = sync_channel(WORK);
         let ids = Arc::new(CodeIds::new());
-        let opener = Opener {
-            files: Files::new(descriptors(), Arc::clone(&ids)),
-            ids: Arc::clone(&ids),
-            work,
-            telemetry: Arc::clone(&telemetry),
-        };
+        let opener = Opener::new(Arc::clone(&ids), work, Arc::clone(&telemetry));
         let for_names = Arc::clone(&telemetry);
         let threads = [
             Builder::new().name("symbol-files".to_owned()).spawn(move || opener.run(&from_all))?,
@@ -116,9 +105,9 @@ impl Resolver {
         self.tell(Request::Mapped(process, mappings));
     }
 
-    /// Tells that a process was forked: until its own are told, it has its parent's mappings.
-    pub fn forked(&self, child: ProcessId, parent: ProcessId) {
-        self.tell(Request::Forked { child, parent });
+    /// Tells that a process was forked: until its own are told, the child has its parent's mappings.
+    pub fn forked(&self, parent: ProcessId, child: ProcessId) {
+        self.tell(Request::Forked { parent, child });
     }
 
     /// Tells that a process exited. What it did until then can still be named in the next two windows.
@@ -146,7 +135,7 @@ impl Resolver {
             let resolved = named.unwrap_or_else(|| {
                 telemetry.losses.count(Loss::ResolverQueueFull);
                 let stacks = asked(&counted).map(|a| Arc::new(unnamed(a.stack))).collect();
-                Resolved::of(&counted, stacks, Vec::new())
+                Resolved::of(&counted, stacks)
             });
             Resolved { syscalls, ..resolved }
         }
@@ -170,87 +159,6 @@ fn asked(counted: &Counted) -> impl Iterator<Item = Asked<'_>> {
     off_cpu.chain(cpu)
 }
 
-/// How many files may be held open: a share of what this process may open.
-fn descriptors() -> NonZeroUsize {
-    let limits = procfs::process::Process::myself().and_then(|p| p.limits());
-    let soft = match limits.map(|l| l.max_open_files.soft_limit) {
-        Ok(procfs::process::LimitValue::Value(n)) => usize::try_from(n).unwrap_or(MAX_FILES),
-        Ok(procfs::process::LimitValue::Unlimited) => usize::MAX,
-        Err(_) => 1024,
-    };
-    NonZeroUsize::new((soft / 2).min(MAX_FILES)).unwrap_or(NonZeroUsize::MIN)
-}
-
-/// The first thread: opens files.
-struct Opener {
-    files: Files,
-    ids: Arc<CodeIds>,
-    work: SyncSender<Work>,
-    telemetry: Arc<Telemetry>,
-}
-
-impl Opener {
-    fn run(mut self, requests: &Receiver<Request>) {
-        let mut swept = Instant::now();
-        loop {
-            match requests.recv_timeout(SWEEP) {
-                Ok(request) => self.pass_on(request),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if swept.elapsed() >= SWEEP {
-                self.files.sweep();
-                swept = Instant::now();
-            }
-        }
-    }
-
-    fn pass_on(&mut self, request: Request) {
-        let work = match request {
-            Request::Mapped(process, mappings) => {
-                Work::Image(process, Arc::new(self.image(process.pid(), &mappings)))
-            }
-            Request::Forked { child, parent } => Work::Forked { child, parent },
-            Request::Exited(process) => Work::Exited(process),
-            Request::Resolve(counted, reply) => Work::Resolve(counted, reply),
-        };
-        // A window that is dropped here is answered by its caller, who counts it.
-        let is_window = matches!(work, Work::Resolve(..));
-        if self.work.try_send(work).is_err() && !is_window {
-            self.telemetry.losses.count(Loss::ResolverQueueFull);
-        }
-    }
-
-    fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {
-        let mut regions: Vec<_> = mappings.iter().map(|m| self.region(pid, m)).collect();
-        regions.sort_by_key(|r| r.start);
-        let generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
-        let perf_map = if generated { PerfMap::open(pid) } else { PerfMap::default() };
-        Image { id: self.ids.next(), regions: regions.into(), perf_map: Mutex::new(perf_map) }
-    }
-
-    fn region(&mut self, pid: u32, mapping: &Mapping) -> Region {
-        let Mapping { start, end, offset, inode, ref path, .. } = *mapping;
-        let code = match path.as_str() {
-            "[vdso]" => Code::Vdso,
-            _ if inode == 0 || is_memory(path) => Code::Generated(Arc::new(generated(path))),
-            _ => Code::File(self.files.get(pid, mapping, &self.telemetry.losses)),
-        };
-        Region { start, end, offset, code }
-    }
-}
-
-/// Whether a mapping with an inode is memory all the same: a shared one, or a file that .NET makes for its code.
-fn is_memory(path: &str) -> bool {
-    path.starts_with("/dev/zero") || path.starts_with("/SYSV") || path.starts_with("/memfd:doublemapper")
-}
-
-/// What frames in generated code say of their binary.
-fn generated(path: &str) -> Binary {
-    let is_named = path.starts_with('[') && !path.starts_with("[anon");
-    Binary { path: if is_named { path.to_owned() } else { "[jit]".to_owned() }, build_id: None }
-}
-
 /// The second thread: names stacks.
 fn name_all(mut stacks: Stacks, work: &Receiver<Work>, telemetry: &Telemetry) {
     let losses = &telemetry.losses;
@@ -258,7 +166,7 @@ fn name_all(mut stacks: Stacks, work: &Receiver<Work>, telemetry: &Telemetry) {
     loop {
         match work.recv_timeout(SWEEP) {
             Ok(Work::Image(process, image)) => stacks.processes.mapped(process, image, losses),
-            Ok(Work::Forked { child, parent }) => stacks.processes.forked(child, parent, losses),
+            Ok(Work::Forked { parent, child }) => stacks.processes.forked(parent, child, losses),
             Ok(Work::Exited(process)) => stacks.processes.exited(process),
             Ok(Work::Resolve(counted, reply)) => resolve(&mut stacks, &counted, reply, telemetry),
             Err(RecvTimeoutError::Timeout) => {}
@@ -277,9 +185,9 @@ fn name_all(mut stacks: Stacks, work: &Receiver<Work>, telemetry: &Telemetry) {
 fn resolve(stacks: &mut Stacks, counted: &Counted, reply: oneshot::Sender<Resolved>, telemetry: &Telemetry) {
     if !reply.is_closed() {
         let asked: Vec<_> = asked(counted).collect();
-        let (named, unmapped) = stacks.name(&asked, BUDGET, &telemetry.losses);
+        let named = stacks.name(&asked, BUDGET, &telemetry.losses);
         // Nobody waits any more: the caller counts that.
-        let _ = reply.send(Resolved::of(counted, named, unmapped));
+        let _ = reply.send(Resolved::of(counted, named));
     }
     stacks.processes.end_round();
 }
@@ -295,11 +203,21 @@ fn give_back_memory() {
 
 #[cfg(test)]
 mod tests {
+    use std::{num::NonZeroUsize, sync::Mutex};
+
     use super::*;
-    use crate::model::{
-        id::Slot,
-        observation::{Addresses, RawCpu, RawStack},
-        time::Timestamp,
+    use crate::{
+        enrich::{
+            binary::{Files, tests::mapping},
+            mappings::{Code, Region},
+            symbols::tests::{PROGRAM, offset},
+        },
+        model::{
+            id::Slot,
+            observation::{Addresses, RawCpu, RawStack},
+            stack::Frame,
+            time::Timestamp,
+        },
     };
 
     const PROCESS: ProcessId = ProcessId(1 << 22 | 7);
@@ -313,46 +231,72 @@ mod tests {
         };
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         let cpu = addresses.iter().map(row).collect();
-        Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu }
+        Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu, orders: Vec::new() }
     }
 
-    /// Stacks that know a process with nothing but a vdso.
-    fn with_vdso(telemetry: &Telemetry) -> Stacks {
+    /// Stacks that know a process with one mapping, of this code, from 0x10000 on.
+    fn stacks(code: Code, telemetry: &Telemetry) -> Stacks {
         let ids = Arc::new(CodeIds::new());
-        let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code: Code::Vdso }];
+        let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code }];
         let image = Image { id: ids.next(), regions: regions.into(), perf_map: Mutex::default() };
         let mut stacks = Stacks::new(ids);
         stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
         stacks
     }
 
+    /// The innermost frame of the first stack of a window.
+    fn innermost(
+        stacks: &mut Stacks,
+        counted: &Counted,
+        budget: Budget,
+        telemetry: &Telemetry,
+    ) -> Arc<Frame> {
+        let asked: Vec<_> = asked(counted).collect();
+        Arc::clone(&stacks.name(&asked, budget, &telemetry.losses)[0].frames[0])
+    }
+
     #[test]
     fn what_is_late_keeps_its_place_and_is_named_next_time() {
         let telemetry = Telemetry::default();
-        let mut stacks = with_vdso(&telemetry);
+        let mut stacks = stacks(Code::Vdso, &telemetry);
         let counted = window(&[0x10_000 + vdso_function()]);
         let none = Budget { cpu: Duration::ZERO, wall: Duration::ZERO };
-        let mut frame = |budget| {
-            let asked: Vec<_> = asked(&counted).collect();
-            let (named, _) = stacks.name(&asked, budget, &telemetry.losses);
-            let frame = Arc::clone(&named[0].frames[0]);
-            (frame.function.clone(), frame.address, frame.binary.as_ref().map(|b| b.path.clone()))
-        };
-        let place = (vdso_function(), Some("[vdso]".to_owned()));
-        assert_eq!(frame(none), ("[unknown]".to_owned(), place.0, place.1.clone()));
+        let late = innermost(&mut stacks, &counted, none, &telemetry);
+        assert_eq!((late.function.as_str(), late.address), ("[unknown]", vdso_function()));
+        assert_eq!(late.binary.as_ref().unwrap().path, "[vdso]");
         assert_eq!(telemetry.losses.all()["names_late"], 1);
-        let (function, address, binary) = frame(BUDGET);
-        assert!(function.ends_with("clock_gettime"), "{function}");
-        assert_eq!((address, binary), place);
-        assert_eq!(frame(none).0, function, "what is known costs nothing");
+        let named = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert!(named.function.ends_with("clock_gettime"), "{named:?}");
+        assert_eq!((named.address, &named.binary), (late.address, &late.binary));
+        let known = innermost(&mut stacks, &counted, none, &telemetry);
+        assert_eq!(known, named, "what is known costs nothing");
+    }
+
+    #[test]
+    fn a_file_that_was_closed_has_names_once_it_is_open_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let [program, other] = ["program", "other"].map(|name| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, &*PROGRAM).unwrap();
+            mapping(&path)
+        });
+        let telemetry = Telemetry::default();
+        let mut files = Files::new(NonZeroUsize::MIN, Arc::new(CodeIds::new()));
+        let mut open = |mapping| files.get(std::process::id(), mapping, &telemetry.losses);
+        let mut stacks = stacks(Code::File(open(&program)), &telemetry);
+        open(&other);
+        let counted = window(&[0x10_000 + offset(&PROGRAM, "main")]);
+        let closed = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert_eq!(closed.function, "[unknown]");
+        assert_eq!(telemetry.losses.all()["symbols_unread"], 1);
+        open(&program);
+        let reopened = innermost(&mut stacks, &counted, BUDGET, &telemetry);
+        assert_eq!((reopened.function.as_str(), reopened.address), ("main", closed.address));
     }
 
     /// Offset of a function in the vdso.
     fn vdso_function() -> u64 {
-        use object::{Object, ObjectSymbol};
-        let bytes = crate::enrich::vdso::bytes().unwrap();
-        let elf = object::read::elf::ElfFile64::<object::LittleEndian>::parse(bytes.as_slice()).unwrap();
-        elf.dynamic_symbols().find(|s| s.name() == Ok("__vdso_clock_gettime")).unwrap().address()
+        offset(&crate::enrich::vdso::bytes().unwrap(), "__vdso_clock_gettime")
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use lru::LruCache;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{
     frames::{Budget, FrameKey, Frames, Origin, Round},
@@ -89,23 +89,17 @@ impl Stacks {
         }
     }
 
-    /// Names stacks, in the order they are asked for. Also returns the processes in which code ran that no known
-    /// mapping covers: their mappings should be read again.
-    pub(super) fn name(
-        &mut self,
-        asked: &[Asked<'_>],
-        budget: Budget,
-        losses: &Losses,
-    ) -> (Vec<Arc<Stack>>, Vec<ProcessId>) {
+    /// Names stacks, in the order they are asked for.
+    pub(super) fn name(&mut self, asked: &[Asked<'_>], budget: Budget, losses: &Losses) -> Vec<Arc<Stack>> {
         let mut plan = Plan::default();
         let pending: Vec<_> = asked.iter().map(|a| self.plan(a, &mut plan)).collect();
         self.frames.name(&mut plan.round, budget, losses);
         let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round)).collect();
-        let stacks = pending.into_iter().filter_map(|p| match p {
+        let finished = pending.into_iter().filter_map(|p| match p {
             Pending::Ready(stack) => Some(stack),
             Pending::Planned(i) => planned.get(i).cloned(),
         });
-        (stacks.collect(), plan.unmapped.into_iter().collect())
+        finished.collect()
     }
 
     fn plan(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Pending {
@@ -149,9 +143,6 @@ impl Stacks {
             }
             let exact = i == 0;
             let (origin, place) = plan.locate(images, address, exact, &self.ids);
-            if matches!(origin, Origin::Nowhere) {
-                plan.unmapped.insert(asked.process);
-            }
             keys.push(self.frames.want(&mut plan.round, origin, place, exact, asked.weight));
         }
         keys
@@ -168,7 +159,7 @@ impl Stacks {
         }
         frames.extend(user.iter().filter_map(|k| round.frame(k)).cloned());
         let stack = self.share(Stack { frames, end: end(&key.stack.user) });
-        if !kernel.iter().chain(&user).any(|k| round.is_late(k)) {
+        if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));
         }
         stack
@@ -189,7 +180,6 @@ struct Plan {
     round: Round,
     planned: Vec<Planned>,
     index: FxHashMap<StackKey, usize>,
-    unmapped: FxHashSet<ProcessId>,
     generated: FxHashMap<u64, u64>,
 }
 

@@ -146,7 +146,7 @@ impl Tables {
     /// Names offsets in the file of this number, whose table `open` reads if it is not held; one name each.
     ///
     /// # Errors
-    /// Why the file gives no names. It is not tried again, and gives empty names, for a while.
+    /// Why the file gives no names. One that never will is not tried again, and gives empty ones, for a while.
     pub(super) fn names(
         &mut self,
         id: u64,
@@ -154,13 +154,14 @@ impl Tables {
         offsets: &[u64],
     ) -> Result<Vec<Name>, ElfError> {
         if !self.held.contains(&id) {
-            let (table, error) = match guarded(open).unwrap_or(Err(ElfError::Malformed("symbols"))) {
-                Ok(table) => (Some(table), None),
-                Err(error) => (None, Some(error)),
-            };
-            self.hold(id, Held { table, used: Instant::now() });
-            if let Some(error) = error {
-                return Err(error);
+            match guarded(open).unwrap_or(Err(ElfError::Malformed("symbols"))) {
+                Ok(table) => self.hold(id, Some(table)),
+                Err(error) => {
+                    if error.is_final() {
+                        self.hold(id, None);
+                    }
+                    return Err(error);
+                }
             }
         }
         let Some(held) = self.held.get_mut(&id) else { return Ok(Vec::new()) };
@@ -168,7 +169,8 @@ impl Tables {
         Ok(held.table.as_ref().map_or_else(|| vec![Name::default(); offsets.len()], |t| t.names(offsets)))
     }
 
-    fn hold(&mut self, id: u64, held: Held) {
+    fn hold(&mut self, id: u64, table: Option<Table>) {
+        let held = Held { table, used: Instant::now() };
         self.bytes += held.bytes();
         self.held.put(id, held);
         while self.held.len() > 1 && (self.bytes > MAX_BYTES || self.held.len() > MAX_TABLES) {
@@ -193,7 +195,7 @@ impl Tables {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{fs, process::Command, sync::LazyLock};
 
     use object::{Object, ObjectSymbol, read::elf::ElfFile64};
@@ -203,7 +205,7 @@ mod tests {
     use crate::enrich::vdso;
 
     /// A program with symbols and line information.
-    static PROGRAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    pub(in crate::enrich) static PROGRAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
         let (source, program) = (directory.path().join("x.c"), directory.path().join("x"));
         fs::write(&source, "int inner(int x) { return x + 1; }\nint main(void) { return inner(1); }\n")
@@ -214,7 +216,7 @@ mod tests {
     });
 
     /// The offset of a function, by another reader.
-    fn offset(bytes: &[u8], function: &str) -> u64 {
+    pub(in crate::enrich) fn offset(bytes: &[u8], function: &str) -> u64 {
         let elf = ElfFile64::<object::LittleEndian>::parse(bytes).unwrap();
         let mut symbols = elf.symbols().chain(elf.dynamic_symbols());
         // Code has the same offset as address in programs this small.

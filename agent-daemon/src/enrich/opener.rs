@@ -1,0 +1,113 @@
+//! The resolver's first thread: opens the files that are mapped into a process as soon as the process is seen,
+//! since it may be gone 20 ms later. It does nothing that takes long, and passes everything on in its order.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender},
+    },
+    time::Instant,
+};
+
+use procfs::process::{LimitValue, Process};
+
+use super::{
+    binary::Files,
+    mappings::{Code, CodeIds, Image, Region},
+    perf_map::PerfMap,
+    resolver::{Request, SWEEP, Work},
+};
+use crate::{
+    model::{observation::Mapping, stack::Binary},
+    telemetry::{Loss, Telemetry},
+};
+
+/// Most files held open.
+const MAX_FILES: usize = 1024;
+
+/// How many files may be held open: a share of what this process may open.
+fn descriptors() -> NonZeroUsize {
+    let limits = Process::myself().and_then(|p| p.limits());
+    let soft = match limits.map(|l| l.max_open_files.soft_limit) {
+        Ok(LimitValue::Value(n)) => usize::try_from(n).unwrap_or(MAX_FILES),
+        Ok(LimitValue::Unlimited) => MAX_FILES,
+        Err(_) => 1024,
+    };
+    NonZeroUsize::new((soft / 2).min(MAX_FILES)).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Opens files, and passes requests on.
+pub(super) struct Opener {
+    files: Files,
+    ids: Arc<CodeIds>,
+    work: SyncSender<Work>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Opener {
+    pub(super) fn new(ids: Arc<CodeIds>, work: SyncSender<Work>, telemetry: Arc<Telemetry>) -> Self {
+        Self { files: Files::new(descriptors(), Arc::clone(&ids)), ids, work, telemetry }
+    }
+
+    /// Serves until nobody asks any more.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+        let mut swept = Instant::now();
+        loop {
+            match requests.recv_timeout(SWEEP) {
+                Ok(request) => self.pass_on(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if swept.elapsed() >= SWEEP {
+                self.files.sweep();
+                swept = Instant::now();
+            }
+        }
+    }
+
+    fn pass_on(&mut self, request: Request) {
+        let work = match request {
+            Request::Mapped(process, mappings) => {
+                Work::Image(process, Arc::new(self.image(process.pid(), &mappings)))
+            }
+            Request::Forked { parent, child } => Work::Forked { parent, child },
+            Request::Exited(process) => Work::Exited(process),
+            Request::Resolve(counted, reply) => Work::Resolve(counted, reply),
+        };
+        // A window that is dropped here is answered by its caller, who counts it.
+        let is_window = matches!(work, Work::Resolve(..));
+        if self.work.try_send(work).is_err() && !is_window {
+            self.telemetry.losses.count(Loss::ResolverQueueFull);
+        }
+    }
+
+    fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {
+        let mut regions: Vec<_> = mappings.iter().map(|m| self.region(pid, m)).collect();
+        regions.sort_by_key(|r| r.start);
+        let generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
+        let perf_map = if generated { PerfMap::open(pid) } else { PerfMap::default() };
+        Image { id: self.ids.next(), regions: regions.into(), perf_map: Mutex::new(perf_map) }
+    }
+
+    fn region(&mut self, pid: u32, mapping: &Mapping) -> Region {
+        let Mapping { start, end, offset, inode, ref path, .. } = *mapping;
+        let code = match path.as_str() {
+            "[vdso]" => Code::Vdso,
+            _ if inode == 0 || is_memory(path) => Code::Generated(Arc::new(generated(path))),
+            _ => Code::File(self.files.get(pid, mapping, &self.telemetry.losses)),
+        };
+        Region { start, end, offset, code }
+    }
+}
+
+/// Whether a mapping with an inode is memory all the same: a shared one, or a file that .NET makes for its code.
+fn is_memory(path: &str) -> bool {
+    path.starts_with("/dev/zero") || path.starts_with("/SYSV") || path.starts_with("/memfd:doublemapper")
+}
+
+/// What frames in generated code say of their binary.
+fn generated(path: &str) -> Binary {
+    let is_named = path.starts_with('[') && !path.starts_with("[anon");
+    Binary { path: if is_named { path.to_owned() } else { "[jit]".to_owned() }, build_id: None }
+}
