@@ -132,8 +132,8 @@ pub struct Thread {
     pub syscall_at: u64,
     /// Wait status of the process, once `last` is set.
     pub exit_status: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// The epoch in which `user_stack` and `kernel_stack` were found or put in STACKS.
+    pub stacks_epoch: u32,
     /// Peak resident set in bytes, once `last` is set.
     pub peak_rss: u64,
 }

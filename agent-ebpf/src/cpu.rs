@@ -38,8 +38,8 @@ fn cpu_sample(ctx: PerfEventContext) -> u32 {
     }
     // SAFETY: `task` is the current task.
     let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
-    let user_stack = if exiting { 0 } else { stacks::user(&ctx, Scratch::Sample) };
-    let kernel_stack = if in_user_mode(&ctx) { 0 } else { stacks::kernel(&ctx, Scratch::Sample) };
+    let user_stack = if exiting { 0 } else { stacks::user(&ctx, Scratch::Sample, 0) };
+    let kernel_stack = if in_user_mode(&ctx) { 0 } else { stacks::kernel(&ctx, Scratch::Sample, 0) };
     let key = CpuKey { process: thread.process, user_stack, kernel_stack, agent: thread.agent, pad: 0 };
     let samples = if epoch::is_odd() {
         epoch::entry(&CPU_ODD, &key, &ZERO, loss::CPU_INSERT)

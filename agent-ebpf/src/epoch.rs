@@ -12,10 +12,16 @@ use crate::losses;
 #[map]
 static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
+/// The present epoch.
+#[inline(always)]
+pub(crate) fn current() -> u32 {
+    EPOCH.get(0).copied().unwrap_or(0)
+}
+
 /// Whether the odd generation counts now.
 #[inline(always)]
 pub(crate) fn is_odd() -> bool {
-    EPOCH.get(0).is_some_and(|epoch| epoch & 1 != 0)
+    current() & 1 != 0
 }
 
 /// The value of `key`, made from `zero` where it is absent; counts `loss` and returns `None` where the map

@@ -47,21 +47,27 @@ const PF_EXITING: u32 = 4;
 #[btf_tracepoint(function = "sched_switch")]
 fn sched_switch(ctx: BtfTracePointContext) -> u32 {
     let (prev, next): (*mut u8, *mut u8) = (ctx.arg(1), ctx.arg(2));
+    // One reading for both threads; none where neither is an agent's.
+    let mut now = 0;
     if let Some(thread) = threads::get(prev) {
+        // SAFETY: the helper has no preconditions.
+        now = unsafe { bpf_ktime_get_ns() };
         let preempted = ctx.arg::<u32>(0) & 1 != 0;
-        leave_cpu(&ctx, prev, thread, if preempted { 0 } else { ctx.arg(3) });
+        leave_cpu(&ctx, prev, thread, if preempted { 0 } else { ctx.arg(3) }, now);
     }
     if let Some(thread) = threads::get(next) {
-        enter_cpu(thread);
+        if now == 0 {
+            // SAFETY: the helper has no preconditions.
+            now = unsafe { bpf_ktime_get_ns() };
+        }
+        enter_cpu(thread, now);
     }
     0
 }
 
 /// The thread leaves the CPU in the task state `sleep`: 0 means that it could run on.
 #[inline(always)]
-fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sleep: u32) {
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
+fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sleep: u32, now: u64) {
     if sleep & TASK_DEAD != 0 {
         return lifecycle::thread_dead(task, thread, now);
     }
@@ -85,19 +91,29 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
             thread.futex = thread.wait.argument;
         }
     }
-    // SAFETY: `task` is the current task.
-    let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
-    thread.user_stack = if exiting { 0 } else { stacks::user(ctx, Scratch::Switch) };
-    thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch);
+    take_stacks(ctx, task, thread);
     thread.since = now;
 }
 
+/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up.
 #[inline(always)]
-fn enter_cpu(thread: &mut Thread) {
+fn take_stacks(ctx: &BtfTracePointContext, task: *const u8, thread: &mut Thread) {
+    let epoch = epoch::current();
+    let (user, kernel) =
+        if thread.stacks_epoch == epoch { (thread.user_stack, thread.kernel_stack) } else { (0, 0) };
+    thread.stacks_epoch = epoch;
+    // SAFETY: `task` is the current task.
+    let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
+    thread.user_stack = if exiting { 0 } else { stacks::user(ctx, Scratch::Switch, user) };
+    thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch, kernel);
+}
+
+#[inline(always)]
+fn enter_cpu(thread: &mut Thread, now: u64) {
     let since = exchange(&mut thread.since, 0);
     if since != 0 {
-        // SAFETY: the helper has no preconditions.
-        account(thread, since, unsafe { bpf_ktime_get_ns() }, true);
+        // Where a window was closed on another CPU since the clock was read, nothing is left to account.
+        account(thread, since, if now > since { now } else { since }, true);
     }
     thread.state = state::CPU;
 }

@@ -30,9 +30,10 @@ static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(3, 0);
 
 const FRAME_BYTES: u32 = (MAX_FRAMES * 8) as u32;
 
-/// The current task's user stack, by frame pointers; 0 if there is none.
+/// The current task's user stack, by frame pointers; 0 if there is none. `known` is an id that is known to be
+/// stored, which saves a look-up.
 #[inline(always)]
-pub(crate) fn user<C: EbpfContext>(ctx: &C, scratch: Scratch) -> u64 {
+pub(crate) fn user<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64 {
     let Some(stack) = SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
     // SAFETY: `frames` is FRAME_BYTES long and ours alone: one buffer per CPU and kind of program.
     let n = unsafe {
@@ -42,12 +43,12 @@ pub(crate) fn user<C: EbpfContext>(ctx: &C, scratch: Scratch) -> u64 {
         losses::count(loss::USER_STACK);
         return 0;
     }
-    store(stack, n as u64 / 8)
+    store(stack, n as u64 / 8, known)
 }
 
-/// The current kernel stack; 0 if there is none.
+/// The current kernel stack; 0 if there is none. `known` as in `user`.
 #[inline(always)]
-pub(crate) fn kernel<C: EbpfContext>(ctx: &C, scratch: Scratch) -> u64 {
+pub(crate) fn kernel<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64 {
     let Some(stack) = SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
     // SAFETY: as in `user`.
     let n = unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut (*stack).frames).cast(), FRAME_BYTES, 0) };
@@ -55,7 +56,7 @@ pub(crate) fn kernel<C: EbpfContext>(ctx: &C, scratch: Scratch) -> u64 {
         losses::count(loss::KERNEL_STACK);
         return 0;
     }
-    store(stack, n as u64 / 8)
+    store(stack, n as u64 / 8, known)
 }
 
 /// The kernel stack of another, sleeping task; 0 if there is none.
@@ -67,16 +68,16 @@ pub(crate) fn kernel_of(task: *mut u8) -> u64 {
     if n <= 0 {
         return 0;
     }
-    store(stack, n as u64 / 8)
+    store(stack, n as u64 / 8, 0)
 }
 
 #[inline(always)]
-fn store(stack: *mut Stack, length: u64) -> u64 {
+fn store(stack: *mut Stack, length: u64, known: u64) -> u64 {
     // SAFETY: a per-CPU scratch buffer, as above.
     let stack = unsafe { &mut *stack };
     stack.length = length;
     let id = hash(stack, length);
-    if STACKS.get_ptr(id).is_none() && STACKS.insert(id, &*stack, 0).is_err() {
+    if id != known && STACKS.get_ptr(id).is_none() && STACKS.insert(id, &*stack, 0).is_err() {
         losses::count(loss::STACK_INSERT);
     }
     id
