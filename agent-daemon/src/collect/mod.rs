@@ -1,2 +1,4 @@
-//! (being written)
+//! Sources of facts: each turns what it reads into observations.
+
 pub mod argv;
+pub mod mappings;

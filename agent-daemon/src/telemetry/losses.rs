@@ -27,13 +27,21 @@ pub enum Loss {
     MapReadFailed,
     /// A file could not be symbolised.
     SymbolsUnread,
+    /// A file mapped into a process could not be opened: its functions have no names.
+    BinaryUnopened,
+    /// More processes or mappings were known than are kept; the least recent ones were forgotten.
+    MappingsForgotten,
+    /// A frame was not named in its window, since naming took too long.
+    NamesLate,
+    /// The symbol resolver was too busy to take a process or a window: its frames have no names.
+    ResolverQueueFull,
     /// More agents came and went than the store may keep; the one that ended first was forgotten.
     AgentForgotten,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::ObservationQueueFull,
         Self::UndecodableRecord,
         Self::MappingsUnread,
@@ -42,6 +50,10 @@ impl Loss {
         Self::WindowDropped,
         Self::MapReadFailed,
         Self::SymbolsUnread,
+        Self::BinaryUnopened,
+        Self::MappingsForgotten,
+        Self::NamesLate,
+        Self::ResolverQueueFull,
         Self::AgentForgotten,
     ];
 
@@ -57,6 +69,10 @@ impl Loss {
             Self::WindowDropped => "window_dropped",
             Self::MapReadFailed => "map_read_failed",
             Self::SymbolsUnread => "symbols_unread",
+            Self::BinaryUnopened => "binary_unopened",
+            Self::MappingsForgotten => "mappings_forgotten",
+            Self::NamesLate => "names_late",
+            Self::ResolverQueueFull => "resolver_queue_full",
             Self::AgentForgotten => "agent_forgotten",
         }
     }

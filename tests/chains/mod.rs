@@ -1,0 +1,163 @@
+//! Programs that know their own stack, and a resolver to ask for its names.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::Arc,
+};
+
+use agentperf::{
+    collect::mappings,
+    enrich::{Resolved, Resolver},
+    model::{
+        id::{ProcessId, Slot},
+        observation::{Addresses, Counted, RawCpu, RawStack},
+        stack::{Frame, Stack},
+        time::Timestamp,
+    },
+    telemetry::Telemetry,
+};
+
+/// Compiles a program of `tests/workloads/chain` into a directory.
+pub(crate) fn build(directory: &Path, source: &str, compiler: &str, flags: &[&str]) -> PathBuf {
+    let program = directory.join(source.replace('.', "-"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/chain").join(source);
+    let mut command = Command::new(compiler);
+    let status = command.args(flags).arg("-o").arg(&program).arg(&source).status();
+    assert!(status.expect("the compiler runs").success(), "{compiler} {flags:?}");
+    program
+}
+
+/// Flags under which a C program keeps frame pointers and the calls it was written with.
+pub(crate) const C_FLAGS: [&str; 4] =
+    ["-O1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-falign-functions=1"];
+
+/// A running program that has printed its stack, and now waits.
+pub(crate) struct Chain {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// Innermost first.
+    pub(crate) addresses: Vec<u64>,
+    pub(crate) id: ProcessId,
+}
+
+impl Chain {
+    /// Starts a program, or a command that becomes it.
+    pub(crate) fn start(program: impl AsRef<OsStr>, args: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let id = process_id(child.id());
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut chain = Self { input: child.stdin.take(), output, child, addresses: Vec::new(), id };
+        chain.addresses = chain.read();
+        chain
+    }
+
+    fn read(&mut self) -> Vec<u64> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        let address = |word: &str| u64::from_str_radix(word, 16).expect("an address");
+        line.split_whitespace().map(address).collect()
+    }
+
+    /// Lets it go on until it prints another stack.
+    pub(crate) fn go_on(&mut self) -> Vec<u64> {
+        self.input.as_mut().expect("it runs").write_all(b"\n").expect("it reads");
+        self.read()
+    }
+
+    /// Lets it end, and waits until it has.
+    pub(crate) fn end(&mut self) {
+        self.input = None;
+        self.child.wait().expect("the child is ours");
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The identity of a process: any start time does here.
+pub(crate) fn process_id(pid: u32) -> ProcessId {
+    ProcessId(1 << 22 | u64::from(pid))
+}
+
+/// A resolver with its own counters.
+pub(crate) struct Names {
+    pub(crate) resolver: Resolver,
+    pub(crate) telemetry: Arc<Telemetry>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Names {
+    pub(crate) fn new() -> Self {
+        let telemetry = Arc::new(Telemetry::default());
+        let (resolver, _threads) = Resolver::spawn(Arc::clone(&telemetry)).expect("threads start");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        Self { resolver, telemetry, runtime: runtime.expect("a runtime") }
+    }
+
+    /// Tells the resolver what a process maps now.
+    pub(crate) fn see(&self, process: ProcessId) {
+        self.resolver.mapped(process, mappings::read(process.pid()).expect("the process lives"));
+    }
+
+    /// Waits until everything told so far has been done.
+    pub(crate) fn settle(&self) {
+        self.window(Vec::new());
+    }
+
+    /// Names the stack of a process.
+    pub(crate) fn stack(&self, process: ProcessId, user: &[u64]) -> Arc<Stack> {
+        let stack = RawStack { kernel: Addresses::Absent, user: Addresses::Known(user.into()) };
+        let row = RawCpu { slot: Slot(0), process, stack, samples: 1, cpu_ns: 1 };
+        Arc::clone(&self.window(vec![row]).cpu[0].1.stack)
+    }
+
+    /// Names a window of CPU samples.
+    pub(crate) fn window(&self, cpu: Vec<RawCpu>) -> Resolved {
+        let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let counted = Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu };
+        self.runtime.block_on(self.resolver.resolve(counted))
+    }
+
+    /// How often something was lost.
+    pub(crate) fn lost(&self, name: &str) -> u64 {
+        self.telemetry.losses.all()[name]
+    }
+}
+
+/// The functions of a stack, innermost first.
+pub(crate) fn functions(stack: &Stack) -> Vec<&str> {
+    stack.frames.iter().map(|f| f.function.as_str()).collect()
+}
+
+/// Where a frame's code comes from.
+pub(crate) fn binary(frame: &Frame) -> &str {
+    frame.binary.as_ref().map_or("", |b| b.path.as_str())
+}
+
+/// The functions of `chain.c`.
+pub(crate) const C_CHAIN: [&str; 5] = ["stop", "last", "middle", "outer", "main"];
+
+/// Maps a page of this process as code, of a file or of memory, and leaves it mapped. Returns its address.
+pub(crate) fn executable_page(file: Option<&File>) -> u64 {
+    let (fd, flags) =
+        file.map_or((-1, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), |f| (f.as_raw_fd(), libc::MAP_PRIVATE));
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    // SAFETY: the kernel chooses a free place, so that no memory in use is touched.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, fd, 0) };
+    assert_ne!(page, libc::MAP_FAILED);
+    page as u64
+}

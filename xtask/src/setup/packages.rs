@@ -1,0 +1,164 @@
+//! What comes from the distribution's package manager, as one table.
+//!
+//! Presence is judged by files, not by the package manager: that takes microseconds, and whoever installed a
+//! tool in another way is left alone.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::{Purpose, Unsupported};
+use crate::command::{as_root, find, is_root, run};
+
+/// One thing the machine should have.
+struct Tool {
+    /// What it is for, in words that end a sentence.
+    why: &'static str,
+    /// The least that needs it.
+    purpose: Purpose,
+    present: fn() -> bool,
+    /// Package names on Debian and Ubuntu, Fedora, Arch.
+    apt: &'static str,
+    dnf: &'static str,
+    pacman: &'static str,
+}
+
+const TOOLS: [Tool; 6] = [
+    Tool {
+        why: "links Rust programs and builds the C workloads",
+        purpose: Purpose::Build,
+        present: || find("cc").is_some() && Path::new("/usr/include/stdlib.h").exists(),
+        apt: "gcc libc6-dev",
+        dnf: "gcc glibc-devel",
+        pacman: "gcc",
+    },
+    Tool {
+        why: "agents of the tests are Python programs",
+        purpose: Purpose::Test,
+        present: || find("python3").is_some() && python_can_make_environments(),
+        apt: "python3 python3-venv",
+        dnf: "python3",
+        pacman: "python",
+    },
+    Tool {
+        why: "a test boots systemd in a container",
+        purpose: Purpose::Test,
+        present: || find("systemd-nspawn").is_some(),
+        apt: "systemd-container",
+        dnf: "systemd-container",
+        pacman: "systemd",
+    },
+    Tool {
+        why: "makes that container's root file system",
+        purpose: Purpose::Test,
+        present: || find("mmdebstrap").is_some(),
+        apt: "mmdebstrap",
+        dnf: "mmdebstrap",
+        pacman: "mmdebstrap",
+    },
+    Tool {
+        why: "syscount and offcputime, to measure against",
+        purpose: Purpose::Bench,
+        present: || find("syscount").is_some() && find("offcputime").is_some(),
+        apt: "libbpf-tools",
+        dnf: "libbpf-tools",
+        pacman: "libbpf-tools",
+    },
+    Tool {
+        why: "to measure against",
+        purpose: Purpose::Bench,
+        present: || find("bpftrace").is_some(),
+        apt: "bpftrace",
+        dnf: "bpftrace",
+        pacman: "bpftrace",
+    },
+];
+
+/// Debian's python3 comes without what `python3 -m venv` needs.
+fn python_can_make_environments() -> bool {
+    let versions = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    let debian = versions.filter(|entry| entry.file_name().to_string_lossy().starts_with("python3."));
+    debian.map(|entry| entry.path()).any(|lib| lib.join("ensurepip/__init__.py").exists())
+        || Path::new("/usr/lib64/python3/ensurepip").exists()
+}
+
+/// Installs the packages that `purpose` needs and the machine lacks.
+///
+/// # Errors
+/// [`Unsupported`] on a distribution without apt, with the packages to install; or apt failed.
+pub(super) fn ensure(purpose: Purpose) -> Result<()> {
+    let missing: Vec<&Tool> =
+        TOOLS.iter().filter(|tool| tool.purpose <= purpose && !(tool.present)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if find("apt-get").is_none() {
+        return Err(Unsupported(instructions(&missing)).into());
+    }
+    if !is_root() && find("sudo").is_none() {
+        let packages = names(&missing, |tool| tool.apt);
+        let text =
+            format!("missing packages, and no sudo to install them. As root: apt-get install {packages}");
+        return Err(Unsupported(text).into());
+    }
+    for tool in &missing {
+        super::announce(tool.apt, tool.why);
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|tool| tool.apt.split(' ')).collect();
+    apt_install(&packages)
+}
+
+/// Installs by apt; fetches the package lists first only if they lack a package, or turn out to be stale.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let known = packages.iter().all(|package| is_listed(package));
+    if known && install(packages).is_ok() {
+        return Ok(());
+    }
+    run(as_root("apt-get")?.arg("update"))?;
+    install(packages).with_context(|| format!("apt cannot install {}", packages.join(" ")))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    // `env`, because sudo passes no variables on.
+    let args = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends"];
+    run(as_root("env")?.args(args).args(packages))
+}
+
+/// Whether apt's lists know a package.
+fn is_listed(package: &str) -> bool {
+    let mut show = std::process::Command::new("apt-cache");
+    crate::command::read(show.args(["show", "--no-all-versions", package])).is_ok()
+}
+
+fn names(tools: &[&Tool], of: fn(&Tool) -> &'static str) -> String {
+    tools.iter().map(|tool| of(tool)).collect::<Vec<_>>().join(" ")
+}
+
+/// What a person on another distribution has to do.
+fn instructions(missing: &[&Tool]) -> String {
+    let mut text = String::from("these are missing, and xtask installs packages only by apt:\n");
+    for tool in missing {
+        text += &format!("  {:<28} {}\n", tool.apt, tool.why);
+    }
+    text += "Install them and run this again. By name:\n";
+    text += &format!("  Fedora:  sudo dnf install {}\n", names(missing, |tool| tool.dnf));
+    text += &format!("  Arch:    sudo pacman -S {}", names(missing, |tool| tool.pacman));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_distribution_is_told_every_missing_package() {
+        let missing: Vec<&Tool> = TOOLS.iter().collect();
+        let text = instructions(&missing);
+        for tool in &TOOLS {
+            for packages in [tool.apt, tool.dnf, tool.pacman] {
+                assert!(text.contains(packages), "{packages} is not in:\n{text}");
+            }
+            assert!(text.contains(tool.why), "{} is not in:\n{text}", tool.why);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask test`: every test there is, the privileged ones on the real kernel too.
+//!
+//! All steps run even if one fails, and the kernel tests come last, so that cargo test's own summary ends
+//! the output. Nothing is skipped for want of privileges: the kernel tests run through sudo.
+
+use std::{process::Command, time::Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build,
+    command::{as_root, cargo, is_root, run},
+    setup::{self, Purpose},
+    tidy, workspace,
+};
+
+/// Runs all tests: formatting, tidy, unit, suite, and the kernel's with real eBPF
+///
+/// The kernel tests run as root, through sudo where need be, one at a time.
+#[derive(clap::Args, Default)]
+#[command(after_help = "Examples:
+  cargo xtask test                   everything
+  cargo xtask test --no-kernel       what needs no privileges
+  cargo xtask test off_cpu           the tests with `off_cpu` in their names")]
+pub(crate) struct Args {
+    /// Leave out the tests that load kernel programs and need root
+    #[arg(long)]
+    no_kernel: bool,
+    /// Run only tests whose names contain this
+    filter: Option<String>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    setup::ensure(if args.no_kernel { Purpose::Build } else { Purpose::Test })?;
+    let mut steps = Steps::default();
+    if args.filter.is_none() {
+        steps.step("fmt", || run(cargo().args(["fmt", "--all", "--check"])));
+        steps.step("tidy", tidy::check);
+    }
+    tests(args, &mut steps);
+    steps.verdict()
+}
+
+/// The tests proper. The kernel's come last.
+pub(crate) fn tests(args: &Args, steps: &mut Steps) {
+    let filter = args.filter.as_slice();
+    steps.step("build", || build::daemon(false).map(|_| ()));
+    steps.step("unit and suite tests", || run(unprivileged().arg("--").args(filter)));
+    if filter.is_empty() {
+        steps.step("doc tests", || run(cargo().args(["test", "--doc", "--package", "agentperf"])));
+    }
+    if !args.no_kernel {
+        steps.step("kernel tests", || kernel(filter));
+    }
+}
+
+/// Every test target but the kernel's.
+fn unprivileged() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--exclude", "agent-ebpf", "--no-fail-fast"]);
+    command.args(["--lib", "--bins", "--test", "suite"]);
+    command
+}
+
+fn kernel(filter: &[String]) -> Result<()> {
+    let mut command = cargo();
+    if !is_root() {
+        as_root("true")?;
+        command.args(["--config", r#"target.'cfg(all())'.runner = ["sudo"]"#]);
+    }
+    command.args(["test", "--package", "agentperf-tests", "--test", "kernel", "--"]);
+    // They share the machine: two at a time would disturb each other's timings.
+    let outcome = run(command.arg("--test-threads=1").args(filter));
+    if !is_root() {
+        take_back()?;
+    }
+    outcome
+}
+
+/// Makes what the tests built as root the caller's, so that `cargo clean` can delete it.
+fn take_back() -> Result<()> {
+    // SAFETY: getuid and getgid take nothing, touch no memory and cannot fail.
+    let owner = unsafe { format!("{}:{}", libc::getuid(), libc::getgid()) };
+    let folders = ["workloads", "venv", "xtask"].map(|folder| workspace::target().join(folder));
+    let existing = folders.iter().filter(|folder| folder.exists());
+    run(as_root("chown")?.args(["--recursive", "--silent", &owner]).args(existing))
+}
+
+/// Runs steps, says which fail, and remembers them. A success adds no line: the last word is cargo test's.
+#[derive(Default)]
+pub(crate) struct Steps {
+    failed: Vec<&'static str>,
+}
+
+impl Steps {
+    /// Runs one step. A failure is shown now and told again by [`Steps::verdict`].
+    pub(crate) fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) {
+        eprintln!("=== {name}");
+        let start = Instant::now();
+        if let Err(error) = work() {
+            eprintln!("=== {name}: FAILED after {:.1} s: {error:#}", start.elapsed().as_secs_f64());
+            self.failed.push(name);
+        }
+    }
+
+    /// # Errors
+    /// Some step failed: which.
+    pub(crate) fn verdict(self) -> Result<()> {
+        if self.failed.is_empty() {
+            return Ok(());
+        }
+        bail!("failed: {}", self.failed.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_does_not_stop_the_next_and_is_named_at_the_end() {
+        let mut steps = Steps::default();
+        let mut ran = false;
+        steps.step("first", || bail!("broken"));
+        steps.step("second", || {
+            ran = true;
+            Ok(())
+        });
+        assert!(ran);
+        assert_eq!(steps.verdict().unwrap_err().to_string(), "failed: first");
+    }
+}
