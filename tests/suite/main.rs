@@ -1,4 +1,4 @@
-//! Integration tests that need no privileges.
+//! What can be shown without privileges: real servers over loopback, built data, no kernel.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,6 +7,15 @@
     reason = "panicking is how a test fails"
 )]
 
+mod api_docs;
+mod api_hostile;
+mod api_json;
+mod api_pprof;
+mod api_reports;
+mod api_routes;
+mod api_schema;
+mod api_server;
+mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;
 mod symbols;

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use axum::{
     Json,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -71,11 +71,11 @@ impl Problem {
     }
 
     /// The problem behind a bare error response, as the router makes them.
-    fn of_status(status: StatusCode, method: &Method, headers: &HeaderMap) -> Self {
+    fn of_status(status: StatusCode, method: &Method) -> Self {
         let (kind, title, detail) = match status {
             StatusCode::METHOD_NOT_ALLOWED => {
-                let allow = headers.get(header::ALLOW).and_then(|v| v.to_str().ok()).unwrap_or("others");
-                ("method", "Method not allowed", format!("{method} is not possible here; {allow} is"))
+                let detail = format!("{method} is not possible here; the header Allow says what is");
+                ("method", "Method not allowed", detail)
             }
             StatusCode::PAYLOAD_TOO_LARGE => {
                 ("too-large", "Body too large", format!("a body may have {} bytes at most", super::MAX_BODY))
@@ -148,7 +148,7 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
         return response;
     }
     let problem = response.extensions_mut().remove::<Problem>();
-    let problem = problem.unwrap_or_else(|| Problem::of_status(status, &method, response.headers()));
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status, &method));
     if let Some(internal) = &problem.internal {
         tracing::error!(%method, path = instance, "{internal}");
     }

@@ -1,6 +1,5 @@
-//! The listener: binds, accepts, bounds. At most [`CONNECTIONS`] at once, each with so long to send its
-//! headers (an idle connection is closed after the same time); at the end, what runs may finish within
-//! [`GRACE`].
+//! The listener: binds, accepts, bounds. What a client can hold on to is bounded in number and in time, and
+//! the end waits for nobody longer than [`Bounds::grace`].
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,17 +16,22 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Connections served at once; more wait to be accepted.
-const CONNECTIONS: usize = 256;
+/// What clients may take.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Connections served at once; more wait to be accepted.
+    connections: usize,
+    /// How long a connection may take to send the headers of its next request; an idle one is closed then.
+    header_timeout: Duration,
+    /// How long requests in flight may take to finish when the daemon stops.
+    grace: Duration,
+}
 
-/// How long a connection may take to send the headers of its next request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const BOUNDS: Bounds =
+    Bounds { connections: 256, header_timeout: Duration::from_secs(30), grace: Duration::from_secs(5) };
 
 /// Most bytes of one request's head that are buffered.
 const HEAD_BYTES: usize = 64 * 1024;
-
-/// How long requests in flight may take to finish when the daemon stops.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Pause after a failed accept: out of descriptors, mostly, which only time mends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -69,7 +73,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Serves until `stop` holds true (or its sender is gone), then lets requests in flight finish for five
 /// seconds.
 pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    serve_within(listener, router, stop, BOUNDS).await;
+}
+
+async fn serve_within(listener: TcpListener, router: Router, stop: watch::Receiver<bool>, bounds: Bounds) {
+    let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
@@ -77,12 +85,16 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener, &slots) => if let Some((stream, slot)) = accepted {
-                connections.spawn(serve_connection(stream, router.clone(), stop.clone(), slot));
+                let served = serve_connection(stream, router.clone(), stop.clone(), bounds.header_timeout);
+                connections.spawn(async move {
+                    served.await;
+                    drop(slot);
+                });
             },
         }
     }
     drop(listener);
-    let drained = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+    let drained = timeout(bounds.grace, async { while connections.join_next().await.is_some() {} }).await;
     if drained.is_err() {
         tracing::warn!(connections = connections.len(), "requests were cut off at shutdown");
         connections.shutdown().await;
@@ -111,10 +123,10 @@ async fn serve_connection(
     stream: TcpStream,
     router: Router,
     mut stop: watch::Receiver<bool>,
-    _slot: OwnedSemaphorePermit,
+    header_timeout: Duration,
 ) {
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BYTES);
+    server.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HEAD_BYTES);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
@@ -131,7 +143,78 @@ async fn serve_connection(
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        time::Instant,
+    };
+
+    use axum::routing::get;
+
     use super::*;
+
+    const TIGHT: Bounds = Bounds {
+        connections: 1,
+        header_timeout: Duration::from_millis(300),
+        grace: Duration::from_millis(300),
+    };
+
+    /// A server within [`TIGHT`] bounds, and the way to stop it.
+    async fn tight() -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let never = get(std::future::pending::<()>);
+        let router = Router::new().route("/", get(|| async { "here" })).route("/never", never);
+        let (stop, stopping) = watch::channel(false);
+        (address, stop, tokio::spawn(serve_within(listener, router, stopping, TIGHT)))
+    }
+
+    async fn exchange(address: SocketAddr, request: &'static [u8]) -> String {
+        let exchange = move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.write_all(request).unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer);
+            answer
+        };
+        tokio::task::spawn_blocking(exchange).await.unwrap()
+    }
+
+    const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn half_a_request_is_not_waited_for_and_frees_its_slot() {
+        let (address, _stop, _server) = tight().await;
+        let slow = exchange(address, b"GET / HTTP/1.1\r\nHo");
+        let next = async {
+            sleep(Duration::from_millis(50)).await;
+            exchange(address, WHOLE).await
+        };
+        let (slow, next) = tokio::join!(slow, next);
+        assert!(!slow.contains("200 OK"), "{slow}");
+        assert!(next.contains("200 OK") && next.ends_with("here"), "{next}");
+    }
+
+    #[tokio::test]
+    async fn what_never_finishes_is_cut_off_after_the_grace() {
+        let (address, stop, server) = tight().await;
+        let endless = tokio::spawn(async move {
+            exchange(address, b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await
+        });
+        sleep(Duration::from_millis(100)).await;
+        let begin = Instant::now();
+        stop.send(true).unwrap();
+        server.await.unwrap();
+        assert!(begin.elapsed() >= TIGHT.grace);
+        assert_eq!(endless.await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_gone_serves_nobody() {
+        let (address, stop, server) = tight().await;
+        drop(stop);
+        server.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
 
     #[tokio::test]
     async fn a_taken_address_says_what_to_do() {

@@ -36,7 +36,7 @@ use crate::{
 
 /// A flame graph carries its own script and style; nothing else may run or load.
 const SVG_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-                          frame-ancestors 'none'; sandbox allow-scripts";
+                          frame-ancestors 'none'; sandbox allow-scripts allow-modals";
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,174 @@
+//! The OpenAPI document against the routes, in both directions, and against what is checked in.
+
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use agentperf::{
+    api,
+    model::control::Control,
+    store::{Limits, Memory},
+    telemetry::{HostInfo, Telemetry},
+};
+use serde_json::Value;
+
+use crate::{api_json::Answer, api_schema::check, api_world::World};
+
+fn document() -> Value {
+    serde_json::to_value(api::document()).unwrap()
+}
+
+/// Method, documented path, and one that is really asked for.
+type Call = (&'static str, &'static str, String);
+
+/// At least one good request of every operation, and some refused ones.
+fn calls(world: &World) -> Vec<Call> {
+    let live = |what: &str| world.of_live(what);
+    let ended = |what: &str| format!("/api/v1/agents/{}{what}", world.ended);
+    let get = |template: &'static str, path: String| ("GET", template, path);
+    let same = |path: &'static str| get(path, path.to_owned());
+    vec![
+        same("/"),
+        same("/healthz"),
+        same("/readyz"),
+        same("/api/v1/status"),
+        same("/api/v1/docs"),
+        same("/api/v1/openapi.json"),
+        same("/api/v1/agents"),
+        same("/debug/pprof/"),
+        ("POST", "/api/v1/agents", "4711".into()),
+        ("POST", "/api/v1/agents", "0".into()),
+        ("POST", "/api/v1/agents", "5".into()),
+        ("POST", "/api/v1/agents", "8".into()),
+        ("POST", "/api/v1/agents", "9".into()),
+        ("POST", "/api/v1/agents", "100".into()),
+        get("/api/v1/agents/{id}", live("")),
+        get("/api/v1/agents/{id}", ended("")),
+        get("/api/v1/agents/{id}", "/api/v1/agents/1-1".into()),
+        get("/api/v1/agents/{id}", "/api/v1/agents/x".into()),
+        ("DELETE", "/api/v1/agents/{id}", ended("")),
+        ("DELETE", "/api/v1/agents/{id}", "/api/v1/agents/1-1".into()),
+        get("/api/v1/agents/{id}/processes", live("/processes")),
+        get("/api/v1/agents/{id}/processes", ended("/processes")),
+        get("/api/v1/agents/{id}/syscalls", live("/syscalls")),
+        get("/api/v1/agents/{id}/syscalls", live("/syscalls?by=process")),
+        get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),
+        get("/api/v1/agents/{id}/off-cpu", live("/off-cpu")),
+        get("/api/v1/agents/{id}/off-cpu", live("/off-cpu?limit=x")),
+        get("/api/v1/agents/{id}/profile", live("/profile")),
+        get("/api/v1/agents/{id}/profile", live("/profile?format=folded")),
+        get("/api/v1/agents/{id}/profile", live("/profile?format=svg")),
+        get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
+        get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
+        get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
+        get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=100".into()),
+        get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=9".into()),
+        get("/debug/pprof/profile", "/debug/pprof/profile".into()),
+        // Last: there is no live agent afterwards.
+        ("DELETE", "/api/v1/agents/{id}", live("")),
+    ]
+}
+
+fn ask(world: &World, method: &str, path: &str) -> Answer {
+    match method {
+        "POST" => world.post("/api/v1/agents", &format!("{{\"pid\": {path}}}")),
+        _ => world.send(method, path, &[], b""),
+    }
+}
+
+/// Every answer is one that the document announces, in status, media type and shape.
+#[test]
+fn answers_are_as_documented() {
+    let (world, document) = (World::new(), document());
+    for (method, template, path) in calls(&world) {
+        let answer = ask(&world, method, &path);
+        let operation = &document["paths"][template][method.to_lowercase()];
+        let announced = &operation["responses"][answer.status.to_string()];
+        assert!(announced.is_object(), "{method} {path}: {} is not documented", answer.status);
+        let media_type = answer.header("content-type").unwrap();
+        let content = &announced["content"][media_type];
+        assert!(content.is_object(), "{method} {path}: {} as {media_type} is not documented", answer.status);
+        if media_type.ends_with("json") && template != "/api/v1/openapi.json" {
+            let wrong = check(&document, &content["schema"], &answer.json());
+            assert_eq!(wrong, [] as [&str; 0], "{method} {path}");
+        }
+    }
+}
+
+/// The calls above leave no operation out, and none of the documented ones is missing from the router.
+#[test]
+fn every_documented_operation_is_there() {
+    let (world, document) = (World::new(), document());
+    let calls = calls(&world);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let mut of_it = calls.iter().filter(|c| c.0.eq_ignore_ascii_case(method) && c.1 == path);
+            let (method, _, concrete) =
+                of_it.next().unwrap_or_else(|| panic!("{method} {path} is never tried"));
+            let status = ask(&world, method, concrete).status;
+            assert!(!matches!(status, 404 | 405), "{method} {path}: {status}");
+        }
+    }
+}
+
+/// The router's own list of paths: whatever way a route got there.
+#[test]
+fn every_route_is_documented() {
+    let telemetry = Arc::new(Telemetry::default());
+    let store = Arc::new(Memory::new(Limits::default(), telemetry.clone()));
+    let (_, ready) = tokio::sync::watch::channel(true);
+    let listen: SocketAddr = "127.0.0.1:7575".parse().unwrap();
+    let state = api::State::new(store, Control::channel().0, telemetry, HostInfo::read(), ready, listen);
+    let printed = format!("{:?}", api::router(state));
+    let ours = |path: &&str| path.starts_with('/') && !path.contains("__private__");
+    let routed: BTreeSet<_> = printed.split('"').filter(ours).collect();
+    let document = document();
+    let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(routed.len() > 10, "the router prints its paths: {printed}");
+    assert_eq!(routed, documented);
+}
+
+#[test]
+fn every_operation_says_what_it_is_for() {
+    let document = document();
+    let tags: BTreeSet<_> =
+        document["tags"].as_array().unwrap().iter().map(|t| t["name"].clone().to_string()).collect();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let at = format!("{method} {path}");
+            assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{at}");
+            assert!(tags.contains(&operation["tags"][0].to_string()), "{at}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(
+                    parameter["description"].as_str().is_some_and(|s| !s.is_empty()),
+                    "{at}: {parameter}"
+                );
+            }
+        }
+    }
+}
+
+/// The copy in docs/ is for readers without a daemon. `UPDATE_GOLDEN=1` writes it anew.
+#[test]
+fn the_checked_in_document_is_current() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let current = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &current).unwrap();
+    }
+    let checked_in = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        current == checked_in,
+        "docs/openapi.json is not what the routes say: UPDATE_GOLDEN=1 cargo test -p agentperf-tests writes it anew"
+    );
+}
+
+/// What the server sends is the document.
+#[test]
+fn the_document_is_served() {
+    let world = World::new();
+    assert_eq!(world.get("/api/v1/openapi.json").json(), document());
+    let page = world.get("/api/v1/docs");
+    for path in document()["paths"].as_object().unwrap().keys() {
+        assert!(page.text().contains(&format!("<code>{path}</code>")), "{path}");
+    }
+}

@@ -1,0 +1,317 @@
+//! A daemon without a kernel: the real HTTP server on a free port, over the real store, with data that was
+//! made up here and an agents' owner that does what the pid says.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use agentperf::{
+    api,
+    model::{
+        agent::{Agent, AgentEnd, AgentSource},
+        control::{AttachError, AttachRequest, Command, Control, DetachError},
+        id::{AgentId, ProcessId},
+        off_cpu::{Descriptor, OffCpuStat, WaitCause},
+        probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
+        process::{Exit, Process},
+        stack::{Binary, Frame, FrameKind, Stack, StackEnd},
+        syscall::{Histogram, SyscallStat},
+        time::Timestamp,
+        window::{CpuStat, Window},
+    },
+    store::{Limits, Memory, Store},
+    telemetry::{HostInfo, Loss, Telemetry},
+};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, watch},
+};
+
+/// When the data begins: far enough back to be closed, near enough to be kept.
+pub(crate) fn begin() -> Timestamp {
+    let now = Timestamp::now().as_second();
+    Timestamp::from_second(now - 600).unwrap()
+}
+
+/// A running server.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) stop: watch::Sender<bool>,
+    /// Flushes that were asked for.
+    pub(crate) flushes: Arc<AtomicUsize>,
+    /// Start of the data.
+    pub(crate) begin: Timestamp,
+    pub(crate) live: AgentId,
+    pub(crate) ended: AgentId,
+    pub(crate) server: Option<tokio::task::JoinHandle<()>>,
+    pub(crate) runtime: Runtime,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let telemetry = Arc::new(Telemetry::default());
+        let store = Arc::new(Memory::new(Limits::default(), telemetry.clone()));
+        let begin = begin();
+        let (live, ended) = (live_agent(begin), ended_agent(begin));
+        let ids = (live.id.clone(), ended.id.clone());
+        fill(&store, &telemetry, begin, live, ended);
+
+        let (control, commands) = Control::channel();
+        let flushes = Arc::new(AtomicUsize::new(0));
+        let owner = Owner { store: store.clone(), flushes: flushes.clone(), live: ids.0.clone() };
+        runtime.spawn(owner.run(commands));
+
+        let (ready, ready_rx) = watch::channel(true);
+        let (stop, stop_rx) = watch::channel(false);
+        let listener = runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = api::State::new(store.clone(), control, telemetry, HostInfo::read(), ready_rx, address);
+        let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
+        drop(_inside);
+        Self { address, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The path of something below the live agent.
+    pub(crate) fn of_live(&self, what: &str) -> String {
+        format!("/api/v1/agents/{}{what}", self.live)
+    }
+}
+
+/// Does what the pid says.
+struct Owner {
+    store: Arc<Memory>,
+    flushes: Arc<AtomicUsize>,
+    live: AgentId,
+}
+
+impl Owner {
+    async fn run(self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Attach(request, answer) => drop(answer.send(self.attach(&request))),
+                Command::Detach(id, answer) => drop(answer.send(self.detach(&id))),
+                Command::Flush(answer) => {
+                    self.flushes.fetch_add(1, Ordering::SeqCst);
+                    self.store.append(sampled(&self.live, Timestamp::now()));
+                    let _ = answer.send(());
+                }
+            }
+        }
+    }
+
+    fn attach(&self, request: &AttachRequest) -> Result<Agent, AttachError> {
+        match request.pid {
+            2 => Err(AttachError::KernelThread(2)),
+            3 => Err(AttachError::Zombie(3)),
+            4 => Err(AttachError::Thread { tid: 4, pid: 100 }),
+            5 => Err(AttachError::OwnProcess(5)),
+            6 => Err(AttachError::Unavailable("the kernel has no BTF".into())),
+            7 => Err(AttachError::TooMany(256)),
+            8 => Err(AttachError::ShuttingDown),
+            9 => Err(AttachError::NoSuchProcess(9)),
+            100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
+            pid => {
+                let mut agent = agent(pid, Timestamp::now(), request.probes);
+                agent.name = request.name.clone().unwrap_or_else(|| "python3".into());
+                agent.expires = request.duration.map(|d| agent.attached + d);
+                self.store.put_agent(agent.clone());
+                self.store.put_process(&agent.id, process(pid, 1, agent.created));
+                Ok(agent)
+            }
+        }
+    }
+
+    fn detach(&self, id: &AgentId) -> Result<Agent, DetachError> {
+        let mut agent = self.store.agent(id).ok_or_else(|| DetachError::NoSuchAgent(id.clone()))?;
+        if agent.ended.is_some() {
+            // As the true owner, who has forgotten it by now.
+            return Err(DetachError::NoSuchAgent(id.clone()));
+        }
+        let mut window = sampled(id, Timestamp::now());
+        window.cpu.iter_mut().for_each(|c| c.process = agent.root);
+        self.store.append(window);
+        agent.ended = Some((Timestamp::now(), AgentEnd::Detached));
+        self.store.put_agent(agent.clone());
+        Ok(agent)
+    }
+}
+
+/// The process of this pid, started at the same moment as every other.
+pub(crate) fn process_id(pid: u32) -> ProcessId {
+    ProcessId(1000 << 22 | u64::from(pid))
+}
+
+fn agent(pid: u32, created: Timestamp, probes: ProbeSet) -> Agent {
+    Agent {
+        id: AgentId::new(pid, created.as_millisecond()),
+        name: "python3".into(),
+        root: process_id(pid),
+        created,
+        attached: created,
+        expires: None,
+        ended: None,
+        source: AgentSource::Attach,
+        probes,
+        boot_id: "5b1b3f0c-0000-4000-8000-000000000000".into(),
+    }
+}
+
+fn live_agent(begin: Timestamp) -> Agent {
+    let mut agent = agent(100, begin, ProbeSet::ALL);
+    agent.name = "coder <1>".into();
+    agent.source = AgentSource::Rule("claude-code".into());
+    agent
+}
+
+/// Watched by CPU samples alone, and nothing of it was sampled.
+fn ended_agent(begin: Timestamp) -> Agent {
+    let mut agent = agent(200, begin, ProbeSet::from_iter([Probe::Cpu]));
+    agent.ended = Some((begin + Duration::from_secs(60), AgentEnd::Exited));
+    agent
+}
+
+fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
+    Process {
+        id: process_id(pid),
+        parent: (parent > 1).then(|| process_id(parent)),
+        parent_pid: parent,
+        executable: Some("/usr/bin/python3.11".into()),
+        comm: "python3".into(),
+        args: vec!["python3".into(), "agent.py".into()],
+        started,
+        ended: None,
+        exit: None,
+        cpu_ns: 1_234_567_891,
+        peak_rss_bytes: 64 << 20,
+    }
+}
+
+fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, ended: Agent) {
+    let after = |seconds| begin + Duration::from_secs(seconds);
+    let id = live.id.clone();
+    telemetry.losses.count(Loss::SymbolsUnread);
+    for agent in [live, ended] {
+        store.put_agent(agent);
+    }
+    store.put_process(&id, process(100, 1, begin));
+    let mut shell = process(101, 100, after(1));
+    (shell.comm, shell.ended, shell.exit) = ("sh".into(), Some(after(3)), Some(Exit::Code(7)));
+    let mut killed = process(102, 101, after(2));
+    (killed.ended, killed.exit) = (Some(after(3)), Some(Exit::Signal { number: 9, core_dumped: false }));
+    for child in [shell, killed, process(103, 100, after(300))] {
+        store.put_process(&id, child);
+    }
+    store.append(busy(&id, begin));
+    store.append(busy(&id, after(5)));
+    telemetry.set_probes(vec![
+        ProbeStatus {
+            name: "sched_switch",
+            purpose: "off-CPU time",
+            state: ProbeState::Attached,
+            reason: None,
+        },
+        ProbeStatus {
+            name: "task_storage",
+            purpose: "per-thread state",
+            state: ProbeState::Substituted,
+            reason: Some("the kernel is older than 5.11: a hash by tid stands in".into()),
+        },
+    ]);
+}
+
+/// Five seconds in which something of every kind happens.
+fn busy(agent: &AgentId, start: Timestamp) -> Window {
+    let mut histogram = Histogram::default();
+    histogram.0[10] = 90;
+    histogram.0[20] = 10;
+    let reads = SyscallStat {
+        process: process_id(100),
+        number: 0,
+        count: 100,
+        errors: vec![(11, 4), (512, 1), (9999, 1)],
+        total_ns: 20_000_000,
+        max_ns: 1_900_000,
+        histogram: histogram.clone(),
+    };
+    let writes = SyscallStat { process: process_id(101), number: 1, total_ns: 5_000_000, ..reads.clone() };
+    let unnamed = SyscallStat { number: 999, errors: vec![], total_ns: 10, max_ns: 10, ..reads.clone() };
+    Window {
+        agent: agent.clone(),
+        start,
+        end: start + Duration::from_secs(5),
+        syscalls: vec![reads, writes, unnamed],
+        off_cpu: vec![
+            wait(100, WaitCause::Network, 2_000_000_000, 1_000_000),
+            wait(101, WaitCause::PageFault, 3_000_000, 0),
+            wait(101, WaitCause::Preempted, 0, 4_000_000),
+        ],
+        cpu: sampled(agent, start).cpu,
+    }
+}
+
+fn wait(pid: u32, cause: WaitCause, blocked_ns: u64, run_queue_ns: u64) -> OffCpuStat {
+    let network = cause == WaitCause::Network;
+    OffCpuStat {
+        process: process_id(pid),
+        cause,
+        syscall: network.then_some(232),
+        descriptor: network.then_some(Descriptor::InetSocket),
+        waker: network.then_some(4242),
+        stack: stack(&[("schedule", FrameKind::Kernel), ("wait_for_reply", FrameKind::Python)]),
+        blocked_ns,
+        run_queue_ns,
+        count: 2,
+        max_ns: blocked_ns.max(run_queue_ns),
+    }
+}
+
+/// Five seconds up to `end` with CPU samples alone.
+pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
+    let cpu = |pid, functions: &[(&str, FrameKind)], samples: u64| CpuStat {
+        process: process_id(pid),
+        stack: stack(functions),
+        samples,
+        cpu_ns: samples * 10_309_278,
+    };
+    let hot = [("hot", FrameKind::Native), ("main", FrameKind::Native)];
+    let read = [("ksys_read", FrameKind::Kernel), ("load", FrameKind::Python), ("main", FrameKind::Native)];
+    Window {
+        agent: agent.clone(),
+        start: end - Duration::from_secs(1),
+        end,
+        syscalls: vec![],
+        off_cpu: vec![],
+        cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
+    }
+}
+
+fn stack(functions: &[(&str, FrameKind)]) -> Arc<Stack> {
+    let frame = |(function, kind): &(&str, FrameKind)| {
+        let (path, build_id) = match kind {
+            FrameKind::Kernel => ("[kernel]", None),
+            _ => ("/usr/bin/python3.11", Some("c0ffee".to_owned())),
+        };
+        let script = *kind == FrameKind::Python;
+        Arc::new(Frame {
+            kind: *kind,
+            function: (*function).into(),
+            file: script.then(|| "/srv/agent/agent.py".into()),
+            line: script.then_some(12),
+            binary: (!script).then(|| Arc::new(Binary { path: path.into(), build_id })),
+            address: 0x1000 + function.len() as u64,
+        })
+    };
+    Arc::new(Stack { frames: functions.iter().map(frame).collect(), end: StackEnd::Unverified })
+}
