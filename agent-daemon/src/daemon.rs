@@ -1,1 +1,213 @@
-//! (being written)
+//! Composition: the only file that sees every stage. Makes the channels, starts the stages in the order data
+//! flows, and stops them in the same order, so that each empties what the one before left.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    aggregate::{Aggregator, Channels},
+    api::{self, BindError},
+    collect::{Collector, Order},
+    config::{self, Config},
+    enrich::resolver::Resolver,
+    kernel::KernelError,
+    model::{control::Control, observation::Observation},
+    store::{Limits, Memory, Store, writer},
+    telemetry::{HostInfo, Telemetry},
+};
+
+/// Observations that may wait for the aggregator.
+const OBSERVATIONS: usize = 4096;
+/// Orders that may wait for the collector.
+const ORDERS: usize = 64;
+/// Records that may wait for the store.
+const RECORDS: usize = 4096;
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The kernel side cannot work.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A thread, a signal handler or the event ring could not be had.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// A stage ended by itself. A bug; the log says more.
+    #[error("the {0} stopped unexpectedly; see the log")]
+    Stage(&'static str),
+}
+
+fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |error| DaemonError::Io { what, error }
+}
+
+/// Runs the daemon until `stop` turns true. `ready` is told the address once everything works. SIGHUP reads
+/// `config_path` again and applies its agent rules.
+///
+/// # Errors
+/// Why the daemon cannot run, or stopped.
+pub async fn run(
+    config: Config,
+    config_path: Option<PathBuf>,
+    ready: oneshot::Sender<SocketAddr>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), DaemonError> {
+    // First what fails most often and costs least.
+    let listener = api::bind(config.listen).await?;
+    let listen = listener.local_addr().map_err(io_error("asking for the listening address"))?;
+    let telemetry = Arc::new(Telemetry::default());
+    let (observed, observations) = mpsc::channel(OBSERVATIONS);
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    let mut collector = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
+
+    let (records, recorded) = mpsc::channel(RECORDS);
+    let store: Arc<dyn Store> = Arc::new(Memory::new(limits(&config), Arc::clone(&telemetry)));
+    let writer = writer::spawn(Arc::clone(&store), recorded);
+    let (resolver, threads) =
+        Resolver::spawn(Arc::clone(&telemetry)).map_err(io_error("starting the symbol resolver"))?;
+    let (control, commands) = Control::channel();
+    let (rules, changed_rules) = watch::channel(config.agents.clone());
+    let channels = Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
+    let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
+    let mut aggregator = tokio::spawn(aggregator.run(channels));
+
+    let (serving, is_serving) = watch::channel(true);
+    let state = api::State::new(store, control, telemetry, HostInfo::read(), is_serving, listen);
+    let (hang_up, hung_up) = watch::channel(false);
+    let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
+    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
+    let watchdog = tokio::spawn(feed_watchdog());
+    notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
+    tracing::info!("listening on http://{listen}");
+    let _ = ready.send(listen);
+
+    let outcome = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        _ = &mut collector => Err(DaemonError::Stage("collector")),
+        _ = &mut aggregator => Err(DaemonError::Stage("aggregator")),
+    };
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = serving.send(false);
+    reloader.abort();
+    watchdog.abort();
+    if outcome.is_ok() {
+        // The aggregator lets every agent go and hangs up on the collector, the resolver and the writer.
+        let _ = aggregator.await;
+        let _ = collector.await;
+        let _ = writer.await;
+        let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+    }
+    let _ = hang_up.send(true);
+    let _ = server.await;
+    outcome
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        keep: config.history.keep,
+        max_rows: config.history.max_rows,
+        max_processes: config.agents.max_processes,
+        ..Limits::default()
+    }
+}
+
+/// Starts the collector's thread, which owns the kernel side. The handle ends when the collector does.
+async fn start_collector(
+    config: &Config,
+    telemetry: Arc<Telemetry>,
+    orders: mpsc::Receiver<Order>,
+    observations: mpsc::Sender<Observation>,
+) -> Result<JoinHandle<()>, DaemonError> {
+    let (started, starting) = oneshot::channel();
+    let (ended, ending) = oneshot::channel();
+    let config = config.clone();
+    std::thread::Builder::new()
+        .name("collector".to_owned())
+        .spawn(move || {
+            let collector = match Collector::new(&config, telemetry) {
+                Ok(collector) => collector,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let _ = started.send(Ok(()));
+            if let Err(error) = collect(collector, config.window, orders, observations) {
+                tracing::error!(%error, "the collector failed");
+            }
+            let _ = ended.send(());
+        })
+        .map_err(io_error("starting the collector's thread"))?;
+    starting.await.map_err(|_| DaemonError::Stage("collector"))??;
+    Ok(tokio::spawn(async move {
+        // An error means that the thread panicked: it has ended all the same.
+        let _ = ending.await;
+    }))
+}
+
+fn collect(
+    collector: Collector,
+    window: Duration,
+    orders: mpsc::Receiver<Order>,
+    observations: mpsc::Sender<Observation>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(collector.run(window, orders, observations))?;
+    Ok(())
+}
+
+/// Reads the configuration again at each SIGHUP. What a reload cannot change needs a restart, and is said.
+async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watch::Sender<config::Agents>) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::error!("SIGHUP cannot be handled: the configuration is read only at the start");
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        notify_reloading();
+        match config.reload(path.as_deref()) {
+            Ok(new) => {
+                tracing::info!("configuration reloaded");
+                rules.send_replace(new.agents.clone());
+                config.agents = new.agents.clone();
+                if config != new {
+                    tracing::warn!("only the agent rules are reloaded; other changes need a restart");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+/// Tells the service manager twice per watchdog period that this runtime still turns.
+async fn feed_watchdog() {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    let mut beat = tokio::time::interval(period / 2);
+    loop {
+        beat.tick().await;
+        notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+fn notify_reloading() {
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[sd_notify::NotifyState::Reloading, now]),
+        Err(_) => notify(&[sd_notify::NotifyState::Reloading]),
+    }
+}
+
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}

@@ -1,1 +1,342 @@
-//! (being written)
+//! The one owner of what is going on: which agents there are, which processes belong to them, which window
+//! is open. Observations come in, commands come in, records go out; everything else asks.
+
+mod roster;
+mod target;
+mod windows;
+
+use std::{sync::Arc, time::Duration};
+
+use rustc_hash::FxHashMap;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use self::{
+    roster::Roster,
+    windows::{Closed, Windows},
+};
+use crate::{
+    collect::{Order, ProcessTree, WatchError},
+    config,
+    enrich::{
+        identity::ProcessFacts,
+        resolver::Resolver,
+        rules::{RuleMatch, Rules},
+    },
+    model::{
+        agent::{Agent, AgentEnd, AgentSource},
+        control::{AttachError, AttachRequest, Command, DetachError},
+        id::{AgentId, Slot},
+        observation::Observation,
+        probe::ProbeSet,
+        record::Record,
+        time::Timestamp,
+    },
+    telemetry::Telemetry,
+};
+
+/// The channels that the aggregator stands between.
+#[derive(Debug)]
+pub struct Channels {
+    /// From the collector.
+    pub observations: mpsc::Receiver<Observation>,
+    /// To the collector.
+    pub orders: mpsc::Sender<Order>,
+    /// From people.
+    pub commands: mpsc::Receiver<Command>,
+    /// To the store.
+    pub records: mpsc::Sender<Record>,
+    /// New agent rules, after a reload of the configuration.
+    pub rules: watch::Receiver<config::Agents>,
+    /// Turns true when the daemon shall stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What waits for a window to close.
+enum Waiting {
+    Flush(oneshot::Sender<()>),
+    End { slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>> },
+}
+
+/// The aggregator's state.
+pub struct Aggregator {
+    roster: Roster,
+    rules: Rules,
+    windows: Windows,
+    waiting: FxHashMap<u64, Waiting>,
+    next_token: u64,
+    orders: mpsc::Sender<Order>,
+    records: mpsc::Sender<Record>,
+    telemetry: Arc<Telemetry>,
+    boot_id: String,
+}
+
+impl Aggregator {
+    /// An aggregator without agents.
+    #[must_use]
+    pub fn new(agents: &config::Agents, resolver: Resolver, channels: &Channels, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            roster: Roster::new(agents.max_agents),
+            rules: Rules::new(agents),
+            windows: Windows::new(resolver, Arc::clone(&telemetry)),
+            waiting: FxHashMap::default(),
+            next_token: 0,
+            orders: channels.orders.clone(),
+            records: channels.records.clone(),
+            telemetry,
+            boot_id: target::boot_id(),
+        }
+    }
+
+    /// Aggregates until the daemon stops; the last window of every agent is stored when this returns.
+    pub async fn run(mut self, mut channels: Channels) {
+        self.match_running().await;
+        loop {
+            let expiry = self.roster.next_expiry();
+            tokio::select! {
+                observation = channels.observations.recv() => match observation {
+                    Some(observation) => self.observe(observation).await,
+                    None => break,
+                },
+                closed = self.windows.next_closed() => self.store(closed).await,
+                Some(command) = channels.commands.recv() => self.command(command).await,
+                () = sleep_until_time(expiry), if expiry.is_some() => self.expire().await,
+                Ok(()) = channels.rules.changed() => {
+                    self.rules = Rules::new(&channels.rules.borrow_and_update());
+                    self.match_running().await;
+                }
+                () = until_true(&mut channels.stop) => break,
+            }
+        }
+        self.finish(channels).await;
+    }
+
+    /// Lets every agent go and stores what is left.
+    async fn finish(&mut self, mut channels: Channels) {
+        for slot in self.roster.slots() {
+            self.end(slot, AgentEnd::Detached, None).await;
+        }
+        channels.commands.close();
+        while !self.waiting.is_empty() {
+            tokio::select! {
+                observation = channels.observations.recv() => match observation {
+                    Some(observation) => self.observe(observation).await,
+                    None => break,
+                },
+                closed = self.windows.next_closed() => self.store(closed).await,
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Attach(request, reply) => {
+                let attached = self.attach(request).await;
+                let _ = reply.send(attached);
+            }
+            Command::Detach(id, reply) => match self.roster.find(&id) {
+                Some(slot) => self.end(slot, AgentEnd::Detached, Some(reply)).await,
+                None => {
+                    let _ = reply.send(Err(self.roster.why_not(id)));
+                }
+            },
+            Command::Flush(reply) => {
+                let token = self.wait(Waiting::Flush(reply));
+                self.order(Order::Close { token }).await;
+            }
+        }
+    }
+
+    async fn attach(&mut self, request: AttachRequest) -> Result<Agent, AttachError> {
+        let pid = request.pid;
+        target::check(pid)?;
+        if let Some(agent) = self.roster.agent_of_pid(pid) {
+            return Err(AttachError::AlreadyAttached { pid, agent });
+        }
+        for probe in request.probes.iter() {
+            target::check_probe(probe, &self.telemetry.probes())?;
+        }
+        let expires = request.duration.and_then(|d| Timestamp::now().checked_add(d).ok());
+        let name = request.name.unwrap_or_else(|| target::comm(pid));
+        self.watch(pid, name, AgentSource::Attach, request.probes, expires).await
+    }
+
+    /// Takes a slot, has the collector watch the tree, and enters the agent.
+    async fn watch(
+        &mut self,
+        pid: u32,
+        name: String,
+        source: AgentSource,
+        probes: ProbeSet,
+        expires: Option<Timestamp>,
+    ) -> Result<Agent, AttachError> {
+        let slot = self.roster.free_slot().ok_or_else(|| AttachError::TooMany(self.roster.capacity()))?;
+        let attached = Timestamp::now();
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Watch { slot, root: pid, probes, reply }).await;
+        let (root, created) = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
+            Ok(watched) => watched,
+            Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
+            Err(WatchError::Kernel(e)) => return Err(AttachError::Unavailable(e.to_string())),
+        };
+        let agent = Agent {
+            id: AgentId::new(root.pid(), created.as_millisecond()),
+            name,
+            root,
+            created,
+            attached,
+            expires,
+            ended: None,
+            source,
+            probes,
+            boot_id: self.boot_id.clone(),
+        };
+        tracing::info!(agent = %agent.id, name = agent.name, pid, "watching");
+        self.roster.enter(slot, agent.clone());
+        self.record(Record::Agent(agent.clone())).await;
+        Ok(agent)
+    }
+
+    /// Matches every running process against the rules.
+    async fn match_running(&mut self) {
+        match ProcessTree::read() {
+            // Parents first: an agent's descendants belong to it and are not matched again.
+            Ok(tree) => {
+                for pid in tree.all() {
+                    self.match_process(pid).await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "the running processes cannot be listed"),
+        }
+    }
+
+    async fn match_process(&mut self, pid: u32) {
+        if pid == 0 || pid == std::process::id() || self.roster.agent_of_pid(pid).is_some() {
+            return;
+        }
+        // A process that is gone, or a kernel thread, has no facts and matches nothing.
+        let Ok(facts) = ProcessFacts::read(pid) else { return };
+        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return };
+        if let Err(error) = target::check(pid) {
+            tracing::debug!(pid, rule, %error, "matched, but cannot be watched");
+            return;
+        }
+        if let Err(error) = self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
+            tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
+        }
+    }
+
+    async fn observe(&mut self, observation: Observation) {
+        match observation {
+            Observation::ForeignExec { pid } => self.match_process(pid).await,
+            Observation::Counted(counted) => {
+                for (agent, process) in self.roster.take_changed() {
+                    self.record(Record::Process(agent, process)).await;
+                }
+                let agents = self.roster.by_slot();
+                self.windows.close(counted, agents).await;
+            }
+            Observation::Mapped { process, mappings } => self.windows.resolver().mapped(process, mappings),
+            observation => self.observe_process(observation).await,
+        }
+    }
+
+    async fn observe_process(&mut self, observation: Observation) {
+        match &observation {
+            Observation::ProcessStarted { process, parent: Some(parent), .. } => {
+                self.windows.resolver().forked(*parent, *process);
+            }
+            Observation::ProcessExited { process, .. } | Observation::ProcessVanished { process, .. } => {
+                self.windows.resolver().exited(*process);
+            }
+            _ => {}
+        }
+        let change = self.roster.observe(observation);
+        if let Some((agent, process)) = change.process {
+            self.record(Record::Process(agent, process)).await;
+        }
+        if let Some(slot) = change.emptied {
+            self.end(slot, AgentEnd::Exited, None).await;
+        }
+    }
+
+    async fn expire(&mut self) {
+        for slot in self.roster.expired(Timestamp::now()) {
+            self.end(slot, AgentEnd::Expired, None).await;
+        }
+    }
+
+    /// Begins to let the agent in `slot` go; it ends when its last window is stored.
+    async fn end(&mut self, slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>>) {
+        if !self.roster.begin_end(slot) {
+            if let Some(reply) = reply {
+                let _ = reply.send(Err(DetachError::Ended(self.roster.id_of(slot))));
+            }
+            return;
+        }
+        let token = self.wait(Waiting::End { slot, end, reply });
+        self.order(Order::Release { slot, token }).await;
+    }
+
+    /// Stores a closed window and answers who waited for it.
+    async fn store(&mut self, closed: Closed) {
+        for window in closed.windows {
+            self.record(Record::Window(window)).await;
+        }
+        for token in closed.orders {
+            match self.waiting.remove(&token) {
+                Some(Waiting::Flush(reply)) => self.record(Record::Barrier(reply)).await,
+                Some(Waiting::End { slot, end, reply }) => self.ended(slot, end, reply).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn ended(&mut self, slot: Slot, end: AgentEnd, reply: Option<oneshot::Sender<Result<Agent, DetachError>>>) {
+        let Some((agent, processes)) = self.roster.leave(slot, end, Timestamp::now()) else { return };
+        tracing::info!(agent = %agent.id, name = agent.name, ?end, "no longer watching");
+        for process in processes {
+            self.record(Record::Process(agent.id.clone(), process)).await;
+        }
+        self.record(Record::Agent(agent.clone())).await;
+        if let Some(reply) = reply {
+            let (stored, barrier) = oneshot::channel();
+            self.record(Record::Barrier(stored)).await;
+            tokio::spawn(async move {
+                let _ = barrier.await;
+                let _ = reply.send(Ok(agent));
+            });
+        }
+    }
+
+    fn wait(&mut self, waiting: Waiting) -> u64 {
+        self.next_token += 1;
+        self.waiting.insert(self.next_token, waiting);
+        self.next_token
+    }
+
+    async fn order(&self, order: Order) {
+        if self.orders.send(order).await.is_err() {
+            tracing::error!("the collector is gone");
+        }
+    }
+
+    async fn record(&self, record: Record) {
+        if self.records.send(record).await.is_err() {
+            tracing::error!("the store's writer is gone");
+        }
+    }
+}
+
+/// Waits until the flag is up; a flag that nobody can raise any more counts as up.
+async fn until_true(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|up| *up).await;
+}
+
+async fn sleep_until_time(time: Option<Timestamp>) {
+    let Some(time) = time else { return };
+    let left = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
+    sleep_until(Instant::now() + left).await;
+}

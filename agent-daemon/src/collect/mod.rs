@@ -1,4 +1,16 @@
-//! Sources of facts: each turns what it reads into observations.
+//! Collectors: facts from the kernel programs and /proc, made into observations. They run on one thread,
+//! which owns the kernel side; see [`Collector`].
+//!
+//! One file per source; `collector.rs` is the loop that asks them.
 
 pub mod argv;
+mod clock;
+mod collector;
+mod lifecycle;
+mod mapped;
 pub mod mappings;
+mod proc_tree;
+mod usage;
+
+pub use collector::{Collector, Order, Stopped, WatchError};
+pub use proc_tree::ProcessTree;

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 const PID_BITS: u32 = 22;
 
 
-/// One process of this boot: its start (µs since boot, boot clock) and its pid in the initial pid
+/// One process of this boot: its start (units of 1,024 ns since boot, boot clock) and its pid in the initial pid
 /// namespace, packed as the kernel programs pack it. A reused pid has another start, hence another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId(pub u64);
@@ -16,6 +16,12 @@ impl ProcessId {
     #[must_use]
     pub fn pid(self) -> u32 {
         u32::try_from(self.0 & ((1 << PID_BITS) - 1)).unwrap_or(0)
+    }
+
+    /// When the process was created: nanoseconds of the boot clock, to 1,024 ns.
+    #[must_use]
+    pub fn start_ns(self) -> u64 {
+        (self.0 >> PID_BITS) << 10
     }
 }
 

@@ -60,6 +60,13 @@ pub enum Observation {
         /// Largest resident set, bytes.
         peak_rss_bytes: u64,
     },
+    /// A process of an agent is gone, and its exit was not seen.
+    ProcessVanished {
+        /// The process.
+        process: ProcessId,
+        /// When that was noticed.
+        at: Timestamp,
+    },
     /// A process outside every agent executed a program: the moment to match rules.
     ForeignExec {
         /// Its pid.
@@ -72,7 +79,7 @@ pub enum Observation {
         /// Its executable mappings, by address.
         mappings: Vec<Mapping>,
     },
-    /// What the kernel counted since the last such observation.
+    /// A window closed: what the kernel counted in it.
     Counted(Counted),
 }
 
@@ -106,6 +113,8 @@ pub struct Counted {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// The orders that closed the window early, by token.
+    pub orders: Vec<u64>,
 }
 
 /// A stack as addresses, innermost first.

@@ -11,8 +11,6 @@ use std::{
 /// What user space can lose. The kernel programs' losses carry their own names (`agent_common::loss`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// An observation found the aggregator's queue full.
-    ObservationQueueFull,
     /// A kernel record could not be decoded.
     UndecodableRecord,
     /// A process was gone before its mappings could be read: its stacks have no names.
@@ -41,8 +39,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
-        Self::ObservationQueueFull,
+    pub const ALL: [Self; 12] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -61,7 +58,6 @@ impl Loss {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::ObservationQueueFull => "observation_queue_full",
             Self::UndecodableRecord => "undecodable_record",
             Self::MappingsUnread => "mappings_unread",
             Self::ProcessForgotten => "process_forgotten",

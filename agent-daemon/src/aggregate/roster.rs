@@ -1,0 +1,240 @@
+//! Who is who: agents by slot, and the processes that live in them. Processes that ended are handed on and
+//! forgotten, but for the few about whom something may still be said.
+
+use std::{collections::VecDeque, num::NonZeroUsize};
+
+use lru::LruCache;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::{
+    agent::{Agent, AgentEnd},
+    control::DetachError,
+    id::{AgentId, ProcessId, Slot},
+    observation::Observation,
+    process::Process,
+    time::Timestamp,
+};
+
+/// Ended processes that are remembered, for facts that come late.
+const RECENT: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+
+struct Member {
+    agent: Agent,
+    processes: FxHashMap<ProcessId, Process>,
+    changed: FxHashSet<ProcessId>,
+    ending: bool,
+}
+
+/// What an observation led to.
+#[derive(Default)]
+pub(super) struct Change {
+    /// A process to be stored now.
+    pub(super) process: Option<(AgentId, Process)>,
+    /// An agent whose last process ended.
+    pub(super) emptied: Option<Slot>,
+}
+
+/// Agents and their live processes.
+pub(super) struct Roster {
+    free: VecDeque<Slot>,
+    capacity: usize,
+    members: FxHashMap<Slot, Member>,
+    slots: FxHashMap<ProcessId, Slot>,
+    pids: FxHashMap<u32, ProcessId>,
+    recent: LruCache<ProcessId, (AgentId, Process)>,
+    ended: LruCache<AgentId, ()>,
+}
+
+impl Roster {
+    pub(super) fn new(max_agents: usize) -> Self {
+        let slots = (1..).take(max_agents).map(Slot);
+        Self {
+            free: slots.collect(),
+            capacity: max_agents,
+            members: FxHashMap::default(),
+            slots: FxHashMap::default(),
+            pids: FxHashMap::default(),
+            recent: LruCache::new(RECENT),
+            ended: LruCache::new(RECENT),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The slot that was free for longest.
+    pub(super) fn free_slot(&self) -> Option<Slot> {
+        self.free.front().copied()
+    }
+
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        self.members.keys().copied().collect()
+    }
+
+    pub(super) fn by_slot(&self) -> FxHashMap<Slot, AgentId> {
+        self.members.iter().map(|(slot, member)| (*slot, member.agent.id.clone())).collect()
+    }
+
+    pub(super) fn find(&self, id: &AgentId) -> Option<Slot> {
+        self.members.iter().find(|(_, member)| member.agent.id == *id).map(|(slot, _)| *slot)
+    }
+
+    /// The id of the agent in `slot`, which must be taken.
+    pub(super) fn id_of(&self, slot: Slot) -> AgentId {
+        self.members.get(&slot).map_or_else(|| AgentId::new(0, 0), |member| member.agent.id.clone())
+    }
+
+    /// Why `id` names no live agent.
+    pub(super) fn why_not(&self, id: AgentId) -> DetachError {
+        if self.ended.contains(&id) { DetachError::Ended(id) } else { DetachError::NoSuchAgent(id) }
+    }
+
+    /// The agent that the live process `pid` belongs to.
+    pub(super) fn agent_of_pid(&self, pid: u32) -> Option<AgentId> {
+        let slot = self.slots.get(self.pids.get(&pid)?)?;
+        Some(self.members.get(slot)?.agent.id.clone())
+    }
+
+    pub(super) fn enter(&mut self, slot: Slot, agent: Agent) {
+        self.free.retain(|free| *free != slot);
+        let (processes, changed) = (FxHashMap::default(), FxHashSet::default());
+        // Known at once, so that a second attach is refused before the first observations arrive.
+        self.pids.insert(agent.root.pid(), agent.root);
+        self.slots.insert(agent.root, slot);
+        self.members.insert(slot, Member { agent, processes, changed, ending: false });
+    }
+
+    /// Marks the agent as being let go; whether it was not before.
+    pub(super) fn begin_end(&mut self, slot: Slot) -> bool {
+        self.members.get_mut(&slot).is_some_and(|member| !std::mem::replace(&mut member.ending, true))
+    }
+
+    /// Removes the agent; returns it and the processes that outlive it.
+    pub(super) fn leave(&mut self, slot: Slot, end: AgentEnd, at: Timestamp) -> Option<(Agent, Vec<Process>)> {
+        let mut member = self.members.remove(&slot)?;
+        self.free.push_back(slot);
+        self.slots.retain(|_, s| *s != slot);
+        let slots = &self.slots;
+        self.pids.retain(|_, process| slots.contains_key(process));
+        member.agent.ended = Some((at, end));
+        self.ended.put(member.agent.id.clone(), ());
+        Some((member.agent, member.processes.into_values().collect()))
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.members.values().filter(|member| !member.ending).filter_map(|member| member.agent.expires).min()
+    }
+
+    pub(super) fn expired(&self, now: Timestamp) -> Vec<Slot> {
+        let over = |member: &Member| !member.ending && member.agent.expires.is_some_and(|at| at <= now);
+        self.members.iter().filter(|(_, member)| over(member)).map(|(slot, _)| *slot).collect()
+    }
+
+    /// The processes that changed since the last call.
+    pub(super) fn take_changed(&mut self) -> Vec<(AgentId, Process)> {
+        let mut changed = Vec::new();
+        for member in self.members.values_mut() {
+            for id in std::mem::take(&mut member.changed) {
+                changed.extend(member.processes.get(&id).map(|p| (member.agent.id.clone(), p.clone())));
+            }
+        }
+        changed
+    }
+
+    /// Enters a fact about a process.
+    pub(super) fn observe(&mut self, observation: Observation) -> Change {
+        match observation {
+            Observation::ProcessStarted { slot, process, parent, parent_pid, comm, started } => {
+                self.started(slot, process, parent, parent_pid, comm, started);
+                Change::default()
+            }
+            Observation::ProcessExecuted { process, executable, comm, args } => {
+                self.update(process, |p| {
+                    p.executable = (!executable.is_empty()).then_some(executable);
+                    p.comm = comm;
+                    p.args = args;
+                })
+            }
+            Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes } => self.update(process, |p| {
+                p.cpu_ns = p.cpu_ns.max(cpu_ns);
+                p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
+            }),
+            Observation::ProcessExited { process, at, exit, cpu_ns, peak_rss_bytes } => {
+                self.finished(process, |p| {
+                    p.ended = Some(at);
+                    p.exit = Some(exit);
+                    // Exact, where readings from /proc come in clock ticks.
+                    p.cpu_ns = cpu_ns;
+                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
+                })
+            }
+            Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
+            Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
+                Change::default()
+            }
+        }
+    }
+
+    fn started(
+        &mut self,
+        slot: Slot,
+        id: ProcessId,
+        parent: Option<ProcessId>,
+        parent_pid: u32,
+        comm: String,
+        started: Timestamp,
+    ) {
+        let parent = parent.filter(|p| p.pid() == parent_pid).or_else(|| self.pids.get(&parent_pid).copied());
+        let Some(member) = self.members.get_mut(&slot) else { return };
+        // Until it executes something, a process is what its parent is.
+        let image = parent.and_then(|p| member.processes.get(&p));
+        let process = Process {
+            id,
+            parent,
+            parent_pid,
+            executable: image.and_then(|p| p.executable.clone()),
+            comm,
+            args: image.map(|p| p.args.clone()).unwrap_or_default(),
+            started,
+            ended: None,
+            exit: None,
+            cpu_ns: 0,
+            peak_rss_bytes: 0,
+        };
+        member.processes.insert(id, process);
+        member.changed.insert(id);
+        self.slots.insert(id, slot);
+        self.pids.insert(id.pid(), id);
+    }
+
+    /// Changes a process, live or recently ended.
+    fn update(&mut self, id: ProcessId, change: impl FnOnce(&mut Process)) -> Change {
+        let member = self.slots.get(&id).and_then(|slot| self.members.get_mut(slot));
+        if let Some(member) = member
+            && let Some(process) = member.processes.get_mut(&id)
+        {
+            change(process);
+            member.changed.insert(id);
+            return Change::default();
+        }
+        let Some((agent, process)) = self.recent.get_mut(&id) else { return Change::default() };
+        change(process);
+        Change { process: Some((agent.clone(), process.clone())), emptied: None }
+    }
+
+    fn finished(&mut self, id: ProcessId, change: impl FnOnce(&mut Process)) -> Change {
+        let Some(slot) = self.slots.remove(&id) else { return self.update(id, change) };
+        if self.pids.get(&id.pid()) == Some(&id) {
+            self.pids.remove(&id.pid());
+        }
+        let Some(member) = self.members.get_mut(&slot) else { return Change::default() };
+        member.changed.remove(&id);
+        let Some(mut process) = member.processes.remove(&id) else { return Change::default() };
+        change(&mut process);
+        let agent = member.agent.id.clone();
+        self.recent.put(id, (agent.clone(), process.clone()));
+        let emptied = (member.processes.is_empty() && !member.ending).then_some(slot);
+        Change { process: Some((agent, process)), emptied }
+    }
+}

@@ -1,0 +1,115 @@
+//! Windows on their way to the store: the resolver names their stacks, in order, while the aggregator goes on.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use rustc_hash::FxHashMap;
+use tokio::task::JoinHandle;
+
+use crate::{
+    enrich::{Resolved, Resolver},
+    model::{
+        id::{AgentId, Slot},
+        observation::Counted,
+        time::Timestamp,
+        window::Window,
+    },
+    telemetry::{Loss, Telemetry},
+};
+
+/// Windows that may wait for the resolver. Beyond, a window goes without its rows.
+const MAX_PENDING: usize = 16;
+
+struct Pending {
+    resolved: JoinHandle<Resolved>,
+    agents: FxHashMap<Slot, AgentId>,
+    orders: Vec<u64>,
+}
+
+/// A closed window of each agent that did something in it.
+pub(super) struct Closed {
+    pub(super) windows: Vec<Window>,
+    pub(super) orders: Vec<u64>,
+}
+
+/// The queue of windows.
+pub(super) struct Windows {
+    resolver: Resolver,
+    pending: VecDeque<Pending>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Windows {
+    pub(super) fn new(resolver: Resolver, telemetry: Arc<Telemetry>) -> Self {
+        Self { resolver, pending: VecDeque::new(), telemetry }
+    }
+
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// Sends a window's counts to be named.
+    pub(super) async fn close(&mut self, mut counted: Counted, agents: FxHashMap<Slot, AgentId>) {
+        let orders = std::mem::take(&mut counted.orders);
+        if self.pending.len() >= MAX_PENDING {
+            self.telemetry.losses.count(Loss::WindowDropped);
+            counted.syscalls.clear();
+            counted.off_cpu.clear();
+            counted.cpu.clear();
+        }
+        let resolver = self.resolver.clone();
+        let resolved = tokio::spawn(async move { resolver.resolve(counted).await });
+        self.pending.push_back(Pending { resolved, agents, orders });
+    }
+
+    /// The next window that is named, in order. Waits for ever if there is none; may be cancelled.
+    pub(super) async fn next_closed(&mut self) -> Closed {
+        let Some(front) = self.pending.front_mut() else { return std::future::pending().await };
+        let resolved = (&mut front.resolved).await;
+        let Some(Pending { agents, orders, .. }) = self.pending.pop_front() else {
+            return std::future::pending().await;
+        };
+        match resolved {
+            Ok(resolved) => Closed { windows: split(resolved, &agents), orders },
+            Err(error) => {
+                self.telemetry.losses.count(Loss::WindowDropped);
+                tracing::error!(%error, "a window could not be named");
+                Closed { windows: Vec::new(), orders }
+            }
+        }
+    }
+}
+
+/// One window for each agent that has rows. Rows of a slot without an agent are of one whose last window is
+/// closed.
+fn split(resolved: Resolved, agents: &FxHashMap<Slot, AgentId>) -> Vec<Window> {
+    let (start, end) = (resolved.start, resolved.end);
+    let mut windows: FxHashMap<Slot, Window> = FxHashMap::default();
+    for (slot, row) in resolved.syscalls {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.syscalls.push(row);
+        }
+    }
+    for (slot, row) in resolved.off_cpu {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.off_cpu.push(row);
+        }
+    }
+    for (slot, row) in resolved.cpu {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.cpu.push(row);
+        }
+    }
+    windows.into_values().collect()
+}
+
+fn entry<'a>(
+    windows: &'a mut FxHashMap<Slot, Window>,
+    slot: Slot,
+    agents: &FxHashMap<Slot, AgentId>,
+    start: Timestamp,
+    end: Timestamp,
+) -> Option<&'a mut Window> {
+    let agent = agents.get(&slot)?.clone();
+    let (syscalls, off_cpu, cpu) = (Vec::new(), Vec::new(), Vec::new());
+    Some(windows.entry(slot).or_insert(Window { agent, start, end, syscalls, off_cpu, cpu }))
+}

@@ -1,0 +1,44 @@
+//! The kernel's clocks against the wall clock. The kernel programs stamp events by the monotonic clock and
+//! processes by the boot clock; people read wall time.
+
+use crate::model::{id::ProcessId, time::Timestamp};
+
+/// Conversions. Process starts use the offset of the daemon's start, so that one process keeps one creation
+/// time; events use the offset of now, so that they agree with the windows around them.
+#[derive(Debug)]
+pub(super) struct Clock {
+    boot_offset: i128,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self { boot_offset: now().as_nanosecond() - read(libc::CLOCK_BOOTTIME) }
+    }
+
+    /// When a process was created, to the microsecond.
+    pub(super) fn started(&self, process: ProcessId) -> Timestamp {
+        timestamp(self.boot_offset + i128::from(process.start_ns()))
+    }
+
+    /// When an event stamped by the monotonic clock happened.
+    pub(super) fn event(&self, monotonic_ns: u64) -> Timestamp {
+        let age = read(libc::CLOCK_MONOTONIC) - i128::from(monotonic_ns);
+        timestamp(now().as_nanosecond() - age.max(0))
+    }
+}
+
+/// The wall clock.
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn read(clock: libc::clockid_t) -> i128 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is valid for the write. These clocks exist on every kernel that we load programs into.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}
+
+fn timestamp(ns: i128) -> Timestamp {
+    Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::UNIX_EPOCH)
+}

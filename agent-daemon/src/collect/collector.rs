@@ -1,0 +1,307 @@
+//! The collector's thread: it owns the kernel side, drains the event ring as events come, closes windows by
+//! the clock or by order, and hands everything on as observations.
+//!
+//! Nothing is dropped between the kernel's ring and the aggregator: while the aggregator's queue is full the
+//! ring is left alone, and what does not fit into the ring is counted there.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::{mpsc, oneshot},
+    time::{Interval, MissedTickBehavior},
+};
+
+use super::{
+    clock::{self, Clock},
+    lifecycle::Lifecycle,
+    mapped::Mapped,
+    proc_tree::ProcessTree,
+    usage::Live,
+};
+use crate::{
+    config::Config,
+    kernel::{Counts, Event, Kernel, KernelError, Seeded},
+    model::{
+        id::{ProcessId, Slot},
+        observation::{Counted, Observation},
+        probe::ProbeSet,
+        time::Timestamp,
+    },
+    telemetry::{Loss, Telemetry},
+};
+
+/// Observations that may wait here before the ring is left alone.
+const OUTBOX: usize = 4096;
+/// Rounds of looking for descendants that were forked while their parents were taken in.
+const SEED_ROUNDS: usize = 8;
+
+/// What the aggregator asks of the collector.
+#[derive(Debug)]
+pub enum Order {
+    /// Watch the process tree of `root` as the agent in `slot`.
+    Watch {
+        /// A free slot.
+        slot: Slot,
+        /// The root's pid.
+        root: u32,
+        /// What to watch it by.
+        probes: ProbeSet,
+        /// Answers with the root's identity and creation time.
+        reply: oneshot::Sender<Result<(ProcessId, Timestamp), WatchError>>,
+    },
+    /// Close the window and let the agent in `slot` go. The window carries `token`.
+    Release {
+        /// The agent's slot.
+        slot: Slot,
+        /// Comes back in `Counted::orders`.
+        token: u64,
+    },
+    /// Close the window. It carries `token`.
+    Close {
+        /// Comes back in `Counted::orders`.
+        token: u64,
+    },
+}
+
+/// Why a process tree cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The root was gone before it was found.
+    #[error("process {0} exited before it could be traced")]
+    Gone(u32),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// The collector ended because nobody listens any more.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// The collector's state.
+pub struct Collector {
+    kernel: Kernel,
+    clock: Clock,
+    lifecycle: Lifecycle,
+    live: Live,
+    mapped: Mapped,
+    agents: FxHashMap<Slot, ProbeSet>,
+    outbox: VecDeque<Observation>,
+    window_start: Timestamp,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Collector {
+    /// Loads the kernel side and begins to watch execs.
+    ///
+    /// # Errors
+    /// The kernel side cannot work here.
+    pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Result<Self, KernelError> {
+        let mut kernel = Kernel::load(&config.kernel, config.sampling.frequency_hz)?;
+        kernel.enable(false, ProbeSet::EMPTY)?;
+        telemetry.set_probes(kernel.status());
+        Ok(Self {
+            kernel,
+            clock: Clock::new(),
+            lifecycle: Lifecycle::new(),
+            live: Live::new(),
+            mapped: Mapped::new(),
+            agents: FxHashMap::default(),
+            outbox: VecDeque::new(),
+            window_start: clock::now(),
+            telemetry,
+        })
+    }
+
+    /// Collects until the aggregator is gone.
+    ///
+    /// # Errors
+    /// The event ring cannot be waited for.
+    pub async fn run(
+        mut self,
+        window: Duration,
+        mut orders: mpsc::Receiver<Order>,
+        observations: mpsc::Sender<Observation>,
+    ) -> io::Result<Stopped> {
+        // SAFETY: the descriptor is owned by the registration, and so is open as long as it.
+        let ring = unsafe { AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)? };
+        let mut windows = intervals(window);
+        loop {
+            let due = self.mapped.next_due();
+            let hungry = self.outbox.len() < OUTBOX;
+            tokio::select! {
+                biased;
+                permit = observations.reserve(), if !self.outbox.is_empty() => {
+                    let Ok(permit) = permit else { return Ok(Stopped) };
+                    if let Some(observation) = self.outbox.pop_front() {
+                        permit.send(observation);
+                    }
+                }
+                order = orders.recv() => {
+                    let Some(order) = order else { return Ok(Stopped) };
+                    if self.obey(order) {
+                        windows.reset();
+                    }
+                }
+                _ = windows.tick() => self.close_window(Vec::new()),
+                () = sleep_until(due), if due.is_some() => {
+                    let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
+                    self.outbox.extend(read);
+                }
+                ready = ring.readable(), if hungry => {
+                    let mut ready = ready?;
+                    if self.drain_events() {
+                        ready.clear_ready();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out an order; tells whether it closed the window.
+    fn obey(&mut self, order: Order) -> bool {
+        match order {
+            Order::Watch { slot, root, probes, reply } => {
+                let watched = self.watch(slot, root, probes);
+                if watched.is_err() {
+                    self.forget(slot);
+                }
+                // Nobody waits for the answer any more only while the daemon stops.
+                let _ = reply.send(watched);
+                false
+            }
+            Order::Release { slot, token } => {
+                self.close_window(vec![token]);
+                self.forget(slot);
+                true
+            }
+            Order::Close { token } => {
+                self.close_window(vec![token]);
+                true
+            }
+        }
+    }
+
+    fn watch(&mut self, slot: Slot, root: u32, probes: ProbeSet) -> Result<(ProcessId, Timestamp), WatchError> {
+        // A thread that was being forked while the slot's last agent was let go may still carry the slot.
+        self.kernel.release(slot)?;
+        self.agents.insert(slot, probes);
+        self.enable()?;
+        self.kernel.set_agent(slot, Some(probes))?;
+        let mut found = None;
+        let mut tried: Vec<u32> = vec![std::process::id()];
+        // From the moment that a process is taken in, its children follow by themselves.
+        for _ in 0..SEED_ROUNDS {
+            let tree = ProcessTree::read()
+                .map_err(|error| KernelError::Io { call: "listing /proc", error })?;
+            let new: Vec<u32> = tree.subtree(root).into_iter().filter(|pid| !tried.contains(pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for seeded in self.kernel.seed(slot, &new)? {
+                if seeded.process.pid() == root {
+                    found = Some(seeded.process);
+                }
+                self.take_in(seeded, slot);
+            }
+            tried.extend(new);
+        }
+        let root = found.ok_or(WatchError::Gone(root))?;
+        Ok((root, self.clock.started(root)))
+    }
+
+    fn take_in(&mut self, seeded: Seeded, slot: Slot) {
+        let process = seeded.process;
+        self.outbox.extend(self.lifecycle.seeded(seeded, slot, &self.clock, &mut self.live));
+        self.outbox.extend(self.mapped.read(process, &self.live, &self.telemetry.losses));
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.agents.remove(&slot);
+        let released = self
+            .kernel
+            .set_agent(slot, None)
+            .and_then(|()| self.kernel.release(slot))
+            .and_then(|()| self.enable());
+        if let Err(error) = released {
+            tracing::error!(%error, "an agent could not be let go in the kernel");
+        }
+    }
+
+    /// Attaches what the agents need, together.
+    fn enable(&mut self) -> Result<(), KernelError> {
+        let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
+        let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
+        self.telemetry.set_probes(self.kernel.status());
+        enabled
+    }
+
+    /// Takes events off the ring while the outbox has room; tells whether the ring is empty.
+    fn drain_events(&mut self) -> bool {
+        self.kernel.flush_log();
+        while self.outbox.len() < OUTBOX {
+            match self.kernel.next_event() {
+                None => return true,
+                Some(Ok(event)) => self.event(event),
+                Some(Err(error)) => {
+                    self.telemetry.losses.count(Loss::UndecodableRecord);
+                    tracing::debug!(%error, "a record of the event ring");
+                }
+            }
+        }
+        false
+    }
+
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
+            Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
+            Event::Exit { process, .. } => self.mapped.exited(*process),
+            Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
+        }
+        self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
+    }
+
+    /// Closes the window, on behalf of `orders` if they are not empty.
+    fn close_window(&mut self, orders: Vec<u64>) {
+        let end = clock::now();
+        let start = std::mem::replace(&mut self.window_start, end);
+        let counts = self.kernel.drain().unwrap_or_else(|error| {
+            self.telemetry.losses.count(Loss::MapReadFailed);
+            tracing::error!(%error, "the counts of a window could not be read");
+            Counts::default()
+        });
+        // Exits that are still in the ring must not look like vanished processes.
+        self.drain_events();
+        let stacks = counts.off_cpu.iter().map(|r| (r.process, &r.stack));
+        let stacks = stacks.chain(counts.cpu.iter().map(|r| (r.process, &r.stack)));
+        self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
+        self.outbox.extend(self.live.observe(end));
+        let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
+        self.outbox.push_back(Observation::Counted(Counted { start, end, syscalls, off_cpu, cpu, orders }));
+        match self.kernel.losses() {
+            Ok(losses) => self.telemetry.losses.set_kernel(losses),
+            Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
+        }
+    }
+}
+
+fn intervals(window: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + window, window);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! When to read a process's mappings. A process may live for milliseconds, and its libraries are mapped some
+//! time after its exec; so its mappings are read shortly after each exec, again a little later, and whenever
+//! a stack holds an address that the last reading does not know.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+
+use super::{mappings, usage::Live};
+use crate::{
+    model::{
+        id::ProcessId,
+        observation::{Addresses, Mapping, Observation, RawStack},
+    },
+    telemetry::{Loss, Losses},
+};
+
+/// Delays after an exec: when the loader has mapped the libraries, and when a program has loaded its own.
+const DELAYS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(25)];
+/// Readings that may wait. Beyond, the process waits for an unknown address.
+const MAX_DUE: usize = 4096;
+/// User frames of a stack that are looked up.
+const CHECKED_FRAMES: usize = 8;
+
+/// Which readings are due, and what the last ones said.
+pub(super) struct Mapped {
+    due: [VecDeque<(Instant, ProcessId)>; DELAYS.len()],
+    known: FxHashMap<ProcessId, Vec<(u64, u64)>>,
+}
+
+impl Mapped {
+    pub(super) fn new() -> Self {
+        Self { due: [VecDeque::new(), VecDeque::new()], known: FxHashMap::default() }
+    }
+
+    /// The process executed a program.
+    pub(super) fn executed(&mut self, process: ProcessId, now: Instant) {
+        self.known.remove(&process);
+        for (queue, delay) in self.due.iter_mut().zip(DELAYS) {
+            if queue.len() < MAX_DUE {
+                queue.push_back((now + delay, process));
+            }
+        }
+    }
+
+    /// The process forked another, which has the same mappings until it executes a program.
+    pub(super) fn forked(&mut self, parent: ProcessId, child: ProcessId) {
+        if let Some(known) = self.known.get(&parent).cloned() {
+            self.known.insert(child, known);
+        }
+    }
+
+    /// The process is gone.
+    pub(super) fn exited(&mut self, process: ProcessId) {
+        self.known.remove(&process);
+    }
+
+    /// When the next reading is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.iter().filter_map(|queue| queue.front().map(|(at, _)| *at)).min()
+    }
+
+    /// Reads what is due.
+    pub(super) fn read_due(&mut self, now: Instant, live: &Live, losses: &Losses) -> Vec<Observation> {
+        let mut observations = Vec::new();
+        for stage in 0..DELAYS.len() {
+            while let Some(process) = self.pop_due(stage, now) {
+                if live.contains(process) {
+                    observations.extend(self.read(process, live, losses));
+                } else if stage == 0 {
+                    losses.count(Loss::MappingsUnread);
+                }
+            }
+        }
+        observations
+    }
+
+    fn pop_due(&mut self, stage: usize, now: Instant) -> Option<ProcessId> {
+        let queue = self.due.get_mut(stage)?;
+        queue.front().filter(|(at, _)| *at <= now)?;
+        queue.pop_front().map(|(_, process)| process)
+    }
+
+    /// Reads a process's mappings now.
+    pub(super) fn read(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Observation> {
+        let read = mappings::read(process.pid());
+        // Checked after the reading: the pid may have been reused during it.
+        let Some(mappings) = read.ok().filter(|m| !m.is_empty()).filter(|_| live.is_same(process)) else {
+            losses.count(Loss::MappingsUnread);
+            return None;
+        };
+        self.known.insert(process, ranges(&mappings));
+        Some(Observation::Mapped { process, mappings })
+    }
+
+    /// Reads the mappings of the processes that have an address on their stacks which they do not know.
+    pub(super) fn read_unknown<'a>(
+        &mut self,
+        stacks: impl Iterator<Item = (ProcessId, &'a RawStack)>,
+        live: &Live,
+        losses: &Losses,
+    ) -> Vec<Observation> {
+        let mut stale: Vec<ProcessId> =
+            stacks.filter(|(process, stack)| !self.knows(*process, stack)).map(|(process, _)| process).collect();
+        stale.sort_unstable();
+        stale.dedup();
+        stale.retain(|process| live.contains(*process));
+        stale.into_iter().filter_map(|process| self.read(process, live, losses)).collect()
+    }
+
+    fn knows(&self, process: ProcessId, stack: &RawStack) -> bool {
+        let Addresses::Known(user) = &stack.user else { return true };
+        let Some(known) = self.known.get(&process) else { return false };
+        user.iter().take(CHECKED_FRAMES).all(|address| {
+            let after = known.partition_point(|(start, _)| start <= address);
+            after.checked_sub(1).and_then(|i| known.get(i)).is_some_and(|(_, end)| address < end)
+        })
+    }
+}
+
+fn ranges(mappings: &[Mapping]) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = mappings.iter().map(|m| (m.start, m.end)).collect();
+    ranges.sort_unstable();
+    ranges
+}
