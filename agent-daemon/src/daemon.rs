@@ -9,6 +9,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use crate::kernel::features::probe as probe_kernel;
+
 use crate::{
     aggregate::{Aggregator, Channels},
     api::{self, BindError},

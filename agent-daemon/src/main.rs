@@ -1,1 +1,17 @@
-fn main() {}
+//! The binary: parses the command line, runs the verb, and turns what went wrong into one line and an exit
+//! code.
+
+use std::process::ExitCode;
+
+use agentperf::cli::{self, Cli};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("agentperf: {error}");
+            error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The daemon's API, as commands use it: the one way to trace, whether the daemon runs already or inside
+//! this process.
+//!
+//! No proxy is used, whatever the environment says: what is traced does not leave the host.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use ureq::{Agent, Body, http::Response};
+
+use super::error::CliError;
+use crate::{
+    api::dto::{
+        agent::{AgentDto, AgentListDto, AttachRequestDto},
+        off_cpu::OffCpuReportDto,
+        problem::ProblemDto,
+        process::ProcessTreeDto,
+        profile::ProfileDto,
+        status::StatusDto,
+        syscall::SyscallReportDto,
+    },
+    model::time::Timestamp,
+};
+
+/// Where a daemon listens unless it was told otherwise.
+pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:7575";
+
+/// How long a connection may take; a daemon on this host needs microseconds.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long an answer may take: closing a window symbolises it.
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// The largest answer read, bytes.
+const MAX_ANSWER: u64 = 512 << 20;
+
+/// A stretch of an agent's time; `None` for all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Range {
+    pub(super) from: Option<Timestamp>,
+}
+
+/// A connection to a daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    agent: Agent,
+    url: String,
+}
+
+impl Client {
+    /// A client of the daemon at `url`, which must be plain HTTP.
+    pub(super) fn new(url: &str) -> Result<Self, CliError> {
+        let url = url.trim_end_matches('/');
+        if !url.starts_with("http://") || url.len() <= "http://".len() {
+            return Err(CliError::Usage(format!(
+                "{url:?} is no URL of a daemon: give one such as {DEFAULT_URL}"
+            )));
+        }
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(ANSWER))
+            .build();
+        Ok(Self { agent: config.new_agent(), url: url.to_owned() })
+    }
+
+    /// How the daemon stands. Also tells whether there is one.
+    pub(super) fn status(&self) -> Result<StatusDto, CliError> {
+        self.get("/api/v1/status", &[])
+    }
+
+    /// Every agent.
+    pub(super) fn agents(&self) -> Result<AgentListDto, CliError> {
+        self.get("/api/v1/agents", &[])
+    }
+
+    /// One agent.
+    pub(super) fn agent(&self, id: &str) -> Result<AgentDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}"), &[])
+    }
+
+    /// Starts to watch a process.
+    pub(super) fn attach(&self, request: &AttachRequestDto) -> Result<AgentDto, Refusal> {
+        let sent = self.agent.post(format!("{}/api/v1/agents", self.url)).send_json(request);
+        let response = sent.map_err(|e| Refusal::Other(self.unreachable(&e)))?;
+        match response.status().as_u16() {
+            409 => Err(Refusal::Conflict(self.problem(response))),
+            _ => self.read(response).map_err(Refusal::Other),
+        }
+    }
+
+    /// Stops to watch an agent; one that has ended already is fine.
+    pub(super) fn detach(&self, id: &str) -> Result<(), CliError> {
+        let sent = self.agent.delete(format!("{}/api/v1/agents/{id}", self.url)).call();
+        let response = sent.map_err(|e| self.unreachable(&e))?;
+        match response.status().as_u16() {
+            404 | 409 => Ok(()),
+            _ => self.read::<AgentDto>(response).map(drop),
+        }
+    }
+
+    /// An agent's process tree.
+    pub(super) fn processes(&self, id: &str, range: Range) -> Result<ProcessTreeDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/processes"), &range.query())
+    }
+
+    /// What an agent waited for.
+    pub(super) fn off_cpu(&self, id: &str, range: Range) -> Result<OffCpuReportDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
+    }
+
+    /// An agent's syscalls.
+    pub(super) fn syscalls(&self, id: &str, range: Range) -> Result<SyscallReportDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/syscalls"), &range.query())
+    }
+
+    /// An agent's CPU samples.
+    pub(super) fn cpu(&self, id: &str, range: Range) -> Result<ProfileDto, CliError> {
+        let mut query = range.query();
+        query.extend([("type", "cpu".to_owned()), ("format", "json".to_owned())]);
+        self.get(&format!("/api/v1/agents/{id}/profile"), &query)
+    }
+
+    /// A profile as the daemon writes it.
+    pub(super) fn profile(
+        &self,
+        id: &str,
+        range: Range,
+        kind: &str,
+        format: &str,
+    ) -> Result<Vec<u8>, CliError> {
+        let mut query = range.query();
+        query.extend([("type", kind.to_owned()), ("format", format.to_owned())]);
+        self.get_bytes(&format!("/api/v1/agents/{id}/profile"), &query)
+    }
+
+    /// What the daemon answers to `path`, as it is.
+    pub(super) fn get_bytes(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, CliError> {
+        let mut response = self.accepted(self.call(path, query)?)?;
+        let read = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        read.map_err(|e| self.unreachable(&e))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, CliError> {
+        self.read(self.call(path, query)?)
+    }
+
+    fn call(&self, path: &str, query: &[(&str, String)]) -> Result<Response<Body>, CliError> {
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let request = request.query_pairs(query.iter().map(|(k, v)| (*k, v.as_str())));
+        request.call().map_err(|e| self.unreachable(&e))
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, CliError> {
+        let mut response = self.accepted(response)?;
+        let read = response.body_mut().with_config().limit(MAX_ANSWER).read_json();
+        read.map_err(|error| match error {
+            ureq::Error::Json(_) => self.foreign("its answer has another shape"),
+            other => self.unreachable(&other),
+        })
+    }
+
+    /// The response, unless it is a refusal.
+    fn accepted(&self, response: Response<Body>) -> Result<Response<Body>, CliError> {
+        match response.status().as_u16() {
+            200..=299 => Ok(response),
+            400..=499 => Err(CliError::Refused(self.problem(response))),
+            _ => Err(CliError::Failed(self.problem(response))),
+        }
+    }
+
+    /// The sentence of a refusal.
+    fn problem(&self, mut response: Response<Body>) -> String {
+        let status = response.status();
+        match response.body_mut().with_config().limit(1 << 20).read_json::<ProblemDto>() {
+            Ok(problem) => problem.detail,
+            Err(_) => self.foreign(&format!("it answers {status}")).to_string(),
+        }
+    }
+
+    fn foreign(&self, what: &str) -> CliError {
+        CliError::Failed(format!("what answers at {} is no agentperf of this version: {what}", self.url))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> CliError {
+        CliError::Unreachable { url: self.url.clone(), reason: error.to_string() }
+    }
+}
+
+impl Range {
+    fn query(self) -> Vec<(&'static str, String)> {
+        self.from.map(|from| ("from", from.to_string())).into_iter().collect()
+    }
+}
+
+/// Why an attach did not come about.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The process is watched already, or something else stands in the way.
+    Conflict(String),
+    /// Anything else.
+    Other(CliError),
+}
+
+impl From<Refusal> for CliError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Conflict(detail) => Self::Refused(detail),
+            Refusal::Other(error) => error,
+        }
+    }
+}

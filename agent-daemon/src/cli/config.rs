@@ -1,0 +1,55 @@
+//! `agentperf config`: checks a configuration, or prints one to start from.
+
+use std::path::PathBuf;
+
+use super::{error::CliError, out};
+use crate::config::{Config, OPTIONS, Overrides, example, unknown_variables};
+
+/// Check a configuration, or print one to start from.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  agentperf config example > agentperf.yaml
+  agentperf config check agentperf.yaml
+
+Exit codes: 0 fine; 2 bad usage or configuration.")]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    verb: ConfigVerb,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum ConfigVerb {
+    /// Check a file, with the environment over it as the daemon would see it
+    Check {
+        /// The file
+        file: PathBuf,
+        /// Print every value in force as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a configuration with every option, its meaning and its default
+    Example,
+}
+
+/// Checks or prints.
+pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
+    match &args.verb {
+        ConfigVerb::Example => out::print(&example()),
+        ConfigVerb::Check { file, json } => {
+            let config = Config::load(Some(file), Overrides::default())?;
+            for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+            {
+                eprintln!("agentperf: note: the environment variable {name} sets nothing");
+            }
+            if *json {
+                let values: serde_json::Map<_, _> =
+                    OPTIONS.iter().map(|o| (o.key.to_owned(), o.get(&config).into())).collect();
+                return out::print_json(&values);
+            }
+            let rules = config.agents.rules.len();
+            let plural = if rules == 1 { "" } else { "s" };
+            out::print(&format!("{} is fine: {rules} rule{plural} of its own\n", file.display()))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Standard output: a reader that goes away (`| head`) is no error, and nothing that was traced can write
+//! escape sequences to the terminal.
+
+use std::{
+    borrow::Cow,
+    io::{self, ErrorKind, Write},
+};
+
+use serde::Serialize;
+
+use super::error::CliError;
+
+/// Writes text to standard output.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    write(text.as_bytes())
+}
+
+/// Writes bytes to standard output.
+pub(super) fn write(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(CliError::failed("cannot write to standard output", error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a value to standard output as JSON.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    print(&json(value)?)
+}
+
+/// A value as JSON for people and programs.
+pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| CliError::failed("cannot write JSON", e))?;
+    Ok(text + "\n")
+}
+
+/// Text without control characters.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        Cow::Owned(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}

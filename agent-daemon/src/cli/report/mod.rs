@@ -1,0 +1,100 @@
+//! What an agent did, gathered from the API: as text for a person, as JSON for a program.
+
+mod render;
+
+use serde::Serialize;
+
+use super::{
+    client::{Client, Range},
+    error::CliError,
+};
+use crate::{
+    api::dto::{
+        agent::AgentDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
+        syscall::SyscallReportDto,
+    },
+    model::time::Timestamp,
+};
+
+pub(super) use render::render;
+
+/// Stacks of a profile that are kept: the heaviest.
+const STACKS: usize = 20;
+
+/// What an agent did in a stretch of time.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// Whose.
+    pub(super) agent: AgentDto,
+    /// How long it was watched for this report.
+    pub(super) seconds: f64,
+    /// Its processes in the order of the tree.
+    pub(super) processes: Vec<ProcessDto>,
+    /// CPU samples, the heaviest stacks; absent where the agent is not watched by that probe.
+    pub(super) cpu: Option<ProfileDto>,
+    /// CPU time by innermost function, most first; from all stacks.
+    pub(super) functions: Vec<FunctionTime>,
+    /// Waits; absent likewise.
+    pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Syscalls; absent likewise.
+    pub(super) syscalls: Option<SyscallReportDto>,
+}
+
+/// CPU time of one function itself, what it calls apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct FunctionTime {
+    /// Its name.
+    pub(super) function: String,
+    /// Path of the binary it comes from.
+    pub(super) binary: Option<String>,
+    /// CPU time.
+    pub(super) seconds: f64,
+}
+
+impl Report {
+    /// Asks the daemon what it knows.
+    pub(super) fn gather(client: &Client, id: &str, range: Range) -> Result<Self, CliError> {
+        let agent = client.agent(id)?;
+        let watched = |probe| agent.probes.contains(&probe);
+        let mut cpu = watched(ProbeDto::Cpu).then(|| client.cpu(id, range)).transpose()?;
+        let functions = cpu.as_ref().map(functions).unwrap_or_default();
+        if let Some(profile) = &mut cpu {
+            profile.stacks.truncate(STACKS);
+        }
+        Ok(Self {
+            seconds: seconds(&agent, range),
+            processes: client.processes(id, range)?.processes,
+            off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
+            cpu,
+            functions,
+            agent,
+        })
+    }
+}
+
+/// From when the range or the watch began to when the watch ended, or now.
+fn seconds(agent: &AgentDto, range: Range) -> f64 {
+    let from = range.from.map_or(agent.attached, |from| from.max(agent.attached));
+    let to = agent.ended.unwrap_or_else(Timestamp::now);
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+fn functions(profile: &ProfileDto) -> Vec<FunctionTime> {
+    let mut functions: Vec<FunctionTime> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    for stack in &profile.stacks {
+        let Some(frame) = stack.stack.frames.first() else { continue };
+        let at = *index.entry((&frame.function, &frame.binary)).or_insert_with(|| {
+            let (function, binary) = (frame.function.clone(), frame.binary.clone());
+            functions.push(FunctionTime { function, binary, seconds: 0.0 });
+            functions.len() - 1
+        });
+        if let Some(function) = functions.get_mut(at) {
+            function.seconds += stack.seconds;
+        }
+    }
+    functions.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    functions.truncate(STACKS);
+    functions
+}

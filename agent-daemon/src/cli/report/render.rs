@@ -1,0 +1,231 @@
+//! A report as text: a heading, then processes, CPU, waits and syscalls, the most expensive of each.
+
+use std::fmt::Write;
+
+use super::{
+    super::{
+        out::plain,
+        table::{Align, Table, cut},
+        units::{bytes, percent, seconds},
+    },
+    Report,
+};
+use crate::api::dto::{
+    off_cpu::{OffCpuReportDto, WaitDto},
+    process::ProcessDto,
+    profile::ProfileDto,
+    stack::StackDto,
+    syscall::SyscallReportDto,
+};
+
+/// Processes shown; of more, those that took most CPU time or failed.
+const PROCESSES: usize = 24;
+
+/// Functions, causes and syscalls shown.
+const ROWS: usize = 10;
+
+/// Stacks shown.
+const STACKS: usize = 3;
+
+/// Frames of a stack shown.
+const FRAMES: usize = 6;
+
+/// The report as text.
+pub(in crate::cli) fn render(report: &Report) -> String {
+    let mut out = heading(report);
+    out.push_str(&processes(&report.processes));
+    if let Some(profile) = &report.cpu {
+        out.push_str(&cpu(report, profile));
+    }
+    if let Some(waits) = &report.off_cpu {
+        out.push_str(&off_cpu(waits));
+    }
+    if let Some(calls) = &report.syscalls {
+        out.push_str(&syscalls(calls));
+    }
+    out
+}
+
+fn heading(report: &Report) -> String {
+    let agent = &report.agent;
+    let live = if agent.ended.is_some() { "" } else { ", still watched" };
+    format!("{} (pid {}), {}{live}\n", plain(&agent.name), agent.pid, seconds(report.seconds))
+}
+
+fn processes(all: &[ProcessDto]) -> String {
+    let failed = all.iter().filter(|p| is_failure(p)).count();
+    let cpu: f64 = all.iter().map(|p| p.cpu_seconds).sum();
+    let mut out =
+        format!("\nPROCESSES  {} in all, {failed} failed, {} of CPU time\n", all.len(), seconds(cpu));
+    let mut table = Table::new(&[
+        ("PID", Align::Right),
+        ("CPU", Align::Right),
+        ("PEAK RSS", Align::Right),
+        ("EXIT", Align::Left),
+        ("COMMAND", Align::Left),
+    ]);
+    let shown = chosen(all);
+    for process in &shown {
+        let line = if process.argv.is_empty() { process.comm.clone() } else { process.argv.join(" ") };
+        table.row(vec![
+            process.pid.to_string(),
+            seconds(process.cpu_seconds),
+            bytes(process.peak_rss_bytes),
+            exit(process),
+            format!("{}{line}", "  ".repeat(process.depth.min(8))),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    if shown.len() < all.len() {
+        let _ = writeln!(out, "  and {} more", all.len() - shown.len());
+    }
+    out
+}
+
+/// The processes to show, in the order of the tree.
+fn chosen(all: &[ProcessDto]) -> Vec<&ProcessDto> {
+    let mut ranked: Vec<(usize, &ProcessDto)> = all.iter().enumerate().collect();
+    ranked.sort_by(|(_, a), (_, b)| {
+        let key = |p: &ProcessDto| (p.depth == 0, is_failure(p));
+        key(b).cmp(&key(a)).then(b.cpu_seconds.total_cmp(&a.cpu_seconds))
+    });
+    ranked.truncate(PROCESSES);
+    ranked.sort_by_key(|(at, _)| *at);
+    ranked.into_iter().map(|(_, process)| process).collect()
+}
+
+fn is_failure(process: &ProcessDto) -> bool {
+    process.signal.is_some() || process.exit_code.is_some_and(|code| code != 0)
+}
+
+fn exit(process: &ProcessDto) -> String {
+    match (process.exit_code, process.signal) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(number)) => process.signal_name.clone().unwrap_or_else(|| format!("signal {number}")),
+        (None, None) if process.end.is_some() => "?".to_owned(),
+        (None, None) => "running".to_owned(),
+    }
+}
+
+fn cpu(report: &Report, profile: &ProfileDto) -> String {
+    let mut out = format!("\nCPU  {} sampled\n", seconds(profile.seconds));
+    if report.functions.is_empty() {
+        return out;
+    }
+    let mut table = Table::new(&[("SELF", Align::Right), ("TIME", Align::Right), ("FUNCTION", Align::Left)]);
+    for function in report.functions.iter().take(ROWS) {
+        let file = function.binary.as_deref().and_then(|b| b.rsplit('/').next()).unwrap_or_default();
+        table.row(vec![
+            percent(function.seconds, profile.seconds),
+            seconds(function.seconds),
+            format!("{}  {file}", cut(&function.function, 70)),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    for stack in profile.stacks.iter().take(STACKS) {
+        out.push_str(&stack_lines(&percent(stack.seconds, profile.seconds), &stack.stack));
+    }
+    out
+}
+
+fn off_cpu(waits: &OffCpuReportDto) -> String {
+    let totals = &waits.totals;
+    let mut out = format!(
+        "\nOFF-CPU  {} over all threads: {} blocked, {} page faults, {} on the run queue, {} preempted\n",
+        seconds(totals.seconds),
+        seconds(totals.blocked_seconds),
+        seconds(totals.page_fault_seconds),
+        seconds(totals.run_queue_seconds),
+        seconds(totals.preempted_seconds),
+    );
+    if waits.causes.is_empty() {
+        return out;
+    }
+    let mut table = Table::new(&[
+        ("SHARE", Align::Right),
+        ("TIME", Align::Right),
+        ("WAITS", Align::Right),
+        ("LONGEST", Align::Right),
+        ("CAUSE", Align::Left),
+    ]);
+    for cause in waits.causes.iter().take(ROWS) {
+        table.row(vec![
+            percent(cause.seconds, totals.seconds),
+            seconds(cause.seconds),
+            cause.count.to_string(),
+            seconds(cause.max_seconds),
+            word(&cause.cause),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    for wait in waits.stacks.iter().take(STACKS) {
+        out.push_str(&stack_lines(&seconds(wait.cause.seconds), &wait.stack));
+        let _ = writeln!(out, "    {}", wait_line(wait));
+    }
+    out
+}
+
+/// Who waited, for what, in which call, and who ended it.
+fn wait_line(wait: &WaitDto) -> String {
+    let mut line = format!("{} {}", wait.pid, plain(wait.comm.as_deref().unwrap_or("?")));
+    let _ = write!(line, ": {}", word(&wait.cause.cause));
+    if let Some(call) = &wait.syscall {
+        let _ = write!(line, " in {call}");
+    }
+    if let Some(descriptor) = &wait.descriptor {
+        let _ = write!(line, " on a {}", word(descriptor).replace('_', " "));
+    }
+    if let Some(waker) = wait.waker_pid {
+        let _ = write!(line, ", woken by {waker}");
+    }
+    line
+}
+
+fn syscalls(report: &SyscallReportDto) -> String {
+    let count: u64 = report.syscalls.iter().map(|s| s.count).sum();
+    let total: f64 = report.syscalls.iter().map(|s| s.total_seconds).sum();
+    let mut out = format!("\nSYSCALLS  {count} calls, {}\n", seconds(total));
+    if report.syscalls.is_empty() {
+        return out;
+    }
+    let mut table = Table::new(&[
+        ("CALLS", Align::Right),
+        ("TIME", Align::Right),
+        ("P50", Align::Right),
+        ("P99", Align::Right),
+        ("MAX", Align::Right),
+        ("NAME", Align::Left),
+        ("ERRORS", Align::Left),
+    ]);
+    let maybe = |value: Option<f64>| value.map(seconds).unwrap_or_default();
+    for call in report.syscalls.iter().take(ROWS) {
+        let errors: Vec<String> = call.errors.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        table.row(vec![
+            call.count.to_string(),
+            seconds(call.total_seconds),
+            maybe(call.p50_seconds),
+            maybe(call.p99_seconds),
+            seconds(call.max_seconds),
+            call.name.clone(),
+            errors.join(", "),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    out
+}
+
+/// A stack in one line, innermost function first.
+fn stack_lines(weight: &str, stack: &StackDto) -> String {
+    let names: Vec<String> = stack.frames.iter().take(FRAMES).map(|f| cut(&plain(&f.function), 40)).collect();
+    let more = if stack.frames.len() > FRAMES { " ← …" } else { "" };
+    let names = if names.is_empty() { "no stack".to_owned() } else { names.join(" ← ") };
+    format!("  {weight:>8}  {names}{more}\n")
+}
+
+/// The wire's word for a cause or a kind of descriptor.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "?".to_owned(),
+    }
+}

@@ -1,0 +1,104 @@
+//! `agentperf serve`: the daemon.
+
+use std::path::{Path, PathBuf};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{oneshot, watch},
+};
+
+use super::{error::CliError, logging, privileges};
+use crate::{
+    config::{Config, Overrides, unknown_variables},
+    daemon,
+};
+
+/// The file that is read unless another is named, if it exists.
+const DEFAULT_FILE: &str = "/etc/agentperf/agentperf.yaml";
+
+/// Run the daemon.
+///
+/// Finds agents by rules, watches them, and serves what it knows over HTTP on loopback. SIGHUP reads the
+/// configuration again; SIGTERM stores the last window, detaches every kernel program and ends.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  sudo agentperf serve
+  sudo agentperf serve --config agentperf.yaml --log-level debug
+  sudo agentperf serve --listen 127.0.0.1:9000
+  curl -s http://127.0.0.1:7575/api/v1/agents
+
+Every option of the configuration can also be set in the environment: AGENTPERF_LISTEN, AGENTPERF_WINDOW,
+AGENTPERF_LOG_LEVEL and so on; `agentperf config example` names them all. The environment lies over the file,
+and flags over both.
+
+Exit codes: 0 stopped as asked; 1 failed while running; 2 bad usage or configuration, the address is in use, or
+the host does not allow it (`agentperf check` says what it allows).")]
+pub(super) struct ServeArgs {
+    /// Configuration [default: /etc/agentperf/agentperf.yaml, if it exists]
+    #[arg(long, short, env = "AGENTPERF_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port of the HTTP API [default: 127.0.0.1:7575]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Level of the log: error, warn, info, debug, trace or off, or a list of MODULE=LEVEL [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    let file = args.config.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|f| Path::exists(f)));
+    let flags = Overrides::default().set("--listen", "listen", args.listen.clone()).set(
+        "--log-level",
+        "log.level",
+        args.log_level.clone(),
+    );
+    let config = Config::load(file.as_deref(), flags)?;
+    logging::init(&config.log);
+    for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        tracing::warn!(
+            "the environment variable {name} sets nothing: `agentperf config example` names all that do"
+        );
+    }
+    if !config.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on {}: whoever reaches this address can see and watch every process, as there is no password",
+            config.listen
+        );
+    }
+    if let Some(sentence) = privileges::missing() {
+        return Err(CliError::Usage(sentence));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::failed("cannot start the runtime", e))?;
+    runtime.block_on(serve(config, file))
+}
+
+async fn serve(config: Config, file: Option<PathBuf>) -> Result<(), CliError> {
+    let (stop, stopped) = watch::channel(false);
+    let handled = |kind| signal(kind).map_err(|e| CliError::failed("cannot handle signals", e));
+    let (mut terminate, mut interrupt) =
+        (handled(SignalKind::terminate())?, handled(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = stop.send(true);
+        // A second signal does not wait for the last window.
+        tokio::select! {
+            _ = terminate.recv() => std::process::exit(128 + libc::SIGTERM),
+            _ = interrupt.recv() => std::process::exit(128 + libc::SIGINT),
+        }
+    });
+    let (ready, mut is_ready) = oneshot::channel();
+    match daemon::run(config, file, ready, stopped).await {
+        Ok(()) => Ok(()),
+        // What fails before the daemon is ready is the host's or the configuration's doing.
+        Err(error) if is_ready.try_recv().is_err() => Err(CliError::Usage(error.to_string())),
+        Err(error) => Err(CliError::Failed(error.to_string())),
+    }
+}

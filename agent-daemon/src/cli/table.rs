@@ -1,0 +1,109 @@
+//! Tables for the terminal: columns padded to their widest cell, the last one cut at the edge.
+
+use super::out::plain;
+
+/// The narrowest and the widest line that is written, in characters.
+const WIDTHS: std::ops::RangeInclusive<usize> = 40..=400;
+
+/// Where a column's cells stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    /// At its left edge.
+    Left,
+    /// At its right edge: for numbers.
+    Right,
+}
+
+/// A table being written.
+#[derive(Debug)]
+pub(super) struct Table {
+    columns: Vec<(&'static str, Align)>,
+    rows: Vec<Vec<String>>,
+    width: usize,
+}
+
+impl Table {
+    /// A table with these columns, as wide as the terminal (`COLUMNS`, else 100).
+    pub(super) fn new(columns: &[(&'static str, Align)]) -> Self {
+        let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100);
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+            width: width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+        }
+    }
+
+    /// A table whose last column is not cut.
+    pub(super) fn uncut(mut self) -> Self {
+        self.width = usize::MAX;
+        self
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.iter().map(|c| plain(c).into_owned()).collect());
+    }
+
+    /// The table as text, each line after `indent`.
+    pub(super) fn render(&self, indent: &str) -> String {
+        let widths = self.widths();
+        let heads: Vec<String> = self.columns.iter().map(|(head, _)| (*head).to_owned()).collect();
+        let mut out = String::new();
+        for row in std::iter::once(&heads).chain(&self.rows) {
+            let line = self.line(row, &widths, indent);
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let cell = |row: &Vec<String>, i: usize| row.get(i).map_or(0, |c| c.chars().count());
+        let widest = |i: usize| self.rows.iter().map(|r| cell(r, i)).max().unwrap_or(0);
+        self.columns.iter().enumerate().map(|(i, (head, _))| widest(i).max(head.len())).collect()
+    }
+
+    fn line(&self, row: &[String], widths: &[usize], indent: &str) -> String {
+        let mut line = indent.to_owned();
+        for (i, ((cell, width), (_, align))) in row.iter().zip(widths).zip(&self.columns).enumerate() {
+            let gap = if i == 0 { "" } else { "  " };
+            line.push_str(gap);
+            match align {
+                Align::Right => line.push_str(&format!("{cell:>width$}")),
+                Align::Left if i + 1 == self.columns.len() => {
+                    line.push_str(&cut(cell, self.width.saturating_sub(line.chars().count())));
+                }
+                Align::Left => line.push_str(&format!("{cell:<width$}")),
+            }
+        }
+        line
+    }
+}
+
+/// At most `width` characters of `text`, at least twenty, the cut marked.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let width = width.max(20);
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Align, Table};
+
+    #[test]
+    fn columns_line_up_and_the_last_is_cut() {
+        let mut table = Table::new(&[("PID", Align::Right), ("NAME", Align::Left), ("COMMAND", Align::Left)]);
+        table.width = 40;
+        table.row(vec!["7".into(), "é\u{1b}x".into(), "y".repeat(50)]);
+        table.row(vec!["4711".into(), "name".into(), String::new()]);
+        let text = table.render("  ");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "   PID  NAME  COMMAND");
+        assert_eq!(lines[1].chars().count(), 40);
+        assert!(lines[1].starts_with("     7  é\u{fffd}x   yyy") && lines[1].ends_with("y…"));
+        assert_eq!(lines[2], "  4711  name");
+    }
+}
