@@ -1,1 +1,27 @@
-fn main() {}
+//! Truth tests: real eBPF against workloads that know what they did. They run the built `agentperf` as
+//! root, on the host's own kernel, and talk to it as a user does: by HTTP and by its command line.
+//!
+//! Run them by `cargo xtask test`. Without root they fail and say so; none is skipped. One daemon runs at a
+//! time, so the number of test threads does not matter.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "panicking is how a test fails"
+)]
+
+mod attach;
+mod bounds;
+mod cli;
+mod cpu;
+mod lifecycle;
+mod off_cpu;
+mod pprof;
+mod privacy;
+mod real_agent;
+mod refusals;
+mod restart;
+mod rules;
+mod support;
+mod syscalls;

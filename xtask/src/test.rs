@@ -81,7 +81,7 @@ fn kernel(filter: &[String]) -> Result<()> {
 fn take_back() -> Result<()> {
     // SAFETY: getuid and getgid take nothing, touch no memory and cannot fail.
     let owner = unsafe { format!("{}:{}", libc::getuid(), libc::getgid()) };
-    let folders = ["workloads", "venv", "xtask"].map(|folder| workspace::target().join(folder));
+    let folders = ["workloads", "venv", "rootfs", "xtask"].map(|folder| workspace::target().join(folder));
     let existing = folders.iter().filter(|folder| folder.exists());
     run(as_root("chown")?.args(["--recursive", "--silent", &owner]).args(existing))
 }

@@ -1,0 +1,119 @@
+//! Off-CPU time: every wait of known length, by its cause, within 2 % of the waiter's own clock.
+
+use serde_json::json;
+
+use crate::support::{daemon::Daemon, puppet::Puppet, rows::OffCpu, tolerance::assert_seconds};
+
+/// What each kind of wait of `workloads/waits.c` is called, and the call it is made by. A poll of one
+/// descriptor is a wait for that descriptor; an epoll set and a poll of several are not known to be for one
+/// thing.
+const KINDS: [(&str, &str, &str); 12] = [
+    ("nanosleep", "timer", "nanosleep"),
+    ("clock_nanosleep", "timer", "clock_nanosleep"),
+    ("long_sleep", "timer", "nanosleep"),
+    ("pipe", "ipc", "read"),
+    ("unix_socket", "ipc", "read"),
+    ("inet_socket", "network", "read"),
+    ("terminal", "terminal", "read"),
+    ("poll_one", "ipc", "poll"),
+    ("poll_two", "poll", "poll"),
+    ("select", "poll", "pselect6"),
+    ("epoll", "poll", "epoll_wait"),
+    ("child", "child", "wait4"),
+];
+
+#[test]
+fn waits_of_known_length() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let run = puppet.run("waits", &[]);
+    daemon.api().detach(&agent);
+
+    let truths = run.truths();
+    assert_eq!(truths.len(), KINDS.len());
+    for (truth, (kind, cause, syscall)) in truths.iter().zip(KINDS) {
+        assert_eq!(truth.text("kind"), kind);
+        let seen = daemon.api().off_cpu(&agent, truth.pid());
+        let context = format!("{kind}: {seen:?}");
+        assert_seconds(truth.seconds("seconds"), seen.seconds_in(cause, syscall), &context);
+        assert_seconds(truth.seconds("longest"), seen.longest_of(&[cause]), &context);
+        assert!(seen.count_of(&[cause]) >= truth.count("waits"), "{context}");
+        assert_seconds(truth.seconds("off"), seen.seconds(), &format!("all of {context}"));
+    }
+}
+
+#[test]
+fn lock_waits_of_known_length() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let run = puppet.run("locks", &[]);
+    daemon.api().detach(&agent);
+
+    for truth in run.truths() {
+        let seen = daemon.api().off_cpu(&agent, truth.pid());
+        let (kind, waited) = (truth.text("kind"), truth.seconds("seconds"));
+        let context = format!("{kind}: {seen:?}");
+        // A futex is known for a lock only after a waker of it has waited on it itself.
+        let expected = waited + truth.seconds("joining");
+        assert_seconds(expected, seen.seconds_of(&["lock", "futex"]), &context);
+        assert!(seen.seconds_of(&["lock"]) <= waited * 1.02, "more than was waited for locks: {context}");
+        if kind != "mutex" {
+            assert!(seen.seconds_of(&["lock"]) >= waited / 2.0, "not recognised as a lock: {context}");
+        }
+    }
+}
+
+#[test]
+fn waits_for_the_cpu_are_the_schedulers_own() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let truth = puppet.run("run_queue", &["1.5"]).truth();
+    daemon.api().detach(&agent);
+
+    let seen = daemon.api().off_cpu(&agent, truth.pid());
+    assert_seconds(truth.seconds("run_delay"), seen.run_queue_seconds(), &format!("run queue: {seen:?}"));
+    let preempted = seen.seconds_of(&["preempted"]);
+    assert!(preempted >= truth.seconds("off") * 0.9, "two spinning threads preempt each other: {seen:?}");
+}
+
+#[test]
+fn a_wait_that_began_before_the_attach_counts_from_the_attach() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    puppet.say("sleep 3");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let attached = std::time::Instant::now();
+    let agent = daemon.api().attach(puppet.pid());
+    let attach_took = attached.elapsed().as_secs_f64();
+    puppet.hear();
+    let watched = attached.elapsed().as_secs_f64();
+    daemon.api().detach(&agent);
+
+    let seen: OffCpu = daemon.api().off_cpu(&agent, puppet.pid());
+    let timer = seen.seconds_of(&["timer"]);
+    let possible = (watched - attach_took) * 0.98..=watched * 1.02;
+    assert!(
+        possible.contains(&timer),
+        "slept under watch for {possible:?}, agentperf says {timer}: {seen:?}"
+    );
+}
+
+#[test]
+fn off_cpu_time_has_the_callers_stack() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    puppet.run("waits", &["nanosleep"]);
+    daemon.api().detach(&agent);
+
+    let stacks = daemon.api().folded(&agent, "off_cpu");
+    let total = |frame: &str| {
+        stacks.iter().filter(|(s, _)| s.iter().any(|f| f == frame)).map(|(_, w)| w).sum::<f64>()
+    };
+    let (sleeping, all) = (total("nanosleeps"), stacks.iter().map(|(_, w)| w).sum::<f64>());
+    assert!(sleeping > 0.0, "no stack goes through the function that slept: {stacks:?}");
+    assert!(sleeping < all, "the puppet waited, too: {stacks:?}");
+}

@@ -1,0 +1,56 @@
+//! Crashes and stops: nothing stays in the kernel, and nothing is attached twice.
+
+use serde_json::json;
+
+use crate::support::{daemon::Daemon, programs, puppet::Puppet};
+
+#[test]
+fn a_crash_and_a_restart_leave_no_program_twice() {
+    let mut daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let before = daemon.api().attach(puppet.pid());
+    puppet.tell("getppid 100");
+    let crashed = programs::held_by(daemon.pid());
+    assert!(!crashed.is_empty(), "a daemon that watches holds programs");
+
+    daemon.crash_and_restart();
+    let again = daemon.api().attach(puppet.pid());
+    assert_eq!(again, before, "the same process of the same boot is the same agent");
+    let held = programs::held_by(daemon.pid());
+    assert_eq!(held.len(), crashed.len(), "as many programs as before");
+    let left: Vec<_> = crashed.iter().filter(|id| programs::exists(**id) && !held.contains(id)).collect();
+    assert!(left.is_empty(), "programs {left:?} outlived the daemon that loaded them");
+
+    puppet.tell("getppid 1000");
+    daemon.api().detach(&again);
+    assert_eq!(daemon.api().calls(&again, "getppid"), 1000, "a program attached twice would count 2000");
+}
+
+#[test]
+fn a_stop_takes_everything_out_of_the_kernel() {
+    let mut daemon = Daemon::start(json!({}));
+    let puppet = Puppet::start();
+    daemon.api().attach(puppet.pid());
+    let held = programs::held_by(daemon.pid());
+    let status = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    let left: Vec<_> = held.iter().filter(|id| programs::exists(**id)).collect();
+    assert!(left.is_empty(), "programs {left:?} are still in the kernel");
+}
+
+#[test]
+fn programs_are_attached_only_while_an_agent_needs_them() {
+    let daemon = Daemon::start(json!({}));
+    let idle = attached(&daemon);
+    let puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    assert!(attached(&daemon).len() > idle.len(), "an agent needs more than {idle:?}");
+    daemon.api().detach(&agent);
+    assert_eq!(attached(&daemon), idle, "nobody needs them any more");
+}
+
+fn attached(daemon: &Daemon) -> Vec<String> {
+    let status = daemon.api().status();
+    let probes = status["probes"].as_array().expect("probes").iter().filter(|p| p["state"] == "attached");
+    probes.map(|p| p["name"].as_str().expect("a name").to_owned()).collect()
+}

@@ -1,0 +1,11 @@
+//! What every kernel test needs: a daemon, its API, workloads, and a way to compare with the truth.
+
+pub(crate) mod api;
+pub(crate) mod binary;
+pub(crate) mod daemon;
+pub(crate) mod pprof;
+pub(crate) mod programs;
+pub(crate) mod puppet;
+pub(crate) mod rows;
+pub(crate) mod tolerance;
+pub(crate) mod workload;
