@@ -18,4 +18,9 @@ mod api_server;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;
+mod cli_binary;
+mod cli_daemon;
+mod cli_record;
+mod cli_usage;
+mod config_files;
 mod symbols;

@@ -113,6 +113,14 @@ pub enum ThreadState {
     TidHash,
 }
 
+impl Config {
+    /// Whether nothing but the agents' part differs: what a reload can bring into force.
+    #[must_use]
+    pub fn same_but_agents(&self, other: &Self) -> bool {
+        *self == Self { agents: self.agents.clone(), ..other.clone() }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
