@@ -82,7 +82,8 @@ pub async fn run(
         Resolver::spawn(Arc::clone(&telemetry)).map_err(io_error("starting the symbol resolver"))?;
     let (control, commands) = Control::channel();
     let (rules, changed_rules) = watch::channel(config.agents.clone());
-    let channels = Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
+    let channels =
+        Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
 

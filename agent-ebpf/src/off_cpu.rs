@@ -234,7 +234,13 @@ fn sched_waking(ctx: BtfTracePointContext) -> u32 {
 fn can_be_woken_by_a_process(state: u32) -> bool {
     matches!(
         state,
-        state::CHILD | state::IPC | state::NETWORK | state::LOCK | state::FUTEX | state::POLL | state::TERMINAL
+        state::CHILD
+            | state::IPC
+            | state::NETWORK
+            | state::LOCK
+            | state::FUTEX
+            | state::POLL
+            | state::TERMINAL
     )
 }
 

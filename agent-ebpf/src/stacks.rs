@@ -37,7 +37,12 @@ pub(crate) fn user<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64
     let Some(stack) = SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
     // SAFETY: `frames` is FRAME_BYTES long and ours alone: one buffer per CPU and kind of program.
     let n = unsafe {
-        bpf_get_stack(ctx.as_ptr(), (&raw mut (*stack).frames).cast(), FRAME_BYTES, u64::from(BPF_F_USER_STACK))
+        bpf_get_stack(
+            ctx.as_ptr(),
+            (&raw mut (*stack).frames).cast(),
+            FRAME_BYTES,
+            u64::from(BPF_F_USER_STACK),
+        )
     };
     if n <= 0 {
         losses::count(loss::USER_STACK);

@@ -83,8 +83,20 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
             class::POLL => state::POLL,
             class::POLL_ARRAY => by_poll(task, *registers.add(regs::SI), &mut thread.wait),
             // open(2) of a FIFO sleeps interruptibly
-            class::FILE => if deep || io_wait { state::DISK } else { state::IPC },
-            class::MEMORY => if io_wait { state::PAGE_FAULT } else { state::LOCK },
+            class::FILE => {
+                if deep || io_wait {
+                    state::DISK
+                } else {
+                    state::IPC
+                }
+            }
+            class::MEMORY => {
+                if io_wait {
+                    state::PAGE_FAULT
+                } else {
+                    state::LOCK
+                }
+            }
             _ => fallback,
         }
     }

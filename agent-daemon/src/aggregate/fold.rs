@@ -122,7 +122,14 @@ mod tests {
         };
         let at = Timestamp::UNIX_EPOCH;
         let (off_cpu, cpu) = (Vec::new(), Vec::new());
-        Window { agent: AgentId::new(1, 1), start: at, end: at, syscalls: (0..calls).map(row).collect(), off_cpu, cpu }
+        Window {
+            agent: AgentId::new(1, 1),
+            start: at,
+            end: at,
+            syscalls: (0..calls).map(row).collect(),
+            off_cpu,
+            cpu,
+        }
     }
 
     #[test]
@@ -135,9 +142,11 @@ mod tests {
     #[test]
     fn many_rows_are_merged_and_their_sums_stay() {
         let mut w = window(5000);
-        let sum = |w: &Window| w.syscalls.iter().fold((0, 0, 0), |(n, t, e), r| {
-            (n + r.count, t + r.total_ns, e + r.errors.iter().map(|e| e.1).sum::<u64>())
-        });
+        let sum = |w: &Window| {
+            w.syscalls.iter().fold((0, 0, 0), |(n, t, e), r| {
+                (n + r.count, t + r.total_ns, e + r.errors.iter().map(|e| e.1).sum::<u64>())
+            })
+        };
         let before = sum(&w);
         assert_eq!(bound(&mut w), 5000 - MAX_ROWS);
         assert_eq!(sum(&w), before);

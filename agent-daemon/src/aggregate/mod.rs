@@ -80,7 +80,12 @@ pub struct Aggregator {
 impl Aggregator {
     /// An aggregator without agents.
     #[must_use]
-    pub fn new(agents: &config::Agents, resolver: Resolver, channels: &Channels, telemetry: Arc<Telemetry>) -> Self {
+    pub fn new(
+        agents: &config::Agents,
+        resolver: Resolver,
+        channels: &Channels,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         Self {
             roster: Roster::new(agents.max_agents),
             rules: Rules::new(agents),

@@ -109,7 +109,12 @@ impl Roster {
     }
 
     /// Removes the agent; returns it and the processes that outlive it.
-    pub(super) fn leave(&mut self, slot: Slot, end: AgentEnd, at: Timestamp) -> Option<(Agent, Vec<Process>)> {
+    pub(super) fn leave(
+        &mut self,
+        slot: Slot,
+        end: AgentEnd,
+        at: Timestamp,
+    ) -> Option<(Agent, Vec<Process>)> {
         let mut member = self.members.remove(&slot)?;
         self.free.push_back(slot);
         self.slots.retain(|_, s| *s != slot);
@@ -147,13 +152,11 @@ impl Roster {
                 self.started(slot, process, parent, parent_pid, comm, started);
                 Change::default()
             }
-            Observation::ProcessExecuted { process, executable, comm, args } => {
-                self.update(process, |p| {
-                    p.executable = (!executable.is_empty()).then_some(executable);
-                    p.comm = comm;
-                    p.args = args;
-                })
-            }
+            Observation::ProcessExecuted { process, executable, comm, args } => self.update(process, |p| {
+                p.executable = (!executable.is_empty()).then_some(executable);
+                p.comm = comm;
+                p.args = args;
+            }),
             Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes } => self.update(process, |p| {
                 p.cpu_ns = p.cpu_ns.max(cpu_ns);
                 p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);

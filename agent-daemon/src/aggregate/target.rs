@@ -38,7 +38,10 @@ fn is_kernel_thread(pid: u32) -> bool {
     let after_name = stat.iter().rposition(|b| *b == b')').map_or(0, |i| i + 1);
     let rest = String::from_utf8_lossy(stat.get(after_name..).unwrap_or_default());
     // Field 9 of proc(5); the first after the name is field 3.
-    rest.split_ascii_whitespace().nth(6).and_then(|f| f.parse::<u64>().ok()).is_some_and(|f| f & PF_KTHREAD != 0)
+    rest.split_ascii_whitespace()
+        .nth(6)
+        .and_then(|f| f.parse::<u64>().ok())
+        .is_some_and(|f| f & PF_KTHREAD != 0)
 }
 
 /// Refuses a probe that cannot work on this host, with the kernel's reason.

@@ -132,7 +132,9 @@ impl Collector {
         observations: mpsc::Sender<Observation>,
     ) -> io::Result<Stopped> {
         // SAFETY: the descriptor is owned by the registration, and so is open as long as it.
-        let ring = unsafe { AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)? };
+        let ring = unsafe {
+            AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)?
+        };
         let mut windows = intervals(window);
         loop {
             let due = self.mapped.next_due();
@@ -190,7 +192,12 @@ impl Collector {
         }
     }
 
-    fn watch(&mut self, slot: Slot, root: u32, probes: ProbeSet) -> Result<(ProcessId, Timestamp), WatchError> {
+    fn watch(
+        &mut self,
+        slot: Slot,
+        root: u32,
+        probes: ProbeSet,
+    ) -> Result<(ProcessId, Timestamp), WatchError> {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         self.agents.insert(slot, probes);
@@ -200,8 +207,8 @@ impl Collector {
         let mut tried: Vec<u32> = vec![std::process::id()];
         // From the moment that a process is taken in, its children follow by themselves.
         for _ in 0..SEED_ROUNDS {
-            let tree = ProcessTree::read()
-                .map_err(|error| KernelError::Io { call: "listing /proc", error })?;
+            let tree =
+                ProcessTree::read().map_err(|error| KernelError::Io { call: "listing /proc", error })?;
             let new: Vec<u32> = tree.subtree(root).into_iter().filter(|pid| !tried.contains(pid)).collect();
             if new.is_empty() {
                 break;

@@ -103,8 +103,10 @@ impl Mapped {
         live: &Live,
         losses: &Losses,
     ) -> Vec<Observation> {
-        let mut stale: Vec<ProcessId> =
-            stacks.filter(|(process, stack)| !self.knows(*process, stack)).map(|(process, _)| process).collect();
+        let mut stale: Vec<ProcessId> = stacks
+            .filter(|(process, stack)| !self.knows(*process, stack))
+            .map(|(process, _)| process)
+            .collect();
         stale.sort_unstable();
         stale.dedup();
         stale.retain(|process| live.contains(*process));

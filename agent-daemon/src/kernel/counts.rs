@@ -105,7 +105,11 @@ fn wait_for_programs() {
     }
 }
 
-fn drain<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str, each: impl FnMut(K, &[V])) -> Result<(), KernelError> {
+fn drain<K: Pod, V: Pod>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    each: impl FnMut(K, &[V]),
+) -> Result<(), KernelError> {
     batch::drain(data(ebpf, name)?, each).map_err(|error| KernelError::Io { call: "draining a map", error })
 }
 

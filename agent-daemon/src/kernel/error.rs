@@ -15,7 +15,9 @@ pub enum KernelError {
     )]
     NoBtf(String),
     /// The running kernel lacks a field that a program reads.
-    #[error("this kernel's BTF has no field {structure}.{field}, which agentperf reads; please report your kernel version")]
+    #[error(
+        "this kernel's BTF has no field {structure}.{field}, which agentperf reads; please report your kernel version"
+    )]
     NoField {
         /// The structure.
         structure: &'static str,

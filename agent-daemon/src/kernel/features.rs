@@ -17,14 +17,11 @@ pub(super) fn require_kernel() -> Result<(), KernelError> {
     if version(&release).is_none_or(|v| v < OLDEST) {
         return Err(KernelError::TooOld(release));
     }
-    let missing: Vec<&str> = [
-        (Capability::CAP_BPF, "CAP_BPF"),
-        (Capability::CAP_PERFMON, "CAP_PERFMON"),
-    ]
-    .into_iter()
-    .filter(|(cap, _)| !has(*cap) && !has(Capability::CAP_SYS_ADMIN))
-    .map(|(_, name)| name)
-    .collect();
+    let missing: Vec<&str> = [(Capability::CAP_BPF, "CAP_BPF"), (Capability::CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(cap, _)| !has(*cap) && !has(Capability::CAP_SYS_ADMIN))
+        .map(|(_, name)| name)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }

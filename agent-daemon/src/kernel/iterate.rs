@@ -14,6 +14,7 @@ pub(super) fn run(ebpf: &mut Ebpf, name: &'static str) -> Result<Vec<u8>, Kernel
     let link = program.attach().and_then(|id| program.take_link(id)).map_err(|e| refused(&e))?;
     let mut file = link.into_file().map_err(|e| refused(&e))?;
     let mut output = Vec::new();
-    file.read_to_end(&mut output).map_err(|error| KernelError::Io { call: "reading a task iterator", error })?;
+    file.read_to_end(&mut output)
+        .map_err(|error| KernelError::Io { call: "reading a task iterator", error })?;
     Ok(output)
 }

@@ -23,7 +23,7 @@ pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeSta
         // Task storage is a map type that aya has no type for; it creates it all the same.
         loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
         for (name, offset) in &offsets {
-            loader.override_global(*name, offset, true);
+            loader.override_global(name, offset, true);
         }
         loader.load(object).map_err(|e| one_line(&e))
     };

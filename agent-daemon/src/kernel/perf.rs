@@ -3,7 +3,9 @@
 use aya::{
     programs::{
         PerfEvent,
-        perf_event::{HardwareEvent, PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent},
+        perf_event::{
+            HardwareEvent, PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
+        },
     },
     util::online_cpus,
 };
@@ -27,7 +29,8 @@ pub(super) fn attach(program: &mut PerfEvent, hz: u32) -> Result<Clock, KernelEr
             let software = PerfEventConfig::Software(SoftwareEvent::CpuClock);
             let links = on_every_cpu(program, software, hz)
                 .map_err(|reason| KernelError::Refused { what: "CPU sampling", reason })?;
-            let reason = format!("no hardware cycle counter ({why}); the software CPU clock stands in for it");
+            let reason =
+                format!("no hardware cycle counter ({why}); the software CPU clock stands in for it");
             Ok(Clock { links, state: ProbeState::Substituted, reason: Some(reason) })
         }
     }

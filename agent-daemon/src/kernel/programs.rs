@@ -47,7 +47,12 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
 
 static ROWS: [Row; 12] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
-    row("process_exec", Hook::Tracepoint("sched_process_exec"), Need::Always, "sees programs start, for rules"),
+    row(
+        "process_exec",
+        Hook::Tracepoint("sched_process_exec"),
+        Need::Always,
+        "sees programs start, for rules",
+    ),
     row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
     row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
     row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probe(Probe::OffCpu), "run-queue delay"),

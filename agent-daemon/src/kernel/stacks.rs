@@ -4,7 +4,10 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use agent_common::stack::Stack;
-use aya::{Ebpf, maps::{HashMap, MapError}};
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapError},
+};
 use lru::LruCache;
 
 use super::error::KernelError;

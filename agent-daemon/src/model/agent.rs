@@ -1,6 +1,10 @@
 //! Agents: process trees that a rule matched or a person attached.
 
-use super::{id::{AgentId, ProcessId}, probe::ProbeSet, time::Timestamp};
+use super::{
+    id::{AgentId, ProcessId},
+    probe::ProbeSet,
+    time::Timestamp,
+};
 
 /// Why we watch an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 /// Bits of a [`ProcessId`] that hold the pid: the kernel's `PID_MAX_LIMIT` is 2^22.
 const PID_BITS: u32 = 22;
 
-
 /// One process of this boot: its start (units of 1,024 ns since boot, boot clock) and its pid in the initial pid
 /// namespace, packed as the kernel programs pack it. A reused pid has another start, hence another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

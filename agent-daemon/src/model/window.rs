@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{id::{AgentId, ProcessId}, off_cpu::OffCpuStat, stack::Stack, syscall::SyscallStat, time::Timestamp};
+use super::{
+    id::{AgentId, ProcessId},
+    off_cpu::OffCpuStat,
+    stack::Stack,
+    syscall::SyscallStat,
+    time::Timestamp,
+};
 
 /// On-CPU samples of one process in one window that share a stack.
 #[derive(Clone, Debug)]
