@@ -104,7 +104,7 @@ pub struct Wait {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
-    /// The process: µs of its start (boot clock) << 22 | tgid.
+    /// The process: its start in units of 1,024 ns of the boot clock << 22 | tgid.
     pub process: u64,
     /// The agent's slot.
     pub agent: u32,

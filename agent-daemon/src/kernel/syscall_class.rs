@@ -22,8 +22,8 @@ const CLASSES: [(u32, &[u32]); 9] = [
     (class::FUTEX, &[202, 449, 454, 455]),
     // flock, semop, semtimedop, msgrcv, msgsnd
     (class::LOCK, &[73, 65, 220, 70, 69]),
-    // nanosleep, clock_nanosleep, pause, rt_sigtimedwait, rt_sigsuspend
-    (class::TIMER, &[35, 230, 34, 128, 130]),
+    // nanosleep, clock_nanosleep (waits for a signal are no timers: pause and kin stay `OTHER`)
+    (class::TIMER, &[35, 230]),
     // epoll_wait, epoll_pwait(2), select, pselect6, io_uring_enter
     (class::POLL, &[232, 281, 441, 23, 270, 426]),
     // poll, ppoll
