@@ -115,10 +115,10 @@ fn is_ready(listen: &str) -> bool {
 fn welcome(listen: &str) -> String {
     format!(
         "\nagentperf is ready: http://{listen}/\n\n\
-         What it sees:      curl -s http://{listen}/api/v1/status\n\
-         Watch a process:   curl -s http://{listen}/api/v1/agents -H 'content-type: application/json' \
-         -d '{{\"pid\": PID}}'\n\
-         Stop:              Ctrl-C\n"
+         What it sees:       curl -s http://{listen}/api/v1/status\n\
+         Watch your shell:   curl -s http://{listen}/api/v1/agents -H 'content-type: application/json' \
+         -d \"{{\\\"pid\\\": $$}}\"\n\
+         Stop:               Ctrl-C\n"
     )
 }
 
@@ -154,6 +154,14 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_request_can_be_pasted() {
+        let text = welcome("127.0.0.1:1");
+        let line = text.lines().find(|line| line.contains("agents")).unwrap();
+        assert!(line.ends_with(r#"-d "{\"pid\": $$}""#), "{line}");
+        assert!(line.contains("http://127.0.0.1:1/api/v1/agents"), "{line}");
     }
 
     #[test]

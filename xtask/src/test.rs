@@ -77,13 +77,13 @@ fn kernel(filter: &[String]) -> Result<()> {
     outcome
 }
 
-/// Makes what the tests built as root the caller's, so that `cargo clean` can delete it.
-fn take_back() -> Result<()> {
+/// Makes what tests and benches built as root the caller's, so that `cargo clean` can delete it.
+pub(crate) fn take_back() -> Result<()> {
     // SAFETY: getuid and getgid take nothing, touch no memory and cannot fail.
     let owner = unsafe { format!("{}:{}", libc::getuid(), libc::getgid()) };
     let folders = ["workloads", "venv", "rootfs", "xtask"].map(|folder| workspace::target().join(folder));
     let existing = folders.iter().filter(|folder| folder.exists());
-    run(as_root("chown")?.args(["--recursive", "--silent", &owner]).args(existing))
+    run(as_root("chown")?.args(["--recursive", "--no-dereference", "--silent", &owner]).args(existing))
 }
 
 /// Runs steps, says which fail, and remembers them. A success adds no line: the last word is cargo test's.

@@ -26,6 +26,7 @@ use crate::{
     build,
     command::{as_root, is_root, run},
     setup::{self, Purpose},
+    test::take_back,
     workspace,
 };
 
@@ -127,7 +128,9 @@ fn run_as_root(args: &Args, agentperf: &PathBuf) -> Result<()> {
     if args.json {
         command.arg("--json");
     }
-    run(&mut command)
+    let outcome = run(&mut command);
+    take_back()?;
+    outcome
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     command::{find, line, read, run},
+    setup::libbpf_tool,
     workspace,
 };
 
@@ -53,7 +54,7 @@ pub(super) fn bpftrace_off_cpu(pid: u32) -> Command {
 }
 
 fn with_pid(program: &str, flags: &[&str], pid: u32) -> Command {
-    let mut command = Command::new(find(program).unwrap_or_else(|| PathBuf::from(program)));
+    let mut command = Command::new(libbpf_tool(program).unwrap_or_else(|| PathBuf::from(program)));
     command.args(flags).arg(pid.to_string());
     command
 }

@@ -12,6 +12,8 @@ use std::fmt;
 
 use anyhow::Result;
 
+pub(crate) use self::packages::libbpf_tool;
+
 /// What is about to be done, and so what is needed for it. Each one includes those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {

@@ -3,12 +3,16 @@
 //! Presence is judged by files, not by the package manager: that takes microseconds, and whoever installed a
 //! tool in another way is left alone.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
 use super::{Purpose, Unsupported};
-use crate::command::{as_root, find, is_root, run};
+use crate::command::{as_root, find, is_root, read, run};
 
 /// One thing the machine should have.
 struct Tool {
@@ -59,7 +63,7 @@ const TOOLS: [Tool; 6] = [
     Tool {
         why: "syscount and offcputime, to measure against",
         purpose: Purpose::Bench,
-        present: || find("syscount").is_some() && find("offcputime").is_some(),
+        present: || libbpf_tool("syscount").is_some() && libbpf_tool("offcputime").is_some(),
         apt: "libbpf-tools",
         dnf: "libbpf-tools",
         pacman: "libbpf-tools",
@@ -73,6 +77,11 @@ const TOOLS: [Tool; 6] = [
         pacman: "bpftrace",
     },
 ];
+
+/// One of libbpf-tools, which Fedora installs with a prefix to tell them from bcc's own.
+pub(crate) fn libbpf_tool(name: &str) -> Option<PathBuf> {
+    find(name).or_else(|| find(&format!("bpf-{name}")))
+}
 
 /// Debian's python3 comes without what `python3 -m venv` needs.
 fn python_can_make_environments() -> bool {
@@ -126,8 +135,8 @@ fn install(packages: &[&str]) -> Result<()> {
 
 /// Whether apt's lists know a package.
 fn is_listed(package: &str) -> bool {
-    let mut show = std::process::Command::new("apt-cache");
-    crate::command::read(show.args(["show", "--no-all-versions", package])).is_ok()
+    let mut show = Command::new("apt-cache");
+    read(show.args(["show", "--no-all-versions", package])).is_ok()
 }
 
 fn names(tools: &[&Tool], of: fn(&Tool) -> &'static str) -> String {
@@ -140,7 +149,7 @@ fn instructions(missing: &[&Tool]) -> String {
     for tool in missing {
         text += &format!("  {:<28} {}\n", tool.apt, tool.why);
     }
-    text += "Install them and run this again. By name:\n";
+    text += "Install them and run this again. By name, which may differ by release:\n";
     text += &format!("  Fedora:  sudo dnf install {}\n", names(missing, |tool| tool.dnf));
     text += &format!("  Arch:    sudo pacman -S {}", names(missing, |tool| tool.pacman));
     text
