@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use super::error::Problem;
-use crate::model::time::{TimeRange, Timestamp};
+use crate::{
+    config::parse_duration,
+    model::time::{TimeRange, Timestamp},
+};
 
 /// How far ahead of ours a client's clock may be.
 const SKEW: Duration = Duration::from_secs(60);
@@ -47,17 +48,14 @@ impl RangeQuery<'_> {
 
 /// A positive duration such as `90s`, `5m` or `1h30m`, at most 30 days.
 pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Problem> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    match parsed {
+    match parse_duration(text) {
         None => {
             Err(Problem::bad_request(format_args!("`{name}` must be a duration such as 30s, 5m or 1h30m")))
         }
         Some(Duration::ZERO) => {
             Err(Problem::bad_request(format_args!("`{name}` must be longer than nothing")))
         }
-        Some(d) if d > LONGEST => {
-            Err(Problem::bad_request(format_args!("`{name}` may be 720h, 30 days, at most")))
-        }
+        Some(d) if d > LONGEST => Err(Problem::bad_request(format_args!("`{name}` may be 30d at most"))),
         Some(d) => Ok(d),
     }
 }
@@ -125,7 +123,7 @@ mod tests {
             assert_eq!(range(since, from, to), None, "{since:?} {from:?} {to:?}");
         }
         for since in
-            ["", "60", "s", "-5s", "0s", "5 parsecs", "99999999999999999999h", "1d", "721h", "NaNs", "\u{0}"]
+            ["", "60", "s", "-5s", "0s", "5 parsecs", "99999999999999999999h", "31d", "721h", "NaNs", "\u{0}"]
         {
             assert_eq!(range(Some(since), None, None), None, "{since:?}");
         }
