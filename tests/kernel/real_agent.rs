@@ -20,8 +20,10 @@ struct Script {
 
 impl Script {
     fn start(name: &str, argument: Option<&Path>, environment: &[(&str, &str)]) -> Self {
-        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/openai_agent/run.sh");
-        let mut command = Command::new(run);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/openai_agent");
+        let mut command = Command::new(folder.join("run.sh"));
+        // The model asks for tools that look at the agent's own source.
+        command.current_dir(&folder);
         command.arg(name).args(argument).envs(environment.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) =

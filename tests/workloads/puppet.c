@@ -50,6 +50,8 @@ static void run(char *words) {
     pid_t child = fork();
     check(child >= 0, "fork");
     if (child == 0) {
+        // The commands on our standard input are not for the child.
+        check(freopen("/dev/null", "r", stdin) != NULL, "freopen");
         execvp(argv[0], argv);
         _exit(127);
     }
