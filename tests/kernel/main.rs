@@ -28,3 +28,4 @@ mod rules;
 mod support;
 mod symbols;
 mod syscalls;
+mod systemd;

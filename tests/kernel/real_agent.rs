@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{daemon::Daemon, tolerance::assert_within};
+use crate::support::daemon::Daemon;
 
 /// One of the example's scripts, running.
 struct Script {
@@ -95,17 +95,14 @@ fn an_openai_agent_and_its_tools() {
     let context = format!("{seen:?}, the agent's account: {events:?}");
     let (llm_seconds, tool_seconds) =
         (sum(&events, "llm", "waited_seconds"), sum(&events, "tool", "seconds"));
-    // The agent's account includes Python's own work around each wait.
-    assert_within(
-        0.05,
-        llm_seconds,
-        seen.seconds_of(&["network", "poll"]),
-        &format!("waits for the model: {context}"),
-    );
-    assert_within(
-        0.05,
-        tool_seconds,
-        seen.seconds_of(&["ipc", "child"]),
-        &format!("waits for tools: {context}"),
-    );
+    // The agent's account holds Python's own work around each wait too, and the time for which that had to
+    // wait for a CPU, of which a busy machine has any amount.
+    let elsewhere = seen.seconds_of(&["preempted", "page_fault", "disk"]);
+    let (model, tools) = (seen.seconds_of(&["network", "poll"]), seen.seconds_of(&["ipc", "child"]));
+    assert!(model <= llm_seconds * 1.05, "more than was waited for the model ({llm_seconds}): {context}");
+    // No such bound for tools: waiting for its task on standard input is `ipc` too.
+    for (what, waited, account) in [("the model", model, llm_seconds), ("tools", tools, tool_seconds)] {
+        let explained = (waited + elsewhere) * 1.05 + 0.1;
+        assert!(explained >= account, "less than was waited for {what} ({account}): {context}");
+    }
 }

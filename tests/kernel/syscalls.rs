@@ -6,7 +6,23 @@ use crate::support::{daemon::Daemon, puppet::Puppet, tolerance::assert_seconds};
 
 #[test]
 fn calls_and_errors_are_counted_exactly() {
-    let daemon = Daemon::start(json!({}));
+    count_exactly(&Daemon::start(json!({})));
+}
+
+/// The fallback for kernels that refuse task storage, through fork, threads and exit.
+#[test]
+fn calls_are_counted_exactly_with_thread_state_in_a_hash() {
+    let daemon = Daemon::start(json!({ "kernel": { "thread_state": "tid_hash" } }));
+    count_exactly(&daemon);
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    puppet.run_path("sh", &["-c", "true;true;true"]);
+    daemon.api().detach(&agent);
+    let processes = daemon.api().processes(&agent);
+    assert!(processes.iter().any(|p| p.comm == "sh" && p.exit_code == Some(0)), "{processes:?}");
+}
+
+fn count_exactly(daemon: &Daemon) {
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
     let truth = puppet.run("syscalls", &["100000"]).truth();
