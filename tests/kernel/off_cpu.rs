@@ -68,15 +68,25 @@ fn lock_waits_of_known_length() {
 #[test]
 fn waits_for_the_cpu_are_the_schedulers_own() {
     let daemon = Daemon::start(json!({}));
+    // What the process waits for a CPU after its last look at the clock is in our account only. That is next
+    // to nothing, unless the machine is busy with something else: then another try may have better luck.
+    let tries: Vec<(f64, f64)> = (0..3).map(|_| run_queue(&daemon)).collect();
+    let error = |(truth, seen): &(f64, f64)| (seen - truth).abs() / truth;
+    assert!(tries.iter().any(|t| error(t) <= 0.02), "run queue, truth and seen: {tries:?}");
+    assert!(tries.iter().all(|(truth, seen)| *seen > truth * 0.98), "waits are missing: {tries:?}");
+}
+
+/// Two threads that spin on one CPU: their run-queue delay by the scheduler's account and by ours, seconds.
+fn run_queue(daemon: &Daemon) -> (f64, f64) {
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
-    let truth = puppet.run("run_queue", &["1.5"]).truth();
+    let truth = puppet.run("run_queue", &["0.8"]).truth();
     daemon.api().detach(&agent);
 
     let seen = daemon.api().off_cpu(&agent, truth.pid());
-    assert_seconds(truth.seconds("run_delay"), seen.run_queue_seconds(), &format!("run queue: {seen:?}"));
     let preempted = seen.seconds_of(&["preempted"]);
     assert!(preempted >= truth.seconds("off") * 0.9, "two spinning threads preempt each other: {seen:?}");
+    (truth.seconds("run_delay"), seen.run_queue_seconds())
 }
 
 #[test]
