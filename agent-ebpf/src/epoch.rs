@@ -3,6 +3,7 @@
 //! that no count falls between a read and a delete.
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     macros::map,
     maps::{Array, PerCpuHashMap},
 };
@@ -31,9 +32,12 @@ pub(crate) fn entry<K, V>(map: &PerCpuHashMap<K, V>, key: &K, zero: &'static V, 
     if let Some(value) = map.get_ptr_mut(key) {
         return Some(value);
     }
-    // BPF_ANY: another CPU may have been faster, and a new per-CPU entry has only our own value set.
-    if map.insert(key, zero, 0).is_err() {
+    // Never over an entry that is there by now: the iterators can be preempted between the two steps, by a
+    // switch on the same CPU that counts under the same key.
+    let _ = map.insert(key, zero, u64::from(BPF_NOEXIST));
+    let value = map.get_ptr_mut(key);
+    if value.is_none() {
         losses::count(loss);
     }
-    map.get_ptr_mut(key)
+    value
 }

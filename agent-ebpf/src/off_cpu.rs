@@ -148,12 +148,16 @@ fn account(thread: &mut Thread, since: u64, now: u64, ended: bool) {
     let length = thread.accounted + (now - since);
     thread.accounted = length;
     let Some(waits) = waits else { return };
-    // SAFETY: a per-CPU value; the programs that write it do not interrupt each other.
+    // SAFETY: a per-CPU value. A switch cannot be interrupted by the other programs that write it; the iterator
+    // can, by a switch, and so adds in one instruction.
     let waits = unsafe { &mut *waits };
-    waits.blocked += runnable - since;
-    waits.run_queue += now - runnable;
     if ended {
+        waits.blocked += runnable - since;
+        waits.run_queue += now - runnable;
         waits.count += 1;
+    } else {
+        add(&mut waits.blocked, runnable - since);
+        add(&mut waits.run_queue, now - runnable);
     }
     if length > waits.max {
         waits.max = length;
@@ -173,6 +177,13 @@ pub(crate) fn account_ongoing(thread: &mut Thread) {
     if compare_exchange(&mut thread.since, since, now) {
         account(thread, since, now, false);
     }
+}
+
+/// Adds atomically.
+#[inline(always)]
+fn add(word: &mut u64, n: u64) {
+    // SAFETY: an aligned word of map memory.
+    unsafe { core::arch::asm!("lock *(u64 *)({word} + 0) += {n}", word = in(reg) word, n = in(reg) n) }
 }
 
 /// Swaps atomically; `AtomicU64::swap` does not exist on this target.
