@@ -11,7 +11,7 @@ use aya::{Pod, maps::MapData, util::nr_cpus};
 /// `bpf_cmd`
 const LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
 /// Memory for values in one call, bytes.
-const VALUE_BYTES: usize = 1 << 20;
+const VALUE_BYTES: usize = 256 << 10;
 /// Entries in one call, at least: the kernel hands out whole buckets.
 const MIN_ENTRIES: usize = 64;
 
