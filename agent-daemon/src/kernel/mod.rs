@@ -62,6 +62,8 @@ impl Kernel {
         syscall_class::fill(&mut ebpf)?;
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let log = log::Drain::new(&mut ebpf, config.debug_log);
+        drop(btf);
+        give_back_memory();
         Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, sampling_hz })
     }
 
@@ -153,6 +155,16 @@ impl Kernel {
 
     fn map_mut(&mut self, name: &'static str) -> Result<&mut aya::maps::Map, KernelError> {
         self.ebpf.map_mut(name).ok_or(KernelError::NoMap(name))
+    }
+}
+
+/// Returns freed memory to the system: the kernel's type information takes tens of megabytes while programs are
+/// loaded, and the allocator would keep them.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
