@@ -34,10 +34,11 @@ use crate::{
 const REQUESTS: usize = 1024;
 /// Requests that may wait while a window is named.
 const WORK: usize = 8192;
-/// What naming one window may take. Names that are not ready by then are missing in that window.
-const BUDGET: Budget = Budget { cpu: Duration::from_millis(500), wall: Duration::from_secs(2) };
-/// How long a window waits for its names, queues and all.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// What naming one window may take. Names that are not ready by then are missing in that window. A host that is
+/// so busy that we hardly run is one whose names are wanted: wall time is not what we spare.
+const BUDGET: Budget = Budget { cpu: Duration::from_millis(500), wall: Duration::from_secs(10) };
+/// How long a window waits for its names, queues and all: for ever only if a file system does not answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How often files and tables out of use are looked for.
 pub(super) const SWEEP: Duration = Duration::from_secs(5);
 

@@ -1,7 +1,6 @@
 //! Names of functions in files, by blazesym. It keeps all that it ever read for as long as its symbolizer
 //! lives, so that a symbolizer serves one file, and lives only while new addresses of that file keep coming:
-//! at most [`MAX_TABLES`] tables of at most [`MAX_BYTES`] are held, none longer than [`IDLE`] after its last
-//! use.
+//! at most [`MAX_TABLES`] tables of some [`MAX_BYTES`] are held, none longer than [`IDLE`] after its last use.
 //!
 //! Inlined functions are left out: one address would become several frames, each to be found by a walk through
 //! the function's whole debug entry.
@@ -24,8 +23,8 @@ use super::{
     extract::Extract,
 };
 
-/// Most bytes of tables held at a time. The one used last may be larger.
-const MAX_BYTES: u64 = 32 << 20;
+/// Most bytes of tables held at a time, by estimate. The one used last may be larger.
+const MAX_BYTES: u64 = 24 << 20;
 /// Most tables held at a time: each takes two descriptors.
 const MAX_TABLES: usize = 64;
 /// How long a table is held after its last use.
@@ -127,8 +126,9 @@ struct Held {
 }
 
 impl Held {
+    /// The memory it takes: what blazesym makes of line information is as large again, of symbols it is small.
     fn bytes(&self) -> u64 {
-        self.table.as_ref().map_or(0, |t| t.extract.bytes)
+        self.table.as_ref().map_or(0, |t| t.extract.bytes * (1 + u64::from(t.extract.lines)))
     }
 }
 
