@@ -60,8 +60,8 @@ impl Windows {
             counted.off_cpu.clear();
             counted.cpu.clear();
         }
-        let resolver = self.resolver.clone();
-        let resolved = tokio::spawn(async move { resolver.resolve(counted).await });
+        // Asked here, not in the task: what is told of processes later must not overtake this window.
+        let resolved = tokio::spawn(self.resolver.resolve(counted));
         self.pending.push_back(Pending { resolved, agents, orders });
     }
 
