@@ -124,10 +124,7 @@ fn ctrl_c_stops_early_and_still_reports() {
 fn no_daemon_and_a_foreign_server_are_told_apart() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = run(&["agents", "--url", &format!("http://{free}")]);
-    assert!(
-        ran.failed(1).starts_with(&format!("no agentperf answers at http://{free}: start one")),
-        "{ran:?}"
-    );
+    assert!(ran.failed(1).starts_with(&format!("no agentperf answers at http://{free} (")), "{ran:?}");
 
     let foreign = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", foreign.local_addr().unwrap());

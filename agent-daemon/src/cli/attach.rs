@@ -87,15 +87,12 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), CliError> {
         wanted.write(&backend.client, &watch.agent.id, watch.range)?;
     }
     let report = Report::gather(&backend.client, &watch.agent.id, watch.range)?;
-    backend.close()?;
     match (args.json, to_stdout) {
-        (true, _) => out::print_json(&report),
-        (false, false) => out::print(&report::render(&report)),
-        (false, true) => {
-            eprint!("{}", report::render(&report));
-            Ok(())
-        }
+        (true, _) => out::print_json(&report)?,
+        (false, false) => out::print(&report::render(&report))?,
+        (false, true) => eprint!("{}", report::render(&report)),
     }
+    backend.close()
 }
 
 /// The request that watches `pid`.

@@ -17,7 +17,7 @@ pub enum CliError {
     #[error("{0}")]
     Refused(String),
     /// Nothing answers where a daemon was expected.
-    #[error("no agentperf answers at {url}: start one with `agentperf serve`, or leave out --url ({reason})")]
+    #[error("no agentperf answers at {url} ({reason}): start one with `agentperf serve`")]
     Unreachable {
         /// Where.
         url: String,

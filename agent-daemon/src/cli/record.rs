@@ -61,7 +61,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage("standard output is the command's: give --output FILE".to_owned()));
     }
     wanted.as_ref().map_or(Ok(()), |w| w.prepare())?;
-    let pid = Arc::new(AtomicI32::new(0));
+    let pid = Arc::new(AtomicI32::new(NOT_STARTED));
     pass_signals_on(Arc::clone(&pid)).map_err(|e| CliError::failed("cannot handle signals", e))?;
     let backend = Backend::open(&args.daemon)?;
 
@@ -127,11 +127,11 @@ fn keep_over_exec(pipe: &PipeReader) -> io::Result<()> {
 
 /// Lets the gate go and waits for what it becomes.
 fn run_command(child: &mut Child, mut release: PipeWriter, pid: &AtomicI32) -> io::Result<ExitStatus> {
-    pid.store(i32::try_from(child.id()).unwrap_or(0), Ordering::Release);
+    pid.store(i32::try_from(child.id()).unwrap_or(ENDED), Ordering::Release);
     let released = release.write_all(&[1]);
     drop(release);
     let status = child.wait()?;
-    pid.store(0, Ordering::Release);
+    pid.store(ENDED, Ordering::Release);
     // A gate that had died already cannot be written to: its status says it all.
     match released {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
@@ -139,17 +139,24 @@ fn run_command(child: &mut Child, mut release: PipeWriter, pid: &AtomicI32) -> i
     }
 }
 
+/// Where the command's pid stands before there is one, and after.
+const NOT_STARTED: i32 = 0;
+const ENDED: i32 = -1;
+
 /// From now on signals end the command, not this process, which still has to report. A terminal sends
 /// Ctrl-C to the command by itself.
 fn pass_signals_on(pid: Arc<AtomicI32>) -> io::Result<()> {
     let terminal = io::stdin().is_terminal();
     interrupt::watch(Box::new(move |number, before| {
-        let target = pid.load(Ordering::Acquire);
-        if target > 0 && !(number == libc::SIGINT && terminal) {
-            // SAFETY: a system call on integers; the pid is our child's, not yet waited for.
-            unsafe { libc::kill(target, number) };
-        } else if target <= 0 && before > 0 {
-            std::process::exit(128 + number);
+        match pid.load(Ordering::Acquire) {
+            NOT_STARTED => std::process::exit(128 + number),
+            // The signal that ended the command may be read late: the report waits for a second one.
+            ENDED if before > 0 => std::process::exit(128 + number),
+            target if target > 0 && !(number == libc::SIGINT && terminal) => {
+                // SAFETY: a system call on integers; the pid is our child's, not yet waited for.
+                unsafe { libc::kill(target, number) };
+            }
+            _ => {}
         }
     }))
 }

@@ -158,7 +158,7 @@ mod tests {
             ("/usr/bin/node", "node /usr/bin/codex exec x", "codex"),
             ("/x/vendor/x86_64-unknown-linux-musl/codex/codex", "/x/codex", "codex"),
             ("/usr/bin/codex-x86_64-unknown-linux-musl", "codex", "codex"),
-            ("/root/.opencode/bin/opencode", "opencode", "opencode"),
+            ("/home/u/.opencode/bin/opencode", "opencode", "opencode"),
             ("/usr/bin/node", "/usr/bin/node --max-old-space-size=4096 /usr/bin/gemini", "gemini"),
             ("/usr/bin/node", "node /usr/bin/qwen", "qwen-code"),
             ("/usr/bin/node", "node /usr/lib/node_modules/@github/copilot/npm-loader.js", "copilot"),
@@ -179,7 +179,7 @@ mod tests {
             ("/usr/bin/python3", "python3 /usr/bin/autogenstudio ui", "autogen"),
             (
                 "/usr/bin/node",
-                "node /root/.npm/_npx/9/node_modules/.bin/mcp-server-filesystem /d",
+                "node /home/u/.npm/_npx/9/node_modules/.bin/mcp-server-filesystem /d",
                 "mcp-server",
             ),
             ("/usr/bin/python3", "python3 -m mcp_server_git", "mcp-server"),

@@ -93,7 +93,7 @@ impl Check {
 
 fn render(findings: &Findings) -> String {
     let columns =
-        [("NAME", Align::Left), ("STATE", Align::Left), ("NEEDED TO", Align::Left), ("REMARK", Align::Left)];
+        [("NAME", Align::Left), ("STATE", Align::Left), ("PURPOSE", Align::Left), ("REMARK", Align::Left)];
     let mut table = Table::new(&columns).uncut();
     for check in &findings.checks {
         let state = match check.state {

@@ -11,10 +11,11 @@ use super::{
     Report,
 };
 use crate::api::dto::{
+    names::FrameKindDto,
     off_cpu::{OffCpuReportDto, WaitDto},
     process::ProcessDto,
     profile::ProfileDto,
-    stack::StackDto,
+    stack::{FrameDto, StackDto},
     syscall::SyscallReportDto,
 };
 
@@ -82,14 +83,16 @@ fn processes(all: &[ProcessDto]) -> String {
     out
 }
 
-/// The processes to show, in the order of the tree.
+/// The processes to show, in the order of the tree: the root, then those that took most CPU time, with a
+/// third of the room for failures, the nearest to the root first.
 fn chosen(all: &[ProcessDto]) -> Vec<&ProcessDto> {
     let mut ranked: Vec<(usize, &ProcessDto)> = all.iter().enumerate().collect();
     ranked.sort_by(|(_, a), (_, b)| {
-        let key = |p: &ProcessDto| (p.depth == 0, is_failure(p));
-        key(b).cmp(&key(a)).then(b.cpu_seconds.total_cmp(&a.cpu_seconds))
+        (a.depth > 0).cmp(&(b.depth > 0)).then(b.cpu_seconds.total_cmp(&a.cpu_seconds))
     });
-    ranked.truncate(PROCESSES);
+    let mut rest = ranked.split_off(ranked.len().min(PROCESSES - PROCESSES / 3));
+    rest.sort_by_key(|(_, process)| (!is_failure(process), process.depth));
+    ranked.extend(rest.into_iter().take(PROCESSES / 3));
     ranked.sort_by_key(|(at, _)| *at);
     ranked.into_iter().map(|(_, process)| process).collect()
 }
@@ -123,7 +126,7 @@ fn cpu(report: &Report, profile: &ProfileDto) -> String {
     }
     out.push_str(&table.render("  "));
     for stack in profile.stacks.iter().take(STACKS) {
-        out.push_str(&stack_lines(&percent(stack.seconds, profile.seconds), &stack.stack));
+        out.push_str(&stack_line(&percent(stack.seconds, profile.seconds), &stack.stack.frames));
     }
     out
 }
@@ -159,7 +162,7 @@ fn off_cpu(waits: &OffCpuReportDto) -> String {
     }
     out.push_str(&table.render("  "));
     for wait in waits.stacks.iter().take(STACKS) {
-        out.push_str(&stack_lines(&seconds(wait.cause.seconds), &wait.stack));
+        out.push_str(&stack_line(&seconds(wait.cause.seconds), waiting(&wait.stack)));
         let _ = writeln!(out, "    {}", wait_line(wait));
     }
     out
@@ -215,11 +218,18 @@ fn syscalls(report: &SyscallReportDto) -> String {
 }
 
 /// A stack in one line, innermost function first.
-fn stack_lines(weight: &str, stack: &StackDto) -> String {
-    let names: Vec<String> = stack.frames.iter().take(FRAMES).map(|f| cut(&plain(&f.function), 40)).collect();
-    let more = if stack.frames.len() > FRAMES { " ← …" } else { "" };
+fn stack_line(weight: &str, frames: &[FrameDto]) -> String {
+    let names: Vec<String> = frames.iter().take(FRAMES).map(|f| cut(&plain(&f.function), 40)).collect();
+    let more = if frames.len() > FRAMES { " ← …" } else { "" };
     let names = if names.is_empty() { "no stack".to_owned() } else { names.join(" ← ") };
     format!("  {weight:>8}  {names}{more}\n")
+}
+
+/// Where a wait began: how the kernel then came to wait is the same for all waits of one cause, so a stack
+/// that has user frames is shown from the first of them.
+fn waiting(stack: &StackDto) -> &[FrameDto] {
+    let user = stack.frames.iter().position(|f| f.kind != FrameKindDto::Kernel).unwrap_or(0);
+    stack.frames.get(user..).unwrap_or_default()
 }
 
 /// The wire's word for a cause or a kind of descriptor.
@@ -227,5 +237,45 @@ fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PROCESSES, chosen};
+    use crate::{api::dto::process::ProcessDto, model::time::Timestamp};
+
+    fn process(pid: u32, depth: usize, cpu_seconds: f64, exit_code: u8) -> ProcessDto {
+        ProcessDto {
+            pid,
+            parent: 1,
+            depth,
+            children: vec![],
+            executable: None,
+            comm: "x".to_owned(),
+            argv: vec![],
+            start: Timestamp::UNIX_EPOCH,
+            end: None,
+            exit_code: Some(exit_code),
+            signal: None,
+            signal_name: None,
+            core_dumped: false,
+            cpu_seconds,
+            peak_rss_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn of_many_processes_the_root_the_dear_and_the_failed_are_shown() {
+        let mut all = vec![process(1, 0, 0.0, 0)];
+        all.extend((2..200).map(|pid| process(pid, 1, f64::from(pid % 100), 0)));
+        all.push(process(500, 1, 0.0, 7));
+        let shown: Vec<u32> = chosen(&all).iter().map(|p| p.pid).collect();
+        assert_eq!(shown.len(), PROCESSES);
+        for pid in [1, 99, 199, 500] {
+            assert!(shown.contains(&pid), "{pid}: {shown:?}");
+        }
+        assert!(shown.is_sorted());
+        assert_eq!(chosen(&all[..3]).len(), 3);
     }
 }
