@@ -12,6 +12,7 @@ pub mod off_cpu;
 pub mod stack;
 pub mod syscalls;
 pub mod thread;
+pub mod unwind;
 
 /// Marks types as plain old data for aya, in the daemon's build only.
 #[cfg(feature = "user")]
