@@ -30,7 +30,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=PATH");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // One folder for all profiles: OUT_DIR is TARGET/PROFILE/build/PACKAGE-HASH/out.
     let target = out.ancestors().nth(4).ok_or("OUT_DIR is not in a target folder")?.join("bpf");

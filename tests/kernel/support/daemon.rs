@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     net::TcpListener,
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard},
@@ -156,6 +157,13 @@ fn spawn(directory: &TempDir) -> Child {
     let mut command = Command::new(agentperf());
     command.args(["serve", "--config"]).arg(directory.path().join("agentperf.yaml"));
     command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
+    // SAFETY: prctl is async-signal-safe. A test that is killed leaves no daemon behind.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            Ok(())
+        });
+    }
     command.spawn().expect("agentperf starts")
 }
 
