@@ -118,9 +118,9 @@ pub struct Thread {
     pub accounted: u64,
     /// What it waits for.
     pub wait: Wait,
-    /// The user stack at switch-out: a content hash, key of the STACKS map; 0 if there is none.
+    /// The user stack at switch-out: a content hash, key of the USER_STACKS map; 0 if there is none.
     pub user_stack: u64,
-    /// The kernel stack, likewise.
+    /// The kernel stack, likewise of KERNEL_STACKS.
     pub kernel_stack: u64,
     /// The process that ended the wait: its tgid; 0 if no process did.
     pub waker: u32,
@@ -132,11 +132,15 @@ pub struct Thread {
     pub syscall_at: u64,
     /// Wait status of the process, once `last` is set.
     pub exit_status: u32,
-    /// The epoch in which `user_stack` and `kernel_stack` were found or put in STACKS.
+    /// The epoch in which `user_stack` and `kernel_stack` were found or put in their maps.
     pub stacks_epoch: u32,
     /// Peak resident set in bytes, once `last` is set.
     pub peak_rss: u64,
+    /// When the time that went into walking this thread's stack at switch-out is paid for (ns, monotonic).
+    pub walk_paid: u64,
+    /// The thread's `PyThreadState`; an odd number is `epoch << 1 | 1` and says that it had none then.
+    pub python_state: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 112);
+const _: () = assert!(size_of::<Thread>() == 128);
 crate::pod!(Thread);

@@ -2,7 +2,8 @@
 
 use agent_common::{agent::probe, cpu::CpuKey, loss};
 use aya_ebpf::{
-    helpers::generated::bpf_get_current_task_btf,
+    EbpfContext as _,
+    helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     macros::{map, perf_event},
     maps::PerCpuHashMap,
     programs::PerfEventContext,
@@ -10,9 +11,10 @@ use aya_ebpf::{
 
 use crate::{
     agents, epoch,
-    layout::{self, field},
+    layout::{self, field, regs},
     stacks::{self, Scratch},
     threads,
+    walk::Registers,
 };
 
 type Samples = PerCpuHashMap<CpuKey, u64>;
@@ -38,8 +40,21 @@ fn cpu_sample(ctx: PerfEventContext) -> u32 {
     }
     // SAFETY: `task` is the current task.
     let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
-    let user_stack = if exiting { 0 } else { stacks::user(&ctx, Scratch::Sample, 0) };
-    let kernel_stack = if in_user_mode(&ctx) { 0 } else { stacks::kernel(&ctx, Scratch::Sample, 0) };
+    let in_user_mode = in_user_mode(&ctx);
+    let user_stack = if exiting {
+        0
+    } else {
+        // SAFETY: the context begins with the interrupted pt_regs; `task` is the current task.
+        let registers = unsafe {
+            if in_user_mode {
+                Registers::read(ctx.as_ptr().cast())
+            } else {
+                Registers::read(bpf_task_pt_regs(task.cast()) as *const u64)
+            }
+        };
+        stacks::user(&ctx, task, thread, registers, Scratch::Sample, 0)
+    };
+    let kernel_stack = if in_user_mode { 0 } else { stacks::kernel(&ctx, Scratch::Sample, 0) };
     let key = CpuKey { process: thread.process, user_stack, kernel_stack, agent: thread.agent, pad: 0 };
     let samples = if epoch::is_odd() {
         epoch::entry(&CPU_ODD, &key, &ZERO, loss::CPU_INSERT)
@@ -56,9 +71,7 @@ fn cpu_sample(ctx: PerfEventContext) -> u32 {
 /// Whether the sample interrupted user code.
 #[inline(always)]
 fn in_user_mode(ctx: &PerfEventContext) -> bool {
-    use aya_ebpf::EbpfContext as _;
-    const CS: usize = 17;
     // SAFETY: the context begins with the interrupted pt_regs.
-    let cs = unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u64>().add(CS)) };
+    let cs = unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u64>().add(regs::CS)) };
     cs & 3 == 3
 }

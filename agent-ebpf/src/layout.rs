@@ -13,11 +13,11 @@ macro_rules! offsets {
 
 offsets! {
     TASK_PID, TASK_TGID, TASK_STATE, TASK_FLAGS, TASK_ON_CPU, TASK_COMM, TASK_MM, TASK_FILES, TASK_SIGNAL,
-    TASK_REAL_PARENT, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_RUNTIME, TASK_EXIT_CODE,
+    TASK_REAL_PARENT, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_RUNTIME, TASK_EXIT_CODE, TASK_FS_BASE,
     /// The byte that holds the bit-field `in_iowait`, and its mask in that byte.
     TASK_IOWAIT_BYTE, TASK_IOWAIT_MASK,
     SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_MAXRSS, SIGNAL_SUM_RUNTIME,
-    MM_ARG_START, MM_ARG_END, MM_HIWATER_RSS, MM_RSS_STAT,
+    MM_PGD, MM_ARG_START, MM_ARG_END, MM_HIWATER_RSS, MM_RSS_STAT,
     /// Distance between two counters of `mm_struct.rss_stat`, and the place of the value in one.
     RSS_COUNTER_SIZE, RSS_COUNTER_VALUE,
     BPRM_INTERP,
@@ -26,17 +26,27 @@ offsets! {
     /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
     /// verifier does not look at code behind a constant 0.
     CAN_READ_KERNEL,
+    /// 1 where page tables have five levels.
+    FIVE_LEVELS,
 }
+
+/// The bits of a page table's entry that are a physical address.
+#[unsafe(no_mangle)]
+pub(crate) static PHYSICAL_MASK: Global<u64> = Global::new(0);
 
 /// The kernel's `struct pt_regs` on x86-64, by word.
 pub(crate) mod regs {
+    pub(crate) const BP: usize = 4;
+    pub(crate) const R10: usize = 7;
     pub(crate) const R11: usize = 6;
     pub(crate) const CX: usize = 11;
     pub(crate) const SI: usize = 13;
     pub(crate) const DI: usize = 14;
     pub(crate) const ORIG_AX: usize = 15;
     pub(crate) const IP: usize = 16;
+    pub(crate) const CS: usize = 17;
     pub(crate) const FLAGS: usize = 18;
+    pub(crate) const SP: usize = 19;
 }
 
 /// Reads the field at `offset` of a kernel object that the verifier knows.

@@ -2,6 +2,7 @@
 //! later, since a child may live for a millisecond.
 
 use agent_common::{
+    agent::probe,
     lifecycle::{ARGS_BYTES, Exec, Exit, ForeignExec, Fork, PATH_BYTES, ThreadExit, kind},
     loss,
     thread::{NO_SYSCALL, Thread, state},
@@ -20,7 +21,7 @@ use aya_log_ebpf::debug;
 use crate::{
     agents,
     layout::{self, field},
-    losses, threads,
+    losses, threads, walk,
 };
 
 #[map]
@@ -49,7 +50,7 @@ fn process_fork(ctx: BtfTracePointContext) -> u32 {
     thread.state = state::RUN_QUEUE;
     thread.wait.syscall = NO_SYSCALL;
     thread.woken = now;
-    thread.since = now;
+    thread.since = if agents::wants(agent, probe::OFF_CPU) { now } else { 0 };
     if process != forker_process {
         debug!(&ctx, "fork {} of {}", process as u32 & 0x3f_ffff, forker_process as u32 & 0x3f_ffff);
         report_fork(child, agent, now, process, forker_process);
@@ -84,7 +85,11 @@ fn report_fork(child: *const u8, agent: u32, at: u64, process: u64, parent: u64)
 fn process_exec(ctx: BtfTracePointContext) -> u32 {
     let (task, bprm): (*mut u8, *const u8) = (ctx.arg(0), ctx.arg(2));
     match threads::get(task) {
-        Some(thread) => report_exec(task, bprm, thread),
+        Some(thread) => {
+            walk::forget(thread.process);
+            thread.python_state = 0;
+            report_exec(task, bprm, thread);
+        }
         None => report_foreign_exec(task),
     }
     0

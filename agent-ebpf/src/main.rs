@@ -19,6 +19,7 @@ mod stacks;
 mod syscalls;
 mod threads;
 mod wait;
+mod walk;
 
 /// Never reached: the verifier rejects a program that could loop here.
 #[panic_handler]

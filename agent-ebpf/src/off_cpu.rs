@@ -8,6 +8,7 @@ use agent_common::{
     agent::probe,
     loss,
     off_cpu::{OffCpuKey, OffCpuValue},
+    stack::NOT_WALKED,
     thread::{NO_SYSCALL, Thread, descriptor, state},
 };
 use aya_ebpf::{
@@ -28,6 +29,7 @@ use crate::{
     stacks::{self, Scratch},
     threads,
     wait::{self, Futex, classify},
+    walk::Registers,
 };
 
 type Waits = PerCpuHashMap<OffCpuKey, OffCpuValue>;
@@ -42,6 +44,7 @@ static ZERO: OffCpuValue = OffCpuValue::ZERO;
 /// `task_struct.__state` of a thread that will never run again.
 const TASK_DEAD: u32 = 0x80;
 const PF_EXITING: u32 = 4;
+const PF_KTHREAD: u32 = 0x20_0000;
 
 /// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`.
 #[btf_tracepoint(function = "sched_switch")]
@@ -60,7 +63,7 @@ fn sched_switch(ctx: BtfTracePointContext) -> u32 {
             // SAFETY: the helper has no preconditions.
             now = unsafe { bpf_ktime_get_ns() };
         }
-        enter_cpu(thread, now);
+        enter_cpu(next, thread, now);
     }
     0
 }
@@ -91,27 +94,73 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
             thread.futex = thread.wait.argument;
         }
     }
-    take_stacks(ctx, task, thread);
+    take_stacks(ctx, task, thread, now);
     thread.since = now;
 }
 
+/// Walking at switch-out may take 1 % of a thread's time: each nanosecond of it is paid for with a hundred of
+/// credit.
+const CREDIT_PER_NS: u64 = 100;
+/// Credit that a thread can save up, ns: 10 ms of walking.
+const MAX_CREDIT: u64 = 1_000_000_000;
+/// A wait of at least this gets its stack whatever the budget says, ns.
+const LONG_WAIT: u64 = 10_000_000;
+
 /// A thread often waits again where it waited last. What was stored in this epoch needs no look-up.
 #[inline(always)]
-fn take_stacks(ctx: &BtfTracePointContext, task: *const u8, thread: &mut Thread) {
+fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) {
     let epoch = epoch::current();
     let (user, kernel) =
         if thread.stacks_epoch == epoch { (thread.user_stack, thread.kernel_stack) } else { (0, 0) };
     thread.stacks_epoch = epoch;
-    // SAFETY: `task` is the current task.
-    let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
-    thread.user_stack = if exiting { 0 } else { stacks::user(ctx, Scratch::Switch, user) };
     thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch, kernel);
+    // SAFETY: `task` is the current task.
+    if unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0 {
+        thread.user_stack = 0;
+        return;
+    }
+    // What was walked is paid for by then.
+    let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
+    if paid - now > MAX_CREDIT {
+        thread.user_stack = NOT_WALKED;
+        return;
+    }
+    // SAFETY: `task` is the current task.
+    let registers = unsafe { Registers::read(bpf_task_pt_regs(task.cast()) as *const u64) };
+    thread.user_stack = stacks::user(ctx, task, thread, registers, Scratch::Switch, user);
+    // SAFETY: the helper has no preconditions.
+    thread.walk_paid = paid + (unsafe { bpf_ktime_get_ns() } - now) * CREDIT_PER_NS;
+}
+
+/// Whether a wait since `since` has become too long to go without its stack.
+#[inline(always)]
+fn needs_late_stack(thread: &Thread, since: u64, now: u64) -> bool {
+    thread.user_stack == NOT_WALKED && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
+}
+
+/// The stack of `task`, which does not run: it has not changed since the wait began, but the current address
+/// space is another's.
+#[inline(always)]
+fn late_stack(task: *mut u8, thread: &mut Thread, scratch: Scratch) -> u64 {
+    // SAFETY: `task` is the tracepoint's or the iterator's.
+    let id = unsafe {
+        let mm: *const u8 = field(task, &layout::TASK_MM);
+        if mm.is_null() {
+            return NOT_WALKED;
+        }
+        let registers = Registers::read(bpf_task_pt_regs(task.cast()) as *const u64);
+        stacks::user_of(task, mm, thread, registers, scratch)
+    };
+    if id != 0 { id } else { NOT_WALKED }
 }
 
 #[inline(always)]
-fn enter_cpu(thread: &mut Thread, now: u64) {
+fn enter_cpu(task: *mut u8, thread: &mut Thread, now: u64) {
     let since = exchange(&mut thread.since, 0);
     if since != 0 {
+        if needs_late_stack(thread, since, now) {
+            thread.user_stack = late_stack(task, thread, Scratch::Switch);
+        }
         // Where a window was closed on another CPU since the clock was read, nothing is left to account.
         account(thread, since, if now > since { now } else { since }, true);
     }
@@ -166,15 +215,21 @@ fn account(thread: &mut Thread, since: u64, now: u64, ended: bool) {
 
 /// Accounts the wait that `thread` is still in, up to now. Called by the iterator that closes windows.
 #[inline(always)]
-pub(crate) fn account_ongoing(thread: &mut Thread) {
+pub(crate) fn account_ongoing(task: *mut u8, thread: &mut Thread) {
     let since = thread.since;
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     if since == 0 || since >= now {
         return;
     }
+    let late = if needs_late_stack(thread, since, now) {
+        late_stack(task, thread, Scratch::Iterator)
+    } else {
+        thread.user_stack
+    };
     // Where the thread moved meanwhile, it accounts itself.
     if compare_exchange(&mut thread.since, since, now) {
+        thread.user_stack = late;
         account(thread, since, now, false);
     }
 }
@@ -231,8 +286,11 @@ fn sched_waking(ctx: BtfTracePointContext) -> u32 {
     // SAFETY: the current task is trusted.
     unsafe {
         let waker: *mut u8 = bpf_get_current_task_btf().cast();
-        let exiting = field::<u32>(waker, &layout::TASK_FLAGS) & PF_EXITING != 0;
-        if !exiting && !in_syscall(bpf_task_pt_regs(waker.cast()) as *const u64) {
+        let flags: u32 = field(waker, &layout::TASK_FLAGS);
+        if flags & PF_KTHREAD != 0 {
+            return 0;
+        }
+        if flags & PF_EXITING == 0 && !in_syscall(bpf_task_pt_regs(waker.cast()) as *const u64) {
             return 0;
         }
         thread.waker = field(waker, &layout::TASK_TGID);

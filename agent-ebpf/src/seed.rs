@@ -4,8 +4,10 @@
 use core::ffi::c_void;
 
 use agent_common::{
+    agent::probe,
     lifecycle::Seeded,
     loss,
+    stack::NOT_WALKED,
     thread::{Thread, state},
 };
 use aya_ebpf::{
@@ -16,9 +18,11 @@ use aya_ebpf::{
 };
 
 use crate::{
+    agents,
     layout::{self, field},
     losses, off_cpu, stacks, threads,
     wait::classify,
+    walk,
 };
 
 /// Processes (by tgid) that `seed_threads` shall take in, and the agent's slot.
@@ -63,6 +67,7 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
         }
         thread.process = threads::process_of(task);
         thread.agent = slot;
+        walk::find_direct_map(field(task, &layout::TASK_MM));
         place(task, thread);
         if field::<u32>(task, &layout::TASK_PID) == tgid {
             report(ctx, task, thread);
@@ -78,6 +83,9 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
 /// `task` is trusted.
 #[inline(always)]
 unsafe fn place(task: *mut u8, thread: &mut Thread) {
+    if !agents::wants(thread.agent, probe::OFF_CPU) {
+        return;
+    }
     // SAFETY: by contract.
     unsafe {
         let sleep: u32 = field(task, &layout::TASK_STATE);
@@ -86,6 +94,7 @@ unsafe fn place(task: *mut u8, thread: &mut Thread) {
         }
         thread.state = classify(task, sleep, thread);
         thread.kernel_stack = stacks::kernel_of(task);
+        thread.user_stack = NOT_WALKED;
         thread.since = bpf_ktime_get_ns();
         if field::<u32>(task, &layout::TASK_STATE) == 0 {
             thread.since = 0;
@@ -137,7 +146,7 @@ extern "C" fn account_waits(ctx: *mut c_void) -> i32 {
     // SAFETY: an iter/task program; `task` is trusted.
     let Some(task) = (unsafe { task_of(ctx) }) else { return 0 };
     if let Some(thread) = threads::get(task) {
-        off_cpu::account_ongoing(thread);
+        off_cpu::account_ongoing(task, thread);
     }
     0
 }

@@ -1,9 +1,10 @@
-//! Takes user and kernel stacks and stores each once, under a hash of its content. This is the walker's
-//! interface: `user` may be replaced by one that needs no frame pointers.
+//! Takes user and kernel stacks and stores each once, under a hash of its content. User stacks are walked by
+//! `walk` where the daemon has told what it needs to know about the process, else by frame pointers.
 
 use agent_common::{
     loss,
-    stack::{MAX_FRAMES, Stack},
+    stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, UserStack, end, interpreter},
+    thread::Thread,
 };
 use aya_ebpf::{
     EbpfContext,
@@ -13,7 +14,10 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray},
 };
 
-use crate::losses;
+use crate::{
+    losses,
+    walk::{self, Registers, Walk},
+};
 
 /// Which scratch buffer a program uses: a sample may interrupt a switch.
 #[derive(Clone, Copy)]
@@ -24,80 +28,131 @@ pub(crate) enum Scratch {
 }
 
 #[map]
-static STACKS: LruHashMap<u64, Stack> = LruHashMap::with_max_entries(8192, 0);
+static USER_STACKS: LruHashMap<u64, UserStack> = LruHashMap::with_max_entries(8192, 0);
 #[map]
-static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(3, 0);
+static KERNEL_STACKS: LruHashMap<u64, KernelStack> = LruHashMap::with_max_entries(4096, 0);
+#[map]
+static WALKS: PerCpuArray<Walk> = PerCpuArray::with_max_entries(3, 0);
+#[map]
+static KERNEL_SCRATCH: PerCpuArray<KernelStack> = PerCpuArray::with_max_entries(3, 0);
 
-const FRAME_BYTES: u32 = (MAX_FRAMES * 8) as u32;
+const KERNEL_BYTES: u32 = (MAX_KERNEL_FRAMES * 8) as u32;
+const USER_BYTES: u32 = (MAX_FRAMES * 8) as u32;
 
-/// The current task's user stack, by frame pointers; 0 if there is none. `known` is an id that is known to be
+/// The user stack of `task`, the current one; 0 if there is none. `known` is an id that is known to be
 /// stored, which saves a look-up.
 #[inline(always)]
-pub(crate) fn user<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64 {
-    let Some(stack) = SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
-    // SAFETY: `frames` is FRAME_BYTES long and ours alone: one buffer per CPU and kind of program.
-    let n = unsafe {
-        bpf_get_stack(
-            ctx.as_ptr(),
-            (&raw mut (*stack).frames).cast(),
-            FRAME_BYTES,
-            u64::from(BPF_F_USER_STACK),
-        )
+pub(crate) fn user<C: EbpfContext>(
+    ctx: &C,
+    task: *mut u8,
+    thread: &mut Thread,
+    registers: Registers,
+    scratch: Scratch,
+    known: u64,
+) -> u64 {
+    let Some(walk) = WALKS.get_ptr_mut(scratch as u32) else { return 0 };
+    // SAFETY: a scratch buffer of ours alone: one per CPU and kind of program.
+    let walk = unsafe { &mut *walk };
+    let id = match walk::process(thread.process) {
+        // SAFETY: a map's element.
+        Some(process) => walk::walk(walk, unsafe { &*process }, task, thread, registers, None),
+        None => by_frame_pointers(ctx, &mut walk.stack),
     };
-    if n <= 0 {
-        losses::count(loss::USER_STACK);
-        return 0;
-    }
-    store(stack, n as u64 / 8, known)
+    store_user(&walk.stack, id, known)
 }
 
-/// The current kernel stack; 0 if there is none. `known` as in `user`.
+/// The user stack of a task that does not run and has the address space `mm`; 0 if it cannot be walked.
 #[inline(always)]
-pub(crate) fn kernel<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64 {
-    let Some(stack) = SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
+pub(crate) fn user_of(
+    task: *mut u8,
+    mm: *const u8,
+    thread: &mut Thread,
+    registers: Registers,
+    scratch: Scratch,
+) -> u64 {
+    let Some(walk) = WALKS.get_ptr_mut(scratch as u32) else { return 0 };
     // SAFETY: as in `user`.
-    let n = unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut (*stack).frames).cast(), FRAME_BYTES, 0) };
-    if n <= 0 {
-        losses::count(loss::KERNEL_STACK);
+    let walk = unsafe { &mut *walk };
+    if !walk::can_read_others() {
         return 0;
     }
-    store(stack, n as u64 / 8, known)
-}
-
-/// The kernel stack of another, sleeping task; 0 if there is none.
-#[inline(always)]
-pub(crate) fn kernel_of(task: *mut u8) -> u64 {
-    let Some(stack) = SCRATCH.get_ptr_mut(Scratch::Iterator as u32) else { return 0 };
-    // SAFETY: as in `user`, and `task` is the iterator's trusted pointer.
-    let n = unsafe { bpf_get_task_stack(task.cast(), (&raw mut (*stack).frames).cast(), FRAME_BYTES, 0) };
-    if n <= 0 {
-        return 0;
-    }
-    store(stack, n as u64 / 8, 0)
+    let Some(process) = walk::process(thread.process) else { return 0 };
+    // SAFETY: a map's element.
+    let id = walk::walk(walk, unsafe { &*process }, task, thread, registers, Some(mm));
+    store_user(&walk.stack, id, 0)
 }
 
 #[inline(always)]
-fn store(stack: *mut Stack, length: u64, known: u64) -> u64 {
-    // SAFETY: a per-CPU scratch buffer, as above.
-    let stack = unsafe { &mut *stack };
-    stack.length = length;
-    let id = hash(stack, length);
-    if id != known && STACKS.get_ptr(id).is_none() && STACKS.insert(id, &*stack, 0).is_err() {
+fn store_user(stack: &UserStack, id: u64, known: u64) -> u64 {
+    if id != 0
+        && id != known
+        && USER_STACKS.get_ptr(id).is_none()
+        && USER_STACKS.insert(id, stack, 0).is_err()
+    {
         losses::count(loss::STACK_INSERT);
     }
     id
 }
 
-/// A multiplicative hash, one step a frame (constants of MurmurHash3's finaliser and the golden ratio).
+/// What can be had while nothing is known about the process.
 #[inline(always)]
-fn hash(stack: &Stack, length: u64) -> u64 {
-    let mut h = 0x9e37_79b9_7f4a_7c15 ^ length;
-    for (i, frame) in stack.frames.iter().enumerate() {
-        if i as u64 >= length {
+fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
+    let flags = u64::from(BPF_F_USER_STACK);
+    // SAFETY: `frames` is USER_BYTES long.
+    let n = unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut stack.frames).cast(), USER_BYTES, flags) };
+    if n <= 0 {
+        losses::count(loss::USER_STACK);
+        return 0;
+    }
+    stack.length = n as u32 / 8;
+    stack.interpreter_length = 0;
+    stack.interpreter_kind = interpreter::NONE;
+    stack.end = end::FRAME_POINTERS;
+    hash(&stack.frames, stack.length as usize)
+}
+
+/// The current kernel stack; 0 if there is none. `known` as in `user`.
+#[inline(always)]
+pub(crate) fn kernel<C: EbpfContext>(ctx: &C, scratch: Scratch, known: u64) -> u64 {
+    let Some(stack) = KERNEL_SCRATCH.get_ptr_mut(scratch as u32) else { return 0 };
+    // SAFETY: `frames` is KERNEL_BYTES long and ours alone: one buffer per CPU and kind of program.
+    let n = unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut (*stack).frames).cast(), KERNEL_BYTES, 0) };
+    store_kernel(stack, n, known)
+}
+
+/// The kernel stack of another, sleeping task; 0 if there is none.
+#[inline(always)]
+pub(crate) fn kernel_of(task: *mut u8) -> u64 {
+    let Some(stack) = KERNEL_SCRATCH.get_ptr_mut(Scratch::Iterator as u32) else { return 0 };
+    // SAFETY: as in `kernel`, and `task` is the iterator's trusted pointer.
+    let n = unsafe { bpf_get_task_stack(task.cast(), (&raw mut (*stack).frames).cast(), KERNEL_BYTES, 0) };
+    store_kernel(stack, n, 0)
+}
+
+#[inline(always)]
+fn store_kernel(stack: *mut KernelStack, bytes: i64, known: u64) -> u64 {
+    if bytes <= 0 {
+        losses::count(loss::KERNEL_STACK);
+        return 0;
+    }
+    // SAFETY: a per-CPU scratch buffer, as above.
+    let stack = unsafe { &mut *stack };
+    stack.length = bytes as u64 / 8;
+    let id = hash(&stack.frames, stack.length as usize);
+    if id != known && KERNEL_STACKS.get_ptr(id).is_none() && KERNEL_STACKS.insert(id, &*stack, 0).is_err() {
+        losses::count(loss::STACK_INSERT);
+    }
+    id
+}
+
+#[inline(always)]
+fn hash(frames: &[u64], length: usize) -> u64 {
+    let mut h = walk::SEED ^ length as u64;
+    for (i, frame) in frames.iter().enumerate() {
+        if i >= length {
             break;
         }
-        h = (h ^ frame).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        h ^= h >> 32;
+        h = walk::mix(h, *frame);
     }
     h | 1
 }

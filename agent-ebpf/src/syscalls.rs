@@ -31,6 +31,8 @@ static ERRORS_ODD: Errors = PerCpuHashMap::with_max_entries(8192, BPF_F_NO_PREAL
 static ZERO_CALLS: SyscallValue = SyscallValue::ZERO;
 static ZERO_ERRORS: u64 = 0;
 
+const RT_SIGRETURN: u32 = 15;
+
 #[btf_tracepoint(function = "sys_enter")]
 fn sys_enter(_ctx: BtfTracePointContext) -> u32 {
     // SAFETY: the helper has no preconditions.
@@ -59,8 +61,11 @@ fn sys_exit(ctx: BtfTracePointContext) -> u32 {
     let registers: *const u64 = ctx.arg(0);
     // SAFETY: the tracepoint's first argument is a `struct pt_regs *`.
     let number = unsafe { *registers.add(regs::ORIG_AX) } as u32;
+    // rt_sigreturn leaves -1 there, and what it "returns" is the interrupted call's result.
+    let (number, result) =
+        if number == u32::MAX { (RT_SIGRETURN, 0) } else { (number, ctx.arg::<i64>(1)) };
     let key = SyscallKey { process: thread.process, agent: thread.agent, number };
-    record(&key, took, ctx.arg::<i64>(1));
+    record(&key, took, result);
     0
 }
 

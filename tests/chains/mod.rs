@@ -17,12 +17,22 @@ use agentperf::{
     enrich::{Resolved, Resolver},
     model::{
         id::{ProcessId, Slot},
-        observation::{Addresses, Counted, RawCpu, RawStack},
-        stack::{Frame, Stack},
+        observation::{Addresses, Counted, Interpreter, RawCpu, RawStack, RawUserStack},
+        stack::{Frame, Stack, StackEnd},
         time::Timestamp,
     },
     telemetry::Telemetry,
 };
+
+/// A user stack of these native frames.
+pub(crate) fn user_stack(addresses: &[u64]) -> RawUserStack {
+    RawUserStack {
+        addresses: addresses.into(),
+        interpreter: Interpreter::None,
+        interpreted: [].into(),
+        end: StackEnd::Complete,
+    }
+}
 
 /// Compiles a program of `tests/workloads/chain` into a directory.
 pub(crate) fn build(directory: &Path, source: &str, compiler: &str, flags: &[&str]) -> PathBuf {
@@ -134,7 +144,7 @@ impl Names {
 
     /// Names the stack of a process.
     pub(crate) fn stack(&self, process: ProcessId, user: &[u64]) -> Arc<Stack> {
-        let stack = RawStack { kernel: Addresses::Absent, user: Addresses::Known(user.into()) };
+        let stack = RawStack { kernel: Addresses::Absent, user: user_stack(user) };
         let row = RawCpu { slot: Slot(0), process, stack, samples: 1, cpu_ns: 1 };
         Arc::clone(&self.window(vec![row]).cpu[0].1.stack)
     }

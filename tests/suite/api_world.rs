@@ -313,5 +313,5 @@ fn stack(functions: &[(&str, FrameKind)]) -> Arc<Stack> {
             address: 0x1000 + function.len() as u64,
         })
     };
-    Arc::new(Stack { frames: functions.iter().map(frame).collect(), end: StackEnd::Unverified })
+    Arc::new(Stack { frames: functions.iter().map(frame).collect(), end: StackEnd::Complete })
 }

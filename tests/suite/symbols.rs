@@ -4,11 +4,11 @@ use std::{fs, path::Path, process::Command};
 
 use agentperf::model::{
     id::Slot,
-    observation::{Addresses, RawCpu, RawStack},
+    observation::{Addresses, RawCpu, RawStack, RawUserStack},
     stack::{FrameKind, StackEnd},
 };
 
-use crate::chains::{C_CHAIN, C_FLAGS, Chain, Names, binary, build, functions};
+use crate::chains::{C_CHAIN, C_FLAGS, Chain, Names, binary, build, functions, user_stack};
 
 /// Builds chain.c with more flags, runs it, and expects its names.
 fn expect_c_chain(flags: &[&str]) {
@@ -20,7 +20,7 @@ fn expect_c_chain(flags: &[&str]) {
     assert_eq!(functions(&stack), C_CHAIN, "{flags:?}");
     assert!(stack.frames.iter().all(|f| binary(f) == program.to_str().unwrap()));
     assert!(stack.frames.iter().all(|f| f.kind == FrameKind::Native));
-    assert_eq!(stack.end, StackEnd::Unverified);
+    assert_eq!(stack.end, StackEnd::Complete);
 }
 
 #[test]
@@ -202,14 +202,14 @@ fn what_is_equal_is_merged_and_what_is_missing_is_told() {
         samples,
         cpu_ns: samples * 10,
     };
-    let user = || Addresses::Known([0x7f00_0000_1000, 0xdead_beef_0000].as_slice().into());
-    let with_garbage = Addresses::Known([0x7f00_0000_1000, 0xdead_beef_0000, 7].as_slice().into());
+    let user = || user_stack(&[0x7f00_0000_1000, 0xdead_beef_0000]);
+    let with_garbage = user_stack(&[0x7f00_0000_1000, 0xdead_beef_0000, 7]);
     let window = names.window(vec![
         row(1, Addresses::Absent, user(), 1),
         row(1, Addresses::Absent, with_garbage, 2),
         row(2, Addresses::Absent, user(), 4),
-        row(1, Addresses::Lost, Addresses::Lost, 8),
-        row(1, Addresses::Lost, Addresses::Absent, 16),
+        row(1, Addresses::Lost, RawUserStack::without(StackEnd::Lost), 8),
+        row(1, Addresses::Lost, RawUserStack::without(StackEnd::Absent), 16),
     ]);
     let seen: Vec<_> = window
         .cpu
@@ -217,8 +217,8 @@ fn what_is_equal_is_merged_and_what_is_missing_is_told() {
         .map(|(slot, c)| (slot.0, c.samples, c.cpu_ns, c.stack.end, functions(&c.stack)))
         .collect();
     let expected = [
-        (1, 3, 30, StackEnd::Unverified, vec!["[unknown]", "[unknown]"]),
-        (2, 4, 40, StackEnd::Unverified, vec!["[unknown]", "[unknown]"]),
+        (1, 3, 30, StackEnd::Complete, vec!["[unknown]", "[unknown]"]),
+        (2, 4, 40, StackEnd::Complete, vec!["[unknown]", "[unknown]"]),
         (1, 8, 80, StackEnd::Lost, vec!["[lost]"]),
         (1, 16, 160, StackEnd::Absent, vec!["[lost]"]),
     ];

@@ -13,7 +13,7 @@ use super::{mappings, usage::Live};
 use crate::{
     model::{
         id::ProcessId,
-        observation::{Addresses, Mapping, Observation, RawStack},
+        observation::{Mapping, Observation, RawStack},
     },
     telemetry::{Loss, Losses},
 };
@@ -114,9 +114,10 @@ impl Mapped {
     }
 
     fn knows(&self, process: ProcessId, stack: &RawStack) -> bool {
-        let Addresses::Known(user) = &stack.user else { return true };
-        let Some(known) = self.known.get(&process) else { return false };
-        user.iter().take(CHECKED_FRAMES).all(|address| {
+        let user = &stack.user.addresses;
+        let Some(known) = self.known.get(&process) else { return user.is_empty() };
+        // A walk stops where it finds no mapping.
+        user.iter().take(CHECKED_FRAMES).chain(user.last()).all(|address| {
             let after = known.partition_point(|(start, _)| start <= address);
             after.checked_sub(1).and_then(|i| known.get(i)).is_some_and(|(_, end)| address < end)
         })

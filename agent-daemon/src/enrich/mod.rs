@@ -6,6 +6,7 @@ mod elf;
 mod extract;
 mod frames;
 pub mod identity;
+mod interleave;
 mod kallsyms;
 mod mappings;
 mod opener;

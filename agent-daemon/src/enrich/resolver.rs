@@ -215,8 +215,8 @@ mod tests {
         },
         model::{
             id::Slot,
-            observation::{Addresses, RawCpu, RawStack},
-            stack::Frame,
+            observation::{Addresses, Interpreter, RawCpu, RawStack, RawUserStack},
+            stack::{Frame, StackEnd},
             time::Timestamp,
         },
     };
@@ -226,7 +226,12 @@ mod tests {
     /// A window with samples at these addresses of a process, each a stack of its own.
     fn window(addresses: &[u64]) -> Counted {
         let row = |address: &u64| {
-            let user = Addresses::Known([*address].as_slice().into());
+            let user = RawUserStack {
+                addresses: [*address].as_slice().into(),
+                interpreter: Interpreter::None,
+                interpreted: [].into(),
+                end: StackEnd::Complete,
+            };
             let stack = RawStack { kernel: Addresses::Absent, user };
             RawCpu { slot: Slot(0), process: PROCESS, stack, samples: 1, cpu_ns: 1 }
         };

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     frames::{Budget, FrameKey, Frames, Origin, Round},
+    interleave::interleave,
     kallsyms::{Taken, tracer_frames},
     mappings::{Code, CodeIds, Image, Images, Processes},
 };
@@ -26,8 +27,6 @@ use crate::{
 
 /// Stacks kept, by raw addresses and by frames: some 1 KB each.
 const CACHED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
-/// Frames of one stack that the kernel keeps (`PERF_MAX_STACK_DEPTH`).
-const MAX_DEPTH: usize = 127;
 /// No code stands below this address: the first page is never mapped.
 const LOWEST: u64 = 4096;
 
@@ -136,7 +135,7 @@ impl Stacks {
 
     fn user_keys(&mut self, asked: &Asked<'_>, images: Option<&Images>, plan: &mut Plan) -> Vec<FrameKey> {
         let mut keys = Vec::new();
-        for (i, &address) in known(&asked.stack.user).iter().enumerate() {
+        for (i, &address) in asked.stack.user.addresses.iter().enumerate() {
             // A chain of frame pointers ends in whatever the outermost function kept in the register.
             if address < LOWEST || address >> 63 == 1 {
                 break;
@@ -157,8 +156,9 @@ impl Stacks {
         if matches!(key.stack.kernel, Addresses::Lost) {
             frames.push(Arc::clone(&self.lost_kernel));
         }
-        frames.extend(user.iter().filter_map(|k| round.frame(k)).cloned());
-        let stack = self.share(Stack { frames, end: end(&key.stack.user) });
+        let native: Vec<_> = user.iter().filter_map(|k| round.frame(k)).cloned().collect();
+        frames.extend(interleave(native, &key.stack.user));
+        let stack = self.share(Stack { frames, end: key.stack.user.end });
         if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));
         }
@@ -222,24 +222,14 @@ pub(super) fn unnamed(raw: &RawStack) -> Stack {
         }
     };
     let kernel = known(&raw.kernel).iter().map(frame(FrameKind::Kernel));
-    let user = known(&raw.user).iter().map(frame(FrameKind::Native));
-    Stack { frames: kernel.chain(user).collect(), end: end(&raw.user) }
+    let user = raw.user.addresses.iter().map(frame(FrameKind::Native));
+    Stack { frames: kernel.chain(user).collect(), end: raw.user.end }
 }
 
 fn known(addresses: &Addresses) -> &[u64] {
     match addresses {
         Addresses::Known(addresses) => addresses,
         Addresses::Absent | Addresses::Lost => &[],
-    }
-}
-
-/// How the walk of a user stack ended. Frame pointers do not say that it is complete.
-fn end(user: &Addresses) -> StackEnd {
-    match user {
-        Addresses::Absent => StackEnd::Absent,
-        Addresses::Lost => StackEnd::Lost,
-        Addresses::Known(addresses) if addresses.len() >= MAX_DEPTH => StackEnd::Truncated,
-        Addresses::Known(_) => StackEnd::Unverified,
     }
 }
 

@@ -74,8 +74,8 @@ impl Reader {
         let mut counted = Vec::with_capacity(rows.len());
         for (key, samples) in rows {
             let stack = RawStack {
-                kernel: self.stacks.addresses(ebpf, key.kernel_stack)?,
-                user: self.stacks.addresses(ebpf, key.user_stack)?,
+                kernel: self.stacks.kernel(ebpf, key.kernel_stack)?,
+                user: self.stacks.user(ebpf, key.user_stack)?,
             };
             let (slot, process) = (Slot(key.agent), ProcessId(key.process));
             counted.push(RawCpu { slot, process, stack, samples, cpu_ns: samples * period });
@@ -87,8 +87,8 @@ impl Reader {
 impl StackReader {
     fn pair(&mut self, ebpf: &Ebpf, key: &OffCpuKey) -> Result<RawStack, KernelError> {
         Ok(RawStack {
-            kernel: self.addresses(ebpf, key.kernel_stack)?,
-            user: self.addresses(ebpf, key.user_stack)?,
+            kernel: self.kernel(ebpf, key.kernel_stack)?,
+            user: self.user(ebpf, key.user_stack)?,
         })
     }
 }

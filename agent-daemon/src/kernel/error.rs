@@ -65,6 +65,7 @@ pub(super) fn one_line(error: &dyn Error) -> String {
     let mut text = last_lines(&error.to_string());
     let mut cause = error.source();
     while let Some(e) = cause {
+        tracing::debug!("{e}");
         let said = last_lines(&e.to_string());
         if !text.contains(&said) {
             text = format!("{text}: {said}");
@@ -75,7 +76,10 @@ pub(super) fn one_line(error: &dyn Error) -> String {
 }
 
 fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    // The verifier's figures come after what it has to say.
+    let is_figure = |l: &str| ["verification time", "stack depth", "processed "].iter().any(|f| l.starts_with(f));
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|l| !l.is_empty() && !is_figure(l)).collect();
     match lines.as_slice() {
         [first, .., a, b, c] if lines.len() > 4 => format!("{first} … {a} | {b} | {c}"),
         lines => lines.join(" | "),

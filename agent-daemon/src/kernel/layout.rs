@@ -4,7 +4,7 @@
 use super::{btf::Types, error::KernelError};
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 35] = [
+const FIELDS: [(&str, &str, &str); 37] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -19,11 +19,13 @@ const FIELDS: [(&str, &str, &str); 35] = [
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_RUNTIME", "task_struct", "se.sum_exec_runtime"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
+    ("TASK_FS_BASE", "task_struct", "thread.fsbase"),
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),
     ("SIGNAL_FLAGS", "signal_struct", "flags"),
     ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),
     ("SIGNAL_MAXRSS", "signal_struct", "maxrss"),
     ("SIGNAL_SUM_RUNTIME", "signal_struct", "sum_sched_runtime"),
+    ("MM_PGD", "mm_struct", "pgd"),
     ("MM_ARG_START", "mm_struct", "arg_start"),
     ("MM_ARG_END", "mm_struct", "arg_end"),
     ("MM_HIWATER_RSS", "mm_struct", "hiwater_rss"),
@@ -48,7 +50,7 @@ pub(super) fn resolve() -> Result<Vec<(&'static str, u32)>, KernelError> {
     let path = "/sys/kernel/btf/vmlinux";
     let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
     let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
-    let mut globals = Vec::with_capacity(FIELDS.len() + 3);
+    let mut globals = Vec::with_capacity(FIELDS.len() + 4);
     for (global, structure, field) in FIELDS {
         let value = if field.is_empty() { types.size(structure) } else { types.offset(structure, field) };
         globals.push((global, value.ok_or(KernelError::NoField { structure, field })?));
@@ -63,6 +65,7 @@ pub(super) fn resolve() -> Result<Vec<(&'static str, u32)>, KernelError> {
         .ok_or(KernelError::NoField { structure: "task_struct", field: "in_iowait" })?;
     globals.extend([("TASK_IOWAIT_BYTE", byte), ("TASK_IOWAIT_MASK", mask)]);
     globals.push(("CAN_READ_KERNEL", u32::from(!is_confidential())));
+    globals.push(("FIVE_LEVELS", u32::from(cpu_flag("la57"))));
     Ok(globals)
 }
 
@@ -70,6 +73,24 @@ fn set(globals: &mut [(&'static str, u32)], name: &str, value: u32) {
     if let Some(global) = globals.iter_mut().find(|(n, _)| *n == name) {
         global.1 = value;
     }
+}
+
+/// The bits of a page table's entry that are a physical address, on this CPU. What encrypted memory marks pages
+/// with lies above them.
+pub(super) fn physical_mask() -> u64 {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let bits = info.lines().find_map(|line| {
+        let sizes = line.strip_prefix("address sizes")?.trim_start_matches([' ', '\t', ':']);
+        sizes.split(' ').next()?.parse::<u32>().ok()
+    });
+    (1u64 << bits.unwrap_or(46).clamp(32, 52)) - 4096
+}
+
+/// Whether the CPUs have a feature that the kernel uses: it clears the flags of those that it does not.
+fn cpu_flag(name: &str) -> bool {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = info.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|line| line.split(' ').any(|flag| flag == name))
 }
 
 /// Whether the kernel is locked down to confidentiality, where bpf_probe_read_kernel does not exist.

@@ -17,10 +17,12 @@ mod perf;
 mod programs;
 mod stacks;
 mod syscall_class;
+pub mod unwind;
 
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
+pub use unwind::UnwindMaps;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -45,6 +47,7 @@ pub struct Kernel {
     programs: programs::Programs,
     counts: counts::Reader,
     log: log::Drain,
+    unwind: Option<UnwindMaps>,
     sampling_hz: u32,
 }
 
@@ -61,10 +64,11 @@ impl Kernel {
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
+        let unwind = Some(UnwindMaps::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.debug_log);
         drop(btf);
         give_back_memory();
-        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, sampling_hz })
+        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, unwind, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -74,6 +78,11 @@ impl Kernel {
     /// A program could not be attached.
     pub fn enable(&mut self, agents: bool, probes: ProbeSet) -> Result<(), KernelError> {
         self.programs.enable(&mut self.ebpf, agents, probes, self.sampling_hz)
+    }
+
+    /// What the walker reads, for the one who makes the tables; `None` the second time.
+    pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
+        self.unwind.take()
     }
 
     /// How every program and feature stands.

@@ -17,11 +17,13 @@ static TID_HASH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tid-h
 /// Loads the object that the configuration and the kernel allow; tells which.
 pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeStatus), KernelError> {
     let offsets = layout::resolve()?;
+    let physical_mask = layout::physical_mask();
     let level: u8 = if config.debug_log { aya_log::Level::Debug as u8 } else { 0 };
     let attempt = |object: &[u8]| {
         let mut loader = EbpfLoader::new();
         // Task storage is a map type that aya has no type for; it creates it all the same.
         loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
+        loader.override_global("PHYSICAL_MASK", &physical_mask, true);
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
         }

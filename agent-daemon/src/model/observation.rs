@@ -1,10 +1,13 @@
 //! Facts from the kernel and /proc, as the collectors hand them to the aggregator: decoded, redacted, not
 //! yet named or attributed.
 
+use std::sync::Arc;
+
 use super::{
     id::{ProcessId, Slot},
     off_cpu::{Descriptor, WaitCause},
     process::Exit,
+    stack::{Frame, StackEnd},
     syscall::SyscallStat,
     time::Timestamp,
 };
@@ -118,15 +121,15 @@ pub struct Counted {
 }
 
 /// A stack as addresses, innermost first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RawStack {
-    /// Kernel addresses.
+    /// The kernel's part.
     pub kernel: Addresses,
-    /// User addresses.
-    pub user: Addresses,
+    /// The user part.
+    pub user: RawUserStack,
 }
 
-/// One half of a raw stack. Cheap to clone: equal stacks share one allocation.
+/// The kernel's part of a raw stack. Cheap to clone: equal stacks share one allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Addresses {
     /// There was no such stack.
@@ -135,7 +138,52 @@ pub enum Addresses {
     /// The kernel could not keep it until it was read.
     Lost,
     /// The addresses.
-    Known(std::sync::Arc<[u64]>),
+    Known(Arc<[u64]>),
+}
+
+/// The user part of a raw stack. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RawUserStack {
+    /// Native frames.
+    pub addresses: Arc<[u64]>,
+    /// Whose the interpreted frames are.
+    pub interpreter: Interpreter,
+    /// Frames of an interpreter, which stand between the native ones.
+    pub interpreted: Arc<[InterpretedFrame]>,
+    /// How the walk ended.
+    pub end: StackEnd,
+}
+
+impl RawUserStack {
+    /// No stack, for the reason that `end` tells.
+    #[must_use]
+    pub fn without(end: StackEnd) -> Self {
+        Self { addresses: Arc::default(), interpreter: Interpreter::None, interpreted: Arc::default(), end }
+    }
+}
+
+/// A runtime that keeps frames of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Interpreter {
+    /// None.
+    #[default]
+    None,
+    /// CPython: its frames replace those of its evaluation loop.
+    Python,
+    /// V8: each of its frames is also a native one.
+    V8,
+}
+
+/// A frame of an interpreter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InterpretedFrame {
+    /// CPython: address of the code object. V8: of the `SharedFunctionInfo`.
+    pub function: u64,
+    /// CPython: where in the code (low 48 bits), and the frame's owner (high 16). V8: the index of its native
+    /// frame.
+    pub position: u64,
+    /// Its name, once it was read from the process.
+    pub frame: Option<Arc<Frame>>,
 }
 
 /// Off-CPU time of one process with one cause and stack, not yet named.

@@ -44,14 +44,34 @@ pub struct Frame {
     pub address: u64,
 }
 
-/// How the walk of a stack ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// How the walk of a stack's user part ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StackEnd {
-    /// It cannot be known: frame pointers do not say where a stack ends.
-    Unverified,
+    /// At the outermost frame.
+    Complete,
     /// At the frame limit.
     Truncated,
+    /// In code without unwind information, which keeps no frame pointers either.
+    Gap,
+    /// In a file whose unwind table was still being made.
+    NoTable,
+    /// In code that no mapping is known for.
+    NoMapping,
+    /// At memory that could not be read.
+    Unreadable,
+    /// At an unwind rule that the walker does not know.
+    UnknownRule,
+    /// At a frame that does not lie above the one that it called.
+    Inconsistent,
+    /// The process was not known to the walker yet: these are frame pointers, which may be wrong, and do not say
+    /// where a stack ends.
+    FramePointers,
+    /// In 32-bit code, which is not walked.
+    #[serde(rename = "not_64_bit")]
+    Not64Bit,
+    /// Not walked: the thread had used up its budget, and its wait was short.
+    OverBudget,
     /// The stack was taken, but evicted before it was read.
     Lost,
     /// No user stack: a kernel-only stack, or a process that was gone.

@@ -146,12 +146,31 @@ mirror! {
 }
 
 mirror! {
-    /// How the walk of a stack ended.
+    /// How the walk of a stack's user part ended.
     StackEndDto as StackEnd of StackEnd {
-        /// It cannot be known whether all frames were seen.
-        Unverified,
+        /// At the outermost frame.
+        Complete,
         /// At the frame limit.
         Truncated,
+        /// In code without unwind information, which keeps no frame pointers either.
+        Gap,
+        /// In a file whose unwind table was still being made.
+        NoTable,
+        /// In code that no mapping is known for.
+        NoMapping,
+        /// At memory that could not be read.
+        Unreadable,
+        /// At an unwind rule that the walker does not know.
+        UnknownRule,
+        /// At a frame that does not lie above the one that it called.
+        Inconsistent,
+        /// The process was not known to the walker yet: frame pointers, which may be wrong or end early.
+        FramePointers,
+        /// In 32-bit code, which is not walked.
+        #[serde(rename = "not_64_bit")]
+        Not64Bit,
+        /// Not walked: the thread had used up its budget, and its wait was short.
+        OverBudget,
         /// The stack was taken, but evicted before it was read.
         Lost,
         /// There is no user stack.

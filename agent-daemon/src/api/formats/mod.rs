@@ -51,10 +51,18 @@ impl Subject {
 /// What stands where frames are known to be missing, at the outer end.
 fn missing(stack: &Stack) -> Option<&'static str> {
     match stack.end {
+        StackEnd::Complete | StackEnd::FramePointers => None,
         StackEnd::Truncated => Some("[truncated]"),
+        StackEnd::Gap
+        | StackEnd::NoTable
+        | StackEnd::NoMapping
+        | StackEnd::Unreadable
+        | StackEnd::UnknownRule
+        | StackEnd::Inconsistent
+        | StackEnd::Not64Bit => Some("[broken]"),
+        StackEnd::OverBudget => Some("[not walked]"),
         StackEnd::Lost => Some("[lost]"),
-        StackEnd::Absent if stack.frames.is_empty() => Some("[no stack]"),
-        StackEnd::Unverified | StackEnd::Absent => None,
+        StackEnd::Absent => stack.frames.is_empty().then_some("[no stack]"),
     }
 }
 
