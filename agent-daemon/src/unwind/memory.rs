@@ -102,7 +102,8 @@ fn is_refused(error: &io::Error) -> bool {
 fn read_vm(pid: libc::pid_t, address: u64, buffer: &mut [u8]) -> io::Result<()> {
     let length = buffer.len();
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length };
-    let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(to_usize(address)), iov_len: length };
+    let remote =
+        libc::iovec { iov_base: std::ptr::without_provenance_mut(to_usize(address)), iov_len: length };
     // SAFETY: the kernel writes at most `iov_len` bytes to `local`, which is `buffer`, borrowed mutably; `remote`
     // is an address of the other process, which the kernel checks.
     let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };

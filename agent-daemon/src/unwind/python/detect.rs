@@ -89,12 +89,86 @@ fn version(file: &CodeFile<'_>, memory: &impl Memory) -> Result<Version, Refusal
 
 /// Functions that came with a version, and stay.
 fn version_by_functions(file: &CodeFile<'_>) -> Version {
-    let functions =
-        [("PyIter_Send", 10), ("PyThreadState_GetFrame", 9), ("PyPickleBuffer_FromObject", 8), ("PyContext_New", 7)];
+    let functions = [
+        ("PyIter_Send", 10),
+        ("PyThreadState_GetFrame", 9),
+        ("PyPickleBuffer_FromObject", 8),
+        ("PyContext_New", 7),
+    ];
     let newest = functions.iter().find(|(function, _)| file.defines(function));
     // A binary stripped of its C API too may still tell by its name.
     newest
         .map(|&(_, minor)| Version::new(3, minor))
         .or_else(|| Version::from_name(file.name()))
         .unwrap_or(Version::new(3, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unwind::memory::Unreadable;
+
+    /// Zeros, and one word.
+    struct Word(u64, u32);
+
+    impl Memory for Word {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            buffer.fill(0);
+            if address == self.0 {
+                buffer.iter_mut().zip(self.1.to_le_bytes()).for_each(|(to, from)| *to = from);
+            }
+            Ok(())
+        }
+    }
+
+    /// One file at a bias of 0x1000, of which every symbol is at 0x20.
+    fn detect_one(path: &str, symbols: &[&str], hex: u32) -> Result<Option<Layout>, Refusal> {
+        let symbol = |name: &str| symbols.contains(&name).then_some(0x20);
+        let file = CodeFile { path, bias: 0x1000, symbol: &symbol, section: &symbol };
+        let libc = CodeFile { path: "/lib/libc.so.6", bias: 0, symbol: &|_| None, section: &|_| None };
+        detect(&[libc, file], &Word(0x1020, hex))
+    }
+
+    fn version(path: &str, symbols: &[&str], hex: u32) -> String {
+        match detect_one(path, symbols, hex) {
+            Ok(Some(layout)) => layout.version.to_string(),
+            Ok(None) => "none".to_owned(),
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_version_is_told_by_symbols() {
+        let old = [
+            "_PyRuntime",
+            "PyContext_New",
+            "PyPickleBuffer_FromObject",
+            "PyThreadState_GetFrame",
+            "PyIter_Send",
+        ];
+        assert_eq!(version("/app/server", &old, 0), "3.10");
+        assert_eq!(version("/usr/bin/python3.11", &old[..4], 0), "3.9");
+        assert_eq!(version("/usr/bin/python3", &old[..3], 0), "3.8");
+        assert!(version("/usr/bin/python3", &old[..2], 0).starts_with("Python 3.7 is not supported"));
+        let new = ["_PyRuntime", "PyIter_Send", "Py_Version"];
+        assert_eq!(version("/opt/embeds", &new, 0x030c_01f0), "3.12.1");
+        assert!(version("/opt/embeds", &new, 0x030c_00b1).contains("pre-release"));
+        assert!(version("/opt/embeds", &new, 0x030e_00f0).contains("makes no sense"));
+        let free = [new.as_slice(), &["_Py_MergeZeroLocalRefcount"]].concat();
+        assert!(version("/opt/embeds", &free, 0x030d_00f0).contains("free-threaded"));
+    }
+
+    #[test]
+    fn python_without_a_runtime_is_reported() {
+        assert_eq!(version("/usr/bin/python3.14", &[], 0), "/usr/bin/python3.14 has no symbol _PyRuntime");
+        assert!(version("/usr/lib/libpython3.9.so.1.0", &[], 0).ends_with("no symbol _PyRuntime"));
+        assert_eq!(version("/usr/bin/node", &[], 0), "none");
+        assert_eq!(version("/usr/bin/python3-config", &[], 0), "none");
+    }
+
+    #[test]
+    fn its_place_is_where_the_file_is() {
+        let layout = detect_one("/x", &[".PyRuntime", "Py_Version"], 0x030b_07f0).expect("no refusal");
+        assert_eq!(layout.expect("Python").walker.runtime, 0x1020);
+    }
 }

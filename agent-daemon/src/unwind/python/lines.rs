@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn locations_have_every_form() {
         // Short, one line of three, no columns, long (line -2), none.
-        let table = [0x80, 0, 0x80 | 12 << 3 | 1, 1, 2, 0x80 | 13 << 3, 0b10, 0x80 | 14 << 3, 0b101, 0, 1, 1, 0xf8];
+        let table =
+            [0x80, 0, 0x80 | 12 << 3 | 1, 1, 2, 0x80 | 13 << 3, 0b10, 0x80 | 14 << 3, 0b101, 0, 1, 1, 0xf8];
         let at = |offset| line(LineFormat::Locations, &table, 10, offset);
         let lines = [10, 12, 12, 13, 11].map(Some);
         assert_eq!([0, 2, 4, 6, 8].map(at), lines);

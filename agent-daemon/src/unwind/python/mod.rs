@@ -10,8 +10,11 @@
 
 mod cache;
 mod code;
+mod cold;
 mod described;
 mod detect;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod lines;
 mod merge;
@@ -20,6 +23,7 @@ mod version;
 
 pub use cache::Codes;
 pub use code::{CodeObject, Fingerprint, owner, position};
+pub use cold::cold_part;
 pub use detect::{CodeFile, detect};
 pub use layout::{CodeLayout, Entry, Layout, LineFormat, OWNER_SHIM};
 pub use merge::{Merged, Native, PythonFrames, Slot, merge};

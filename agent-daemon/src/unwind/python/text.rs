@@ -83,7 +83,13 @@ impl Head {
         }
         let offset = if ascii { layout.ascii_text } else { layout.other_text };
         let text = address.wrapping_add(offset.into());
-        Ok(Self { kind, length, width: if width == 4 { 4 } else { usize::from(width == 2) + 1 }, text, ascii })
+        Ok(Self {
+            kind,
+            length,
+            width: if width == 4 { 4 } else { usize::from(width == 2) + 1 },
+            text,
+            ascii,
+        })
     }
 }
 
