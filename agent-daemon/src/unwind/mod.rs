@@ -1,0 +1,3 @@
+//! True stacks: what the kernel's walker needs to know about a process's code.
+
+pub mod table;
