@@ -16,11 +16,12 @@ use crate::{
     api::{self, BindError},
     collect::{Collector, Order},
     config::{self, Config},
-    enrich::resolver::Resolver,
-    kernel::KernelError,
+    enrich::{Resolver, ResolverThreads},
+    kernel::{KernelError, UnwindMaps},
     model::{control::Control, observation::Observation},
     store::{Limits, Memory, Store, writer},
     telemetry::{HostInfo, Telemetry},
+    unwind::{Interpreters, Unwinder},
 };
 
 /// Observations that may wait for the aggregator.
@@ -73,13 +74,13 @@ pub async fn run(
     let telemetry = Arc::new(Telemetry::default());
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
-    let mut collector = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
+    let (mut collector, maps) = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
 
     let (records, recorded) = mpsc::channel(RECORDS);
     let store: Arc<dyn Store> = Arc::new(Memory::new(limits(&config), Arc::clone(&telemetry)));
     let writer = writer::spawn(Arc::clone(&store), recorded);
     let (resolver, threads) =
-        Resolver::spawn(Arc::clone(&telemetry)).map_err(io_error("starting the symbol resolver"))?;
+        start_resolver(maps, &telemetry).map_err(io_error("starting the symbol resolver"))?;
     let (control, commands) = Control::channel();
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let channels =
@@ -129,35 +130,48 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
+fn start_resolver(
+    maps: Option<UnwindMaps>,
+    telemetry: &Arc<Telemetry>,
+) -> io::Result<(Resolver, ResolverThreads)> {
+    let interpreters = Arc::new(Interpreters::default());
+    let Some(maps) = maps else { return Resolver::spawn(None, interpreters, Arc::clone(telemetry)) };
+    let (unwinder, unwinding) = Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry))?;
+    let (resolver, threads) = Resolver::spawn(Some(unwinder), interpreters, Arc::clone(telemetry))?;
+    Ok((resolver, threads.and(unwinding)))
+}
+
 /// Starts the collector's thread, which owns the kernel side. The handle ends when the collector does.
 async fn start_collector(
     config: &Config,
     telemetry: Arc<Telemetry>,
     orders: mpsc::Receiver<Order>,
     observations: mpsc::Sender<Observation>,
-) -> Result<JoinHandle<()>, DaemonError> {
+) -> Result<(JoinHandle<()>, Option<UnwindMaps>), DaemonError> {
     let (started, starting) = oneshot::channel();
     let (ended, ending) = oneshot::channel();
     let config = config.clone();
     std::thread::Builder::new()
         .name("collector".to_owned())
         .spawn(move || {
-            let collector = match Collector::new(&config, telemetry) {
+            let mut collector = match Collector::new(&config, telemetry) {
                 Ok(collector) => collector,
                 Err(error) => return drop(started.send(Err(error))),
             };
-            let _ = started.send(Ok(()));
+            let _ = started.send(Ok(collector.take_unwind_maps()));
             if let Err(error) = collect(collector, config.window, orders, observations) {
                 tracing::error!(%error, "the collector failed");
             }
             let _ = ended.send(());
         })
         .map_err(io_error("starting the collector's thread"))?;
-    starting.await.map_err(|_| DaemonError::Stage("collector"))??;
-    Ok(tokio::spawn(async move {
+    let maps = starting.await.map_err(|_| DaemonError::Stage("collector"))??;
+    let collector = tokio::spawn(async move {
         // An error means that the thread panicked: it has ended all the same.
         let _ = ending.await;
-    }))
+    });
+    Ok((collector, maps))
 }
 
 fn collect(

@@ -62,8 +62,7 @@ fn sys_exit(ctx: BtfTracePointContext) -> u32 {
     // SAFETY: the tracepoint's first argument is a `struct pt_regs *`.
     let number = unsafe { *registers.add(regs::ORIG_AX) } as u32;
     // rt_sigreturn leaves -1 there, and what it "returns" is the interrupted call's result.
-    let (number, result) =
-        if number == u32::MAX { (RT_SIGRETURN, 0) } else { (number, ctx.arg::<i64>(1)) };
+    let (number, result) = if number == u32::MAX { (RT_SIGRETURN, 0) } else { (number, ctx.arg::<i64>(1)) };
     let key = SyscallKey { process: thread.process, agent: thread.agent, number };
     record(&key, took, result);
     0

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    kernel::{Counts, Event, Kernel, KernelError, Seeded},
+    kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps},
     model::{
         id::{ProcessId, Slot},
         observation::{Counted, Observation},
@@ -119,6 +119,11 @@ impl Collector {
             window_start: clock::now(),
             telemetry,
         })
+    }
+
+    /// What the kernel's walker reads, for the unwinder; `None` the second time.
+    pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
+        self.kernel.take_unwind_maps()
     }
 
     /// Collects until the aggregator is gone.

@@ -20,6 +20,7 @@ use super::{elf::Elf, mappings::CodeIds};
 use crate::{
     model::{observation::Mapping, stack::Binary},
     telemetry::{Loss, Losses},
+    unwind::{CodeFile, table::ReadAt},
 };
 
 /// Files remembered by content, open or not.
@@ -88,6 +89,20 @@ impl MappedFile {
     fn is_current(&self) -> bool {
         let content = self.lock().as_ref().and_then(|f| Content::of(f, &self.binary.path).ok());
         content.is_some() && content == self.content
+    }
+}
+
+impl CodeFile for MappedFile {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn path(&self) -> &str {
+        &self.binary.path
+    }
+
+    fn open(&self) -> Option<Box<dyn ReadAt>> {
+        Some(Box::new(self.handle()?))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     mappings::{CodeIds, Image},
     perf_map::GeneratedName,
     symbols::{Name, Table, Tables},
-    vdso,
+    vdso::{self, Vdso},
 };
 use crate::{
     model::stack::{Binary, Frame, FrameKind},
@@ -53,14 +53,14 @@ impl Origin {
         match self {
             Self::Kernel => 0,
             Self::Nowhere => 1,
-            Self::Vdso => 2,
+            Self::Vdso => Vdso::ID,
             Self::File(file) => file.id,
             Self::Generated(_, _, id) => *id,
         }
     }
 }
 
-const _: () = assert!(CodeIds::FIRST > 2);
+const _: () = assert!(CodeIds::FIRST > Vdso::ID);
 
 /// An address, and where it belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -17,10 +17,12 @@ use super::{
     mappings::{Code, CodeIds, Image, Region},
     perf_map::PerfMap,
     resolver::{Request, SWEEP, Work},
+    vdso::Vdso,
 };
 use crate::{
     model::{observation::Mapping, stack::Binary},
     telemetry::{Loss, Telemetry},
+    unwind::{self, CodeFile, Unwinder},
 };
 
 /// Most files held open.
@@ -42,12 +44,20 @@ pub(super) struct Opener {
     files: Files,
     ids: Arc<CodeIds>,
     work: SyncSender<Work>,
+    unwinder: Option<Unwinder>,
+    vdso: Arc<Vdso>,
     telemetry: Arc<Telemetry>,
 }
 
 impl Opener {
-    pub(super) fn new(ids: Arc<CodeIds>, work: SyncSender<Work>, telemetry: Arc<Telemetry>) -> Self {
-        Self { files: Files::new(descriptors(), Arc::clone(&ids)), ids, work, telemetry }
+    pub(super) fn new(
+        ids: Arc<CodeIds>,
+        work: SyncSender<Work>,
+        unwinder: Option<Unwinder>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let files = Files::new(descriptors(), Arc::clone(&ids));
+        Self { files, ids, work, unwinder, vdso: Arc::new(Vdso::default()), telemetry }
     }
 
     /// Serves until nobody asks any more.
@@ -69,10 +79,24 @@ impl Opener {
     fn pass_on(&mut self, request: Request) {
         let work = match request {
             Request::Mapped(process, mappings) => {
-                Work::Image(process, Arc::new(self.image(process.pid(), &mappings)))
+                let image = self.image(process.pid(), &mappings);
+                if let Some(unwinder) = &self.unwinder {
+                    unwinder.mapped(process, self.code(&image));
+                }
+                Work::Image(process, Arc::new(image))
             }
-            Request::Forked { parent, child } => Work::Forked { parent, child },
-            Request::Exited(process) => Work::Exited(process),
+            Request::Forked { parent, child } => {
+                if let Some(unwinder) = &self.unwinder {
+                    unwinder.forked(parent, child);
+                }
+                Work::Forked { parent, child }
+            }
+            Request::Exited(process) => {
+                if let Some(unwinder) = &self.unwinder {
+                    unwinder.exited(process);
+                }
+                Work::Exited(process)
+            }
             Request::Resolve(counted, reply) => Work::Resolve(counted, reply),
         };
         // A window that is dropped here is answered by its caller, who counts it.
@@ -80,6 +104,22 @@ impl Opener {
         if self.work.try_send(work).is_err() && !is_window {
             self.telemetry.losses.count(Loss::ResolverQueueFull);
         }
+    }
+
+    /// An image as the unwinder wants to have it.
+    fn code(&self, image: &Image) -> Vec<unwind::Region> {
+        let code = |code: &Code| match code {
+            Code::File(file) => unwind::Code::File(Arc::clone(file) as Arc<dyn CodeFile>),
+            Code::Vdso => unwind::Code::File(Arc::clone(&self.vdso) as Arc<dyn CodeFile>),
+            Code::Generated(_) => unwind::Code::Generated,
+        };
+        let regions = image.regions.iter().map(|r| unwind::Region {
+            start: r.start,
+            end: r.end,
+            offset: r.offset,
+            code: code(&r.code),
+        });
+        regions.collect()
     }
 
     fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {

@@ -28,6 +28,7 @@ use crate::{
         observation::{Counted, Mapping},
     },
     telemetry::{Loss, Telemetry},
+    unwind::{Interpreters, Unwinder},
 };
 
 /// Requests that may wait for their files to be opened.
@@ -65,11 +66,18 @@ pub struct Resolver {
     telemetry: Arc<Telemetry>,
 }
 
-/// The resolver's threads.
-pub struct ResolverThreads([JoinHandle<()>; 2]);
+/// The resolver's threads, and those that end when they do.
+pub struct ResolverThreads(Vec<JoinHandle<()>>);
 
 impl ResolverThreads {
-    /// Waits until both have ended: until every [`Resolver`] is dropped, and what they asked is done.
+    /// With one more, which ends when the resolver lets go of it.
+    #[must_use]
+    pub fn and(mut self, thread: JoinHandle<()>) -> Self {
+        self.0.push(thread);
+        self
+    }
+
+    /// Waits until all have ended: until every [`Resolver`] is dropped, and what they asked is done.
     pub fn join(self) {
         for thread in self.0 {
             if thread.join().is_err() {
@@ -80,22 +88,26 @@ impl ResolverThreads {
 }
 
 impl Resolver {
-    /// Starts the resolver's threads.
+    /// Starts the resolver's threads. The unwinder, if there is one, is told what is mapped.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn spawn(telemetry: Arc<Telemetry>) -> io::Result<(Self, ResolverThreads)> {
+    pub fn spawn(
+        unwinder: Option<Unwinder>,
+        interpreters: Arc<Interpreters>,
+        telemetry: Arc<Telemetry>,
+    ) -> io::Result<(Self, ResolverThreads)> {
         let (requests, from_all) = sync_channel(REQUESTS);
         let (work, from_files) = sync_channel(WORK);
         let ids = Arc::new(CodeIds::new());
-        let opener = Opener::new(Arc::clone(&ids), work, Arc::clone(&telemetry));
+        let opener = Opener::new(Arc::clone(&ids), work, unwinder.clone(), Arc::clone(&telemetry));
         let for_names = Arc::clone(&telemetry);
-        let threads = [
+        let threads = vec![
             Builder::new().name("symbol-files".to_owned()).spawn(move || opener.run(&from_all))?,
             // Symbolizers cannot change threads: they are made where they are used.
             Builder::new()
                 .name("symbol-names".to_owned())
-                .spawn(move || name_all(Stacks::new(ids), &from_files, &for_names))?,
+                .spawn(move || name_all(Stacks::new(ids, interpreters, unwinder), &from_files, &for_names))?,
         ];
         Ok((Self { requests, telemetry }, ResolverThreads(threads)))
     }
@@ -245,7 +257,7 @@ mod tests {
         let ids = Arc::new(CodeIds::new());
         let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code }];
         let image = Image { id: ids.next(), regions: regions.into(), perf_map: Mutex::default() };
-        let mut stacks = Stacks::new(ids);
+        let mut stacks = Stacks::new(ids, Arc::default(), None);
         stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
         stacks
     }
@@ -322,7 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn threads_end_when_nobody_asks_any_more() {
-        let (resolver, threads) = Resolver::spawn(Arc::default()).unwrap();
+        let (resolver, threads) = Resolver::spawn(None, Arc::default(), Arc::default()).unwrap();
         let last = resolver.resolve(window(&[0x5000]));
         drop(resolver);
         threads.join();

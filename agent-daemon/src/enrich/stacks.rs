@@ -19,10 +19,11 @@ use super::{
 use crate::{
     model::{
         id::ProcessId,
-        observation::{Addresses, RawStack},
+        observation::{Addresses, Interpreter, RawStack},
         stack::{Frame, FrameKind, Stack, StackEnd},
     },
     telemetry::Losses,
+    unwind::{Interpreters, Unwinder, python::Entry},
 };
 
 /// Stacks kept, by raw addresses and by frames: some 1 KB each.
@@ -58,6 +59,8 @@ struct Planned {
     key: StackKey,
     kernel: Vec<FrameKey>,
     user: Vec<FrameKey>,
+    /// How Python's frames group, if the process runs Python.
+    python: Option<Entry>,
 }
 
 /// A stack to be had, at the latest when the round is named.
@@ -74,10 +77,16 @@ pub(super) struct Stacks {
     by_frames: LruCache<Shape, Arc<Stack>>,
     lost_kernel: Arc<Frame>,
     ids: Arc<CodeIds>,
+    interpreters: Arc<Interpreters>,
+    unwinder: Option<Unwinder>,
 }
 
 impl Stacks {
-    pub(super) fn new(ids: Arc<CodeIds>) -> Self {
+    pub(super) fn new(
+        ids: Arc<CodeIds>,
+        interpreters: Arc<Interpreters>,
+        unwinder: Option<Unwinder>,
+    ) -> Self {
         Self {
             processes: Processes::new(),
             frames: Frames::new(),
@@ -85,11 +94,14 @@ impl Stacks {
             by_frames: LruCache::new(CACHED),
             lost_kernel: Arc::new(lost_kernel()),
             ids,
+            interpreters,
+            unwinder,
         }
     }
 
     /// Names stacks, in the order they are asked for.
     pub(super) fn name(&mut self, asked: &[Asked<'_>], budget: Budget, losses: &Losses) -> Vec<Arc<Stack>> {
+        self.interpreters.begin_round();
         let mut plan = Plan::default();
         let pending: Vec<_> = asked.iter().map(|a| self.plan(a, &mut plan)).collect();
         self.frames.name(&mut plan.round, budget, losses);
@@ -110,7 +122,7 @@ impl Stacks {
             images: images.as_ref().map_or((0, 0), images_of),
             generated,
             taken: asked.taken,
-            stack: asked.stack.clone(),
+            stack: self.with_names(asked),
         };
         if let Some(stack) = self.by_addresses.get(&key) {
             return Pending::Ready(Arc::clone(stack));
@@ -121,8 +133,25 @@ impl Stacks {
         let kernel = self.kernel_keys(asked, plan);
         let user = self.user_keys(asked, images.as_ref(), plan);
         plan.index.insert(key.clone(), plan.planned.len());
-        plan.planned.push(Planned { key, kernel, user });
+        let python = match asked.stack.user.interpreter {
+            Interpreter::Python => self.interpreters.python_entry(asked.process),
+            Interpreter::None | Interpreter::V8 => None,
+        };
+        plan.planned.push(Planned { key, kernel, user, python });
         Pending::Planned(plan.planned.len() - 1)
+    }
+
+    /// The raw stack with the names of its interpreted frames, which belong to what it is: a code object's address
+    /// may be another's later.
+    fn with_names(&self, asked: &Asked<'_>) -> RawStack {
+        let mut stack = asked.stack.clone();
+        stack.user.interpreted = self.interpreters.name(asked.process, &stack.user);
+        if stack.user.end == StackEnd::NoTable
+            && let (Some(unwinder), Some(address)) = (&self.unwinder, stack.user.addresses.last())
+        {
+            unwinder.wanted(asked.process, *address);
+        }
+        stack
     }
 
     fn kernel_keys(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Vec<FrameKey> {
@@ -148,7 +177,7 @@ impl Stacks {
     }
 
     fn finish(&mut self, planned: Planned, round: &Round) -> Arc<Stack> {
-        let Planned { key, kernel, user } = planned;
+        let Planned { key, kernel, user, python } = planned;
         let mut frames = Vec::with_capacity(kernel.len() + user.len());
         frames.extend(kernel.iter().filter_map(|k| round.frame(k)).cloned());
         let names: Vec<_> = frames.iter().map(|f| Some(f.function.as_str())).collect();
@@ -157,7 +186,7 @@ impl Stacks {
             frames.push(Arc::clone(&self.lost_kernel));
         }
         let native: Vec<_> = user.iter().filter_map(|k| round.frame(k)).cloned().collect();
-        frames.extend(interleave(native, &key.stack.user));
+        frames.extend(interleave(native, &key.stack.user, python));
         let stack = self.share(Stack { frames, end: key.stack.user.end });
         if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));

@@ -4,6 +4,30 @@
 use std::{fs::File, os::unix::fs::FileExt};
 
 use super::{elf::ElfError, symbols::Table};
+use crate::unwind::{CodeFile, table::ReadAt};
+
+/// The vdso, as the unwinder sees it: like a file.
+#[derive(Default)]
+pub(super) struct Vdso;
+
+impl Vdso {
+    /// The number under which it is known: files have higher ones.
+    pub(super) const ID: u64 = 2;
+}
+
+impl CodeFile for Vdso {
+    fn id(&self) -> u64 {
+        Self::ID
+    }
+
+    fn path(&self) -> &str {
+        "[vdso]"
+    }
+
+    fn open(&self) -> Option<Box<dyn ReadAt>> {
+        Some(Box::new(bytes().ok()?))
+    }
+}
 
 /// Longest vdso that is read, bytes.
 const MAX: u64 = 1 << 20;

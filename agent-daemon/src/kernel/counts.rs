@@ -86,10 +86,7 @@ impl Reader {
 
 impl StackReader {
     fn pair(&mut self, ebpf: &Ebpf, key: &OffCpuKey) -> Result<RawStack, KernelError> {
-        Ok(RawStack {
-            kernel: self.kernel(ebpf, key.kernel_stack)?,
-            user: self.user(ebpf, key.user_stack)?,
-        })
+        Ok(RawStack { kernel: self.kernel(ebpf, key.kernel_stack)?, user: self.user(ebpf, key.user_stack)? })
     }
 }
 

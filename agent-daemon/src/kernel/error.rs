@@ -77,9 +77,9 @@ pub(super) fn one_line(error: &dyn Error) -> String {
 
 fn last_lines(text: &str) -> String {
     // The verifier's figures come after what it has to say.
-    let is_figure = |l: &str| ["verification time", "stack depth", "processed "].iter().any(|f| l.starts_with(f));
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).filter(|l| !l.is_empty() && !is_figure(l)).collect();
+    let is_figure =
+        |l: &str| ["verification time", "stack depth", "processed "].iter().any(|f| l.starts_with(f));
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty() && !is_figure(l)).collect();
     match lines.as_slice() {
         [first, .., a, b, c] if lines.len() > 4 => format!("{first} … {a} | {b} | {c}"),
         lines => lines.join(" | "),

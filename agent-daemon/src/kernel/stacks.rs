@@ -78,7 +78,8 @@ impl StackReader {
 
 fn decode(stack: &UserStack) -> RawUserStack {
     let frames = stack.frames.get(..stack.length as usize).unwrap_or(&stack.frames);
-    let interpreted = stack.interpreter.get(..stack.interpreter_length as usize).unwrap_or(&stack.interpreter);
+    let interpreted =
+        stack.interpreter.get(..stack.interpreter_length as usize).unwrap_or(&stack.interpreter);
     let interpreted = interpreted.iter().map(|f| InterpretedFrame {
         function: f.function,
         position: f.position,

@@ -8,10 +8,10 @@ use std::{
     ptr,
 };
 
+use agent_common::unwind::{BLOCK_WORDS, Block};
 pub use agent_common::unwind::{
     MAX_RULES, MAX_SHARDS, Mapping, Process, Python, Rule, SHARD_BLOCKS, SHARD_SHIFT, cfa, fp, mapping,
 };
-use agent_common::unwind::{BLOCK_WORDS, Block};
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, HashMap, Map, MapData, MapError},

@@ -35,11 +35,19 @@ pub enum Loss {
     ResolverQueueFull,
     /// More agents came and went than the store may keep; the one that ended first was forgotten.
     AgentForgotten,
+    /// The unwinder was too busy to be told of a process: its stacks follow frame pointers, or end early.
+    UnwinderQueueFull,
+    /// A file's unwind information could not be read or compiled: frame pointers are followed in it.
+    UnwindTableUnmade,
+    /// There was no room for a file's unwind table: frame pointers are followed in it.
+    UnwindTablesFull,
+    /// There was no room for the mappings of a process: its stacks follow frame pointers.
+    UnwindMappingsFull,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -52,6 +60,10 @@ impl Loss {
         Self::NamesLate,
         Self::ResolverQueueFull,
         Self::AgentForgotten,
+        Self::UnwinderQueueFull,
+        Self::UnwindTableUnmade,
+        Self::UnwindTablesFull,
+        Self::UnwindMappingsFull,
     ];
 
     /// Stable name.
@@ -70,6 +82,10 @@ impl Loss {
             Self::NamesLate => "names_late",
             Self::ResolverQueueFull => "resolver_queue_full",
             Self::AgentForgotten => "agent_forgotten",
+            Self::UnwinderQueueFull => "unwinder_queue_full",
+            Self::UnwindTableUnmade => "unwind_table_unmade",
+            Self::UnwindTablesFull => "unwind_tables_full",
+            Self::UnwindMappingsFull => "unwind_mappings_full",
         }
     }
 }

@@ -1,3 +1,18 @@
-//! True stacks: what the kernel's walker needs to know about a process's code.
+//! The user side of the walker in the kernel: unwind tables of files, the mappings of processes, and the
+//! interpreters in them. `agent_common::unwind` is the contract; the thread "unwind" fulfils it.
 
+mod files;
+mod image;
+mod interpreters;
+pub mod memory;
+mod processes;
+pub mod python;
+mod space;
+mod symbols;
 pub mod table;
+mod worker;
+
+pub use image::{Code, CodeFile, Region};
+pub use interpreters::Interpreters;
+pub use symbols::Symbols;
+pub use worker::Unwinder;

@@ -14,7 +14,7 @@ use core::ffi::c_void;
 use agent_common::{
     stack::{InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, UserStack, end, interpreter},
     thread::Thread,
-    unwind::{Mapping, Process, cfa, fp, mapping},
+    unwind::{Mapping, Process, Rule, cfa, fp, mapping},
 };
 use aya_ebpf::helpers::generated::bpf_loop;
 
@@ -202,29 +202,33 @@ fn frame(walk: &mut Walk, process: &Process) -> u32 {
         cfa::END => return end::COMPLETE,
         _ => return end::UNKNOWN_RULE,
     };
-    let saved = match rule.fp {
-        fp::AT_CFA => address,
-        fp::AT_FP => walk.bp,
-        fp::UNDEFINED => {
-            walk.bp = 0;
-            0
-        }
-        _ => 0,
-    };
     // A frame lies above the one that it called. (A signal's may not: that is seen to above.)
     if address <= walk.sp {
         return end::NOT_ABOVE;
     }
-    if saved != 0 {
-        if !memory::read(walk, saved.wrapping_add(i64::from(rule.fp_offset) as u64), 1) {
-            return end::UNREADABLE;
-        }
-        walk.bp = walk.words[0];
-    }
-    if !memory::read(walk, address - 8, 1) {
+    if !find_saved_fp(walk, rule, address) || !memory::read(walk, address - 8, 1) {
         return end::UNREADABLE;
     }
     go_to(walk, walk.words[0], address)
+}
+
+/// Finds the caller's rbp; whether it could be read.
+#[inline(always)]
+fn find_saved_fp(walk: &mut Walk, rule: &Rule, address: u64) -> bool {
+    let from = match rule.fp {
+        fp::AT_CFA => address,
+        fp::AT_FP => walk.bp,
+        fp::UNDEFINED => {
+            walk.bp = 0;
+            return true;
+        }
+        _ => return true,
+    };
+    if !memory::read(walk, from.wrapping_add(i64::from(rule.fp_offset) as u64), 1) {
+        return false;
+    }
+    walk.bp = walk.words[0];
+    true
 }
 
 /// Goes to the caller, which continues at `ip` with its stack pointer at `sp`.
@@ -283,7 +287,8 @@ fn note(walk: &mut Walk, function: u64, position: u64) -> bool {
     }
     // SAFETY: the index was checked; the mask repeats it for the verifier, and `slack` makes it true.
     unsafe {
-        let frame = (&raw mut walk.stack.interpreter).cast::<InterpreterFrame>().add(n & MAX_INTERPRETER_FRAMES);
+        let frame =
+            (&raw mut walk.stack.interpreter).cast::<InterpreterFrame>().add(n & MAX_INTERPRETER_FRAMES);
         (*frame).function = function;
         (*frame).position = position;
     }

@@ -63,7 +63,10 @@ fn find_state(walk: &mut Walk, process: &Process, thread: &mut Thread) -> bool {
     if known == u64::from(epoch::current()) << 1 | 1 {
         return false;
     }
-    if known != 0 && known & 1 == 0 && memory::read(walk, known + id, 1) && walk.words[0] == walk.python.fs_base
+    if known != 0
+        && known & 1 == 0
+        && memory::read(walk, known + id, 1)
+        && walk.words[0] == walk.python.fs_base
     {
         walk.python.state = known;
         return true;

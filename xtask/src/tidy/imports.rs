@@ -15,18 +15,39 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("telemetry", &["model"]),
     ("kernel", &["model", "config", "telemetry"]),
-    ("collect", &["model", "config", "telemetry", "kernel"]),
-    ("enrich", &["model", "config", "telemetry"]),
+    ("unwind", &["model", "config", "telemetry", "kernel"]),
+    ("collect", &["model", "config", "telemetry", "kernel", "unwind"]),
+    ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
     ("api", &["model", "config", "telemetry", "store"]),
     ("cli", &["model", "config", "telemetry", "api", "daemon"]),
-    ("daemon", &["model", "config", "telemetry", "kernel", "collect", "enrich", "aggregate", "store", "api"]),
+    (
+        "daemon",
+        &[
+            "model",
+            "config",
+            "telemetry",
+            "kernel",
+            "unwind",
+            "collect",
+            "enrich",
+            "aggregate",
+            "store",
+            "api",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 
-/// Crates that only `kernel/` may import: they are the kernel's boundary.
-const KERNEL_CRATES: [&str; 4] = ["aya", "aya_log", "aya_obj", "agent_common"];
+/// Crates that are the kernel's boundary, and the stages that may import them. `unwind` shares its contract with
+/// the walker in the kernel.
+const KERNEL_CRATES: [(&str, &[&str]); 4] = [
+    ("aya", &["kernel"]),
+    ("aya_log", &["kernel"]),
+    ("aya_obj", &["kernel"]),
+    ("agent_common", &["kernel", "unwind"]),
+];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let Ok(inside) = source.path.strip_prefix("agent-daemon/src") else { return Vec::new() };
@@ -66,13 +87,14 @@ fn forbidden(stage: &str, target: &str) -> Option<String> {
     Some(format!("`{stage}` imports `{target}`, but may import only {allowed}"))
 }
 
-/// A path into one of [`KERNEL_CRATES`] at `index`, outside of `kernel/`.
+/// A path into one of [`KERNEL_CRATES`] at `index`, in a stage that may not.
 fn foreign_crate(source: &Source, index: usize, stage: &str) -> Option<String> {
     let name = source.at(index);
     let begins = index == 0 || source.at(index - 1) != "::" || index > 1 && source.at(index - 2) == "use";
     let used = source.at(index + 1) == "::" || index > 0 && source.at(index - 1) == "use";
-    (stage != "kernel" && KERNEL_CRATES.contains(&name) && begins && used)
-        .then(|| format!("`{stage}` imports the crate `{name}`, which only `kernel` may"))
+    let (_, may) = KERNEL_CRATES.iter().find(|(kernel_crate, _)| *kernel_crate == name)?;
+    (!may.contains(&stage) && begins && used)
+        .then(|| format!("`{stage}` imports the crate `{name}`, which only `{}` may", may.join("` and `")))
 }
 
 /// The modules that a path from the crate's root at `index` leads into: several for a group.

@@ -133,6 +133,17 @@ impl<'a> Image<'a> {
         self.header.e_entry.get(LE)
     }
 
+    /// The address of a section.
+    pub fn section_address(&self, name: &[u8]) -> Option<u64> {
+        self.section(name).map(|section| section.address)
+    }
+
+    /// The bytes of a section that is not compressed and not longer than `max`.
+    pub fn section_bytes(&self, name: &[u8], max: u64) -> Option<Vec<u8>> {
+        let section = self.section(name).filter(|section| !section.compressed)?;
+        self.bytes_at(section.offset, section.size, max).ok()
+    }
+
     /// The first section of this name that has bytes in the file.
     pub(super) fn section(&self, name: &[u8]) -> Option<Section> {
         self.sections.iter().filter(|s| s.sh_type.get(LE) != elf::SHT_NOBITS).find_map(|s| {

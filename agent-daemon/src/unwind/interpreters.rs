@@ -1,0 +1,181 @@
+//! The interpreters of processes: which one each runs, and the names of its frames, read from its memory. Shared
+//! by the thread that tells the walker, the collector, which names the frames of processes that may not live
+//! long, and the resolver, which names the rest once per window.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lru::LruCache;
+
+use super::{
+    memory::ProcessMemory,
+    processes::Interpreter as Told,
+    python::{self, Codes},
+    symbols::Symbols,
+};
+use crate::model::{
+    id::ProcessId,
+    observation::{InterpretedFrame, Interpreter, RawUserStack},
+    stack::{Frame, FrameKind},
+};
+
+/// Processes whose interpreter is known, live and exited.
+const PROCESSES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
+/// Frames with names: some 200 bytes each.
+const FRAMES: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
+
+/// What a mapping can tell about interpreters.
+pub(super) struct CodeOf {
+    pub(super) path: String,
+    /// Address in the process less address in the file.
+    pub(super) bias: u64,
+    pub(super) symbols: Arc<Symbols>,
+}
+
+/// The interpreter of one process.
+#[derive(Clone, Debug)]
+enum Runtime {
+    Python(python::Layout),
+    /// There is one, whose frames cannot be read, for this reason.
+    Refused(String),
+}
+
+/// A frame that was named, and in which round that was last checked.
+struct Named {
+    frame: Arc<Frame>,
+    round: u64,
+}
+
+struct Known {
+    runtimes: LruCache<ProcessId, Runtime>,
+    codes: Codes,
+    frames: LruCache<(ProcessId, u64, u64), Named>,
+    round: u64,
+}
+
+/// The interpreters of all processes.
+pub struct Interpreters(Mutex<Known>);
+
+impl Default for Interpreters {
+    fn default() -> Self {
+        Self(Mutex::new(Known {
+            runtimes: LruCache::new(PROCESSES),
+            codes: Codes::default(),
+            frames: LruCache::new(FRAMES),
+            round: 0,
+        }))
+    }
+}
+
+impl Interpreters {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks which interpreter a process runs, by the files that it has mapped.
+    pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf]) -> Told {
+        let memory = ProcessMemory::new(process.pid());
+        let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
+        let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
+        let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| {
+            python::CodeFile { path: &file.path, bias: file.bias, symbol, section }
+        });
+        let code: Vec<_> = code.collect();
+        let (runtime, told) = match python::detect(&code, &memory) {
+            Ok(Some(layout)) => (Runtime::Python(layout), Told { python: layout.walker, ..Told::default() }),
+            Ok(None) => {
+                self.lock().runtimes.pop(&process);
+                return Told::default();
+            }
+            Err(refusal) => (Runtime::Refused(refusal.to_string()), Told::default()),
+        };
+        tracing::debug!(pid = process.pid(), ?runtime, "an interpreter");
+        self.lock().runtimes.put(process, runtime);
+        told
+    }
+
+    /// The child runs what its parent runs.
+    pub(super) fn forked(&self, parent: ProcessId, child: ProcessId) {
+        let mut known = self.lock();
+        if let Some(runtime) = known.runtimes.get(&parent).cloned() {
+            known.runtimes.put(child, runtime);
+        }
+    }
+
+    /// Begins a round: names are believed for one, then compared with the process's memory again.
+    pub fn begin_round(&self) {
+        self.lock().round += 1;
+    }
+
+    /// How the Python frames of a process group under calls of its evaluation loop, if it runs Python.
+    #[must_use]
+    pub fn python_entry(&self, process: ProcessId) -> Option<python::Entry> {
+        match self.lock().runtimes.get(&process) {
+            Some(Runtime::Python(layout)) => Some(layout.entry),
+            _ => None,
+        }
+    }
+
+    /// Why the frames of a process's interpreter cannot be read, if it has one and they cannot.
+    #[must_use]
+    pub fn refusal(&self, process: ProcessId) -> Option<String> {
+        match self.lock().runtimes.peek(&process) {
+            Some(Runtime::Refused(reason)) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    /// The interpreted frames of a stack with their names, as far as those can be read.
+    #[must_use]
+    pub fn name(&self, process: ProcessId, stack: &RawUserStack) -> Arc<[InterpretedFrame]> {
+        if stack.interpreter == Interpreter::None {
+            return Arc::clone(&stack.interpreted);
+        }
+        let mut known = self.lock();
+        let memory = ProcessMemory::new(process.pid());
+        let named = stack
+            .interpreted
+            .iter()
+            .map(|frame| InterpretedFrame { frame: known.frame(process, &memory, frame), ..*frame });
+        named.collect()
+    }
+}
+
+impl Known {
+    fn frame(
+        &mut self,
+        process: ProcessId,
+        memory: &ProcessMemory,
+        raw: &InterpretedFrame,
+    ) -> Option<Arc<Frame>> {
+        let key = (process, raw.function, raw.position);
+        let round = self.round;
+        if let Some(named) = self.frames.get(&key).filter(|n| n.round == round) {
+            return Some(Arc::clone(&named.frame));
+        }
+        let frame = match self.runtimes.get(&process)? {
+            Runtime::Refused(_) => return None,
+            Runtime::Python(layout) => {
+                let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
+                let line = code.line(raw.position);
+                Frame {
+                    kind: FrameKind::Python,
+                    function: code.name.to_string(),
+                    file: Some(code.file.to_string()),
+                    line,
+                    binary: None,
+                    address: 0,
+                }
+            }
+        };
+        // Most frames are what they were: their allocation is kept, so that stacks stay equal.
+        let frame = match self.frames.get(&key).filter(|n| *n.frame == frame) {
+            Some(same) => Arc::clone(&same.frame),
+            None => Arc::new(frame),
+        };
+        self.frames.put(key, Named { frame: Arc::clone(&frame), round });
+        Some(frame)
+    }
+}

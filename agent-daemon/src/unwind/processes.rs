@@ -1,0 +1,224 @@
+//! The address spaces that the walker knows: where each one's mappings lie, and which files they hold. Forked
+//! processes share their parent's until they map something of their own.
+
+use std::{ops::Range, time::Instant};
+
+use lru::LruCache;
+use rustc_hash::FxHashMap;
+
+use super::{
+    files::Files,
+    image::{Code, Region},
+    space::Space,
+};
+use crate::{
+    kernel::unwind::{self as walker, Mapping, UnwindMaps},
+    model::id::ProcessId,
+    telemetry::{Loss, Losses},
+};
+
+/// Processes that the walker knows at most.
+const MAX_PROCESSES: usize = 16_000;
+
+/// What of a process's code is known, shared by those that were forked from one another.
+struct AddressSpace {
+    at: Range<u32>,
+    /// By address; the walker searches them so.
+    mappings: Vec<Placed>,
+    users: usize,
+}
+
+/// One mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Placed {
+    start: u64,
+    end: u64,
+    offset: u64,
+    file: Option<u64>,
+}
+
+/// One process.
+struct Known {
+    space: u64,
+    interpreter: Interpreter,
+}
+
+/// What the walker needs to know of a process's interpreter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interpreter {
+    pub(super) python: walker::Python,
+    pub(super) js_shared: u32,
+}
+
+/// The processes that are known.
+pub(super) struct Processes {
+    known: LruCache<ProcessId, Known>,
+    spaces: FxHashMap<u64, AddressSpace>,
+    places: Space,
+    next: u64,
+}
+
+impl Processes {
+    pub(super) fn new(max_mappings: usize) -> Self {
+        Self {
+            known: LruCache::unbounded(),
+            spaces: FxHashMap::default(),
+            places: Space::new(u32::try_from(max_mappings).unwrap_or(u32::MAX)),
+            next: 0,
+        }
+    }
+
+    /// Takes note of a process's code, and tells the walker. Whether it is other code than before.
+    pub(super) fn mapped(
+        &mut self,
+        process: ProcessId,
+        regions: &[Region],
+        files: &mut Files,
+        maps: &mut UnwindMaps,
+        losses: &Losses,
+    ) -> bool {
+        let mut placed: Vec<Placed> = regions.iter().map(Placed::of).collect();
+        placed.sort_unstable_by_key(|p| p.start);
+        let known = self.known.get(&process).and_then(|k| self.spaces.get(&k.space));
+        if known.is_some_and(|space| space.mappings == placed) {
+            // The kernel forgets a process that executes a program, be it the same.
+            self.tell(process, maps, losses);
+            return false;
+        }
+        let length = u32::try_from(placed.len()).unwrap_or(u32::MAX);
+        let Some(at) = self.places.take(length, Instant::now()) else {
+            losses.count(Loss::UnwindMappingsFull);
+            return false;
+        };
+        for region in regions {
+            if let Code::File(file) = &region.code {
+                files.hold(file);
+            }
+        }
+        let mappings: Vec<Mapping> = placed.iter().map(|p| p.mapping(files)).collect();
+        maps.write_mappings(at.start as usize, &mappings);
+        self.next += 1;
+        self.spaces.insert(self.next, AddressSpace { at, mappings: placed, users: 1 });
+        let old = self.known.put(process, Known { space: self.next, interpreter: Interpreter::default() });
+        self.tell(process, maps, losses);
+        if let Some(old) = old {
+            self.let_go(old.space, files);
+        }
+        while self.known.len() > MAX_PROCESSES
+            && let Some((id, oldest)) = self.known.pop_lru()
+        {
+            losses.count(Loss::MappingsForgotten);
+            maps.remove_process(id);
+            self.let_go(oldest.space, files);
+        }
+        true
+    }
+
+    /// Tells the walker which interpreter a process runs.
+    pub(super) fn set_interpreter(
+        &mut self,
+        process: ProcessId,
+        interpreter: Interpreter,
+        maps: &mut UnwindMaps,
+        losses: &Losses,
+    ) {
+        if let Some(known) = self.known.get_mut(&process)
+            && known.interpreter != interpreter
+        {
+            known.interpreter = interpreter;
+            self.tell(process, maps, losses);
+        }
+    }
+
+    /// The child has its parent's code until its own is told.
+    pub(super) fn forked(
+        &mut self,
+        parent: ProcessId,
+        child: ProcessId,
+        maps: &mut UnwindMaps,
+        losses: &Losses,
+    ) {
+        let Some(&Known { space, interpreter }) = self.known.get(&parent) else { return };
+        if self.known.contains(&child) {
+            return;
+        }
+        if let Some(shared) = self.spaces.get_mut(&space) {
+            shared.users += 1;
+            self.known.put(child, Known { space, interpreter });
+            self.tell(child, maps, losses);
+        }
+    }
+
+    /// The process is gone.
+    pub(super) fn exited(&mut self, process: ProcessId, files: &mut Files, maps: &mut UnwindMaps) {
+        maps.remove_process(process);
+        if let Some(known) = self.known.pop(&process) {
+            self.let_go(known.space, files);
+        }
+    }
+
+    /// The file's table is ready: mappings of it are no longer pending.
+    pub(super) fn ready(&self, file: u64, files: &Files, maps: &mut UnwindMaps) {
+        for space in self.spaces.values() {
+            for (i, placed) in space.mappings.iter().enumerate().filter(|(_, p)| p.file == Some(file)) {
+                maps.write_mappings(space.at.start as usize + i, &[placed.mapping(files)]);
+            }
+        }
+    }
+
+    /// The file that is mapped at an address of a process.
+    pub(super) fn file_at(&self, process: ProcessId, address: u64) -> Option<u64> {
+        let space = self.spaces.get(&self.known.peek(&process)?.space)?;
+        let after = space.mappings.partition_point(|m| m.start <= address);
+        let mapping = space.mappings.get(after.checked_sub(1)?)?;
+        mapping.file.filter(|_| address < mapping.end)
+    }
+
+    fn tell(&self, process: ProcessId, maps: &mut UnwindMaps, losses: &Losses) {
+        let Some(known) = self.known.peek(&process) else { return };
+        let Some(space) = self.spaces.get(&known.space) else { return };
+        let told = walker::Process {
+            mappings_at: space.at.start,
+            mappings: space.at.end - space.at.start,
+            js_shared: known.interpreter.js_shared,
+            flags: 0,
+            python: known.interpreter.python,
+        };
+        if let Err(error) = maps.set_process(process, told) {
+            tracing::debug!(%error, "the walker could not be told of a process");
+            losses.count(Loss::UnwindMappingsFull);
+        }
+    }
+
+    fn let_go(&mut self, space: u64, files: &mut Files) {
+        let Some(shared) = self.spaces.get_mut(&space) else { return };
+        shared.users -= 1;
+        if shared.users > 0 {
+            return;
+        }
+        if let Some(gone) = self.spaces.remove(&space) {
+            self.places.give_back(gone.at, Instant::now());
+            for file in gone.mappings.iter().filter_map(|p| p.file) {
+                files.let_go(file);
+            }
+        }
+    }
+}
+
+impl Placed {
+    fn of(region: &Region) -> Self {
+        let file = match &region.code {
+            Code::File(file) => Some(file.id()),
+            Code::Generated => None,
+        };
+        Self { start: region.start, end: region.end, offset: region.offset, file }
+    }
+
+    fn mapping(&self, files: &Files) -> Mapping {
+        let Self { start, end, offset, file } = *self;
+        match file {
+            Some(id) => files.mapping(id, start, end, offset),
+            None => Mapping { start, end, kind: walker::mapping::FRAME_POINTERS, ..Mapping::default() },
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The symbols of a file that tell of an interpreter: `Py…`, `_Py…` and `v8dbg_…`. Read once per file.
+
+use object::{
+    LittleEndian as LE,
+    elf::{SHN_UNDEF, Sym64},
+    pod,
+};
+use rustc_hash::FxHashMap;
+
+use super::table::{Image, ReadAt};
+
+/// Largest symbol table that is read, bytes.
+const MAX_SYMBOLS: u64 = 64 << 20;
+/// Largest table of names, bytes.
+const MAX_NAMES: u64 = 64 << 20;
+/// Longest name that is looked at, bytes.
+const MAX_NAME: usize = 128;
+/// Symbols kept of one file.
+const MAX_KEPT: usize = 32 << 10;
+
+/// Addresses in the file, by name.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    by_name: FxHashMap<Box<str>, u64>,
+    sections: FxHashMap<&'static str, u64>,
+}
+
+impl Symbols {
+    /// Reads what can be read. `.symtab` is looked through only in files that are named like an interpreter, or
+    /// that have no `.dynsym`: it is many times longer.
+    pub(super) fn read(bytes: &dyn ReadAt, path: &str) -> Self {
+        let mut symbols = Self::default();
+        let Ok(image) = Image::read(bytes) else { return symbols };
+        symbols.read_table(&image, b".dynsym", b".dynstr");
+        if is_interpreter(path) || symbols.by_name.contains_key("_PyRuntime") {
+            symbols.read_table(&image, b".symtab", b".strtab");
+        }
+        if let Some(address) = image.section_address(b".PyRuntime") {
+            symbols.sections.insert(".PyRuntime", address);
+        }
+        symbols
+    }
+
+    fn read_table(&mut self, image: &Image<'_>, symbols: &[u8], names: &[u8]) {
+        let Some(table) = image.section_bytes(symbols, MAX_SYMBOLS) else { return };
+        let Some(names) = image.section_bytes(names, MAX_NAMES) else { return };
+        let count = table.len() / size_of::<Sym64<LE>>();
+        let Ok((table, _)) = pod::slice_from_bytes::<Sym64<LE>>(&table, count) else { return };
+        for symbol in table.iter().filter(|s| s.st_shndx.get(LE) != SHN_UNDEF) {
+            let start = symbol.st_name.get(LE) as usize;
+            let Some(name) = names.get(start..) else { continue };
+            if !name.starts_with(b"_Py") && !name.starts_with(b"Py") && !name.starts_with(b"v8dbg_") {
+                continue;
+            }
+            let name = name.get(..MAX_NAME).unwrap_or(name).split(|b| *b == 0).next();
+            if let Some(name) = name.and_then(|n| str::from_utf8(n).ok())
+                && self.by_name.len() < MAX_KEPT
+            {
+                self.by_name.insert(name.into(), symbol.st_value.get(LE));
+            }
+        }
+    }
+
+    /// The address of a symbol that the file defines.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The address of a section that matters to interpreters.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<u64> {
+        self.sections.get(name).copied()
+    }
+
+    /// Every symbol with this prefix, without it.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+        self.by_name.iter().filter_map(move |(name, address)| Some((name.strip_prefix(prefix)?, *address)))
+    }
+}
+
+fn is_interpreter(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    ["python", "libpython", "pypy", "node", "libnode", "electron"].iter().any(|p| name.starts_with(p))
+}

@@ -1,0 +1,196 @@
+//! The thread "unwind": it keeps the walker's maps. What it is told comes first; tables are made while nothing
+//! else is to be done, and for no more than a share of the time.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    files::Files,
+    image::{Code, Region},
+    interpreters::{CodeOf, Interpreters},
+    processes::Processes,
+};
+use crate::{
+    kernel::UnwindMaps,
+    model::id::ProcessId,
+    telemetry::{Loss, Telemetry},
+};
+
+/// What may wait.
+const QUEUE: usize = 4096;
+/// Time that may go into tables at once; it comes back at [`SHARE`] of the time that passes.
+const BURST: Duration = Duration::from_secs(1);
+/// One part in so many of one core goes into tables in the long run.
+const SHARE: u32 = 4;
+/// How long the thread sleeps when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(5);
+
+enum Event {
+    Mapped(ProcessId, Vec<Region>),
+    Forked { parent: ProcessId, child: ProcessId },
+    Exited(ProcessId),
+    Wanted(ProcessId, u64),
+}
+
+/// Tells the thread about processes. When the last clone is dropped, the thread ends.
+#[derive(Clone)]
+pub struct Unwinder {
+    events: SyncSender<Event>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Unwinder {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn spawn(
+        maps: UnwindMaps,
+        interpreters: Arc<Interpreters>,
+        telemetry: Arc<Telemetry>,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (events, waiting) = sync_channel(QUEUE);
+        let worker = Worker {
+            processes: Processes::new(maps.max_mappings()),
+            files: Files::new(),
+            maps,
+            interpreters,
+            telemetry: Arc::clone(&telemetry),
+            credit: Credit::full(),
+        };
+        let thread = Builder::new().name("unwind".to_owned()).spawn(move || worker.run(&waiting))?;
+        Ok((Self { events, telemetry }, thread))
+    }
+
+    /// Tells what code a process has mapped: after an exec, and whenever it may have changed.
+    pub fn mapped(&self, process: ProcessId, regions: Vec<Region>) {
+        self.tell(Event::Mapped(process, regions));
+    }
+
+    /// Tells that a process was forked.
+    pub fn forked(&self, parent: ProcessId, child: ProcessId) {
+        self.tell(Event::Forked { parent, child });
+    }
+
+    /// Tells that a process is gone.
+    pub fn exited(&self, process: ProcessId) {
+        self.tell(Event::Exited(process));
+    }
+
+    /// Tells that a walk ended at this address of a process for want of a table.
+    pub fn wanted(&self, process: ProcessId, address: u64) {
+        self.tell(Event::Wanted(process, address));
+    }
+
+    fn tell(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            self.telemetry.losses.count(Loss::UnwinderQueueFull);
+        }
+    }
+}
+
+struct Worker {
+    maps: UnwindMaps,
+    files: Files,
+    processes: Processes,
+    interpreters: Arc<Interpreters>,
+    telemetry: Arc<Telemetry>,
+    credit: Credit,
+}
+
+impl Worker {
+    fn run(mut self, events: &Receiver<Event>) {
+        loop {
+            let waiting = self.files.next_waiting();
+            let patience = if waiting.is_some() { self.credit.missing() } else { IDLE };
+            match events.recv_timeout(patience) {
+                Ok(event) => self.handle(event),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(file) = waiting {
+                        self.make_table(file);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Mapped(process, regions) => self.mapped(process, &regions),
+            Event::Forked { parent, child } => {
+                self.processes.forked(parent, child, &mut self.maps, &self.telemetry.losses);
+                self.interpreters.forked(parent, child);
+            }
+            // Its names are still wanted, and its interpreter with them: those that were used least go first.
+            Event::Exited(process) => self.processes.exited(process, &mut self.files, &mut self.maps),
+            Event::Wanted(process, address) => {
+                if let Some(file) = self.processes.file_at(process, address) {
+                    self.files.want(file);
+                }
+            }
+        }
+    }
+
+    fn mapped(&mut self, process: ProcessId, regions: &[Region]) {
+        let telemetry = Arc::clone(&self.telemetry);
+        let losses = &telemetry.losses;
+        let changed = self.processes.mapped(process, regions, &mut self.files, &mut self.maps, losses);
+        if !changed {
+            return;
+        }
+        let files: Vec<_> = regions.iter().filter_map(|r| self.interpreter_file(r)).collect();
+        let interpreter = self.interpreters.detect(process, &files);
+        self.processes.set_interpreter(process, interpreter, &mut self.maps, losses);
+    }
+
+    /// What a mapping can tell about interpreters.
+    fn interpreter_file(&mut self, region: &Region) -> Option<CodeOf> {
+        let Code::File(file) = &region.code else { return None };
+        let symbols = self.files.symbols(file.id())?;
+        let bias = self.files.bias(file.id(), region.start, region.offset)?;
+        Some(CodeOf { path: file.path().to_owned(), bias, symbols })
+    }
+
+    fn make_table(&mut self, file: u64) {
+        let begun = Instant::now();
+        self.files.make(file, &mut self.maps, &self.telemetry.losses);
+        self.processes.ready(file, &self.files, &mut self.maps);
+        self.credit.spend(begun.elapsed());
+    }
+}
+
+/// Time that may go into tables.
+struct Credit {
+    left: Duration,
+    at: Instant,
+}
+
+impl Credit {
+    fn full() -> Self {
+        Self { left: BURST, at: Instant::now() }
+    }
+
+    fn now(&mut self) -> Duration {
+        let now = Instant::now();
+        self.left = (self.left + (now - self.at) / SHARE).min(BURST);
+        self.at = now;
+        self.left
+    }
+
+    fn spend(&mut self, time: Duration) {
+        self.left = self.now().saturating_sub(time);
+    }
+
+    /// How long it takes until there is any.
+    fn missing(&mut self) -> Duration {
+        if self.now().is_zero() { Duration::from_millis(10) } else { Duration::ZERO }
+    }
+}
