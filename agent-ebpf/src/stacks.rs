@@ -55,7 +55,7 @@ pub(crate) fn user<C: EbpfContext>(
     let walk = unsafe { &mut *walk };
     let id = match walk::process(thread.process) {
         // SAFETY: a map's element.
-        Some(process) => walk::walk(walk, unsafe { &*process }, task, thread, registers, None),
+        Some(process) => walk::walk::<false>(walk, unsafe { &*process }, task, thread, registers),
         None => by_frame_pointers(ctx, &mut walk.stack),
     };
     store_user(&walk.stack, id, known)
@@ -77,8 +77,9 @@ pub(crate) fn user_of(
         return 0;
     }
     let Some(process) = walk::process(thread.process) else { return 0 };
+    walk.memory.begin(mm);
     // SAFETY: a map's element.
-    let id = walk::walk(walk, unsafe { &*process }, task, thread, registers, Some(mm));
+    let id = walk::walk::<true>(walk, unsafe { &*process }, task, thread, registers);
     store_user(&walk.stack, id, 0)
 }
 

@@ -27,10 +27,10 @@ const PRESENT: u64 = 1;
 /// The entry maps a large page itself.
 const LARGE: u64 = 1 << 7;
 
-/// Whose memory is read.
+/// Another address space.
 #[repr(C)]
-pub(super) struct Memory {
-    /// The root of the page tables; 0 for the current address space.
+pub(crate) struct Memory {
+    /// The root of its page tables.
     root: u64,
     direct_map: u64,
     /// The page that was translated last, and where the direct map has it.
@@ -39,22 +39,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Reads the current address space from now on, or that of `mm`.
+    /// Remote reads are of `mm` from now on.
     #[inline(always)]
-    pub(super) fn begin(&mut self, mm: Option<*const u8>) {
-        self.root = 0;
+    pub(crate) fn begin(&mut self, mm: *const u8) {
         self.page = u64::MAX;
-        if let Some(mm) = mm {
-            // SAFETY: the caller's `mm` is a memory map.
-            self.root = unsafe { root(mm, &mut self.root) };
-            self.direct_map = direct_map();
-        }
-    }
-
-    /// Whether another address space than the current one is read.
-    #[inline(always)]
-    pub(super) fn is_remote(&self) -> bool {
-        self.root != 0 && layout::CAN_READ_KERNEL.load() != 0
+        // SAFETY: the caller's `mm` is a memory map.
+        self.root = unsafe { root(mm, &mut self.root) };
+        self.direct_map = direct_map();
     }
 }
 
@@ -83,10 +74,11 @@ fn direct_map() -> u64 {
     DIRECT_MAP.get(0).copied().unwrap_or(0)
 }
 
-/// Reads `n` words (4 at most) at `address` into `walk.words`.
+/// Reads `n` words (4 at most) at `address` into `walk.words`: of the current address space, or of the one that
+/// was begun.
 #[inline(always)]
-pub(super) fn read(walk: &mut Walk, address: u64, n: u32) -> bool {
-    if walk.memory.is_remote() {
+pub(super) fn read<const REMOTE: bool>(walk: &mut Walk, address: u64, n: u32) -> bool {
+    if REMOTE {
         return read_remote(&mut walk.memory, address, n, &mut walk.words);
     }
     // SAFETY: `words` has room for `n`.

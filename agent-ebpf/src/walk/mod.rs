@@ -77,7 +77,7 @@ pub(crate) struct Walk {
     returned: u64,
     /// What the last read brought.
     words: [u64; 4],
-    memory: memory::Memory,
+    pub(crate) memory: memory::Memory,
     python: python::Search,
     pub(crate) stack: UserStack,
     /// So that the verifier can see masked indices stay inside.
@@ -90,15 +90,15 @@ struct Steps {
     process: *const Process,
 }
 
-/// Walks a stack of `task`, which is the current one unless `mm` is its address space; returns its hash.
+/// Walks a stack of `task`: the current one, or if `REMOTE` one that does not run and whose address space `begin`
+/// was given to `memory`; returns its hash.
 #[inline(always)]
-pub(crate) fn walk(
+pub(crate) fn walk<const REMOTE: bool>(
     walk: &mut Walk,
     process: &Process,
     task: *mut u8,
     thread: &mut Thread,
     registers: Registers,
-    remote: Option<*const u8>,
 ) -> u64 {
     walk.stack.length = 0;
     walk.stack.interpreter_length = 0;
@@ -113,10 +113,9 @@ pub(crate) fn walk(
         walk.returned = 0;
         walk.mapping.end = 0;
         walk.stack.end = GOES_ON;
-        walk.memory.begin(remote);
-        run(MAX_FRAMES as u32 + 1, step, walk, process);
+        run(MAX_FRAMES as u32 + 1, step::<REMOTE>, walk, process);
         if process.python.runtime != 0 {
-            python::read(walk, process, task, thread);
+            python::read::<REMOTE>(walk, process, task, thread);
         }
     }
     mix(walk.hash, u64::from(walk.stack.end)) | 1
@@ -150,17 +149,17 @@ unsafe fn parts<'a>(context: *mut c_void) -> (&'a mut Walk, &'a Process) {
     }
 }
 
-extern "C" fn step(_: u32, context: *mut c_void) -> i64 {
+extern "C" fn step<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
     // SAFETY: this is a callback of `run`.
     let (walk, process) = unsafe { parts(context) };
-    let end = frame(walk, process);
+    let end = frame::<REMOTE>(walk, process);
     walk.stack.end = end;
     i64::from(end != GOES_ON)
 }
 
 /// Notes one frame and goes to its caller; returns how the walk ended, or that it goes on.
 #[inline(always)]
-fn frame(walk: &mut Walk, process: &Process) -> u32 {
+fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
     let n = walk.stack.length as usize;
     if n >= MAX_FRAMES {
         return end::TRUNCATED;
@@ -177,7 +176,7 @@ fn frame(walk: &mut Walk, process: &Process) -> u32 {
         return end::NO_TABLE;
     }
     if walk.mapping.kind == mapping::FRAME_POINTERS {
-        return follow_frame_pointer(walk, process, n);
+        return follow_frame_pointer::<REMOTE>(walk, process, n);
     }
     let Some(rule) = tables::find_rule(&walk.mapping, pc) else { return end::GAP };
     // SAFETY: a map's element, which only grows.
@@ -186,19 +185,19 @@ fn frame(walk: &mut Walk, process: &Process) -> u32 {
     let high = i64::from(rule.cfa_offset >> 16) as u64;
     let offset = i64::from(rule.cfa_offset) as u64;
     let address = match rule.cfa {
-        cfa::GAP => return follow_frame_pointer(walk, process, n),
+        cfa::GAP => return follow_frame_pointer::<REMOTE>(walk, process, n),
         cfa::SP => walk.sp.wrapping_add(offset),
         cfa::FP => walk.bp.wrapping_add(offset),
         cfa::R10 if n == 0 => walk.r10.wrapping_add(offset),
         cfa::PLT => walk.sp + if (walk.ip & 15) >= offset { 16 } else { 8 },
         cfa::DEREF_SP | cfa::DEREF_FP => {
             let from = if rule.cfa == cfa::DEREF_SP { walk.sp } else { walk.bp };
-            if !memory::read(walk, from.wrapping_add(low), 1) {
+            if !memory::read::<REMOTE>(walk, from.wrapping_add(low), 1) {
                 return end::UNREADABLE;
             }
             walk.words[0].wrapping_add(high)
         }
-        cfa::SIGNAL => return leave_signal(walk),
+        cfa::SIGNAL => return leave_signal::<REMOTE>(walk),
         cfa::END => return end::COMPLETE,
         _ => return end::UNKNOWN_RULE,
     };
@@ -206,7 +205,7 @@ fn frame(walk: &mut Walk, process: &Process) -> u32 {
     if address <= walk.sp {
         return end::NOT_ABOVE;
     }
-    if !find_saved_fp(walk, rule, address) || !memory::read(walk, address - 8, 1) {
+    if !find_saved_fp::<REMOTE>(walk, rule, address) || !memory::read::<REMOTE>(walk, address - 8, 1) {
         return end::UNREADABLE;
     }
     go_to(walk, walk.words[0], address)
@@ -214,7 +213,7 @@ fn frame(walk: &mut Walk, process: &Process) -> u32 {
 
 /// Finds the caller's rbp; whether it could be read.
 #[inline(always)]
-fn find_saved_fp(walk: &mut Walk, rule: &Rule, address: u64) -> bool {
+fn find_saved_fp<const REMOTE: bool>(walk: &mut Walk, rule: &Rule, address: u64) -> bool {
     let from = match rule.fp {
         fp::AT_CFA => address,
         fp::AT_FP => walk.bp,
@@ -224,7 +223,7 @@ fn find_saved_fp(walk: &mut Walk, rule: &Rule, address: u64) -> bool {
         }
         _ => return true,
     };
-    if !memory::read(walk, from.wrapping_add(i64::from(rule.fp_offset) as u64), 1) {
+    if !memory::read::<REMOTE>(walk, from.wrapping_add(i64::from(rule.fp_offset) as u64), 1) {
         return false;
     }
     walk.bp = walk.words[0];
@@ -245,7 +244,7 @@ fn go_to(walk: &mut Walk, ip: u64, sp: u64) -> u32 {
 
 /// Compiled code of a runtime, and files without unwind information, keep frame pointers or cannot be walked.
 #[inline(always)]
-fn follow_frame_pointer(walk: &mut Walk, process: &Process, n: usize) -> u32 {
+fn follow_frame_pointer<const REMOTE: bool>(walk: &mut Walk, process: &Process, n: usize) -> u32 {
     let bp = walk.bp;
     if bp == 0 && walk.mapping.kind == mapping::FRAME_POINTERS {
         return end::COMPLETE;
@@ -254,12 +253,12 @@ fn follow_frame_pointer(walk: &mut Walk, process: &Process, n: usize) -> u32 {
         return end::GAP;
     }
     // The saved frame pointer and the return address; below them, V8 keeps its context and the function.
-    if !memory::read(walk, bp - 16, 4) {
+    if !memory::read::<REMOTE>(walk, bp - 16, 4) {
         return end::UNREADABLE;
     }
     let [function, context, saved, ip] = walk.words;
     if process.js_shared != 0 && context & 1 != 0 && function & 3 == 1 {
-        note_js_function(walk, process, function, n);
+        note_js_function::<REMOTE>(walk, process, function, n);
     }
     walk.bp = saved;
     go_to(walk, ip, bp + 16)
@@ -267,8 +266,8 @@ fn follow_frame_pointer(walk: &mut Walk, process: &Process, n: usize) -> u32 {
 
 /// The function of a JavaScript frame: its `SharedFunctionInfo`, since a `JSFunction` moves.
 #[inline(always)]
-fn note_js_function(walk: &mut Walk, process: &Process, function: u64, n: usize) {
-    if !memory::read(walk, function - 1 + u64::from(process.js_shared), 1) {
+fn note_js_function<const REMOTE: bool>(walk: &mut Walk, process: &Process, function: u64, n: usize) {
+    if !memory::read::<REMOTE>(walk, function - 1 + u64::from(process.js_shared), 1) {
         return;
     }
     let shared = walk.words[0];
@@ -299,13 +298,13 @@ fn note(walk: &mut Walk, function: u64, position: u64) -> bool {
 
 /// The frame that a signal interrupted: all its registers were saved.
 #[inline(always)]
-fn leave_signal(walk: &mut Walk) -> u32 {
+fn leave_signal<const REMOTE: bool>(walk: &mut Walk) -> u32 {
     let frame = walk.sp;
-    if !memory::read(walk, frame + SIGNAL_FP, 1) {
+    if !memory::read::<REMOTE>(walk, frame + SIGNAL_FP, 1) {
         return end::UNREADABLE;
     }
     walk.bp = walk.words[0];
-    if !memory::read(walk, frame + SIGNAL_SP, 2) {
+    if !memory::read::<REMOTE>(walk, frame + SIGNAL_SP, 2) {
         return end::UNREADABLE;
     }
     walk.sp = walk.words[0];

@@ -33,30 +33,35 @@ pub(super) struct Search {
 
 /// Puts the Python frames of the thread on the stack.
 #[inline(always)]
-pub(super) fn read(walk: &mut Walk, process: &Process, task: *mut u8, thread: &mut Thread) {
+pub(super) fn read<const REMOTE: bool>(
+    walk: &mut Walk,
+    process: &Process,
+    task: *mut u8,
+    thread: &mut Thread,
+) {
     // SAFETY: `task` is a task.
     walk.python.fs_base = unsafe { field(task, &layout::TASK_FS_BASE) };
-    if !find_state(walk, process, thread) {
+    if !find_state::<REMOTE>(walk, process, thread) {
         return;
     }
     let python = &process.python;
-    if !memory::read(walk, walk.python.state + u64::from(python.frame), 1) {
+    if !memory::read::<REMOTE>(walk, walk.python.state + u64::from(python.frame), 1) {
         return;
     }
     if python.cframe != NO_CFRAME {
         let cframe = walk.words[0];
-        if cframe == 0 || !memory::read(walk, cframe + u64::from(python.cframe), 1) {
+        if cframe == 0 || !memory::read::<REMOTE>(walk, cframe + u64::from(python.cframe), 1) {
             return;
         }
     }
     walk.python.frame = walk.words[0];
     walk.stack.interpreter_kind = interpreter::PYTHON;
-    run(MAX_STEPS, frame, walk, process);
+    run(MAX_STEPS, frame::<REMOTE>, walk, process);
 }
 
 /// Finds the thread's state: the one it had when last seen, or else the one that names the thread.
 #[inline(always)]
-fn find_state(walk: &mut Walk, process: &Process, thread: &mut Thread) -> bool {
+fn find_state<const REMOTE: bool>(walk: &mut Walk, process: &Process, thread: &mut Thread) -> bool {
     let id = u64::from(process.python.thread_id);
     let known = thread.python_state;
     // An odd value is the epoch in which the thread turned out to have none.
@@ -65,7 +70,7 @@ fn find_state(walk: &mut Walk, process: &Process, thread: &mut Thread) -> bool {
     }
     if known != 0
         && known & 1 == 0
-        && memory::read(walk, known + id, 1)
+        && memory::read::<REMOTE>(walk, known + id, 1)
         && walk.words[0] == walk.python.fs_base
     {
         walk.python.state = known;
@@ -73,21 +78,21 @@ fn find_state(walk: &mut Walk, process: &Process, thread: &mut Thread) -> bool {
     }
     walk.python.state = 0;
     walk.python.interpreter = 0;
-    run(MAX_THREADS, next_state, walk, process);
+    run(MAX_THREADS, next_state::<REMOTE>, walk, process);
     let found = walk.python.state;
     thread.python_state = if found != 0 { found } else { u64::from(epoch::current()) << 1 | 1 };
     found != 0
 }
 
-extern "C" fn next_state(_: u32, context: *mut c_void) -> i64 {
+extern "C" fn next_state<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
     // SAFETY: this is a callback of `run`.
     let (walk, process) = unsafe { parts(context) };
-    i64::from(try_next_state(walk, &process.python))
+    i64::from(try_next_state::<REMOTE>(walk, &process.python))
 }
 
 /// Looks at one more thread state; true ends the search.
 #[inline(always)]
-fn try_next_state(walk: &mut Walk, python: &Python) -> bool {
+fn try_next_state<const REMOTE: bool>(walk: &mut Walk, python: &Python) -> bool {
     let (from, offset) = if walk.python.state != 0 {
         (walk.python.state, python.next_thread)
     } else if walk.python.interpreter != 0 {
@@ -96,7 +101,7 @@ fn try_next_state(walk: &mut Walk, python: &Python) -> bool {
         (python.runtime, python.interpreters)
     };
     let began = walk.python.interpreter == 0;
-    if !memory::read(walk, from + u64::from(offset), 1) {
+    if !memory::read::<REMOTE>(walk, from + u64::from(offset), 1) {
         walk.python.state = 0;
         return true;
     }
@@ -108,24 +113,24 @@ fn try_next_state(walk: &mut Walk, python: &Python) -> bool {
     walk.python.state = next;
     if next == 0 {
         // This interpreter has no more threads.
-        if !memory::read(walk, walk.python.interpreter + u64::from(python.next_interpreter), 1) {
+        if !memory::read::<REMOTE>(walk, walk.python.interpreter + u64::from(python.next_interpreter), 1) {
             return true;
         }
         walk.python.interpreter = walk.words[0];
         return walk.words[0] == 0;
     }
-    if !memory::read(walk, next + u64::from(python.thread_id), 1) {
+    if !memory::read::<REMOTE>(walk, next + u64::from(python.thread_id), 1) {
         walk.python.state = 0;
         return true;
     }
     walk.words[0] == walk.python.fs_base
 }
 
-extern "C" fn frame(_: u32, context: *mut c_void) -> i64 {
+extern "C" fn frame<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
     // SAFETY: this is a callback of `run`.
     let (walk, process) = unsafe { parts(context) };
     let python = &process.python;
-    if walk.python.frame == 0 || !read_frame(walk) {
+    if walk.python.frame == 0 || !read_frame::<REMOTE>(walk) {
         return 1;
     }
     let code = word(walk, python.code) & !u64::from(python.code_tag);
@@ -144,12 +149,12 @@ extern "C" fn frame(_: u32, context: *mut c_void) -> i64 {
 
 /// One read for the whole frame, where that is the current address space's.
 #[inline(always)]
-fn read_frame(walk: &mut Walk) -> bool {
+fn read_frame<const REMOTE: bool>(walk: &mut Walk) -> bool {
     let at = walk.python.frame;
-    if walk.memory.is_remote() {
+    if REMOTE {
         let mut i = 0;
         while i < PYTHON_FRAME_BYTES / 32 {
-            if !memory::read(walk, at + i as u64 * 32, 4) {
+            if !memory::read::<REMOTE>(walk, at + i as u64 * 32, 4) {
                 return false;
             }
             let mut j = 0;
