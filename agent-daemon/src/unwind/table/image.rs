@@ -68,10 +68,10 @@ impl ReadAt for Vec<u8> {
 
 /// A range of the file that is loaded at an address.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Section {
-    pub(super) address: u64,
-    pub(super) offset: u64,
-    pub(super) size: u64,
+pub(in crate::unwind) struct Section {
+    pub(in crate::unwind) address: u64,
+    pub(in crate::unwind) offset: u64,
+    pub(in crate::unwind) size: u64,
     pub(super) compressed: bool,
 }
 
@@ -160,7 +160,7 @@ impl<'a> Image<'a> {
     }
 
     /// What `PT_GNU_EH_FRAME` names: `.eh_frame_hdr`.
-    pub(super) fn eh_frame_header(&self) -> Option<Section> {
+    pub(in crate::unwind) fn eh_frame_header(&self) -> Option<Section> {
         let header = self.programs.iter().find(|p| p.p_type.get(LE) == elf::PT_GNU_EH_FRAME)?;
         Some(loaded(header))
     }
@@ -181,7 +181,12 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`TableError::TooLarge`] above `max` bytes, [`TableError::Malformed`] outside the file,
     /// [`TableError::Io`].
-    pub(super) fn bytes_at(&self, offset: u64, size: u64, max: u64) -> Result<Vec<u8>, TableError> {
+    pub(in crate::unwind) fn bytes_at(
+        &self,
+        offset: u64,
+        size: u64,
+        max: u64,
+    ) -> Result<Vec<u8>, TableError> {
         if !self.holds(offset, size) {
             return Err(TableError::Malformed("a range lies outside the file"));
         }

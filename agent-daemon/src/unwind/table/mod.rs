@@ -22,6 +22,7 @@ mod tests;
 
 use agent_common::unwind::{PAGE_SHIFT, ROW_STEPS};
 
+pub(super) use self::sources::Sources;
 pub use self::{
     compile::compile,
     error::TableError,

@@ -23,18 +23,18 @@ const GO_SECTIONS: [&[u8]; 3] = [b".gopclntab", b".data.rel.ro.gopclntab", b".go
 
 /// A file's unwind information.
 #[derive(Default)]
-pub(super) struct Sources {
+pub(in crate::unwind) struct Sources {
     /// `.eh_frame`; empty if there is none.
-    pub(super) eh_frame: Vec<u8>,
+    pub(in crate::unwind) eh_frame: Vec<u8>,
     /// Where it is loaded: its pointers are relative.
-    pub(super) eh_frame_address: u64,
+    pub(in crate::unwind) eh_frame_address: u64,
     /// `.debug_frame`; empty if there is none.
-    pub(super) debug_frame: Vec<u8>,
+    pub(in crate::unwind) debug_frame: Vec<u8>,
 }
 
 impl Sources {
     /// Reads what there is.
-    pub(super) fn read(image: &Image<'_>, limits: &Limits) -> Result<Self, TableError> {
+    pub(in crate::unwind) fn read(image: &Image<'_>, limits: &Limits) -> Result<Self, TableError> {
         let mut sources = Self::default();
         if let Some(section) = image.section(b".eh_frame").filter(|s| !s.compressed) {
             sources.eh_frame = image.bytes_at(section.offset, section.size, limits.source_bytes)?;

@@ -28,9 +28,10 @@ pub(super) fn rule<'a>(state: &State, section: &impl UnwindSection<Bytes<'a>>) -
     }
     let (cfa, cfa_offset) = match &state.cfa {
         CfaRule::RegisterAndOffset { register, offset } => register_cfa(*register, *offset)?,
-        CfaRule::Expression(e) => deref(operations(e, section))
-            .or_else(|| plt(operations(e, section)))
-            .ok_or(Reason::CfaExpression)?,
+        CfaRule::Expression(e) => {
+            let operations = operations(e, section).ok_or(Reason::CfaExpression)?;
+            deref(&operations).or_else(|| plt(&operations)).ok_or(Reason::CfaExpression)?
+        }
     };
     let (fp, fp_offset) = caller_fp(state.fp.as_ref(), section);
     Ok(Rule { cfa, fp, fp_offset, cfa_offset })
@@ -86,13 +87,12 @@ fn operations<'a>(
 }
 
 /// `*(register + a) [+ b]`: assembly that keeps the caller's stack pointer on its own, realigned stack.
-fn deref(operations: Option<Vec<Operation<Bytes<'_>>>>) -> Option<(u8, i32)> {
-    let operations = operations?;
+fn deref(operations: &[Operation<Bytes<'_>>]) -> Option<(u8, i32)> {
     let [
         Operation::RegisterOffset { register, offset, .. },
         Operation::Deref { size: 8, space: false, .. },
         rest @ ..,
-    ] = operations.as_slice()
+    ] = operations
     else {
         return None;
     };
@@ -111,9 +111,9 @@ fn deref(operations: Option<Vec<Operation<Bytes<'_>>>>) -> Option<(u8, i32)> {
 }
 
 /// What linkers write for the PLT: `rsp + 8 + ((rip & 15) >= n) * 8`.
-fn plt(operations: Option<Vec<Operation<Bytes<'_>>>>) -> Option<(u8, i32)> {
+fn plt(operations: &[Operation<Bytes<'_>>]) -> Option<(u8, i32)> {
     use Operation as O;
-    match operations?.as_slice() {
+    match operations {
         [
             O::RegisterOffset { register: X86_64::RSP, offset: 8, .. },
             O::RegisterOffset { register: X86_64::RA, offset: 0, .. },

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes seeds for the fuzz targets: small programs with the kinds of unwind information that compilers write.
+set -eu
+cd "$(dirname "$0")"
+seeds=corpus/unwind_table
+mkdir -p "$seeds"
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+cat >"$work/seed.c" <<'C'
+#include <alloca.h>
+void use(void *);
+void frame(int n) { char a[64]; use(a); if (n) use(a + n); use(alloca(n)); }
+void realigned(int n) { char a[64] __attribute__((aligned(64))); use(a); use(alloca(n)); }
+void use(void *p) { *(volatile char *)p = 0; }
+void _start(void) { frame(1); realigned(2); for (;;); }
+__asm__(".globl trampoline\n.cfi_startproc simple\n.cfi_signal_frame\n.cfi_def_cfa 7, 160\n"
+        "trampoline: nop\n.cfi_endproc\n");
+C
+
+# Options of the compiler, one seed for each line.
+n=0
+while read -r options; do
+    n=$((n + 1))
+    # shellcheck disable=SC2086
+    cc -nostdlib -static -Wl,-z,noseparate-code -Wl,-z,max-page-size=4096 -Wl,--build-id -Wl,--eh-frame-hdr $options \
+        "$work/seed.c" -o "$seeds/$n"
+    [ "$(stat -c %s "$seeds/$n")" -lt 20000 ]
+done <<'OPTIONS'
+-O2
+-O2 -s
+-O0 -fno-omit-frame-pointer
+-O2 -static-pie -fPIE
+-O2 -g -fno-asynchronous-unwind-tables
+-O2 -g -gz=zlib -fno-asynchronous-unwind-tables
+OPTIONS
+
+# Without section headers: their place and number are zero.
+cp "$seeds/2" "$seeds/headless"
+for at in 40 44 60 62; do
+    printf '\0\0\0\0' | dd of="$seeds/headless" bs=1 seek=$at count=$((at < 60 ? 4 : 2)) conv=notrunc status=none
+done
