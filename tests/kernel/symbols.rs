@@ -4,9 +4,9 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use agentperf::model::{
     id::Slot,
-    observation::{Addresses, Counted, RawCpu, RawOffCpu, RawStack},
+    observation::{Addresses, Counted, RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::WaitCause,
-    stack::FrameKind,
+    stack::{FrameKind, StackEnd},
     time::Timestamp,
 };
 
@@ -113,7 +113,7 @@ fn kernel(function: &str) -> u64 {
 
 fn kernel_stack(functions: &[&str]) -> RawStack {
     let addresses = functions.iter().map(|f| kernel(f)).collect::<Vec<_>>();
-    RawStack { kernel: Addresses::Known(addresses.into()), user: Addresses::Absent }
+    RawStack { kernel: Addresses::Known(addresses.into()), user: RawUserStack::without(StackEnd::Absent) }
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Opener {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let files = Files::new(descriptors(), Arc::clone(&ids));
-        Self { files, ids, work, unwinder, vdso: Arc::new(Vdso::default()), telemetry }
+        Self { files, ids, work, unwinder, vdso: Arc::new(Vdso), telemetry }
     }
 
     /// Serves until nobody asks any more.

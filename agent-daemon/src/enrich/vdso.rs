@@ -7,7 +7,6 @@ use super::{elf::ElfError, symbols::Table};
 use crate::unwind::{CodeFile, table::ReadAt};
 
 /// The vdso, as the unwinder sees it: like a file.
-#[derive(Default)]
 pub(super) struct Vdso;
 
 impl Vdso {
