@@ -10,10 +10,11 @@ use std::{
 use lru::LruCache;
 
 use super::{
-    memory::ProcessMemory,
+    memory::{Memory as _, ProcessMemory},
     processes::Interpreter as Told,
-    python::{self, Codes},
+    python,
     symbols::Symbols,
+    v8,
 };
 use crate::model::{
     id::ProcessId,
@@ -25,6 +26,9 @@ use crate::model::{
 const PROCESSES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 /// Frames with names: some 200 bytes each.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
+
+/// What a JavaScript function is called that has no name.
+const ANONYMOUS: &str = "(anonymous)";
 
 /// What a mapping can tell about interpreters.
 pub(super) struct CodeOf {
@@ -38,6 +42,7 @@ pub(super) struct CodeOf {
 #[derive(Clone, Debug)]
 enum Runtime {
     Python(python::Layout),
+    V8(Box<v8::Layout>),
     /// There is one, whose frames cannot be read, for this reason.
     Refused(String),
 }
@@ -50,7 +55,8 @@ struct Named {
 
 struct Known {
     runtimes: LruCache<ProcessId, Runtime>,
-    codes: Codes,
+    codes: python::Codes,
+    functions: v8::Functions,
     frames: LruCache<(ProcessId, u64, u64), Named>,
     round: u64,
 }
@@ -62,7 +68,8 @@ impl Default for Interpreters {
     fn default() -> Self {
         Self(Mutex::new(Known {
             runtimes: LruCache::new(PROCESSES),
-            codes: Codes::default(),
+            codes: python::Codes::default(),
+            functions: v8::Functions::default(),
             frames: LruCache::new(FRAMES),
             round: 0,
         }))
@@ -83,13 +90,16 @@ impl Interpreters {
             python::CodeFile { path: &file.path, bias: file.bias, symbol, section }
         });
         let code: Vec<_> = code.collect();
-        let (runtime, told) = match python::detect(&code, &memory) {
-            Ok(Some(layout)) => (Runtime::Python(layout), Told { python: layout.walker, ..Told::default() }),
-            Ok(None) => {
-                self.lock().runtimes.pop(&process);
-                return Told::default();
+        let found = match python::detect(&code, &memory) {
+            Ok(Some(layout)) => {
+                Some((Runtime::Python(layout), Told { python: layout.walker, ..Told::default() }))
             }
-            Err(refusal) => (Runtime::Refused(refusal.to_string()), Told::default()),
+            Ok(None) => detect_v8(files, &memory),
+            Err(refusal) => Some((Runtime::Refused(refusal.to_string()), Told::default())),
+        };
+        let Some((runtime, told)) = found else {
+            self.lock().runtimes.pop(&process);
+            return Told::default();
         };
         tracing::debug!(pid = process.pid(), ?runtime, "an interpreter");
         self.lock().runtimes.put(process, runtime);
@@ -143,6 +153,23 @@ impl Interpreters {
     }
 }
 
+/// V8, where a binary tells of it.
+fn detect_v8(files: &[CodeOf], memory: &ProcessMemory) -> Option<(Runtime, Told)> {
+    const PREFIX: &str = "v8dbg_";
+    let file = files.iter().find(|f| f.symbols.with_prefix(PREFIX).next().is_some())?;
+    let numbers = file.symbols.with_prefix(PREFIX).filter_map(|(name, address)| {
+        let number = memory.u32(address.wrapping_add(file.bias)).ok()?;
+        Some((name, number.cast_signed()))
+    });
+    Some(match v8::Layout::read(numbers) {
+        Ok(layout) => {
+            let told = Told { js_shared: layout.js_shared, ..Told::default() };
+            (Runtime::V8(Box::new(layout)), told)
+        }
+        Err(refusal) => (Runtime::Refused(refusal.to_string()), Told::default()),
+    })
+}
+
 impl Known {
     fn frame(
         &mut self,
@@ -165,6 +192,18 @@ impl Known {
                     function: code.name.to_string(),
                     file: Some(code.file.to_string()),
                     line,
+                    binary: None,
+                    address: 0,
+                }
+            }
+            Runtime::V8(layout) => {
+                let function = self.functions.get(process, memory, layout, raw.function).ok()?;
+                let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+                Frame {
+                    kind: FrameKind::Javascript,
+                    function: text(&function.name).unwrap_or_else(|| ANONYMOUS.to_owned()),
+                    file: text(&function.script),
+                    line: function.line,
                     binary: None,
                     address: 0,
                 }

@@ -11,6 +11,7 @@ pub mod python;
 mod space;
 mod symbols;
 pub mod table;
+pub mod v8;
 mod worker;
 
 pub use image::{Code, CodeFile, Region};

@@ -73,9 +73,10 @@ impl Symbols {
         self.sections.get(name).copied()
     }
 
-    /// Every symbol with this prefix, without it.
+    /// Every symbol with this prefix.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
-        self.by_name.iter().filter_map(move |(name, address)| Some((name.strip_prefix(prefix)?, *address)))
+        let symbols = self.by_name.iter().map(|(name, address)| (&**name, *address));
+        symbols.filter(move |(name, _)| name.starts_with(prefix))
     }
 }
 

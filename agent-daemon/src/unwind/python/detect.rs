@@ -44,7 +44,8 @@ impl CodeFile<'_> {
 /// How to read the Python of a process; `None` if it runs none that can be seen in its files.
 ///
 /// # Errors
-/// Why its frames cannot be read, for a person to see.
+/// Why its frames cannot be read, for a person to see. Early in a process that may pass: an executable has no
+/// `_PyRuntime` until its libpython is mapped, so ask again when mappings change.
 pub fn detect(files: &[CodeFile<'_>], memory: &impl Memory) -> Result<Option<Layout>, Refusal> {
     // Symbols of files with such names are looked up first, which spares looking through others.
     let (likely, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_python(file.name()));
