@@ -123,7 +123,7 @@ impl Owner {
             9 => Err(AttachError::NoSuchProcess(9)),
             100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
             pid => {
-                let mut agent = agent(pid, Timestamp::now(), request.probes);
+                let mut agent = agent(pid, Timestamp::now(), request.probes.unwrap_or(ProbeSet::ALL));
                 agent.name = request.name.clone().unwrap_or_else(|| "python3".into());
                 agent.expires = request.duration.map(|d| agent.attached + d);
                 self.store.put_agent(agent.clone());
@@ -219,13 +219,17 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
         ProbeStatus {
             name: "sched_switch",
             purpose: "off-CPU time",
-            state: ProbeState::Attached,
+            probe: None,
+            state: ProbeState::Ready,
+            attached: true,
             reason: None,
         },
         ProbeStatus {
             name: "task_storage",
             purpose: "per-thread state",
+            probe: None,
             state: ProbeState::Substituted,
+            attached: false,
             reason: Some("the kernel is older than 5.11: a hash by tid stands in".into()),
         },
     ]);

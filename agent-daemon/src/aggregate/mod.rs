@@ -19,7 +19,7 @@ use self::{
     windows::{Closed, Windows},
 };
 use crate::{
-    collect::{Order, ProcessTree, WatchError},
+    collect::{Order, ProcessTree, WatchError, Watched},
     config,
     enrich::{
         identity::ProcessFacts,
@@ -31,7 +31,7 @@ use crate::{
         control::{AttachError, AttachRequest, Command, DetachError},
         id::{AgentId, Slot},
         observation::Observation,
-        probe::ProbeSet,
+        probe::{Probe, ProbeSet},
         record::Record,
         time::Timestamp,
     },
@@ -164,15 +164,17 @@ impl Aggregator {
         if let Some(agent) = self.roster.agent_of_pid(pid) {
             return Err(AttachError::AlreadyAttached { pid, agent });
         }
-        for probe in request.probes.iter() {
+        for probe in request.probes.iter().flat_map(|named| named.iter()) {
             target::check_probe(probe, &self.telemetry.probes())?;
         }
         let expires = request.duration.and_then(|d| Timestamp::now().checked_add(d).ok());
         let name = request.name.unwrap_or_else(|| target::comm(pid));
-        self.watch(pid, name, AgentSource::Attach, request.probes, expires).await
+        let probes = request.probes.unwrap_or(ProbeSet::ALL);
+        self.watch(pid, name, AgentSource::Attach, probes, expires).await
     }
 
-    /// Takes a slot, has the collector watch the tree, and enters the agent.
+    /// Takes a slot, has the collector watch the tree by as many of `probes` as the host allows, and enters
+    /// the agent.
     async fn watch(
         &mut self,
         pid: u32,
@@ -185,7 +187,7 @@ impl Aggregator {
         let attached = Timestamp::now();
         let (reply, answer) = oneshot::channel();
         self.order(Order::Watch { slot, root: pid, probes, reply }).await;
-        let (root, created) = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
+        let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
             Err(WatchError::Kernel(e)) => return Err(AttachError::Unavailable(e.to_string())),
@@ -202,7 +204,8 @@ impl Aggregator {
             probes,
             boot_id: self.boot_id.clone(),
         };
-        tracing::info!(agent = %agent.id, name = agent.name, pid, "watching");
+        let by: Vec<&str> = probes.iter().map(Probe::name).collect();
+        tracing::info!(agent = %agent.id, name = agent.name, pid, ?by, "watching");
         self.roster.enter(slot, agent.clone());
         self.record(Record::Agent(agent.clone())).await;
         Ok(agent)

@@ -52,10 +52,10 @@ pub enum Order {
         slot: Slot,
         /// The root's pid.
         root: u32,
-        /// What to watch it by.
+        /// What to watch it by, as far as the host allows.
         probes: ProbeSet,
-        /// Answers with the root's identity and creation time.
-        reply: oneshot::Sender<Result<(ProcessId, Timestamp), WatchError>>,
+        /// Answers with who is watched, and by what.
+        reply: oneshot::Sender<Result<Watched, WatchError>>,
     },
     /// Close the window and let the agent in `slot` go. The window carries `token`.
     Release {
@@ -69,6 +69,17 @@ pub enum Order {
         /// Comes back in `Counted::orders`.
         token: u64,
     },
+}
+
+/// A process tree that is watched from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// The root.
+    pub root: ProcessId,
+    /// When the root was created.
+    pub created: Timestamp,
+    /// What it is watched by: what was wished for, less what the host refuses.
+    pub probes: ProbeSet,
 }
 
 /// Why a process tree cannot be watched.
@@ -106,6 +117,8 @@ impl Collector {
     /// The kernel side cannot work here.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Result<Self, KernelError> {
         let mut kernel = Kernel::load(&config.kernel, config.sampling.frequency_hz)?;
+        // Tried now, so that what this host refuses is known before somebody asks for it.
+        kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         Ok(Self {
@@ -192,16 +205,10 @@ impl Collector {
         }
     }
 
-    fn watch(
-        &mut self,
-        slot: Slot,
-        root: u32,
-        probes: ProbeSet,
-    ) -> Result<(ProcessId, Timestamp), WatchError> {
+    fn watch(&mut self, slot: Slot, root: u32, wanted: ProbeSet) -> Result<Watched, WatchError> {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
-        self.agents.insert(slot, probes);
-        self.enable()?;
+        let probes = self.admit(slot, wanted)?;
         self.kernel.set_agent(slot, Some(probes))?;
         let mut found = None;
         let mut tried: Vec<u32> = vec![std::process::id()];
@@ -222,7 +229,20 @@ impl Collector {
             tried.extend(new);
         }
         let root = found.ok_or(WatchError::Gone(root))?;
-        Ok((root, self.clock.started(root)))
+        Ok(Watched { root, created: self.clock.started(root), probes })
+    }
+
+    /// Attaches what a new agent needs; returns what the host allows of it.
+    fn admit(&mut self, slot: Slot, wanted: ProbeSet) -> Result<ProbeSet, KernelError> {
+        self.agents.insert(slot, wanted);
+        self.enable()?;
+        let probes = wanted.without(self.kernel.refused());
+        if probes != wanted {
+            // What is left of a probe that lacks a program serves nobody.
+            self.agents.insert(slot, probes);
+            self.enable()?;
+        }
+        Ok(probes)
     }
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {

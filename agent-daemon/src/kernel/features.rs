@@ -39,7 +39,8 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn has(capability: Capability) -> bool {
+/// Whether this process has a capability.
+pub(super) fn has(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
@@ -51,6 +52,7 @@ pub fn probe() -> Vec<ProbeStatus> {
         Ok(kernel) => kernel,
         Err(e) => return vec![failed(&e)],
     };
+    // What a probe cannot have is in the status; what nothing can replace is the error.
     let enabled = kernel.enable(true, ProbeSet::ALL);
     let mut status = kernel.status();
     if let Err(e) = enabled {
@@ -63,7 +65,9 @@ fn failed(error: &KernelError) -> ProbeStatus {
     ProbeStatus {
         name: "kernel_programs",
         purpose: "everything agentperf sees",
+        probe: None,
         state: ProbeState::Unavailable,
+        attached: false,
         reason: Some(error.to_string()),
     }
 }

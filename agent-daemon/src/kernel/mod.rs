@@ -68,12 +68,19 @@ impl Kernel {
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
-    /// any agent: without one, only execs are watched, for the rules.
+    /// any agent: without one, only execs are watched, for the rules. What the host refuses a probe is no
+    /// error: see [`Kernel::refused`].
     ///
     /// # Errors
-    /// A program could not be attached.
+    /// A program that every agent needs could not be attached.
     pub fn enable(&mut self, agents: bool, probes: ProbeSet) -> Result<(), KernelError> {
         self.programs.enable(&mut self.ebpf, agents, probes, self.sampling_hz)
+    }
+
+    /// The probes that cannot work here, as far as they have been tried.
+    #[must_use]
+    pub fn refused(&self) -> ProbeSet {
+        self.programs.refused()
     }
 
     /// How every program and feature stands.

@@ -44,5 +44,12 @@ pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeSta
 }
 
 fn status(state: ProbeState, reason: Option<String>) -> ProbeStatus {
-    ProbeStatus { name: "task_storage", purpose: "per-thread state and filter", state, reason }
+    ProbeStatus {
+        name: "task_storage",
+        purpose: "per-thread state and filter",
+        probe: None,
+        state,
+        attached: false,
+        reason,
+    }
 }

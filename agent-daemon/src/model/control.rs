@@ -16,8 +16,8 @@ pub struct AttachRequest {
     pub name: Option<String>,
     /// How long to watch; for ever if `None`.
     pub duration: Option<Duration>,
-    /// What to watch it by.
-    pub probes: ProbeSet,
+    /// What to watch it by; whatever this host allows if `None`.
+    pub probes: Option<ProbeSet>,
 }
 
 /// Why an attach was refused.

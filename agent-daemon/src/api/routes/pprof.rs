@@ -119,7 +119,7 @@ async fn borrow(state: &State, pid: u32, length: Duration) -> Result<(Agent, Opt
         pid,
         name: None,
         duration: Some(length + SLACK),
-        probes: ProbeSet::from_iter([Probe::Cpu]),
+        probes: Some(ProbeSet::from_iter([Probe::Cpu])),
     };
     match state.control.attach(request).await {
         Ok(agent) => {
