@@ -95,7 +95,7 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), CliError> {
     match (args.json, to_stdout) {
         (true, _) => out::print_json(&report)?,
         (false, false) => out::print(&report::render(&report))?,
-        (false, true) => eprint!("{}", report::render(&report)),
+        (false, true) => out::tell(&report::render(&report)),
     }
     backend.close()
 }
@@ -136,11 +136,11 @@ impl Watch {
                 let agent = agent.ok_or(CliError::Refused(detail))?;
                 let probes: Vec<&str> =
                     agent.probes.iter().map(|p| crate::model::probe::Probe::from(*p).name()).collect();
-                eprintln!(
-                    "already watched as {} by {}: reporting from now on",
+                out::tell(&format!(
+                    "already watched as {} by {}: reporting from now on\n",
                     out::plain(&agent.name),
                     probes.join(", ")
-                );
+                ));
                 Ok(Self { agent, range: Range { from: Some(Timestamp::now()) }, own: false })
             }
             Err(other) => Err(other.into()),

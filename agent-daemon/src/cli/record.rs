@@ -91,11 +91,11 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     match reported
         .and_then(|r| if args.json { out::json(&r) } else { Ok(format!("\n{}", report::render(&r))) })
     {
-        Ok(text) => eprint!("{text}"),
-        Err(error) => eprintln!("agentperf: no report: {error}"),
+        Ok(text) => out::tell(&text),
+        Err(error) => out::tell(&format!("agentperf: no report: {error}\n")),
     }
     if let Err(error) = backend.close() {
-        eprintln!("agentperf: {error}");
+        out::tell(&format!("agentperf: {error}\n"));
     }
     Ok(exit_code(status))
 }
