@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::{mpsc, oneshot},
@@ -31,7 +31,7 @@ use crate::{
     kernel::{Counts, Event, Kernel, KernelError, Seeded},
     model::{
         id::{ProcessId, Slot},
-        observation::{Counted, Observation},
+        observation::{Addresses, Counted, Observation, RawStack},
         probe::ProbeSet,
         time::Timestamp,
     },
@@ -116,7 +116,7 @@ impl Collector {
     /// # Errors
     /// The kernel side cannot work here.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Result<Self, KernelError> {
-        let mut kernel = Kernel::load(&config.kernel, config.sampling.frequency_hz)?;
+        let mut kernel = Kernel::load(config)?;
         // Tried now, so that what this host refuses is known before somebody asks for it.
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
@@ -211,9 +211,9 @@ impl Collector {
         let probes = self.admit(slot, wanted)?;
         self.kernel.set_agent(slot, Some(probes))?;
         let mut found = None;
-        let mut tried: Vec<u32> = vec![std::process::id()];
+        let mut tried = FxHashSet::from_iter([std::process::id()]);
         // From the moment that a process is taken in, its children follow by themselves.
-        for _ in 0..SEED_ROUNDS {
+        for round in 1..=SEED_ROUNDS {
             let tree =
                 ProcessTree::read().map_err(|error| KernelError::Io { call: "listing /proc", error })?;
             let new: Vec<u32> = tree.subtree(root).into_iter().filter(|pid| !tried.contains(pid)).collect();
@@ -227,6 +227,9 @@ impl Collector {
                 self.take_in(seeded, slot);
             }
             tried.extend(new);
+            if round == SEED_ROUNDS {
+                self.telemetry.losses.count(Loss::DescendantsUnsought);
+            }
         }
         let root = found.ok_or(WatchError::Gone(root))?;
         Ok(Watched { root, created: self.clock.started(root), probes })
@@ -253,6 +256,8 @@ impl Collector {
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.live.forget(slot);
+        self.mapped.keep(&self.live);
         let released = self
             .kernel
             .set_agent(slot, None)
@@ -289,6 +294,8 @@ impl Collector {
 
     fn event(&mut self, event: Event) {
         match &event {
+            // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
+            Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
@@ -310,6 +317,8 @@ impl Collector {
         self.drain_events();
         let stacks = counts.off_cpu.iter().map(|r| (r.process, &r.stack));
         let stacks = stacks.chain(counts.cpu.iter().map(|r| (r.process, &r.stack)));
+        let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
+        self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
         self.outbox.extend(self.live.observe(end));
         let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
@@ -319,6 +328,11 @@ impl Collector {
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
         }
     }
+}
+
+/// Whether the kernel dropped a part of a stack before it was read.
+fn is_lost(stack: &RawStack) -> bool {
+    matches!(stack.kernel, Addresses::Lost) || matches!(stack.user, Addresses::Lost)
 }
 
 fn intervals(window: Duration) -> Interval {

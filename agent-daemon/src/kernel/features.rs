@@ -4,7 +4,7 @@ use caps::{CapSet, Capability};
 
 use super::{Kernel, error::KernelError};
 use crate::{
-    config,
+    config::Config,
     model::probe::{ProbeSet, ProbeState, ProbeStatus},
 };
 
@@ -47,8 +47,7 @@ pub(super) fn has(capability: Capability) -> bool {
 /// Loads and attaches everything once, and tells how each program and feature fared.
 #[must_use]
 pub fn probe() -> Vec<ProbeStatus> {
-    let config = config::Kernel::default();
-    let mut kernel = match Kernel::load(&config, 97) {
+    let mut kernel = match Kernel::load(&Config::default()) {
         Ok(kernel) => kernel,
         Err(e) => return vec![failed(&e)],
     };

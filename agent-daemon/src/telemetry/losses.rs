@@ -33,13 +33,17 @@ pub enum Loss {
     NamesLate,
     /// The symbol resolver was too busy to take a process or a window: its frames have no names.
     ResolverQueueFull,
+    /// A row's stack was dropped by the kernel, for newer ones, before it was read: the row has none.
+    StackLost,
+    /// An agent forked so fast while it was taken in that some descendants may be missing.
+    DescendantsUnsought,
     /// More agents came and went than the store may keep; the one that ended first was forgotten.
     AgentForgotten,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -51,6 +55,8 @@ impl Loss {
         Self::MappingsForgotten,
         Self::NamesLate,
         Self::ResolverQueueFull,
+        Self::StackLost,
+        Self::DescendantsUnsought,
         Self::AgentForgotten,
     ];
 
@@ -69,6 +75,8 @@ impl Loss {
             Self::MappingsForgotten => "mappings_forgotten",
             Self::NamesLate => "names_late",
             Self::ResolverQueueFull => "resolver_queue_full",
+            Self::StackLost => "stack_lost",
+            Self::DescendantsUnsought => "descendants_unsought",
             Self::AgentForgotten => "agent_forgotten",
         }
     }
