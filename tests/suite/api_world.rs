@@ -121,6 +121,8 @@ impl Owner {
             7 => Err(AttachError::TooMany(256)),
             8 => Err(AttachError::ShuttingDown),
             9 => Err(AttachError::NoSuchProcess(9)),
+            10 => Err(AttachError::Taken(10)),
+            11 => Err(AttachError::Failed("a map of the kernel programs failed".into())),
             100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
             pid => {
                 let mut agent = agent(pid, Timestamp::now(), request.probes.unwrap_or(ProbeSet::ALL));

@@ -8,7 +8,7 @@ mod windows;
 
 use std::{sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -190,7 +190,8 @@ impl Aggregator {
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
-            Err(WatchError::Kernel(e)) => return Err(AttachError::Unavailable(e.to_string())),
+            Err(WatchError::Taken(pid)) => return Err(AttachError::Taken(pid)),
+            Err(WatchError::Kernel(e)) => return Err(AttachError::Failed(e.to_string())),
         };
         let agent = Agent {
             id: AgentId::new(root.pid(), created.as_millisecond()),
@@ -214,35 +215,50 @@ impl Aggregator {
     /// Matches every running process against the rules.
     async fn match_running(&mut self) {
         match ProcessTree::read() {
-            // Parents first: an agent's descendants belong to it and are not matched again.
             Ok(tree) => {
+                // An agent's descendants belong to it, though we are told of them only later.
+                let mut settled = FxHashSet::default();
+                // Parents first.
                 for pid in tree.all() {
-                    self.match_process(pid).await;
+                    if !settled.contains(&pid) && self.match_process(pid).await {
+                        settled.extend(tree.subtree(pid));
+                    }
                 }
             }
             Err(error) => tracing::error!(%error, "the running processes cannot be listed"),
         }
     }
 
-    async fn match_process(&mut self, pid: u32) {
-        if pid == 0 || pid == std::process::id() || self.roster.agent_of_pid(pid).is_some() {
-            return;
+    /// Watches the process if a rule says so; whether it is watched now.
+    async fn match_process(&mut self, pid: u32) -> bool {
+        if self.roster.agent_of_pid(pid).is_some() {
+            return true;
+        }
+        if pid == 0 || pid == std::process::id() {
+            return false;
         }
         // A process that is gone, or a kernel thread, has no facts and matches nothing.
-        let Ok(facts) = ProcessFacts::read(pid) else { return };
-        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return };
+        let Ok(facts) = ProcessFacts::read(pid) else { return false };
+        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return false };
         if let Err(error) = target::check(pid) {
             tracing::debug!(pid, rule, %error, "matched, but cannot be watched");
-            return;
+            return false;
         }
-        if let Err(error) = self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
-            tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
+        match self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
+            // A child of an agent, forked so lately that only the kernel side knows.
+            Ok(_) | Err(AttachError::Taken(_)) => true,
+            Err(error) => {
+                tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
+                false
+            }
         }
     }
 
     async fn observe(&mut self, observation: Observation) {
         match observation {
-            Observation::ForeignExec { pid } => self.match_process(pid).await,
+            Observation::ForeignExec { pid } => {
+                self.match_process(pid).await;
+            }
             Observation::Counted(counted) => {
                 for (agent, process) in self.roster.take_changed() {
                     self.record(Record::Process(agent, process)).await;

@@ -23,7 +23,7 @@ use super::{
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
-    proc_tree::ProcessTree,
+    proc_tree::{ProcessTree, Stat},
     usage::Live,
 };
 use crate::{
@@ -88,6 +88,9 @@ pub enum WatchError {
     /// The root was gone before it was found.
     #[error("process {0} exited before it could be traced")]
     Gone(u32),
+    /// The root belongs to an agent already.
+    #[error("process {0} is traced as part of another agent")]
+    Taken(u32),
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -231,7 +234,7 @@ impl Collector {
                 self.telemetry.losses.count(Loss::DescendantsUnsought);
             }
         }
-        let root = found.ok_or(WatchError::Gone(root))?;
+        let root = found.ok_or_else(|| self.not_found(root))?;
         Ok(Watched { root, created: self.clock.started(root), probes })
     }
 
@@ -246,6 +249,13 @@ impl Collector {
             self.enable()?;
         }
         Ok(probes)
+    }
+
+    /// Why the kernel programs did not take `root` in.
+    fn not_found(&self, root: u32) -> WatchError {
+        // They leave alone what they have in another slot.
+        let is_another_agents = self.agents.len() > 1 && Stat::read(root).is_some();
+        if is_another_agents { WatchError::Taken(root) } else { WatchError::Gone(root) }
     }
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
