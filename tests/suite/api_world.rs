@@ -124,6 +124,9 @@ impl Owner {
             10 => Err(AttachError::Taken(10)),
             11 => Err(AttachError::Failed("a map of the kernel programs failed".into())),
             100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
+            pid if self.live(pid).is_some() => {
+                Err(AttachError::AlreadyAttached { pid, agent: self.live(pid).unwrap() })
+            }
             pid => {
                 let mut agent = agent(pid, Timestamp::now(), request.probes.unwrap_or(ProbeSet::ALL));
                 agent.name = request.name.clone().unwrap_or_else(|| "python3".into());
@@ -133,6 +136,12 @@ impl Owner {
                 Ok(agent)
             }
         }
+    }
+
+    /// The live agent with this root.
+    fn live(&self, pid: u32) -> Option<AgentId> {
+        let agents = self.store.agents().into_iter();
+        agents.filter(|a| a.ended.is_none() && a.root.pid() == pid).map(|a| a.id).next_back()
     }
 
     fn detach(&self, id: &AgentId) -> Result<Agent, DetachError> {

@@ -190,7 +190,13 @@ impl Aggregator {
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
-            Err(WatchError::Taken(pid)) => return Err(AttachError::Taken(pid)),
+            Err(WatchError::Taken { pid, slot }) => {
+                let agent = slot.and_then(|slot| self.roster.agent_in(slot));
+                return Err(match agent {
+                    Some(agent) => AttachError::AlreadyAttached { pid, agent },
+                    None => AttachError::Taken(pid),
+                });
+            }
             Err(WatchError::Kernel(e)) => return Err(AttachError::Failed(e.to_string())),
         };
         let agent = Agent {
@@ -246,7 +252,7 @@ impl Aggregator {
         }
         match self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
             // A child of an agent, forked so lately that only the kernel side knows.
-            Ok(_) | Err(AttachError::Taken(_)) => true,
+            Ok(_) | Err(AttachError::AlreadyAttached { .. } | AttachError::Taken(_)) => true,
             Err(error) => {
                 tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
                 false

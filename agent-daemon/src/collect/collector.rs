@@ -89,8 +89,13 @@ pub enum WatchError {
     #[error("process {0} exited before it could be traced")]
     Gone(u32),
     /// The root belongs to an agent already.
-    #[error("process {0} is traced as part of another agent")]
-    Taken(u32),
+    #[error("process {pid} is traced as part of another agent")]
+    Taken {
+        /// The root.
+        pid: u32,
+        /// The agent, unless the event that tells was lost.
+        slot: Option<Slot>,
+    },
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -234,7 +239,7 @@ impl Collector {
                 self.telemetry.losses.count(Loss::DescendantsUnsought);
             }
         }
-        let root = found.ok_or_else(|| self.not_found(root))?;
+        let Some(root) = found else { return Err(self.not_found(root)) };
         Ok(Watched { root, created: self.clock.started(root), probes })
     }
 
@@ -252,10 +257,12 @@ impl Collector {
     }
 
     /// Why the kernel programs did not take `root` in.
-    fn not_found(&self, root: u32) -> WatchError {
-        // They leave alone what they have in another slot.
-        let is_another_agents = self.agents.len() > 1 && Stat::read(root).is_some();
-        if is_another_agents { WatchError::Taken(root) } else { WatchError::Gone(root) }
+    fn not_found(&mut self, root: u32) -> WatchError {
+        // They leave alone what they have in another slot: the fork that made it so may still be in the ring.
+        self.drain_events();
+        let slot = self.live.slot_of(root);
+        let is_another_agents = slot.is_some() || (self.agents.len() > 1 && Stat::read(root).is_some());
+        if is_another_agents { WatchError::Taken { pid: root, slot } } else { WatchError::Gone(root) }
     }
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {

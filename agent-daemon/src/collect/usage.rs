@@ -56,6 +56,11 @@ impl Live {
         self.processes.contains_key(&process)
     }
 
+    /// The agent that the live process with this pid belongs to.
+    pub(super) fn slot_of(&self, pid: u32) -> Option<Slot> {
+        self.processes.iter().find(|(process, _)| process.pid() == pid).map(|(_, known)| known.slot)
+    }
+
     /// Whether the process with this pid is still the one that we mean.
     pub(super) fn is_same(&self, process: ProcessId) -> bool {
         Stat::read(process.pid()).is_some_and(|stat| self.matches(process, &stat))
