@@ -1,7 +1,8 @@
 //! What the kernel programs know of an agent: whether it lives and what it is watched by.
 
-/// Agents at once; also the length of the AGENTS array. Slot 0 means "no agent".
-pub const MAX_AGENTS: u32 = 257;
+/// Length of the AGENTS array unless the daemon asks for another: one more than the agents at once, since slot
+/// 0 means "no agent".
+pub const SLOTS: u32 = 257;
 
 /// Bits of [`Agent::probes`], as `model::probe` has them.
 pub mod probe {

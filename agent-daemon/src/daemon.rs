@@ -7,6 +7,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 pub use crate::kernel::features::probe as probe_kernel;
@@ -30,6 +31,9 @@ const OBSERVATIONS: usize = 4096;
 const ORDERS: usize = 64;
 /// Records that may wait for the store.
 const RECORDS: usize = 4096;
+
+/// How long stopping waits for the resolver's threads, which by then have nothing more to do.
+const THREADS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -114,11 +118,25 @@ pub async fn run(
         let _ = aggregator.await;
         let _ = collector.await;
         let _ = writer.await;
-        let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+        join(threads).await;
     }
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
+}
+
+/// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not
+/// answer. Not by the runtime, which waits for its own threads when it ends.
+async fn join(threads: ResolverThreads) {
+    let (ended, ending) = oneshot::channel();
+    let join = move || {
+        threads.join();
+        let _ = ended.send(());
+    };
+    let spawned = std::thread::Builder::new().name("symbol-end".to_owned()).spawn(join);
+    if spawned.is_err() || timeout(THREADS_PATIENCE, ending).await.is_err() {
+        tracing::warn!("a file system does not answer: stopping without it");
+    }
 }
 
 fn limits(config: &Config) -> Limits {
@@ -197,10 +215,10 @@ async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watc
             Ok(new) => {
                 tracing::info!("configuration reloaded");
                 rules.send_replace(new.agents.clone());
-                config.agents = new.agents.clone();
-                if config != new {
+                if !config.same_but_rules(&new) {
                     tracing::warn!("only the agent rules are reloaded; other changes need a restart");
                 }
+                config.agents.take_rules(&new.agents);
             }
             Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
         }

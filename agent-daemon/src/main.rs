@@ -1,7 +1,10 @@
 //! The binary: parses the command line, runs the verb, and turns what went wrong into one line and an exit
 //! code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use agentperf::cli::{self, Cli};
 use clap::Parser;
@@ -10,7 +13,8 @@ fn main() -> ExitCode {
     match cli::run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("agentperf: {error}");
+            // Not eprintln!, which panics where nobody reads it.
+            let _ = writeln!(io::stderr(), "agentperf: {error}");
             error.exit_code()
         }
     }

@@ -1,10 +1,10 @@
 //! The agents, by slot.
 
-use agent_common::agent::{Agent, MAX_AGENTS};
+use agent_common::agent::{Agent, SLOTS};
 use aya_ebpf::{macros::map, maps::Array};
 
 #[map]
-static AGENTS: Array<Agent> = Array::with_max_entries(MAX_AGENTS, 0);
+static AGENTS: Array<Agent> = Array::with_max_entries(SLOTS, 0);
 
 /// Whether the agent in `slot` is watched by `probe`.
 #[inline(always)]

@@ -83,7 +83,8 @@ fn report_fork(child: *const u8, agent: u32, at: u64, process: u64, parent: u64)
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn process_exec(ctx: BtfTracePointContext) -> u32 {
-    let (task, bprm): (*mut u8, *const u8) = (ctx.arg(0), ctx.arg(2));
+    let (task, old, bprm): (*mut u8, u32, *const u8) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    threads::rename(old, task);
     match threads::get(task) {
         Some(thread) => {
             walk::forget(thread.process);

@@ -45,6 +45,10 @@ mod storage {
         unsafe { bpf_task_storage_get(map, task, null_mut(), u64::from(create)).cast() }
     }
 
+    /// Storage stays with its task, whatever that is called.
+    #[inline(always)]
+    pub(crate) fn rename(_: u32, _: *mut task_struct) {}
+
     #[inline(always)]
     pub(crate) fn remove(task: *mut task_struct) {
         let map = from_ref(&THREADS).cast_mut().cast();
@@ -57,10 +61,13 @@ mod storage {
 mod storage {
     //! A hash by thread id, for kernels that refuse task storage.
 
-    use agent_common::thread::Thread;
+    use agent_common::{loss, thread::Thread};
     use aya_ebpf::{bindings::task_struct, macros::map, maps::HashMap};
 
-    use crate::layout::{self, field};
+    use crate::{
+        layout::{self, field},
+        losses,
+    };
 
     #[map]
     static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(65_536, 0);
@@ -75,6 +82,22 @@ mod storage {
             let _ = THREADS.insert(tid, &ZERO, 0);
         }
         THREADS.get_ptr_mut(tid).unwrap_or(core::ptr::null_mut())
+    }
+
+    #[inline(always)]
+    pub(crate) fn rename(old: u32, task: *mut task_struct) {
+        // SAFETY: a BTF task pointer.
+        let new: u32 = unsafe { field(task.cast(), &layout::TASK_PID) };
+        if old == new {
+            return;
+        }
+        if let Some(thread) = THREADS.get_ptr(old) {
+            // SAFETY: map memory, alive until the program ends.
+            if THREADS.insert(new, unsafe { &*thread }, 0).is_err() {
+                losses::count(loss::THREAD_STATE);
+            }
+            let _ = THREADS.remove(old);
+        }
     }
 
     #[inline(always)]
@@ -97,6 +120,13 @@ pub(crate) fn get(task: *mut u8) -> Option<&'static mut Thread> {
 pub(crate) fn create(task: *mut u8) -> Option<&'static mut Thread> {
     // SAFETY: as in `get`.
     unsafe { storage::lookup(task.cast::<task_struct>(), true).as_mut() }
+}
+
+/// Keeps the state of `task`, whose thread id was `old` until it executed a program: that makes any thread the
+/// leader, under the leader's id.
+#[inline(always)]
+pub(crate) fn rename(old: u32, task: *mut u8) {
+    storage::rename(old, task.cast());
 }
 
 /// Forgets `task`.

@@ -120,7 +120,16 @@ fn a_process_outlives_its_main_thread() {
 
 #[test]
 fn an_exec_by_another_thread_keeps_the_process() {
-    let daemon = Daemon::start(json!({}));
+    exec_by_another_thread("auto");
+}
+
+#[test]
+fn an_exec_by_another_thread_keeps_the_process_without_task_storage() {
+    exec_by_another_thread("tid_hash");
+}
+
+fn exec_by_another_thread(thread_state: &str) {
+    let daemon = Daemon::start(json!({ "kernel": { "thread_state": thread_state } }));
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
     let run = puppet.run("threads", &["exec"]);

@@ -55,6 +55,6 @@ fn programs_are_attached_only_while_an_agent_needs_them() {
 
 fn attached(daemon: &Daemon) -> Vec<String> {
     let status = daemon.api().status();
-    let probes = status["probes"].as_array().expect("probes").iter().filter(|p| p["state"] == "attached");
+    let probes = status["probes"].as_array().expect("probes").iter().filter(|p| p["attached"] == true);
     probes.map(|p| p["name"].as_str().expect("a name").to_owned()).collect()
 }

@@ -39,6 +39,7 @@ fn calls(world: &World) -> Vec<Call> {
         ("POST", "/api/v1/agents", "5".into()),
         ("POST", "/api/v1/agents", "8".into()),
         ("POST", "/api/v1/agents", "9".into()),
+        ("POST", "/api/v1/agents", "11".into()),
         ("POST", "/api/v1/agents", "100".into()),
         get("/api/v1/agents/{id}", live("")),
         get("/api/v1/agents/{id}", ended("")),

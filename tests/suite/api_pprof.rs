@@ -226,6 +226,20 @@ fn a_process_that_is_not_watched_is_so_for_the_time() {
 }
 
 #[test]
+fn a_process_that_is_borrowed_is_not_borrowed_twice() {
+    let world = World::new();
+    let path = "/debug/pprof/profile?seconds=1&pid=4711";
+    let answers = std::thread::scope(|scope| {
+        let asked = [(); 2].map(|()| scope.spawn(|| world.get(path)));
+        asked.map(|answer| answer.join().unwrap())
+    });
+    let mut statuses = answers.map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "the second would be cut short by the end of the first");
+    assert_eq!(world.get(path).status, 200, "afterwards it is free again");
+}
+
+#[test]
 fn what_cannot_be_recorded_is_refused_at_once() {
     let world = World::new();
     let begin = Instant::now();

@@ -22,7 +22,8 @@ fn status_shows_probes_losses_and_own_cost() {
     let reason = "the kernel is older than 5.11: a hash by tid stands in";
     assert_eq!(
         status["probes"][1],
-        json!({"name": "task_storage", "purpose": "per-thread state", "state": "substituted", "reason": reason})
+        json!({"name": "task_storage", "purpose": "per-thread state", "state": "substituted", "attached": false,
+            "reason": reason})
     );
     assert_eq!(status["losses"]["symbols_unread"], 1);
     assert_eq!(status["losses"]["window_dropped"], 0, "what did not happen is shown too");
@@ -90,6 +91,8 @@ fn every_refusal_to_attach_says_why() {
         (7, 409, "already tracing 256 agents"),
         (8, 503, "shutting down"),
         (9, 404, "no process has pid 9"),
+        (10, 409, "part of another agent"),
+        (11, 500, "its log says why"),
         (100, 409, "already traced as part of agent"),
     ] {
         let detail = attach(pid).problem(status);

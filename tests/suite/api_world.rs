@@ -121,9 +121,14 @@ impl Owner {
             7 => Err(AttachError::TooMany(256)),
             8 => Err(AttachError::ShuttingDown),
             9 => Err(AttachError::NoSuchProcess(9)),
+            10 => Err(AttachError::Taken(10)),
+            11 => Err(AttachError::Failed("a map of the kernel programs failed".into())),
             100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
+            pid if self.live(pid).is_some() => {
+                Err(AttachError::AlreadyAttached { pid, agent: self.live(pid).unwrap() })
+            }
             pid => {
-                let mut agent = agent(pid, Timestamp::now(), request.probes);
+                let mut agent = agent(pid, Timestamp::now(), request.probes.unwrap_or(ProbeSet::ALL));
                 agent.name = request.name.clone().unwrap_or_else(|| "python3".into());
                 agent.expires = request.duration.map(|d| agent.attached + d);
                 self.store.put_agent(agent.clone());
@@ -131,6 +136,12 @@ impl Owner {
                 Ok(agent)
             }
         }
+    }
+
+    /// The live agent with this root.
+    fn live(&self, pid: u32) -> Option<AgentId> {
+        let agents = self.store.agents().into_iter();
+        agents.filter(|a| a.ended.is_none() && a.root.pid() == pid).map(|a| a.id).next_back()
     }
 
     fn detach(&self, id: &AgentId) -> Result<Agent, DetachError> {
@@ -219,13 +230,17 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
         ProbeStatus {
             name: "sched_switch",
             purpose: "off-CPU time",
-            state: ProbeState::Attached,
+            probe: None,
+            state: ProbeState::Ready,
+            attached: true,
             reason: None,
         },
         ProbeStatus {
             name: "task_storage",
             purpose: "per-thread state",
+            probe: None,
             state: ProbeState::Substituted,
+            attached: false,
             reason: Some("the kernel is older than 5.11: a hash by tid stands in".into()),
         },
     ]);

@@ -19,4 +19,7 @@ env OPENAI_API_KEY=PLANTED0SECRET $true
 env AWS_SECRET_ACCESS_KEY=PLANTED0SECRET $true
 env DB_PASSWORD=PLANTED0SECRET $true
 sh -c 'OPENAI_API_KEY=PLANTED0SECRET /bin/true'
+sh -c '/bin/true $(/bin/true --token PLANTED0SECRET)'
+sh -c '/bin/true "x$(/bin/true --token PLANTED0SECRET)"'
+sh -c '/bin/true `/bin/true --token PLANTED0SECRET`'
 sh -c 'exec /bin/true -H "Authorization: Bearer PLANTED0SECRET"'

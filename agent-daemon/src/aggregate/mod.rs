@@ -8,7 +8,7 @@ mod windows;
 
 use std::{sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -19,7 +19,7 @@ use self::{
     windows::{Closed, Windows},
 };
 use crate::{
-    collect::{Order, ProcessTree, WatchError},
+    collect::{Order, ProcessTree, WatchError, Watched},
     config,
     enrich::{
         identity::ProcessFacts,
@@ -31,7 +31,7 @@ use crate::{
         control::{AttachError, AttachRequest, Command, DetachError},
         id::{AgentId, Slot},
         observation::Observation,
-        probe::ProbeSet,
+        probe::{Probe, ProbeSet},
         record::Record,
         time::Timestamp,
     },
@@ -164,15 +164,17 @@ impl Aggregator {
         if let Some(agent) = self.roster.agent_of_pid(pid) {
             return Err(AttachError::AlreadyAttached { pid, agent });
         }
-        for probe in request.probes.iter() {
+        for probe in request.probes.iter().flat_map(|named| named.iter()) {
             target::check_probe(probe, &self.telemetry.probes())?;
         }
         let expires = request.duration.and_then(|d| Timestamp::now().checked_add(d).ok());
         let name = request.name.unwrap_or_else(|| target::comm(pid));
-        self.watch(pid, name, AgentSource::Attach, request.probes, expires).await
+        let probes = request.probes.unwrap_or(ProbeSet::ALL);
+        self.watch(pid, name, AgentSource::Attach, probes, expires).await
     }
 
-    /// Takes a slot, has the collector watch the tree, and enters the agent.
+    /// Takes a slot, has the collector watch the tree by as many of `probes` as the host allows, and enters
+    /// the agent.
     async fn watch(
         &mut self,
         pid: u32,
@@ -185,10 +187,17 @@ impl Aggregator {
         let attached = Timestamp::now();
         let (reply, answer) = oneshot::channel();
         self.order(Order::Watch { slot, root: pid, probes, reply }).await;
-        let (root, created) = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
+        let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
-            Err(WatchError::Kernel(e)) => return Err(AttachError::Unavailable(e.to_string())),
+            Err(WatchError::Taken { pid, slot }) => {
+                let agent = slot.and_then(|slot| self.roster.agent_in(slot));
+                return Err(match agent {
+                    Some(agent) => AttachError::AlreadyAttached { pid, agent },
+                    None => AttachError::Taken(pid),
+                });
+            }
+            Err(WatchError::Kernel(e)) => return Err(AttachError::Failed(e.to_string())),
         };
         let agent = Agent {
             id: AgentId::new(root.pid(), created.as_millisecond()),
@@ -202,7 +211,8 @@ impl Aggregator {
             probes,
             boot_id: self.boot_id.clone(),
         };
-        tracing::info!(agent = %agent.id, name = agent.name, pid, "watching");
+        let by: Vec<&str> = probes.iter().map(Probe::name).collect();
+        tracing::info!(agent = %agent.id, name = agent.name, pid, ?by, "watching");
         self.roster.enter(slot, agent.clone());
         self.record(Record::Agent(agent.clone())).await;
         Ok(agent)
@@ -211,35 +221,50 @@ impl Aggregator {
     /// Matches every running process against the rules.
     async fn match_running(&mut self) {
         match ProcessTree::read() {
-            // Parents first: an agent's descendants belong to it and are not matched again.
             Ok(tree) => {
+                // An agent's descendants belong to it, though we are told of them only later.
+                let mut settled = FxHashSet::default();
+                // Parents first.
                 for pid in tree.all() {
-                    self.match_process(pid).await;
+                    if !settled.contains(&pid) && self.match_process(pid).await {
+                        settled.extend(tree.subtree(pid));
+                    }
                 }
             }
             Err(error) => tracing::error!(%error, "the running processes cannot be listed"),
         }
     }
 
-    async fn match_process(&mut self, pid: u32) {
-        if pid == 0 || pid == std::process::id() || self.roster.agent_of_pid(pid).is_some() {
-            return;
+    /// Watches the process if a rule says so; whether it is watched now.
+    async fn match_process(&mut self, pid: u32) -> bool {
+        if self.roster.agent_of_pid(pid).is_some() {
+            return true;
+        }
+        if pid == 0 || pid == std::process::id() {
+            return false;
         }
         // A process that is gone, or a kernel thread, has no facts and matches nothing.
-        let Ok(facts) = ProcessFacts::read(pid) else { return };
-        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return };
+        let Ok(facts) = ProcessFacts::read(pid) else { return false };
+        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return false };
         if let Err(error) = target::check(pid) {
             tracing::debug!(pid, rule, %error, "matched, but cannot be watched");
-            return;
+            return false;
         }
-        if let Err(error) = self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
-            tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
+        match self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
+            // A child of an agent, forked so lately that only the kernel side knows.
+            Ok(_) | Err(AttachError::AlreadyAttached { .. } | AttachError::Taken(_)) => true,
+            Err(error) => {
+                tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
+                false
+            }
         }
     }
 
     async fn observe(&mut self, observation: Observation) {
         match observation {
-            Observation::ForeignExec { pid } => self.match_process(pid).await,
+            Observation::ForeignExec { pid } => {
+                self.match_process(pid).await;
+            }
             Observation::Counted(counted) => {
                 for (agent, process) in self.roster.take_changed() {
                     self.record(Record::Process(agent, process)).await;

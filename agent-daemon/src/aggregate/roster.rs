@@ -94,6 +94,11 @@ impl Roster {
         Some(self.members.get(slot)?.agent.id.clone())
     }
 
+    /// The agent in `slot`.
+    pub(super) fn agent_in(&self, slot: Slot) -> Option<AgentId> {
+        Some(self.members.get(&slot)?.agent.id.clone())
+    }
+
     pub(super) fn enter(&mut self, slot: Slot, agent: Agent) {
         self.free.retain(|free| *free != slot);
         let (processes, changed) = (FxHashMap::default(), FxHashSet::default());

@@ -112,11 +112,12 @@ impl From<AttachError> for Problem {
             AttachError::Thread { .. } => (StatusCode::BAD_REQUEST, "thread", "Not a process"),
             AttachError::KernelThread(_) => (StatusCode::BAD_REQUEST, "kernel-thread", "Kernel thread"),
             AttachError::OwnProcess(_) => (StatusCode::FORBIDDEN, "own-process", "Own process"),
-            AttachError::AlreadyAttached { .. } => {
+            AttachError::AlreadyAttached { .. } | AttachError::Taken(_) => {
                 (StatusCode::CONFLICT, "already-attached", "Already attached")
             }
             AttachError::TooMany(_) => (StatusCode::CONFLICT, "too-many-agents", "Too many agents"),
             AttachError::Unavailable(_) => (StatusCode::CONFLICT, "probe-unavailable", "Probe unavailable"),
+            AttachError::Failed(_) => return Self::internal("attach", &error),
             AttachError::ShuttingDown => return Self::unavailable(error),
         };
         Self::new(status, kind, title, error)

@@ -1,5 +1,6 @@
 //! What a request says, checked: paths, queries and bodies that are not understood whole are refused with a
-//! sentence that says what is wrong. Nothing unknown is ignored.
+//! sentence that says what is wrong. Nothing unknown is ignored, but for queries of the front page and of the
+//! health checks, where supervisors and browsers may put what they like.
 
 use std::time::Duration;
 

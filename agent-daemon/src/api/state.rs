@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use rustc_hash::FxHashSet;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Mutex, Semaphore, watch},
     task::spawn_blocking,
 };
 
@@ -33,6 +34,8 @@ pub struct State {
     /// The address that is listened on, which requests may name as their `Host`.
     pub listen: SocketAddr,
     folds: Arc<Semaphore>,
+    /// The agents that are watched for one recording only.
+    pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
 }
 
 impl State {
@@ -46,7 +49,7 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        Self { store, control, telemetry, host, ready, listen, folds }
+        Self { store, control, telemetry, host, ready, listen, folds, loans: Arc::default() }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

@@ -81,8 +81,13 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), CliError> {
     let interrupt = Interrupt::install().map_err(|e| CliError::failed("cannot handle signals", e))?;
     let backend = Backend::open(&args.daemon)?;
     let watch = Watch::begin(&backend.client, args)?;
-    watch.follow(&backend.client, args.duration, &interrupt)?;
+    let followed = wanted
+        .as_ref()
+        .map_or(Ok(()), |wanted| wanted.require(&watch.agent))
+        .and_then(|()| watch.follow(&backend.client, args.duration, &interrupt));
+    // First: whatever went wrong, nobody is watched for this command any longer.
     watch.end(&backend.client)?;
+    followed?;
     if let Some(wanted) = &wanted {
         wanted.write(&backend.client, &watch.agent.id, watch.range)?;
     }
@@ -90,7 +95,7 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), CliError> {
     match (args.json, to_stdout) {
         (true, _) => out::print_json(&report)?,
         (false, false) => out::print(&report::render(&report))?,
-        (false, true) => eprint!("{}", report::render(&report)),
+        (false, true) => out::tell(&report::render(&report)),
     }
     backend.close()
 }
@@ -99,14 +104,14 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), CliError> {
 pub(super) fn request(
     pid: u32,
     name: Option<String>,
-    probes: ProbeSet,
+    probes: Option<ProbeSet>,
     time: Option<Duration>,
 ) -> AttachRequestDto {
     AttachRequestDto {
         pid: pid.into(),
         name,
         duration: time.map(format_duration),
-        probes: Some(probes.iter().map(ProbeDto::from).collect()),
+        probes: probes.map(|named| named.iter().map(ProbeDto::from).collect()),
     }
 }
 
@@ -131,11 +136,11 @@ impl Watch {
                 let agent = agent.ok_or(CliError::Refused(detail))?;
                 let probes: Vec<&str> =
                     agent.probes.iter().map(|p| crate::model::probe::Probe::from(*p).name()).collect();
-                eprintln!(
-                    "already watched as {} by {}: reporting from now on",
+                out::tell(&format!(
+                    "already watched as {} by {}: reporting from now on\n",
                     out::plain(&agent.name),
                     probes.join(", ")
-                );
+                ));
                 Ok(Self { agent, range: Range { from: Some(Timestamp::now()) }, own: false })
             }
             Err(other) => Err(other.into()),

@@ -40,7 +40,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
             let config = Config::load(Some(file), Overrides::default())?;
             for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
             {
-                eprintln!("agentperf: note: the environment variable {name} sets nothing");
+                out::tell(&format!("agentperf: note: the environment variable {name} sets nothing\n"));
             }
             if *json {
                 let values: serde_json::Map<_, _> =

@@ -12,7 +12,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use super::{caller::Caller, error::CliError};
+use super::{caller::Caller, error::CliError, out};
 
 /// Exit codes of shells, for commands that cannot be executed.
 const NOT_EXECUTABLE: u8 = 126;
@@ -54,6 +54,6 @@ pub(super) fn run(args: &GateArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage("no command".to_owned()));
     };
     let error = Command::new(program).args(rest).exec();
-    eprintln!("agentperf: cannot run {}: {error}", super::out::plain(&program.to_string_lossy()));
+    out::tell(&format!("agentperf: cannot run {}: {error}\n", out::plain(&program.to_string_lossy())));
     Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }))
 }

@@ -24,12 +24,7 @@ impl LocalDaemon {
         if let Some(sentence) = privileges::missing() {
             return Err(CliError::Usage(sentence));
         }
-        let flags = Overrides::default().set("--listen", "listen", Some("127.0.0.1:0".to_owned()));
-        let mut config = Config::load(None, flags)?;
-        config.agents.builtin_rules = false;
-        if std::env::var_os("AGENTPERF_LOG_LEVEL").is_none() {
-            "warn".clone_into(&mut config.log.level);
-        }
+        let config = Config::load(None, overrides(std::env::var_os("AGENTPERF_LOG_LEVEL").is_some()))?;
         logging::init(&config.log);
         let (stop, stopped) = watch::channel(false);
         let (ready, address) = oneshot::channel();
@@ -66,6 +61,15 @@ impl Drop for LocalDaemon {
     }
 }
 
+/// What a private daemon has in place of flags, so that a reload does not take it away.
+fn overrides(log_level_is_chosen: bool) -> Overrides {
+    let own = |value: &str| Some(value.to_owned());
+    Overrides::default()
+        .set("a private daemon", "listen", own("127.0.0.1:0"))
+        .set("a private daemon", "agents.builtin_rules", own("false"))
+        .set("a private daemon", "log.level", own("warn").filter(|_| !log_level_is_chosen))
+}
+
 fn run(
     config: Config,
     ready: oneshot::Sender<SocketAddr>,
@@ -77,4 +81,18 @@ fn run(
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))?;
     runtime.block_on(daemon::run(config, None, ready, stop)).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, overrides};
+
+    #[test]
+    fn a_reload_leaves_a_private_daemon_private() {
+        let config = Config::load_from(None, [], overrides(false)).unwrap();
+        assert!(!config.agents.builtin_rules);
+        let again = config.reload(None).unwrap();
+        assert!(!again.agents.builtin_rules, "SIGHUP must not make it watch everybody");
+        assert_eq!((again.log.level.as_str(), again.listen), ("warn", config.listen));
+    }
 }

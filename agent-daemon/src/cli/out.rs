@@ -15,6 +15,11 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
     write(text.as_bytes())
 }
 
+/// Writes text to standard error. Where nobody reads it, nothing is lost but the text.
+pub(super) fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes bytes to standard output.
 pub(super) fn write(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();

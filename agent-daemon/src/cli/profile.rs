@@ -12,7 +12,10 @@ use super::{
     error::CliError,
     out,
 };
-use crate::model::probe::{Probe, ProbeSet};
+use crate::{
+    api::dto::agent::AgentDto,
+    model::probe::{Probe, ProbeSet},
+};
 
 /// What a profile weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +58,7 @@ pub(super) struct ProfileArgs {
     /// Where the profile is written; - is standard output, as is --format without --output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What to watch by, separated by commas [default: all]
+    /// What to watch by, separated by commas [default: all that the host allows]
     #[arg(long, value_delimiter = ',', value_name = "PROBES", value_parser = probe_parser())]
     probes: Option<Vec<Probe>>,
 }
@@ -77,9 +80,9 @@ pub(super) struct Wanted {
 }
 
 impl ProfileArgs {
-    /// What to watch by.
-    pub(super) fn probes(&self) -> ProbeSet {
-        self.probes.as_ref().map_or(ProbeSet::ALL, |list| list.iter().copied().collect())
+    /// What to watch by; whatever the host allows if `None`.
+    pub(super) fn probes(&self) -> Option<ProbeSet> {
+        self.probes.as_ref().map(|list| list.iter().copied().collect())
     }
 
     /// The profile that is wanted, if one is.
@@ -102,7 +105,7 @@ impl ProfileArgs {
         if self.kind == Kind::Syscalls && format != Format::Json {
             return usage("syscalls have no stacks: write them with --format json");
         }
-        if !self.probes().contains(self.kind.probe()) {
+        if self.probes().is_some_and(|probes| !probes.contains(self.kind.probe())) {
             let name = self.kind.probe().name();
             return Err(CliError::Usage(format!("--type {name} needs the probe {name}: add it to --probes")));
         }
@@ -146,6 +149,19 @@ impl Wanted {
         let Some(path) = &self.output else { return Ok(()) };
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
         opened.map(drop).map_err(|source| CliError::Write { path: path.clone(), source })
+    }
+
+    /// Fails now rather than after the work if the agent is not watched by what the profile weighs.
+    pub(super) fn require(&self, agent: &AgentDto) -> Result<(), CliError> {
+        let probe = self.kind.probe();
+        if agent.probes.iter().any(|p| Probe::from(*p) == probe) {
+            return Ok(());
+        }
+        let name = probe.name();
+        Err(CliError::Usage(format!(
+            "{} is not watched by {name}, so there is no such profile; `agentperf check` says what this host allows",
+            out::plain(&agent.name)
+        )))
     }
 
     /// Fetches the profile and writes it.

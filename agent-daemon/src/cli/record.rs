@@ -67,13 +67,17 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
 
     let (mut child, release) = start_gate(&args.command).map_err(|e| CliError::failed("cannot start", e))?;
     let request = request(child.id(), Some(name(args)), args.profile.probes(), None);
-    let agent = match backend.client.attach(&request) {
+    let watched = backend.client.attach(&request).map_err(CliError::from).and_then(|agent| {
+        wanted.as_ref().map_or(Ok(()), |wanted| wanted.require(&agent))?;
+        Ok(agent)
+    });
+    let agent = match watched {
         Ok(agent) => agent,
-        Err(refusal) => {
-            // Closed without a byte, the gate never runs the command.
+        Err(error) => {
+            // Closed without a byte, the gate never runs the command, and the agent ends with it.
             drop(release);
             let _ = child.wait();
-            return Err(refusal.into());
+            return Err(error);
         }
     };
     let status =
@@ -87,11 +91,11 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     match reported
         .and_then(|r| if args.json { out::json(&r) } else { Ok(format!("\n{}", report::render(&r))) })
     {
-        Ok(text) => eprint!("{text}"),
-        Err(error) => eprintln!("agentperf: no report: {error}"),
+        Ok(text) => out::tell(&text),
+        Err(error) => out::tell(&format!("agentperf: no report: {error}\n")),
     }
     if let Err(error) = backend.close() {
-        eprintln!("agentperf: {error}");
+        out::tell(&format!("agentperf: {error}\n"));
     }
     Ok(exit_code(status))
 }

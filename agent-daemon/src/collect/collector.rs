@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::{mpsc, oneshot},
@@ -23,7 +23,7 @@ use super::{
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
-    proc_tree::ProcessTree,
+    proc_tree::{ProcessTree, Stat},
     usage::Live,
 };
 use crate::{
@@ -31,8 +31,9 @@ use crate::{
     kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps},
     model::{
         id::{ProcessId, Slot},
-        observation::{Counted, Observation},
+        observation::{Addresses, Counted, Observation, RawStack},
         probe::ProbeSet,
+        stack::StackEnd,
         time::Timestamp,
     },
     telemetry::{Loss, Telemetry},
@@ -52,10 +53,10 @@ pub enum Order {
         slot: Slot,
         /// The root's pid.
         root: u32,
-        /// What to watch it by.
+        /// What to watch it by, as far as the host allows.
         probes: ProbeSet,
-        /// Answers with the root's identity and creation time.
-        reply: oneshot::Sender<Result<(ProcessId, Timestamp), WatchError>>,
+        /// Answers with who is watched, and by what.
+        reply: oneshot::Sender<Result<Watched, WatchError>>,
     },
     /// Close the window and let the agent in `slot` go. The window carries `token`.
     Release {
@@ -71,12 +72,31 @@ pub enum Order {
     },
 }
 
+/// A process tree that is watched from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// The root.
+    pub root: ProcessId,
+    /// When the root was created.
+    pub created: Timestamp,
+    /// What it is watched by: what was wished for, less what the host refuses.
+    pub probes: ProbeSet,
+}
+
 /// Why a process tree cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The root was gone before it was found.
     #[error("process {0} exited before it could be traced")]
     Gone(u32),
+    /// The root belongs to an agent already.
+    #[error("process {pid} is traced as part of another agent")]
+    Taken {
+        /// The root.
+        pid: u32,
+        /// The agent, unless the event that tells was lost.
+        slot: Option<Slot>,
+    },
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -105,7 +125,9 @@ impl Collector {
     /// # Errors
     /// The kernel side cannot work here.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Result<Self, KernelError> {
-        let mut kernel = Kernel::load(&config.kernel, config.sampling.frequency_hz)?;
+        let mut kernel = Kernel::load(config)?;
+        // Tried now, so that what this host refuses is known before somebody asks for it.
+        kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         Ok(Self {
@@ -197,21 +219,15 @@ impl Collector {
         }
     }
 
-    fn watch(
-        &mut self,
-        slot: Slot,
-        root: u32,
-        probes: ProbeSet,
-    ) -> Result<(ProcessId, Timestamp), WatchError> {
+    fn watch(&mut self, slot: Slot, root: u32, wanted: ProbeSet) -> Result<Watched, WatchError> {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
-        self.agents.insert(slot, probes);
-        self.enable()?;
+        let probes = self.admit(slot, wanted)?;
         self.kernel.set_agent(slot, Some(probes))?;
         let mut found = None;
-        let mut tried: Vec<u32> = vec![std::process::id()];
+        let mut tried = FxHashSet::from_iter([std::process::id()]);
         // From the moment that a process is taken in, its children follow by themselves.
-        for _ in 0..SEED_ROUNDS {
+        for round in 1..=SEED_ROUNDS {
             let tree =
                 ProcessTree::read().map_err(|error| KernelError::Io { call: "listing /proc", error })?;
             let new: Vec<u32> = tree.subtree(root).into_iter().filter(|pid| !tried.contains(pid)).collect();
@@ -225,9 +241,34 @@ impl Collector {
                 self.take_in(seeded, slot);
             }
             tried.extend(new);
+            if round == SEED_ROUNDS {
+                self.telemetry.losses.count(Loss::DescendantsUnsought);
+            }
         }
-        let root = found.ok_or(WatchError::Gone(root))?;
-        Ok((root, self.clock.started(root)))
+        let Some(root) = found else { return Err(self.not_found(root)) };
+        Ok(Watched { root, created: self.clock.started(root), probes })
+    }
+
+    /// Attaches what a new agent needs; returns what the host allows of it.
+    fn admit(&mut self, slot: Slot, wanted: ProbeSet) -> Result<ProbeSet, KernelError> {
+        self.agents.insert(slot, wanted);
+        self.enable()?;
+        let probes = wanted.without(self.kernel.refused());
+        if probes != wanted {
+            // What is left of a probe that lacks a program serves nobody.
+            self.agents.insert(slot, probes);
+            self.enable()?;
+        }
+        Ok(probes)
+    }
+
+    /// Why the kernel programs did not take `root` in.
+    fn not_found(&mut self, root: u32) -> WatchError {
+        // They leave alone what they have in another slot: the fork that made it so may still be in the ring.
+        self.drain_events();
+        let slot = self.live.slot_of(root);
+        let is_another_agents = slot.is_some() || (self.agents.len() > 1 && Stat::read(root).is_some());
+        if is_another_agents { WatchError::Taken { pid: root, slot } } else { WatchError::Gone(root) }
     }
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
@@ -238,6 +279,8 @@ impl Collector {
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.live.forget(slot);
+        self.mapped.keep(&self.live);
         let released = self
             .kernel
             .set_agent(slot, None)
@@ -274,6 +317,8 @@ impl Collector {
 
     fn event(&mut self, event: Event) {
         match &event {
+            // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
+            Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
@@ -295,6 +340,8 @@ impl Collector {
         self.drain_events();
         let stacks = counts.off_cpu.iter().map(|r| (r.process, &r.stack));
         let stacks = stacks.chain(counts.cpu.iter().map(|r| (r.process, &r.stack)));
+        let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
+        self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
         self.outbox.extend(self.live.observe(end));
         let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
@@ -304,6 +351,11 @@ impl Collector {
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
         }
     }
+}
+
+/// Whether the kernel dropped a part of a stack before it was read.
+fn is_lost(stack: &RawStack) -> bool {
+    matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
 }
 
 fn intervals(window: Duration) -> Interval {

@@ -45,7 +45,7 @@ impl Lifecycle {
         live: &mut Live,
     ) -> [Observation; 2] {
         let process = seeded.process;
-        live.insert(process);
+        live.insert(process, slot);
         self.sums.put(process, Sum { ns: seeded.dead_cpu_ns, ..Sum::default() });
         let args = fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap_or_default();
         let executed = Observation::ProcessExecuted {
@@ -69,7 +69,7 @@ impl Lifecycle {
     pub(super) fn event(&mut self, event: Event, clock: &Clock, live: &mut Live) -> Option<Observation> {
         match event {
             Event::Fork { slot, process, parent, parent_pid, comm } => {
-                live.insert(process);
+                live.insert(process, slot);
                 let started = clock.started(process);
                 Some(Observation::ProcessStarted {
                     slot,

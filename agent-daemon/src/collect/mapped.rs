@@ -58,6 +58,11 @@ impl Mapped {
         self.known.remove(&process);
     }
 
+    /// Forgets the processes that no agent has any more.
+    pub(super) fn keep(&mut self, live: &Live) {
+        self.known.retain(|process, _| live.contains(*process));
+    }
+
     /// When the next reading is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.iter().filter_map(|queue| queue.front().map(|(at, _)| *at)).min()

@@ -12,5 +12,5 @@ pub mod mappings;
 mod proc_tree;
 mod usage;
 
-pub use collector::{Collector, Order, Stopped, WatchError};
+pub use collector::{Collector, Order, Stopped, WatchError, Watched};
 pub use proc_tree::ProcessTree;

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Parents by pid.
 #[derive(Debug, Default)]
@@ -26,13 +26,16 @@ impl ProcessTree {
         Ok(tree)
     }
 
-    /// `root` and all its descendants, parents before children.
+    /// `root` and all its descendants, parents before children, each once.
     #[must_use]
     pub fn subtree(&self, root: u32) -> Vec<u32> {
         let mut found = vec![root];
+        // The tree is not read at one moment, and pids are reused: its branches may form a ring.
+        let mut seen = FxHashSet::from_iter([root]);
         let mut next = 0;
         while let Some(&pid) = found.get(next) {
-            found.extend(self.children.get(&pid).into_iter().flatten().filter(|child| **child != pid));
+            let children = self.children.get(&pid).into_iter().flatten();
+            found.extend(children.filter(|child| seen.insert(**child)));
             next += 1;
         }
         found
@@ -97,6 +100,14 @@ mod tests {
         let tree = ProcessTree::read().expect("/proc");
         assert!(tree.subtree(std::os::unix::process::parent_id()).contains(&std::process::id()));
         assert!(!tree.subtree(std::process::id()).contains(&std::os::unix::process::parent_id()));
+    }
+
+    #[test]
+    fn a_ring_of_reused_pids_ends() {
+        let children = [(0, vec![1, 1]), (1, vec![1, 2]), (2, vec![3]), (3, vec![1, 2])];
+        let tree = ProcessTree { children: children.into_iter().collect() };
+        assert_eq!(tree.all(), [0, 1, 2, 3]);
+        assert_eq!(tree.subtree(2), [2, 3, 1]);
     }
 
     proptest! {

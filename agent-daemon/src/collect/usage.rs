@@ -6,13 +6,25 @@ use std::fs;
 use rustc_hash::FxHashMap;
 
 use super::proc_tree::Stat;
-use crate::model::{id::ProcessId, observation::Observation, time::Timestamp};
+use crate::model::{
+    id::{ProcessId, Slot},
+    observation::Observation,
+    time::Timestamp,
+};
+
+/// What is known of a live process.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Whose it is.
+    slot: Slot,
+    /// CPU ticks at the last reading.
+    ticks: u64,
+}
 
 /// The live processes of all agents.
 #[derive(Debug)]
 pub(super) struct Live {
-    /// CPU ticks at the last reading.
-    processes: FxHashMap<ProcessId, u64>,
+    processes: FxHashMap<ProcessId, Known>,
     tick_ns: u64,
     page_bytes: u64,
 }
@@ -26,16 +38,27 @@ impl Live {
         }
     }
 
-    pub(super) fn insert(&mut self, process: ProcessId) {
-        self.processes.entry(process).or_insert(0);
+    /// The process lives, and belongs to the agent in `slot`.
+    pub(super) fn insert(&mut self, process: ProcessId, slot: Slot) {
+        self.processes.entry(process).or_insert(Known { slot, ticks: 0 }).slot = slot;
     }
 
     pub(super) fn remove(&mut self, process: ProcessId) {
         self.processes.remove(&process);
     }
 
+    /// The agent in `slot` is let go: its processes are nobody's, and are read no more.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.processes.retain(|_, known| known.slot != slot);
+    }
+
     pub(super) fn contains(&self, process: ProcessId) -> bool {
         self.processes.contains_key(&process)
+    }
+
+    /// The agent that the live process with this pid belongs to.
+    pub(super) fn slot_of(&self, pid: u32) -> Option<Slot> {
+        self.processes.iter().find(|(process, _)| process.pid() == pid).map(|(_, known)| known.slot)
     }
 
     /// Whether the process with this pid is still the one that we mean.
@@ -52,10 +75,10 @@ impl Live {
     pub(super) fn observe(&mut self, now: Timestamp) -> Vec<Observation> {
         let mut observations = Vec::new();
         let mut vanished = Vec::new();
-        for (process, last_ticks) in &self.processes {
+        for (process, known) in &self.processes {
             match Stat::read(process.pid()) {
                 Some(stat) if self.matches(*process, &stat) => {
-                    if stat.cpu_ticks != *last_ticks {
+                    if stat.cpu_ticks != known.ticks {
                         observations.push(self.usage(*process, &stat));
                     }
                 }
@@ -63,8 +86,10 @@ impl Live {
             }
         }
         for observation in &observations {
-            if let Observation::ProcessUsage { process, cpu_ns, .. } = observation {
-                self.processes.insert(*process, cpu_ns / self.tick_ns);
+            if let Observation::ProcessUsage { process, cpu_ns, .. } = observation
+                && let Some(known) = self.processes.get_mut(process)
+            {
+                known.ticks = cpu_ns / self.tick_ns;
             }
         }
         for process in vanished {
@@ -87,4 +112,29 @@ fn high_water_bytes(pid: u32) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Live, Observation, ProcessId, Slot, Stat, Timestamp};
+
+    /// This process, as the kernel programs would name it.
+    fn own(live: &Live) -> ProcessId {
+        let pid = std::process::id();
+        let start_ns = Stat::read(pid).expect("this process lives").start_ticks * live.tick_ns;
+        ProcessId(start_ns >> 10 << 22 | u64::from(pid))
+    }
+
+    #[test]
+    fn processes_of_an_agent_that_was_let_go_are_read_no_more() {
+        let mut live = Live::new();
+        let (own, gone) = (own(&live), ProcessId(1 << 22 | 4_000_000));
+        live.insert(own, Slot(1));
+        live.insert(gone, Slot(2));
+        live.forget(Slot(1));
+        assert!(!live.contains(own));
+        let seen = live.observe(Timestamp::now());
+        assert!(matches!(seen[..], [Observation::ProcessVanished { process, .. }] if process == gone));
+        assert!(live.observe(Timestamp::now()).is_empty(), "it is told once");
+    }
 }

@@ -114,10 +114,20 @@ pub enum ThreadState {
 }
 
 impl Config {
-    /// Whether nothing but the agents' part differs: what a reload can bring into force.
+    /// Whether nothing but the agent rules differs: what a reload can bring into force.
     #[must_use]
-    pub fn same_but_agents(&self, other: &Self) -> bool {
-        *self == Self { agents: self.agents.clone(), ..other.clone() }
+    pub fn same_but_rules(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.agents.take_rules(&self.agents);
+        *self == other
+    }
+}
+
+impl Agents {
+    /// Puts the rules of `other` into force, and nothing else of it.
+    pub fn take_rules(&mut self, other: &Self) {
+        self.builtin_rules = other.builtin_rules;
+        self.rules.clone_from(&other.rules);
     }
 }
 

@@ -157,3 +157,18 @@ proptest::proptest! {
         let _ = parse(&format!("agents:\n  rules:\n    - name: x\n      executable: {text}\n"));
     }
 }
+
+#[test]
+fn a_reload_brings_the_rules_into_force_and_nothing_else() {
+    let mut config = Config::default();
+    let rules = parse("agents:\n  builtin_rules: false\n  rules: [{ name: a, comm: b }]\n").unwrap();
+    assert!(config.same_but_rules(&rules));
+    config.agents.take_rules(&rules.agents);
+    assert_eq!(config, rules);
+    for other in ["agents: { max_agents: 9 }", "agents: { max_processes: 900 }", "window: 9s"] {
+        assert!(
+            !config.same_but_rules(&parse(other).unwrap()),
+            "{other} needs a restart, and the log says so"
+        );
+    }
+}

@@ -4,7 +4,7 @@ use caps::{CapSet, Capability};
 
 use super::{Kernel, error::KernelError};
 use crate::{
-    config,
+    config::Config,
     model::probe::{ProbeSet, ProbeState, ProbeStatus},
 };
 
@@ -39,18 +39,19 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn has(capability: Capability) -> bool {
+/// Whether this process has a capability.
+pub(super) fn has(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
 /// Loads and attaches everything once, and tells how each program and feature fared.
 #[must_use]
 pub fn probe() -> Vec<ProbeStatus> {
-    let config = config::Kernel::default();
-    let mut kernel = match Kernel::load(&config, 97) {
+    let mut kernel = match Kernel::load(&Config::default()) {
         Ok(kernel) => kernel,
         Err(e) => return vec![failed(&e)],
     };
+    // What a probe cannot have is in the status; what nothing can replace is the error.
     let enabled = kernel.enable(true, ProbeSet::ALL);
     let mut status = kernel.status();
     if let Err(e) = enabled {
@@ -63,7 +64,9 @@ fn failed(error: &KernelError) -> ProbeStatus {
     ProbeStatus {
         name: "kernel_programs",
         purpose: "everything agentperf sees",
+        probe: None,
         state: ProbeState::Unavailable,
+        attached: false,
         reason: Some(error.to_string()),
     }
 }

@@ -24,21 +24,27 @@ pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use unwind::UnwindMaps;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    io::ErrorKind,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use agent_common::{agent::Agent, loss};
 use aya::{
     Btf, Ebpf,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
 };
 
 use crate::{
-    config,
+    config::Config,
     model::{
         id::Slot,
         probe::{ProbeSet, ProbeStatus},
     },
 };
+
+/// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
+const TARGETS: usize = 8192;
 
 /// The loaded programs and their maps.
 pub struct Kernel {
@@ -56,7 +62,7 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel is too old, has no BTF, or refuses a program that nothing can replace.
-    pub fn load(config: &config::Kernel, sampling_hz: u32) -> Result<Self, KernelError> {
+    pub fn load(config: &Config) -> Result<Self, KernelError> {
         features::require_kernel()?;
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
         let (mut ebpf, storage) = object::load(&btf, config)?;
@@ -65,17 +71,19 @@ impl Kernel {
         syscall_class::fill(&mut ebpf)?;
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let unwind = Some(UnwindMaps::take(&mut ebpf)?);
-        let log = log::Drain::new(&mut ebpf, config.debug_log);
+        let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
+        let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
         Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, unwind, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
-    /// any agent: without one, only execs are watched, for the rules.
+    /// any agent: without one, only execs are watched, for the rules. What the host refuses a probe is no
+    /// error: see [`Kernel::refused`].
     ///
     /// # Errors
-    /// A program could not be attached.
+    /// A program that every agent needs could not be attached.
     pub fn enable(&mut self, agents: bool, probes: ProbeSet) -> Result<(), KernelError> {
         self.programs.enable(&mut self.ebpf, agents, probes, self.sampling_hz)
     }
@@ -83,6 +91,12 @@ impl Kernel {
     /// What the walker reads, for the one who makes the tables; `None` the second time.
     pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
         self.unwind.take()
+    }
+
+    /// The probes that cannot work here, as far as they have been tried.
+    #[must_use]
+    pub fn refused(&self) -> ProbeSet {
+        self.programs.refused()
     }
 
     /// How every program and feature stands.
@@ -106,19 +120,32 @@ impl Kernel {
     /// # Errors
     /// The iterator could not run.
     pub fn seed(&mut self, slot: Slot, pids: &[u32]) -> Result<Vec<Seeded>, KernelError> {
-        {
-            let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
-            for pid in pids {
-                targets.insert(pid, slot.0, 0)?;
-            }
+        let mut all = Vec::new();
+        for pids in pids.chunks(TARGETS) {
+            let seeded = self.target(slot, pids).and_then(|()| iterate::run(&mut self.ebpf, "seed_threads"));
+            // Whatever went wrong: a pid that stayed would be taken into this slot by a later seeding.
+            self.untarget(pids)?;
+            all.extend(decode::seeded(&seeded?));
         }
-        let seeded = iterate::run(&mut self.ebpf, "seed_threads");
+        Ok(all)
+    }
+
+    fn target(&mut self, slot: Slot, pids: &[u32]) -> Result<(), KernelError> {
+        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
+        pids.iter().try_for_each(|pid| Ok(targets.insert(pid, slot.0, 0)?))
+    }
+
+    fn untarget(&mut self, pids: &[u32]) -> Result<(), KernelError> {
         let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
         for pid in pids {
-            // Absent only if the insertion above failed, which has been reported.
-            let _ = targets.remove(pid);
+            match targets.remove(pid) {
+                // Where an insertion failed, what came after it is not there.
+                Ok(()) => {}
+                Err(MapError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(decode::seeded(&seeded?))
+        Ok(())
     }
 
     /// Lets the threads of the agent in `slot` go.

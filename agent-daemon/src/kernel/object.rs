@@ -7,7 +7,7 @@ use super::{
     layout,
 };
 use crate::{
-    config::{self, ThreadState},
+    config::{Config, ThreadState},
     model::probe::{ProbeState, ProbeStatus},
 };
 
@@ -15,15 +15,19 @@ static TASK_STORAGE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/t
 static TID_HASH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tid-hash.bpf.o"));
 
 /// Loads the object that the configuration and the kernel allow; tells which.
-pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeStatus), KernelError> {
+pub(super) fn load(btf: &Btf, config: &Config) -> Result<(Ebpf, ProbeStatus), KernelError> {
     let offsets = layout::resolve()?;
     let physical_mask = layout::physical_mask();
+    // Slot 0 means "no agent".
+    let slots = u32::try_from(config.agents.max_agents).unwrap_or(u32::MAX).saturating_add(1);
+    let config = &config.kernel;
     let level: u8 = if config.debug_log { aya_log::Level::Debug as u8 } else { 0 };
     let attempt = |object: &[u8]| {
         let mut loader = EbpfLoader::new();
         // Task storage is a map type that aya has no type for; it creates it all the same.
         loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
         loader.override_global("PHYSICAL_MASK", &physical_mask, true);
+        loader.map_max_entries("AGENTS", slots);
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
         }
@@ -46,5 +50,12 @@ pub(super) fn load(btf: &Btf, config: &config::Kernel) -> Result<(Ebpf, ProbeSta
 }
 
 fn status(state: ProbeState, reason: Option<String>) -> ProbeStatus {
-    ProbeStatus { name: "task_storage", purpose: "per-thread state and filter", state, reason }
+    ProbeStatus {
+        name: "task_storage",
+        purpose: "per-thread state and filter",
+        probe: None,
+        state,
+        attached: false,
+        reason,
+    }
 }

@@ -10,7 +10,12 @@ use aya::{
     util::online_cpus,
 };
 
-use super::error::{KernelError, one_line};
+use caps::Capability;
+
+use super::{
+    error::{KernelError, one_line},
+    features,
+};
 use crate::model::probe::ProbeState;
 
 /// A clock that samples on every online CPU.
@@ -24,16 +29,32 @@ pub(super) struct Clock {
 pub(super) fn attach(program: &mut PerfEvent, hz: u32) -> Result<Clock, KernelError> {
     let hardware = PerfEventConfig::Hardware(HardwareEvent::CpuCycles);
     match on_every_cpu(program, hardware, hz) {
-        Ok(links) => Ok(Clock { links, state: ProbeState::Attached, reason: None }),
+        Ok(links) => Ok(Clock { links, state: ProbeState::Ready, reason: None }),
         Err(why) => {
             let software = PerfEventConfig::Software(SoftwareEvent::CpuClock);
             let links = on_every_cpu(program, software, hz)
-                .map_err(|reason| KernelError::Refused { what: "CPU sampling", reason })?;
+                .map_err(|why| KernelError::Refused { what: "CPU sampling", reason: explained(why) })?;
             let reason =
                 format!("no hardware cycle counter ({why}); the software CPU clock stands in for it");
             Ok(Clock { links, state: ProbeState::Substituted, reason: Some(reason) })
         }
     }
+}
+
+/// A refusal, with what an operator can do about it.
+fn explained(why: String) -> String {
+    let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    match level.trim().parse() {
+        Ok(level) if asks_for_admin(level) && !features::has(Capability::CAP_SYS_ADMIN) => format!(
+            "{why}; kernel.perf_event_paranoid is {level}: set it to 2, or add CAP_SYS_ADMIN, and restart"
+        ),
+        _ => why,
+    }
+}
+
+/// Debian's and Ubuntu's kernels know levels at which CAP_PERFMON is not enough; mainline's do not.
+fn asks_for_admin(level: i32) -> bool {
+    level > 2
 }
 
 fn on_every_cpu(

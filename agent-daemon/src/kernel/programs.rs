@@ -34,6 +34,16 @@ enum Need {
     Probe(Probe),
 }
 
+impl Need {
+    /// The probe that cannot do without the program.
+    fn probe(self) -> Option<Probe> {
+        match self {
+            Self::Probe(probe) => Some(probe),
+            Self::Always | Self::Agents => None,
+        }
+    }
+}
+
 struct Row {
     name: &'static str,
     hook: Hook,
@@ -73,6 +83,8 @@ enum Links {
 
 struct Program {
     row: &'static Row,
+    /// The kernel took it. What it refused then, it would refuse again.
+    loaded: bool,
     links: Links,
     state: ProbeState,
     reason: Option<String>,
@@ -89,15 +101,14 @@ impl Programs {
     pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
         for row in &ROWS {
-            let (state, reason) = match load(ebpf, btf, row)? {
-                Ok(()) => (ProbeState::Ready, None),
-                Err(reason) if matches!(row.need, Need::Probe(_)) => {
-                    tracing::warn!(program = row.name, reason, "the kernel refuses a program");
-                    (ProbeState::Unavailable, Some(reason))
-                }
-                Err(reason) => return Err(KernelError::Refused { what: row.name, reason }),
-            };
-            programs.push(Program { row, links: Links::None, state, reason });
+            let refusal = load(ebpf, btf, row)?.err();
+            let mut program = Program::new(row, refusal.is_none());
+            match refusal {
+                None => {}
+                Some(reason) if program.may_be_missing() => program.refuse(reason),
+                Some(reason) => return Err(KernelError::Refused { what: row.name, reason }),
+            }
+            programs.push(program);
         }
         Ok(Self { programs, notes: Vec::new() })
     }
@@ -107,7 +118,8 @@ impl Programs {
         self.notes.push(status);
     }
 
-    /// Attaches what is needed and detaches what is not.
+    /// Attaches what is needed and detaches what is not. What the host refuses a probe is noted, and tried
+    /// again the next time that it is needed anew; the other programs do not suffer.
     pub(super) fn enable(
         &mut self,
         ebpf: &mut Ebpf,
@@ -122,7 +134,7 @@ impl Programs {
                 Need::Probe(probe) => agents && probes.contains(probe),
             };
             if needed {
-                program.attach(ebpf, hz)?;
+                program.switch_on(ebpf, hz)?;
             } else {
                 program.detach(ebpf)?;
             }
@@ -130,11 +142,19 @@ impl Programs {
         Ok(())
     }
 
+    /// The probes that lack a program, as far as it has been tried.
+    pub(super) fn refused(&self) -> ProbeSet {
+        let refused = self.programs.iter().filter(|p| p.state == ProbeState::Unavailable);
+        refused.filter_map(|p| p.row.need.probe()).collect()
+    }
+
     pub(super) fn status(&self) -> Vec<ProbeStatus> {
         let programs = self.programs.iter().map(|p| ProbeStatus {
             name: p.row.name,
             purpose: p.row.purpose,
+            probe: p.row.need.probe(),
             state: p.state,
+            attached: p.is_attached(),
             reason: p.reason.clone(),
         });
         programs.chain(self.notes.iter().cloned()).collect()
@@ -155,15 +175,43 @@ fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, Ker
 }
 
 impl Program {
-    fn attach(&mut self, ebpf: &mut Ebpf, hz: u32) -> Result<(), KernelError> {
-        if !matches!(self.links, Links::None) {
+    fn new(row: &'static Row, loaded: bool) -> Self {
+        Self { row, loaded, links: Links::None, state: ProbeState::Ready, reason: None }
+    }
+
+    /// Only what a single probe needs may be missing.
+    fn may_be_missing(&self) -> bool {
+        self.row.need.probe().is_some()
+    }
+
+    fn is_attached(&self) -> bool {
+        !matches!(self.links, Links::None)
+    }
+
+    /// Notes why the host refuses the program; says so once for each reason.
+    fn refuse(&mut self, reason: String) {
+        if self.reason.as_ref() != Some(&reason) {
+            tracing::warn!(program = self.row.name, reason, "the kernel refuses a program");
+        }
+        (self.state, self.reason) = (ProbeState::Unavailable, Some(reason));
+    }
+
+    fn switch_on(&mut self, ebpf: &mut Ebpf, hz: u32) -> Result<(), KernelError> {
+        if self.is_attached() || !self.loaded {
             return Ok(());
         }
+        match self.attach(ebpf, hz) {
+            Err(KernelError::Refused { reason, .. }) if self.may_be_missing() => {
+                self.refuse(reason);
+                Ok(())
+            }
+            attached => attached,
+        }
+    }
+
+    fn attach(&mut self, ebpf: &mut Ebpf, hz: u32) -> Result<(), KernelError> {
         let name = self.row.name;
         let refused = |reason| KernelError::Refused { what: name, reason };
-        if self.state == ProbeState::Unavailable {
-            return Err(refused(self.reason.clone().unwrap_or_default()));
-        }
         let program = ebpf.program_mut(name).ok_or(KernelError::NoProgram(name))?;
         match self.row.hook {
             Hook::Tracepoint(_) => {
@@ -171,7 +219,7 @@ impl Program {
                     .and_then(|p: &mut BtfTracePoint| p.attach())
                     .map_err(|e| refused(one_line(&e)))?;
                 self.links = Links::Tracepoint(link);
-                self.state = ProbeState::Attached;
+                (self.state, self.reason) = (ProbeState::Ready, None);
             }
             Hook::Clock => {
                 let program: &mut PerfEvent = program.try_into().map_err(|e| refused(one_line(&e)))?;
@@ -200,9 +248,6 @@ impl Program {
                     program.detach(link).map_err(|e| refused(&e))?;
                 }
             }
-        }
-        if self.state == ProbeState::Attached {
-            self.state = ProbeState::Ready;
         }
         Ok(())
     }

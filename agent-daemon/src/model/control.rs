@@ -1,4 +1,4 @@
-//! What people ask of a running daemon: attach, detach, flush, reload. The API and the CLI send these to
+//! What people ask of a running daemon: attach, detach, flush. The API and the CLI send these to
 //! the one task that owns the agents.
 
 use std::{sync::Arc, time::Duration};
@@ -16,8 +16,8 @@ pub struct AttachRequest {
     pub name: Option<String>,
     /// How long to watch; for ever if `None`.
     pub duration: Option<Duration>,
-    /// What to watch it by.
-    pub probes: ProbeSet,
+    /// What to watch it by; whatever this host allows if `None`.
+    pub probes: Option<ProbeSet>,
 }
 
 /// Why an attach was refused.
@@ -51,12 +51,18 @@ pub enum AttachError {
         /// The agent it belongs to.
         agent: AgentId,
     },
+    /// Watched as part of another agent, which has only just forked it.
+    #[error("process {0} is already traced as part of another agent")]
+    Taken(u32),
     /// Every slot is taken.
     #[error("already tracing {0} agents, the most at once: detach one first")]
     TooMany(usize),
     /// A probe that was asked for cannot work on this host.
     #[error("{0}")]
     Unavailable(String),
+    /// agentperf's own fault, or the kernel's: what went wrong.
+    #[error("{0}")]
+    Failed(String),
     /// The daemon is stopping.
     #[error("agentperf is shutting down")]
     ShuttingDown,

@@ -34,7 +34,7 @@ pub enum Observation {
     ProcessExecuted {
         /// The process.
         process: ProcessId,
-        /// The path given to exec.
+        /// The program's file as the kernel knows it, else the path given to exec.
         executable: String,
         /// The kernel's name for it.
         comm: String,

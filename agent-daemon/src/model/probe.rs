@@ -63,6 +63,12 @@ impl ProbeSet {
         self.0 & probe.bit() != 0
     }
 
+    /// The probes of this set that are not in `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Both sets' probes.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -85,13 +91,11 @@ impl FromIterator<Probe> for ProbeSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeState {
-    /// Loaded and attached: some agent needs it.
-    Attached,
-    /// Loaded or loadable; no agent needs it now.
+    /// Works as it was meant to.
     Ready,
     /// Works by the substitute that `reason` names.
     Substituted,
-    /// The kernel refused; `reason` says why.
+    /// The kernel refuses it; `reason` says why.
     Unavailable,
 }
 
@@ -102,8 +106,12 @@ pub struct ProbeStatus {
     pub name: &'static str,
     /// What agentperf uses it for, in a few words.
     pub purpose: &'static str,
+    /// The probe that cannot work without it, if there is one.
+    pub probe: Option<Probe>,
     /// How it stands.
     pub state: ProbeState,
-    /// Why it is not simply attached or ready, and what stands in for it.
+    /// Whether it is attached now: programs are while some agent needs them. A feature never is.
+    pub attached: bool,
+    /// Why it is not simply ready, and what stands in for it.
     pub reason: Option<String>,
 }

@@ -33,6 +33,10 @@ pub enum Loss {
     NamesLate,
     /// The symbol resolver was too busy to take a process or a window: its frames have no names.
     ResolverQueueFull,
+    /// A row's stack was dropped by the kernel, for newer ones, before it was read: the row has none.
+    StackLost,
+    /// An agent forked so fast while it was taken in that some descendants may be missing.
+    DescendantsUnsought,
     /// More agents came and went than the store may keep; the one that ended first was forgotten.
     AgentForgotten,
     /// The unwinder was too busy to be told of a process: its stacks follow frame pointers, or end early.
@@ -47,7 +51,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -59,6 +63,8 @@ impl Loss {
         Self::MappingsForgotten,
         Self::NamesLate,
         Self::ResolverQueueFull,
+        Self::StackLost,
+        Self::DescendantsUnsought,
         Self::AgentForgotten,
         Self::UnwinderQueueFull,
         Self::UnwindTableUnmade,
@@ -81,6 +87,8 @@ impl Loss {
             Self::MappingsForgotten => "mappings_forgotten",
             Self::NamesLate => "names_late",
             Self::ResolverQueueFull => "resolver_queue_full",
+            Self::StackLost => "stack_lost",
+            Self::DescendantsUnsought => "descendants_unsought",
             Self::AgentForgotten => "agent_forgotten",
             Self::UnwinderQueueFull => "unwinder_queue_full",
             Self::UnwindTableUnmade => "unwind_table_unmade",

@@ -26,7 +26,7 @@ pub struct AgentDto {
     pub source: AgentSourceDto,
     /// The rule that matched its root, where a rule did.
     pub rule: Option<String>,
-    /// What it is watched by.
+    /// What it is watched by: what was wished for, less what the host refuses.
     pub probes: Vec<ProbeDto>,
     /// When the root process was created.
     pub created: Timestamp,
@@ -112,7 +112,7 @@ pub struct AttachRequestDto {
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     #[schema(example = "30s")]
     pub duration: Option<String>,
-    /// What to watch it by; everything if absent, life cycle only if empty.
+    /// What to watch it by; everything that this host allows if absent, life cycle only if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Vec<ProbeDto>>,
 }

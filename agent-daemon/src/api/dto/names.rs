@@ -56,13 +56,11 @@ impl From<ProbeDto> for Probe {
 mirror! {
     /// How a kernel program or feature stands.
     ProbeStateDto as ProbeState of ProbeState {
-        /// Loaded and attached: some agent needs it.
-        Attached,
-        /// Loaded or loadable; no agent needs it now.
+        /// Works as it was meant to.
         Ready,
         /// Works by the substitute that `reason` names.
         Substituted,
-        /// The kernel refused; `reason` says why.
+        /// The kernel refuses it; `reason` says why.
         Unavailable,
     }
 }

@@ -58,7 +58,9 @@ pub struct ProbeStatusDto {
     pub purpose: String,
     /// How it stands.
     pub state: ProbeStateDto,
-    /// Why it is not simply attached or ready.
+    /// Whether it is attached now: programs are while some agent needs them.
+    pub attached: bool,
+    /// Why it is not simply ready.
     pub reason: Option<String>,
 }
 
@@ -68,6 +70,7 @@ impl From<ProbeStatus> for ProbeStatusDto {
             name: probe.name.to_owned(),
             purpose: probe.purpose.to_owned(),
             state: probe.state.into(),
+            attached: probe.attached,
             reason: probe.reason,
         }
     }

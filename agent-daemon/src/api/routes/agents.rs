@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         control::{AttachRequest, DetachError},
-        probe::{Probe, ProbeSet},
+        probe::Probe,
     },
 };
 
@@ -46,9 +46,11 @@ pub(super) async fn list(Shared(state): Shared<State>, _: StrictQuery<Nothing>) 
             headers(("Location" = String, description = "Path of the agent"))),
         (status = 403, body = ProblemDto, content_type = "application/problem+json", description = "It is agentperf itself, or the request is a stranger's"),
         (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such process, or it has exited"),
-        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "It is watched already, there are too many agents, or a probe cannot work here"),
+        (status = 408, body = ProblemDto, content_type = "application/problem+json", description = "The body took too long to come"),
+        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "It is watched already, there are too many agents, or a probe that it names cannot work here"),
         (status = 413, body = ProblemDto, content_type = "application/problem+json", description = "The body is too large"),
         (status = 415, body = ProblemDto, content_type = "application/problem+json", description = "The body is not JSON"),
+        (status = 500, body = ProblemDto, content_type = "application/problem+json", description = "agentperf failed; its log says why"),
         (status = 503, body = ProblemDto, content_type = "application/problem+json", description = "agentperf is shutting down"),
         Refusals,
     ))]
@@ -67,7 +69,7 @@ fn checked(request: AttachRequestDto) -> Result<AttachRequest, Problem> {
     let AttachRequestDto { pid, name, duration: text, probes } = request;
     let duration = text.map(|text| duration("for", &text)).transpose()?;
     let name = name.map(checked_name).transpose()?;
-    let probes = probes.map_or(ProbeSet::ALL, |list| list.into_iter().map(Probe::from).collect());
+    let probes = probes.map(|list| list.into_iter().map(Probe::from).collect());
     Ok(AttachRequest { pid: checked_pid(pid)?, name, duration, probes })
 }
 
@@ -128,6 +130,7 @@ pub(super) async fn detach(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::probe::ProbeSet;
 
     #[test]
     fn pids_that_cannot_be_are_refused() {
@@ -147,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn probes_default_to_all_and_may_be_none() {
+    fn probes_may_be_left_open_and_may_be_none() {
         let probes = |probes| {
             let request = AttachRequestDto { pid: 1, name: None, duration: None, probes };
             checked(request).unwrap().probes
         };
-        assert_eq!(probes(None), ProbeSet::ALL);
-        assert_eq!(probes(Some(vec![])), ProbeSet::EMPTY);
+        assert_eq!(probes(None), None);
+        assert_eq!(probes(Some(vec![])), Some(ProbeSet::EMPTY));
     }
 }

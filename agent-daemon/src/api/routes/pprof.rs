@@ -2,14 +2,15 @@
 //! that long and answers with the profile. A process that no agent has is attached for the time, by the CPU
 //! probe only, and detached at the end, also when the client gives up.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use axum::{
     extract::State as Shared,
     response::{IntoResponse, Response},
 };
+use rustc_hash::FxHashSet;
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::{sync::Mutex, time::sleep};
 
 use super::{
     agents::checked_pid,
@@ -64,7 +65,7 @@ pub(super) struct Params {
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "The profile, gzipped"),
         (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such process"),
-        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "The process cannot be profiled as things stand"),
+        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "The process cannot be profiled as things stand, or is being recorded for another request"),
         (status = 503, body = ProblemDto, content_type = "application/problem+json", description = "agentperf is shutting down"),
         Refusals,
     ))]
@@ -94,21 +95,41 @@ pub(super) async fn profile(
 }
 
 /// A process that is watched only for one recording. Dropped, it is no longer.
-struct Loan(Option<(Control, AgentId)>);
+struct Loan(Option<Borrowed>);
+
+/// Who is watched for one recording.
+struct Borrowed {
+    control: Control,
+    loans: Loans,
+    id: AgentId,
+}
+
+/// Every agent that is watched for one recording.
+type Loans = Arc<Mutex<FxHashSet<AgentId>>>;
+
+impl Borrowed {
+    async fn give_back(self) {
+        // Whoever wants the process from now on finds it free, or not yet.
+        let mut loans = self.loans.lock().await;
+        // It may have exited meanwhile: then it has been given back already.
+        let _ = self.control.detach(self.id.clone()).await;
+        loans.remove(&self.id);
+    }
+}
 
 impl Loan {
     async fn give_back(mut self) {
-        if let Some((control, id)) = self.0.take() {
-            // It may have exited meanwhile: then it has been given back already.
-            let _ = control.detach(id).await;
+        if let Some(borrowed) = self.0.take() {
+            // A task of its own, since the client may give up in the middle.
+            let _ = tokio::spawn(borrowed.give_back()).await;
         }
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if let Some((control, id)) = self.0.take() {
-            tokio::spawn(async move { control.detach(id).await });
+        if let Some(borrowed) = self.0.take() {
+            tokio::spawn(borrowed.give_back());
         }
     }
 }
@@ -119,12 +140,21 @@ async fn borrow(state: &State, pid: u32, length: Duration) -> Result<(Agent, Opt
         pid,
         name: None,
         duration: Some(length + SLACK),
-        probes: ProbeSet::from_iter([Probe::Cpu]),
+        probes: Some(ProbeSet::from_iter([Probe::Cpu])),
     };
+    // Held until it is known whose the process is: two that ask at once must not both think it watched.
+    let mut loans = state.loans.lock().await;
     match state.control.attach(request).await {
         Ok(agent) => {
-            let loan = Loan(Some((state.control.clone(), agent.id.clone())));
-            Ok((agent, Some(loan)))
+            let id = agent.id.clone();
+            loans.insert(id.clone());
+            let borrowed = Borrowed { control: state.control.clone(), loans: state.loans.clone(), id };
+            Ok((agent, Some(Loan(Some(borrowed)))))
+        }
+        // It will be let go before this recording would end.
+        Err(AttachError::AlreadyAttached { agent, .. }) if loans.contains(&agent) => {
+            let detail = format!("process {pid} is being recorded for another request: ask again after it");
+            Err(Problem::conflict("being-recorded", "Being recorded", detail))
         }
         Err(AttachError::AlreadyAttached { agent, .. }) => Ok((state.agent(&agent)?, None)),
         Err(error) => Err(error.into()),
@@ -177,7 +207,9 @@ mod tests {
     async fn a_loan_is_given_back_even_if_nobody_waits() {
         let (control, mut commands) = Control::channel();
         let id = AgentId::new(7, 0);
-        drop(Loan(Some((control, id.clone()))));
+        let loans = Loans::default();
+        loans.lock().await.insert(id.clone());
+        drop(Loan(Some(Borrowed { control, loans, id: id.clone() })));
         let command = commands.recv().await;
         assert!(matches!(command, Some(Command::Detach(given_back, _)) if given_back == id));
     }

@@ -18,7 +18,7 @@ fn tool_calls_stay_readable() {
     for (code, expected) in [
         ("npm test", "npm test"),
         ("cd /repo && cargo test -p x 2>&1 | tail -20", "cd /repo && cargo test -p x 2>&1 | tail -20"),
-        ("git commit -m \"$(cat <<'E'\nfix\nE\n)\"", "git commit -m [19 bytes]"),
+        ("git commit -m \"$(cat <<'E'\nfix\nE\n)\"", "git commit -m '$([16 bytes])'"),
         ("python3 -c 'print(1)'", "python3 -c [8 bytes]"),
         ("claude -p 'rewrite it all'", "claude -p [14 bytes]"),
         ("for f in *.py; do llm hello; done", "for f in *.py ; do llm [5 bytes] ; done"),
@@ -27,6 +27,10 @@ fn tool_calls_stay_readable() {
             "export A=1 MY_TOKEN=abc; curl -H 'X: y' h",
             "export A=1 MY_TOKEN=[redacted] ; curl -H 'X: [redacted]' h",
         ),
+        ("echo $(mysql -phunter2)", "echo '$(mysql -p[redacted])'"),
+        ("echo \"a$(mysql -phunter2)\"", "echo 'a$(mysql -p[redacted])'"),
+        ("echo `mysql -phunter2`", "echo '`[15 bytes]`'"),
+        ("echo ${A:-$(mysql -phunter2)}", "echo '${A:-$(mysql -p[redacted])}'"),
         ("echo aGVsbG8 | docker login -u u -p hunter2", "echo aGVsbG8 | docker login -u u -p [redacted]"),
     ] {
         assert_eq!(line(&["/bin/bash", "-c", code]).args.get(2).unwrap(), expected, "{code}");
@@ -179,6 +183,10 @@ fn place(secret: &str, place: usize) -> Vec<String> {
         16 => own(&["kubectl", "create", "secret", "generic", "x", &format!("--from-literal=password={s}")]),
         17 => own(&["claude", s]),
         18 => own(&["tool", "-H", "Authorization:", "Bearer", s]),
+        19 => own(&["bash", "-c", &format!("echo $(mysql -p'{s}')")]),
+        20 => own(&["bash", "-c", &format!("echo `mysql -p'{s}'`")]),
+        21 => own(&["bash", "-c", &format!("x=\"a $(mysql -p'{s}' | head -1)\"; run")]),
+        22 => own(&["bash", "-c", &format!("echo ${{A:-`mysql -p'{s}'`}}")]),
         _ => own(&["python3", "-c", &format!("k='{s}'")]),
     }
 }
@@ -194,7 +202,7 @@ fn survives(args: &[String], secret: &str, cut: usize) -> bool {
 
 proptest! {
     #[test]
-    fn words_in_secret_places_never_survive(secret in word(), at in 0usize..20, cut in 0usize..8) {
+    fn words_in_secret_places_never_survive(secret in word(), at in 0usize..24, cut in 0usize..8) {
         let args = place(&secret, at);
         proptest::prop_assert!(!survives(&args, &secret, cut), "{args:?} -> {:?}", line_of(&args));
     }

@@ -10,9 +10,6 @@ use super::{
     shell,
 };
 
-/// How deep shells within shells are read; below, code becomes its length.
-const MAX_DEPTH: u8 = 3;
-
 /// The bytes of an argument that are searched for secrets. More than what is kept of it, so that a secret
 /// over that limit is still recognised; the rest is never shown.
 const SEARCHED_BYTES: usize = 1024;
@@ -144,10 +141,10 @@ impl<'a> Walk<'a> {
     }
 
     fn shell(&self, code: &str) -> String {
-        if self.depth >= MAX_DEPTH {
+        if self.depth >= shell::MAX_DEPTH {
             return placeholder(code);
         }
-        shell::summarise(code, |words| redact_at(words, self.depth + 1))
+        shell::summarise(code, self.depth + 1, &redact_at)
     }
 
     /// The argument as the value of what came before, if it is one.
