@@ -20,15 +20,24 @@ const MANY: ProcessId = ProcessId(0);
 
 /// Merges the smallest rows of each kind beyond [`MAX_ROWS`]; returns how many.
 pub(super) fn bound(window: &mut Window) -> usize {
-    let merged_stack = Arc::new(Stack { frames: Vec::new(), end: StackEnd::Absent });
     fold(&mut window.syscalls, |row| row.total_ns, |row| row.number, merge_syscalls)
         + fold(
             &mut window.off_cpu,
             |row| row.blocked_ns.saturating_add(row.run_queue_ns),
-            |row| row.cause,
-            |cause, rows| merge_waits(cause, rows, &merged_stack),
+            |row| (row.cause, row.stack.end),
+            |(cause, end), rows| merge_waits(cause, rows, merged_stack(end)),
         )
-        + fold(&mut window.cpu, |row| row.cpu_ns, |_| (), |(), rows| merge_samples(rows, &merged_stack))
+        + fold(
+            &mut window.cpu,
+            |row| row.cpu_ns,
+            |row| row.stack.end,
+            |end, rows| merge_samples(&rows, merged_stack(end)),
+        )
+}
+
+/// What is left of stacks that are told apart no more: how their walks ended.
+fn merged_stack(end: StackEnd) -> Arc<Stack> {
+    Arc::new(Stack { frames: Vec::new(), end })
 }
 
 /// Keeps the rows of most weight and merges the others by `key`.
@@ -77,14 +86,14 @@ fn merge_syscalls(number: u32, rows: Vec<SyscallStat>) -> SyscallStat {
     sum
 }
 
-fn merge_waits(cause: WaitCause, rows: Vec<OffCpuStat>, stack: &Arc<Stack>) -> OffCpuStat {
+fn merge_waits(cause: WaitCause, rows: Vec<OffCpuStat>, stack: Arc<Stack>) -> OffCpuStat {
     let sum = OffCpuStat {
         process: MANY,
         cause,
         syscall: None,
         descriptor: None,
         waker: None,
-        stack: Arc::clone(stack),
+        stack,
         blocked_ns: 0,
         run_queue_ns: 0,
         count: 0,
@@ -99,10 +108,10 @@ fn merge_waits(cause: WaitCause, rows: Vec<OffCpuStat>, stack: &Arc<Stack>) -> O
     })
 }
 
-fn merge_samples(rows: Vec<CpuStat>, stack: &Arc<Stack>) -> CpuStat {
+fn merge_samples(rows: &[CpuStat], stack: Arc<Stack>) -> CpuStat {
     let samples = rows.iter().map(|row| row.samples).sum();
     let cpu_ns = rows.iter().fold(0, |ns: u64, row| ns.saturating_add(row.cpu_ns));
-    CpuStat { process: MANY, stack: Arc::clone(stack), samples, cpu_ns }
+    CpuStat { process: MANY, stack, samples, cpu_ns }
 }
 
 #[cfg(test)]

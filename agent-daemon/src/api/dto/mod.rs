@@ -10,6 +10,7 @@ pub mod off_cpu;
 pub mod problem;
 pub mod process;
 pub mod profile;
+pub mod quality;
 pub mod stack;
 pub mod status;
 pub mod syscall;

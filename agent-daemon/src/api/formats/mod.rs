@@ -51,7 +51,7 @@ impl Subject {
 /// What stands where frames are known to be missing, at the outer end.
 fn missing(stack: &Stack) -> Option<&'static str> {
     match stack.end {
-        StackEnd::Complete | StackEnd::FramePointers => None,
+        StackEnd::Complete | StackEnd::FramePointers => stack.frames.is_empty().then_some("[merged]"),
         StackEnd::Truncated => Some("[truncated]"),
         StackEnd::Gap
         | StackEnd::NoTable

@@ -8,6 +8,7 @@ mod pages;
 mod pprof;
 mod processes;
 mod profile;
+mod quality;
 mod status;
 mod syscalls;
 
@@ -28,6 +29,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(profile::profile))
+        .routes(routes!(quality::quality))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

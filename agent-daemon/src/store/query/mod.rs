@@ -4,12 +4,14 @@
 mod off_cpu;
 mod processes;
 mod profile;
+mod quality;
 mod stacks;
 mod syscalls;
 
 pub use off_cpu::{CauseTotal, OffCpuTotals, StackTotal, off_cpu};
 pub use processes::{TreeRow, descendants, tree};
 pub use profile::{Profile, ProfileKind, ProfileStack, profile};
+pub use quality::{EndTotal, Ends, ProcessQuality, Quality, quality};
 pub use syscalls::{By, SyscallTotal, syscalls};
 
 use std::sync::Arc;
