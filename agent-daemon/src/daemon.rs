@@ -77,26 +77,29 @@ pub async fn run(
     let telemetry = Arc::new(Telemetry::default());
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
-    let mut collector = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
-
     let (records, recorded) = mpsc::channel(RECORDS);
     let store: Arc<dyn Store> = Arc::new(Memory::new(limits(&config), Arc::clone(&telemetry)));
+    let (control, commands) = Control::channel();
+    let (serving, is_serving) = watch::channel(false);
+    let host = HostInfo::read();
+    let state =
+        api::State::new(Arc::clone(&store), control, Arc::clone(&telemetry), host, is_serving, listen);
+    let (hang_up, hung_up) = watch::channel(false);
+    // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
+    let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
+    let mut collector = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
+
     let writer = writer::spawn(Arc::clone(&store), recorded);
     let (resolver, threads) =
         Resolver::spawn(Arc::clone(&telemetry)).map_err(io_error("starting the symbol resolver"))?;
-    let (control, commands) = Control::channel();
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-
-    let (serving, is_serving) = watch::channel(true);
-    let state = api::State::new(store, control, telemetry, HostInfo::read(), is_serving, listen);
-    let (hang_up, hung_up) = watch::channel(false);
-    let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
     let watchdog = tokio::spawn(feed_watchdog());
+    let _ = serving.send(true);
     notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
     tracing::info!("listening on http://{listen}");
     let _ = ready.send(listen);

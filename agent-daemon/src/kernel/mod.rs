@@ -27,7 +27,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use agent_common::{agent::Agent, loss};
+use agent_common::{
+    agent::{Agent, probe},
+    loss,
+};
 use aya::{
     Btf, Ebpf,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
@@ -37,9 +40,16 @@ use crate::{
     config::Config,
     model::{
         id::Slot,
-        probe::{ProbeSet, ProbeStatus},
+        probe::{Probe, ProbeSet, ProbeStatus},
+        syscall,
     },
 };
+
+// The model imports nothing of ours, so what both sides must agree on is written twice.
+const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
+const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
+const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
+const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
 const TARGETS: usize = 8192;
