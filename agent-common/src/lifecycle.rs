@@ -1,4 +1,4 @@
-//! Life-cycle events: what happens to the processes of agents, and the execs of everybody else.
+//! Events: what happens to the processes of agents, and the execs of everybody else.
 //!
 //! Each event begins with its kind (see [`kind`]); the ring carries them in the order of the CPU that
 //! wrote them, so two events of one process are in order, those of two processes need not be.
@@ -15,6 +15,8 @@ pub mod kind {
     pub const THREAD_EXIT: u32 = 4;
     /// [`super::ForeignExec`]
     pub const FOREIGN_EXEC: u32 = 5;
+    /// [`super::NewStack`]
+    pub const NEW_STACK: u32 = 6;
 }
 
 /// Bytes kept of an executable's path.
@@ -116,6 +118,20 @@ pub struct ForeignExec {
     pub pid: u32,
 }
 
+/// A user stack was stored that something must be read for while its process lives: names, or mappings.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NewStack {
+    /// [`kind::NEW_STACK`]
+    pub kind: u32,
+    /// Explicit padding.
+    pub pad: u32,
+    /// Whose.
+    pub process: u64,
+    /// Its id.
+    pub stack: u64,
+}
+
 /// A process that the seeding iterator found and took into an agent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -139,5 +155,6 @@ const _: () = assert!(size_of::<Exec>() == 56 + PATH_BYTES + ARGS_BYTES);
 const _: () = assert!(size_of::<Exit>() == 48);
 const _: () = assert!(size_of::<ThreadExit>() == 24);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
+const _: () = assert!(size_of::<NewStack>() == 24);
 const _: () = assert!(size_of::<Seeded>() == 48);
-crate::pod!(Fork, Exec, Exit, ThreadExit, ForeignExec, Seeded);
+crate::pod!(Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, Seeded);

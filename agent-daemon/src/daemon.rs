@@ -78,26 +78,31 @@ pub async fn run(
     let telemetry = Arc::new(Telemetry::default());
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
-    let (mut collector, maps) = start_collector(&config, Arc::clone(&telemetry), ordered, observed).await?;
-
     let (records, recorded) = mpsc::channel(RECORDS);
     let store: Arc<dyn Store> = Arc::new(Memory::new(limits(&config), Arc::clone(&telemetry)));
+    let (control, commands) = Control::channel();
+    let (serving, is_serving) = watch::channel(false);
+    let host = HostInfo::read();
+    let state =
+        api::State::new(Arc::clone(&store), control, Arc::clone(&telemetry), host, is_serving, listen);
+    let (hang_up, hung_up) = watch::channel(false);
+    // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
+    let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
+    let interpreters = Arc::new(Interpreters::default());
+    let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
+    let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
+
     let writer = writer::spawn(Arc::clone(&store), recorded);
     let (resolver, threads) =
-        start_resolver(maps, &telemetry).map_err(io_error("starting the symbol resolver"))?;
-    let (control, commands) = Control::channel();
+        start_resolver(maps, interpreters, &telemetry).map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-
-    let (serving, is_serving) = watch::channel(true);
-    let state = api::State::new(store, control, telemetry, HostInfo::read(), is_serving, listen);
-    let (hang_up, hung_up) = watch::channel(false);
-    let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
     let watchdog = tokio::spawn(feed_watchdog());
+    let _ = serving.send(true);
     notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
     tracing::info!("listening on http://{listen}");
     let _ = ready.send(listen);
@@ -151,9 +156,9 @@ fn limits(config: &Config) -> Limits {
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
 fn start_resolver(
     maps: Option<UnwindMaps>,
+    interpreters: Arc<Interpreters>,
     telemetry: &Arc<Telemetry>,
 ) -> io::Result<(Resolver, ResolverThreads)> {
-    let interpreters = Arc::new(Interpreters::default());
     let Some(maps) = maps else { return Resolver::spawn(None, interpreters, Arc::clone(telemetry)) };
     let (unwinder, unwinding) = Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry))?;
     let (resolver, threads) = Resolver::spawn(Some(unwinder), interpreters, Arc::clone(telemetry))?;
@@ -163,7 +168,7 @@ fn start_resolver(
 /// Starts the collector's thread, which owns the kernel side. The handle ends when the collector does.
 async fn start_collector(
     config: &Config,
-    telemetry: Arc<Telemetry>,
+    (interpreters, telemetry): (Arc<Interpreters>, Arc<Telemetry>),
     orders: mpsc::Receiver<Order>,
     observations: mpsc::Sender<Observation>,
 ) -> Result<(JoinHandle<()>, Option<UnwindMaps>), DaemonError> {
@@ -173,7 +178,7 @@ async fn start_collector(
     std::thread::Builder::new()
         .name("collector".to_owned())
         .spawn(move || {
-            let mut collector = match Collector::new(&config, telemetry) {
+            let mut collector = match Collector::new(&config, interpreters, telemetry) {
                 Ok(collector) => collector,
                 Err(error) => return drop(started.send(Err(error))),
             };

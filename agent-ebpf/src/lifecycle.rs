@@ -3,7 +3,7 @@
 
 use agent_common::{
     agent::probe,
-    lifecycle::{ARGS_BYTES, Exec, Exit, ForeignExec, Fork, PATH_BYTES, ThreadExit, kind},
+    lifecycle::{ARGS_BYTES, Exec, Exit, ForeignExec, Fork, NewStack, PATH_BYTES, ThreadExit, kind},
     loss,
     thread::{NO_SYSCALL, Thread, state},
 };
@@ -235,6 +235,17 @@ unsafe fn rss(mm: *const u8, counter: u32) -> u64 {
     // SAFETY: by contract.
     let pages = unsafe { *mm.add(at as usize).cast::<i64>() };
     if pages > 0 { pages as u64 } else { 0 }
+}
+
+/// Tells of a user stack that was stored for the first time. Called by `stacks`.
+#[inline(always)]
+pub(crate) fn report_stack(process: u64, stack: u64) {
+    let Some(mut event) = EVENTS.reserve::<NewStack>(0) else {
+        losses::count(loss::EVENT_RING_FULL);
+        return;
+    };
+    event.write(NewStack { kind: kind::NEW_STACK, pad: 0, process, stack });
+    event.submit(0);
 }
 
 /// A thread's last switch, after which its run time is complete. Called by `off_cpu`'s switch program.

@@ -9,13 +9,13 @@ use agent_common::{
 use aya_ebpf::{
     EbpfContext,
     bindings::BPF_F_USER_STACK,
-    helpers::generated::{bpf_get_stack, bpf_get_task_stack},
+    helpers::generated::{bpf_get_stack, bpf_get_task_stack, bpf_ktime_get_boot_ns},
     macros::map,
     maps::{LruHashMap, PerCpuArray},
 };
 
 use crate::{
-    losses,
+    lifecycle, losses,
     walk::{self, Registers, Walk},
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn user<C: EbpfContext>(
         Some(process) => walk::walk::<false>(walk, unsafe { &*process }, task, thread, registers),
         None => by_frame_pointers(ctx, &mut walk.stack),
     };
-    store_user(&walk.stack, id, known)
+    store_user(&walk.stack, thread.process, id, known)
 }
 
 /// The user stack of a task that does not run and has the address space `mm`; 0 if it cannot be walked.
@@ -80,19 +80,31 @@ pub(crate) fn user_of(
     walk.memory.begin(mm);
     // SAFETY: a map's element.
     let id = walk::walk::<true>(walk, unsafe { &*process }, task, thread, registers);
-    store_user(&walk.stack, id, 0)
+    store_user(&walk.stack, thread.process, id, 0)
 }
 
 #[inline(always)]
-fn store_user(stack: &UserStack, id: u64, known: u64) -> u64 {
-    if id != 0
-        && id != known
-        && USER_STACKS.get_ptr(id).is_none()
-        && USER_STACKS.insert(id, stack, 0).is_err()
-    {
+fn store_user(stack: &UserStack, process: u64, id: u64, known: u64) -> u64 {
+    if id == 0 || id == known || USER_STACKS.get_ptr(id).is_some() {
+        return id;
+    }
+    if USER_STACKS.insert(id, stack, 0).is_err() {
         losses::count(loss::STACK_INSERT);
+    } else if stack.end == end::NO_MAPPING || stack.interpreter_length > 0 && is_young(process) {
+        lifecycle::report_stack(process, id);
     }
     id
+}
+
+/// Whether the process may be one of those that are gone before their window closes: what its interpreter's
+/// frames are called must be read at once.
+#[inline(always)]
+fn is_young(process: u64) -> bool {
+    const YOUTH_NS: u64 = 10_000_000_000;
+    // The start of a process, in units of 1,024 ns, stands above its pid.
+    let start = process >> 22 << 10;
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_boot_ns() }.wrapping_sub(start) < YOUTH_NS
 }
 
 /// What can be had while nothing is known about the process.

@@ -58,3 +58,9 @@ fn attached(daemon: &Daemon) -> Vec<String> {
     let probes = status["probes"].as_array().expect("probes").iter().filter(|p| p["attached"] == true);
     probes.map(|p| p["name"].as_str().expect("a name").to_owned()).collect()
 }
+
+#[test]
+fn it_says_that_it_is_not_ready_while_it_starts() {
+    let daemon = Daemon::start(json!({}));
+    assert!(daemon.not_ready() > 0, "it loads its programs for longer than it takes to ask");
+}

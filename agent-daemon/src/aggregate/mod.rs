@@ -35,7 +35,7 @@ use crate::{
         record::Record,
         time::Timestamp,
     },
-    telemetry::Telemetry,
+    telemetry::{Telemetry, boot_id},
 };
 
 /// The channels that the aggregator stands between.
@@ -95,7 +95,7 @@ impl Aggregator {
             orders: channels.orders.clone(),
             records: channels.records.clone(),
             telemetry,
-            boot_id: target::boot_id(),
+            boot_id: boot_id(),
         }
     }
 

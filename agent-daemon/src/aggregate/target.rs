@@ -67,11 +67,6 @@ pub(super) fn comm(pid: u32) -> String {
     if comm.is_empty() { pid.to_string() } else { comm }
 }
 
-/// The id of this boot.
-pub(super) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::check;

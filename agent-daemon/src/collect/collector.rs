@@ -37,6 +37,7 @@ use crate::{
         time::Timestamp,
     },
     telemetry::{Loss, Telemetry},
+    unwind::Interpreters,
 };
 
 /// Observations that may wait here before the ring is left alone.
@@ -116,6 +117,7 @@ pub struct Collector {
     agents: FxHashMap<Slot, ProbeSet>,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
+    interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -124,7 +126,11 @@ impl Collector {
     ///
     /// # Errors
     /// The kernel side cannot work here.
-    pub fn new(config: &Config, telemetry: Arc<Telemetry>) -> Result<Self, KernelError> {
+    pub fn new(
+        config: &Config,
+        interpreters: Arc<Interpreters>,
+        telemetry: Arc<Telemetry>,
+    ) -> Result<Self, KernelError> {
         let mut kernel = Kernel::load(config)?;
         // Tried now, so that what this host refuses is known before somebody asks for it.
         kernel.enable(true, ProbeSet::ALL)?;
@@ -139,6 +145,7 @@ impl Collector {
             agents: FxHashMap::default(),
             outbox: VecDeque::new(),
             window_start: clock::now(),
+            interpreters,
             telemetry,
         })
     }
@@ -322,9 +329,19 @@ impl Collector {
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
+            Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
+    }
+
+    /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
+    fn look_at(&mut self, process: ProcessId, stack: u64) {
+        match self.kernel.user_stack(stack) {
+            Ok(stack) if stack.end == StackEnd::NoMapping => self.mapped.asked(process, Instant::now()),
+            Ok(stack) => drop(self.interpreters.name(process, &stack)),
+            Err(error) => tracing::debug!(%error, "a stack could not be read"),
+        }
     }
 
     /// Closes the window, on behalf of `orders` if they are not empty.

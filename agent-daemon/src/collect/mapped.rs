@@ -20,6 +20,10 @@ use crate::{
 
 /// Delays after an exec: when the loader has mapped the libraries, and when a program has loaded its own.
 const DELAYS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(25)];
+/// The last reading of a process is believed for so long, whatever its stacks say.
+const REST: Duration = Duration::from_millis(100);
+/// The queue of readings that stacks ask for, behind those that execs do.
+const ASKED: usize = DELAYS.len();
 /// Readings that may wait. Beyond, the process waits for an unknown address.
 const MAX_DUE: usize = 4096;
 /// User frames of a stack that are looked up.
@@ -27,13 +31,22 @@ const CHECKED_FRAMES: usize = 8;
 
 /// Which readings are due, and what the last ones said.
 pub(super) struct Mapped {
-    due: [VecDeque<(Instant, ProcessId)>; DELAYS.len()],
-    known: FxHashMap<ProcessId, Vec<(u64, u64)>>,
+    due: [VecDeque<(Instant, ProcessId)>; DELAYS.len() + 1],
+    known: FxHashMap<ProcessId, Known>,
+}
+
+/// The last reading of one process.
+#[derive(Clone)]
+struct Known {
+    ranges: Vec<(u64, u64)>,
+    read: Instant,
+    /// Whether another one is due since a stack asked for it.
+    is_asked: bool,
 }
 
 impl Mapped {
     pub(super) fn new() -> Self {
-        Self { due: [VecDeque::new(), VecDeque::new()], known: FxHashMap::default() }
+        Self { due: Default::default(), known: FxHashMap::default() }
     }
 
     /// The process executed a program.
@@ -43,6 +56,16 @@ impl Mapped {
             if queue.len() < MAX_DUE {
                 queue.push_back((now + delay, process));
             }
+        }
+    }
+
+    /// A stack of the process ended at an address that is in no known mapping.
+    pub(super) fn asked(&mut self, process: ProcessId, now: Instant) {
+        let Some(known) = self.known.get_mut(&process).filter(|k| !k.is_asked) else { return };
+        let [.., queue] = &mut self.due;
+        if queue.len() < MAX_DUE {
+            known.is_asked = true;
+            queue.push_back((now.max(known.read + REST), process));
         }
     }
 
@@ -71,7 +94,7 @@ impl Mapped {
     /// Reads what is due.
     pub(super) fn read_due(&mut self, now: Instant, live: &Live, losses: &Losses) -> Vec<Observation> {
         let mut observations = Vec::new();
-        for stage in 0..DELAYS.len() {
+        for stage in 0..=ASKED {
             while let Some(process) = self.pop_due(stage, now) {
                 if live.contains(process) {
                     observations.extend(self.read(process, live, losses));
@@ -97,7 +120,8 @@ impl Mapped {
             losses.count(Loss::MappingsUnread);
             return None;
         };
-        self.known.insert(process, ranges(&mappings));
+        let known = Known { ranges: ranges(&mappings), read: Instant::now(), is_asked: false };
+        self.known.insert(process, known);
         Some(Observation::Mapped { process, mappings })
     }
 
@@ -123,8 +147,8 @@ impl Mapped {
         let Some(known) = self.known.get(&process) else { return user.is_empty() };
         // A walk stops where it finds no mapping.
         user.iter().take(CHECKED_FRAMES).chain(user.last()).all(|address| {
-            let after = known.partition_point(|(start, _)| start <= address);
-            after.checked_sub(1).and_then(|i| known.get(i)).is_some_and(|(_, end)| address < end)
+            let after = known.ranges.partition_point(|(start, _)| start <= address);
+            after.checked_sub(1).and_then(|i| known.ranges.get(i)).is_some_and(|(_, end)| address < end)
         })
     }
 }

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use super::{batch, error::KernelError, stacks::StackReader};
 use crate::model::{
     id::{ProcessId, Slot},
-    observation::{RawCpu, RawOffCpu, RawStack},
+    observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
 };
@@ -40,6 +40,11 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new() -> Self {
         Self { epoch: 0, stacks: StackReader::new() }
+    }
+
+    /// A user stack by its id.
+    pub(super) fn user_stack(&mut self, ebpf: &Ebpf, id: u64) -> Result<RawUserStack, KernelError> {
+        self.stacks.user(ebpf, id)
     }
 
     /// Flips the epoch, waits until no program counts in the old generation, and takes it out.

@@ -1,7 +1,7 @@
 //! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
 //! decode is counted by the caller and skipped.
 
-use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, ThreadExit, kind};
+use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, NewStack, ThreadExit, kind};
 use aya::Pod;
 
 use super::batch::read;
@@ -64,6 +64,13 @@ pub enum Event {
         /// Its pid.
         pid: u32,
     },
+    /// A user stack was stored that something must be read for while its process lives.
+    NewStack {
+        /// Whose.
+        process: ProcessId,
+        /// Its id.
+        stack: u64,
+    },
 }
 
 /// A process that was taken into an agent while it ran.
@@ -97,6 +104,9 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::THREAD_EXIT => whole(bytes)
             .map(|e: ThreadExit| Event::ThreadExit { process: ProcessId(e.process), cpu_ns: e.cpu }),
         kind::FOREIGN_EXEC => whole(bytes).map(|e: ForeignExec| Event::ForeignExec { pid: e.pid }),
+        kind::NEW_STACK => {
+            whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
+        }
         _ => None,
     };
     event.ok_or(DecodeError { kind: number, length: bytes.len() })

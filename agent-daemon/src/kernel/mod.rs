@@ -29,7 +29,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use agent_common::{agent::Agent, loss};
+use agent_common::{
+    agent::{Agent, probe},
+    loss,
+};
 use aya::{
     Btf, Ebpf,
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
@@ -39,9 +42,17 @@ use crate::{
     config::Config,
     model::{
         id::Slot,
-        probe::{ProbeSet, ProbeStatus},
+        observation::RawUserStack,
+        probe::{Probe, ProbeSet, ProbeStatus},
+        syscall,
     },
 };
+
+// The model imports nothing of ours, so what both sides must agree on is written twice.
+const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
+const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
+const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
+const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
 const TARGETS: usize = 8192;
@@ -86,6 +97,14 @@ impl Kernel {
     /// A program that every agent needs could not be attached.
     pub fn enable(&mut self, agents: bool, probes: ProbeSet) -> Result<(), KernelError> {
         self.programs.enable(&mut self.ebpf, agents, probes, self.sampling_hz)
+    }
+
+    /// A user stack that an event told of.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn user_stack(&mut self, id: u64) -> Result<RawUserStack, KernelError> {
+        self.counts.user_stack(&self.ebpf, id)
     }
 
     /// What the walker reads, for the one who makes the tables; `None` the second time.

@@ -30,7 +30,7 @@ impl Probe {
 
     /// The probe's bit in a [`ProbeSet`], as the kernel programs know it.
     #[must_use]
-    pub fn bit(self) -> u32 {
+    pub const fn bit(self) -> u32 {
         match self {
             Self::Cpu => 1,
             Self::OffCpu => 2,

@@ -24,11 +24,17 @@ impl HostInfo {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             kernel: kernel_setting("osrelease"),
-            boot_id: kernel_setting("random/boot_id"),
+            boot_id: boot_id(),
             hostname: kernel_setting("hostname"),
             started: Timestamp::now(),
         }
     }
+}
+
+/// The kernel's boot id; `unknown` where it cannot be read.
+#[must_use]
+pub fn boot_id() -> String {
+    kernel_setting("random/boot_id")
 }
 
 fn kernel_setting(name: &str) -> String {

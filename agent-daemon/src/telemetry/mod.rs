@@ -5,7 +5,7 @@ mod host;
 mod losses;
 mod usage;
 
-pub use host::HostInfo;
+pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
 pub use usage::{Usage, own_usage};
 

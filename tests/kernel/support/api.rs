@@ -67,6 +67,11 @@ impl Api {
         self.http.get(format!("{}/readyz", self.base)).call().is_ok_and(|r| r.status() == 200)
     }
 
+    /// Whether the daemon says that it is not ready, as against saying nothing.
+    pub(crate) fn says_not_ready(&self) -> bool {
+        self.http.get(format!("{}/readyz", self.base)).call().is_ok_and(|r| r.status() == 503)
+    }
+
     /// `GET`.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -29,6 +29,7 @@ pub(crate) struct Daemon {
     directory: TempDir,
     port: u16,
     api: Api,
+    refused: usize,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -40,7 +41,7 @@ impl Daemon {
         let port = free_port();
         configure(&directory, port, overrides);
         let child = spawn(&directory);
-        let mut daemon = Self { child, directory, port, api: Api::new(port), _turn: turn };
+        let mut daemon = Self { child, directory, port, api: Api::new(port), refused: 0, _turn: turn };
         daemon.wait_until_ready();
         daemon
     }
@@ -48,6 +49,11 @@ impl Daemon {
     /// Its API.
     pub(crate) fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// How often it said, while it started, that it was not ready.
+    pub(crate) fn not_ready(&self) -> usize {
+        self.refused
     }
 
     /// Its pid.
@@ -104,6 +110,7 @@ impl Daemon {
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + START;
         while !self.api.is_ready() {
+            self.refused += usize::from(self.api.says_not_ready());
             if let Some(status) = self.child.try_wait().expect("the daemon is ours to wait for") {
                 panic!("the daemon ended at its start with {status}:\n{}", self.log());
             }

@@ -26,6 +26,8 @@ const FILES: [(&str, &str); 4] = [
 /// What a container may do beyond nspawn's defaults: what the service needs, and no more.
 const CAPABILITIES: &str = "CAP_BPF,CAP_PERFMON,CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_SYSLOG";
 const SYSTEM_CALLS: &str = "bpf perf_event_open process_vm_readv";
+/// Where a container has the host's processes.
+const HOST_PROC: &str = "/mnt/host-proc";
 /// A debug build parses the kernel's types and loads its programs in seconds.
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
@@ -56,6 +58,34 @@ impl Container {
             c.try_run(&["systemctl", "is-system-running"]).0.contains("ning")
         });
         container
+    }
+
+    /// Lets the service see processes by the host's pids, as one installed on the host does: the kernel programs
+    /// know no others. It can still watch those of the container only.
+    pub(super) fn let_service_see_the_host(&self) {
+        let pid = self.on_the_host(self.property("MainPID").parse().expect("a pid"));
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(["--target", &pid.to_string(), "--mount", "mount", "--rbind", HOST_PROC, "/proc"]);
+        succeed(&mut nsenter);
+    }
+
+    /// Starts a shell that does nothing but wait for children of its own; returns the host's pid of it.
+    pub(super) fn start_sleeper(&self) -> u32 {
+        let code = "sh -c 'while :; do sleep 0.1; done' </dev/null >/dev/null 2>&1 & echo $!";
+        self.on_the_host(self.run(&["sh", "-c", code]).trim().parse().expect("a pid"))
+    }
+
+    /// The host's pid of a process of the container.
+    fn on_the_host(&self, pid: u32) -> u32 {
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let is_meant = |host: &u32| {
+            let status = fs::read_to_string(format!("/proc/{host}/status")).unwrap_or_default();
+            let pids = status.lines().find(|line| line.starts_with("NSpid:")).unwrap_or_default();
+            pids.ends_with(&format!("\t{pid}")) && namespace(*host) == namespace(self.init)
+        };
+        let pids = fs::read_dir("/proc").expect("/proc can be listed");
+        let mut pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.find(is_meant).unwrap_or_else(|| panic!("the host knows no process {pid} of the container"))
     }
 
     /// Waits until the service is active, which under `Type=notify` it says itself.
@@ -179,6 +209,7 @@ fn nspawn_command(root: &Path) -> Command {
     nspawn.args(["--quiet", "--boot", "--register=no", "--private-network", "--console=pipe", "--directory"]);
     nspawn.arg(root).arg(format!("--capability={CAPABILITIES}"));
     nspawn.arg(format!("--system-call-filter={SYSTEM_CALLS}"));
+    nspawn.arg(format!("--bind=/proc:{HOST_PROC}"));
     if !Path::new("/run/systemd/system").exists() {
         // No systemd outside that could give it a scope of its own.
         nspawn.arg("--keep-unit");

@@ -85,6 +85,52 @@ fn hardening_takes_no_probe_away() {
         lost.retain(|line| !line.contains("perf_event"));
     }
     assert!(lost.is_empty(), "the service cannot use what root can: {lost:#?}\n{}", container.journal());
+
+    container.let_service_see_the_host();
+    let expected: &[&str] =
+        if perf_needs_admin() { &["off_cpu", "syscalls"] } else { &["cpu", "off_cpu", "syscalls"] };
+    assert_eq!(watched_by(&container, &json!({})), expected);
+}
+
+#[test]
+fn a_probe_that_the_host_refuses_leaves_the_others() {
+    let container = Container::boot();
+    container.wait_until_active();
+    // As on a host where kernel.perf_event_paranoid asks for CAP_SYS_ADMIN.
+    container.write(
+        "/run/systemd/system/agentperf.service.d/test.conf",
+        "[Service]\nSystemCallFilter=~perf_event_open\n",
+    );
+    container.run(&["systemctl", "daemon-reload"]);
+    container.run(&["systemctl", "restart", "agentperf"]);
+    container.wait_until_active();
+    container.let_service_see_the_host();
+    let status = container.in_network(|| Api::new(PORT).status());
+    let refused: Vec<String> = unavailable(&status).into_keys().collect();
+    assert_eq!(refused, ["\"cpu_sample\""], "known before anybody asks: {status}");
+
+    assert_eq!(watched_by(&container, &json!({})), ["off_cpu", "syscalls"]);
+    assert_eq!(watched_by(&container, &json!({ "probes": ["off_cpu"] })), ["off_cpu"]);
+    let named = json!({ "pid": container.start_sleeper(), "probes": ["cpu"] });
+    let refusal = container.in_network(|| Api::new(PORT).post("/api/v1/agents", &named).expect(409).text());
+    assert!(refusal.contains("cpu_sample"), "it says what is missing: {refusal}");
+}
+
+/// Has a process watched as `wishes` say; returns by what it was. Its waits must have been seen.
+fn watched_by(container: &Container, wishes: &Value) -> Vec<String> {
+    let pid = container.start_sleeper();
+    let mut request = wishes.clone();
+    request["pid"] = json!(pid);
+    container.in_network(|| {
+        let api = Api::new(PORT);
+        let agent = api.attach_with(&request);
+        std::thread::sleep(Duration::from_secs(1));
+        let probes = api.agent(&agent)["probes"].as_array().expect("a list").clone();
+        api.detach(&agent);
+        let waited = api.off_cpu(&agent, pid).seconds_of(&["child"]);
+        assert!((0.5..5.0).contains(&waited), "it waits for its children nearly all the time: {waited} s");
+        probes.iter().map(|probe| probe.as_str().expect("a name").to_owned()).collect()
+    })
 }
 
 #[test]
