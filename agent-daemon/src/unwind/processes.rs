@@ -77,7 +77,10 @@ impl Processes {
         maps: &mut UnwindMaps,
         losses: &Losses,
     ) -> bool {
-        let mut placed: Vec<Placed> = regions.iter().map(Placed::of).collect();
+        // The walker compares addresses as signed numbers. Only the vsyscall page is in the upper half, and nothing
+        // runs there.
+        let regions: Vec<&Region> = regions.iter().filter(|r| r.start >> 63 == 0).collect();
+        let mut placed: Vec<Placed> = regions.iter().map(|r| Placed::of(r)).collect();
         placed.sort_unstable_by_key(|p| p.start);
         let known = self.known.get(&process).and_then(|k| self.spaces.get(&k.space));
         if known.is_some_and(|space| space.mappings == placed) {
@@ -90,7 +93,7 @@ impl Processes {
             losses.count(Loss::UnwindMappingsFull);
             return false;
         };
-        for region in regions {
+        for region in &regions {
             if let Code::File(file) = &region.code {
                 files.hold(file);
             }
