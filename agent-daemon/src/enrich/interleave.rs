@@ -8,21 +8,24 @@ use crate::{
         observation::{InterpretedFrame, Interpreter, RawUserStack},
         stack::{Frame, FrameKind, StackEnd},
     },
-    unwind::python::{self, Entry, Native, PythonFrames, Slot},
+    unwind::{
+        Grouping,
+        python::{self, Native, PythonFrames, Slot},
+    },
 };
 
 /// Frames of an interpreter that one walk keeps: where there are as many, the outermost may be missing.
 const MAX_INTERPRETED: usize = 63;
 
-/// The frames of a user stack, innermost first. `entry` is how Python frames group under the evaluation loop.
+/// The frames of a user stack, innermost first; `native` are those of its addresses.
 pub(super) fn interleave(
     native: Vec<Arc<Frame>>,
     raw: &RawUserStack,
-    entry: Option<Entry>,
+    python: Option<Grouping>,
 ) -> Vec<Arc<Frame>> {
-    match (raw.interpreter, entry) {
+    match (raw.interpreter, python) {
         (Interpreter::V8, _) => with_javascript(native, &raw.interpreted),
-        (Interpreter::Python, Some(entry)) => with_python(&native, raw, entry),
+        (Interpreter::Python, Some(grouping)) => with_python(&native, raw, &grouping),
         (Interpreter::Python | Interpreter::None, _) => native,
     }
 }
@@ -40,10 +43,22 @@ fn with_javascript(mut native: Vec<Arc<Frame>>, interpreted: &[InterpretedFrame]
     native
 }
 
-fn with_python(native: &[Arc<Frame>], raw: &RawUserStack, entry: Entry) -> Vec<Arc<Frame>> {
-    let natives: Vec<Native> = native.iter().map(|f| Native::of(&f.function)).collect();
+fn with_python(native: &[Arc<Frame>], raw: &RawUserStack, grouping: &Grouping) -> Vec<Arc<Frame>> {
+    let natives: Vec<Native> = native
+        .iter()
+        .zip(raw.addresses.iter())
+        .map(|(frame, address)| {
+            // A return address is behind its call.
+            if grouping.cold.contains(&address.saturating_sub(1)) {
+                Native::EvalLoop
+            } else {
+                Native::of(&frame.function)
+            }
+        })
+        .collect();
     let owners: Vec<u8> = raw.interpreted.iter().map(|f| python::owner(f.position)).collect();
-    let frames = PythonFrames { owners: &owners, entry, whole: owners.len() < MAX_INTERPRETED };
+    let frames =
+        PythonFrames { owners: &owners, entry: grouping.entry, whole: owners.len() < MAX_INTERPRETED };
     let merged = python::merge(&natives, raw.end == StackEnd::Complete, frames);
     let frame = |slot: &Slot| match *slot {
         Slot::Native(i) => native.get(i).cloned(),

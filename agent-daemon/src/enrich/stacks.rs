@@ -23,7 +23,7 @@ use crate::{
         stack::{Frame, FrameKind, Stack, StackEnd},
     },
     telemetry::Losses,
-    unwind::{Interpreters, Unwinder, python::Entry},
+    unwind::{Grouping, Interpreters, Unwinder},
 };
 
 /// Stacks kept, by raw addresses and by frames: some 1 KB each.
@@ -60,7 +60,7 @@ struct Planned {
     kernel: Vec<FrameKey>,
     user: Vec<FrameKey>,
     /// How Python's frames group, if the process runs Python.
-    python: Option<Entry>,
+    python: Option<Grouping>,
 }
 
 /// A stack to be had, at the latest when the round is named.
@@ -134,7 +134,7 @@ impl Stacks {
         let user = self.user_keys(asked, images.as_ref(), plan);
         plan.index.insert(key.clone(), plan.planned.len());
         let python = match asked.stack.user.interpreter {
-            Interpreter::Python => self.interpreters.python_entry(asked.process),
+            Interpreter::Python => self.interpreters.python(asked.process),
             Interpreter::None | Interpreter::V8 => None,
         };
         plan.planned.push(Planned { key, kernel, user, python });

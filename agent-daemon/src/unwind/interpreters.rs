@@ -4,6 +4,7 @@
 
 use std::{
     num::NonZeroUsize,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -38,10 +39,19 @@ pub(super) struct CodeOf {
     pub(super) symbols: Arc<Symbols>,
 }
 
+/// How the Python frames of a process stand among the native ones.
+#[derive(Clone, Debug)]
+pub struct Grouping {
+    /// Which of them one call of the evaluation loop runs.
+    pub entry: python::Entry,
+    /// Where the process has a part of the evaluation loop that no symbol names.
+    pub cold: Range<u64>,
+}
+
 /// The interpreter of one process.
 #[derive(Clone, Debug)]
 enum Runtime {
-    Python(python::Layout),
+    Python(python::Layout, Grouping),
     V8(Box<v8::Layout>),
     /// There is one, whose frames cannot be read, for this reason.
     Refused(String),
@@ -92,7 +102,13 @@ impl Interpreters {
         let code: Vec<_> = code.collect();
         let found = match python::detect(&code, &memory) {
             Ok(Some(layout)) => {
-                Some((Runtime::Python(layout), Told { python: layout.walker, ..Told::default() }))
+                let cold = files.iter().find_map(|f| {
+                    let cold = f.symbols.eval_cold()?;
+                    Some(cold.start.wrapping_add(f.bias)..cold.end.wrapping_add(f.bias))
+                });
+                let grouping = Grouping { entry: layout.entry, cold: cold.unwrap_or_default() };
+                let told = Told { python: layout.walker, ..Told::default() };
+                Some((Runtime::Python(layout, grouping), told))
             }
             Ok(None) => detect_v8(files, &memory),
             Err(refusal) => Some((Runtime::Refused(refusal.to_string()), Told::default())),
@@ -119,11 +135,11 @@ impl Interpreters {
         self.lock().round += 1;
     }
 
-    /// How the Python frames of a process group under calls of its evaluation loop, if it runs Python.
+    /// How the Python frames of a process stand among the native ones, if it runs Python.
     #[must_use]
-    pub fn python_entry(&self, process: ProcessId) -> Option<python::Entry> {
+    pub fn python(&self, process: ProcessId) -> Option<Grouping> {
         match self.lock().runtimes.get(&process) {
-            Some(Runtime::Python(layout)) => Some(layout.entry),
+            Some(Runtime::Python(_, grouping)) => Some(grouping.clone()),
             _ => None,
         }
     }
@@ -184,7 +200,7 @@ impl Known {
         }
         let frame = match self.runtimes.get(&process)? {
             Runtime::Refused(_) => return None,
-            Runtime::Python(layout) => {
+            Runtime::Python(layout, _) => {
                 let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
                 let line = code.line(raw.position);
                 Frame {

@@ -15,6 +15,6 @@ pub mod v8;
 mod worker;
 
 pub use image::{Code, CodeFile, Region};
-pub use interpreters::Interpreters;
+pub use interpreters::{Grouping, Interpreters};
 pub use symbols::Symbols;
 pub use worker::Unwinder;

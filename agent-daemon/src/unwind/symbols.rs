@@ -1,5 +1,7 @@
 //! The symbols of a file that tell of an interpreter: `Py…`, `_Py…` and `v8dbg_…`. Read once per file.
 
+use std::ops::Range;
+
 use object::{
     LittleEndian as LE,
     elf::{SHN_UNDEF, Sym64},
@@ -7,7 +9,10 @@ use object::{
 };
 use rustc_hash::FxHashMap;
 
-use super::table::{Image, ReadAt};
+use super::{
+    python,
+    table::{self, Image, Limits, ReadAt},
+};
 
 /// Largest symbol table that is read, bytes.
 const MAX_SYMBOLS: u64 = 64 << 20;
@@ -15,6 +20,11 @@ const MAX_SYMBOLS: u64 = 64 << 20;
 const MAX_NAMES: u64 = 64 << 20;
 /// Longest name that is looked at, bytes.
 const MAX_NAME: usize = 128;
+/// CPython's evaluation loop, and what a part of it is called that the compiler moved elsewhere.
+const EVAL: &str = "_PyEval_EvalFrameDefault";
+const EVAL_COLD: &str = "_PyEval_EvalFrameDefault.cold";
+/// Longest evaluation loop that is looked through, bytes.
+const MAX_EVAL: u64 = 1 << 20;
 /// Symbols kept of one file.
 const MAX_KEPT: usize = 32 << 10;
 
@@ -23,6 +33,7 @@ const MAX_KEPT: usize = 32 << 10;
 pub struct Symbols {
     by_name: FxHashMap<Box<str>, u64>,
     sections: FxHashMap<&'static str, u64>,
+    eval_cold: Option<Range<u64>>,
 }
 
 impl Symbols {
@@ -38,7 +49,29 @@ impl Symbols {
         if let Some(address) = image.section_address(b".PyRuntime") {
             symbols.sections.insert(".PyRuntime", address);
         }
+        symbols.eval_cold = symbols.find_eval_cold(bytes, &image);
         symbols
+    }
+
+    /// The part of CPython's evaluation loop that has no symbol of its own, if there is one.
+    fn find_eval_cold(&self, bytes: &dyn ReadAt, image: &Image<'_>) -> Option<Range<u64>> {
+        let start = self.get(EVAL)?;
+        if self.with_prefix(EVAL_COLD).next().is_some() {
+            return None;
+        }
+        let functions = table::functions(bytes, &Limits::default()).ok()?;
+        let around = |address: u64| {
+            let after = functions.partition_point(|f| f.start <= address);
+            functions.get(after.checked_sub(1)?).filter(|f| address < f.end).cloned()
+        };
+        let code = image.code(&around(start)?, MAX_EVAL)?;
+        python::cold_part(&code, start, around)
+    }
+
+    /// Addresses in the file of the evaluation loop's nameless part.
+    #[must_use]
+    pub fn eval_cold(&self) -> Option<Range<u64>> {
+        self.eval_cold.clone()
     }
 
     fn read_table(&mut self, image: &Image<'_>, symbols: &[u8], names: &[u8]) {

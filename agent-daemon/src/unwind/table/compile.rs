@@ -1,5 +1,7 @@
 //! From an ELF file to its table.
 
+use std::ops::Range;
+
 use agent_common::unwind::{MAX_RULES, Rule, cfa};
 use gimli::{BaseAddresses, DebugFrame, EhFrame, LittleEndian};
 
@@ -54,8 +56,27 @@ pub fn compile(file: &dyn ReadAt, rules: &mut Rules, limits: &Limits) -> Result<
     rows.builder.finish(free, rows.stats)
 }
 
+/// The text that each entry of a file's `.eh_frame` covers, in order.
+///
+/// # Errors
+/// As [`compile`].
+pub fn functions(file: &dyn ReadAt, limits: &Limits) -> Result<Vec<Range<u64>>, TableError> {
+    let image = Image::read(file)?;
+    let segments = image.segments();
+    let sources = Sources::read(&image, limits)?;
+    let bases = BaseAddresses::default().set_eh_frame(sources.eh_frame_address);
+    let section = EhFrame::new(&sources.eh_frame, LittleEndian);
+    let mut frames = Frames::new(section, bases, sources.eh_frame.len());
+    let mut stats = Stats::default();
+    let mut collector = Collector { segments: &segments, limits, stats: &mut stats, functions: Vec::new() };
+    collector.add(&mut frames, Source::EhFrame)?;
+    let mut ranges: Vec<_> = collector.functions.iter().map(|f| f.start..f.end).collect();
+    ranges.sort_unstable_by_key(|r| r.start);
+    Ok(ranges)
+}
+
 /// From the first function to the end of the last.
-fn text(functions: &[Function], stats: &Stats, limits: &Limits) -> Result<std::ops::Range<u64>, TableError> {
+fn text(functions: &[Function], stats: &Stats, limits: &Limits) -> Result<Range<u64>, TableError> {
     let (Some(first), Some(last)) = (functions.first(), functions.last()) else {
         return Err(match stats.cut_short {
             true => TableError::Malformed("its unwind information ends in the middle of an entry"),

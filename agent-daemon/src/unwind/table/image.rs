@@ -2,7 +2,7 @@
 //! its build id. Reads by offset and never maps a file, since whoever truncates a mapped file kills the reader;
 //! every size is checked against the file and a cap before anything is allocated. x86-64 files only.
 
-use std::{fmt::Write, fs::File, io, os::unix::fs::FileExt};
+use std::{fmt::Write, fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use object::{
     LittleEndian as LE,
@@ -131,6 +131,14 @@ impl<'a> Image<'a> {
     /// The address at which the program begins.
     pub(super) fn entry(&self) -> u64 {
         self.header.e_entry.get(LE)
+    }
+
+    /// The machine code at a range of addresses, which may be `max` bytes long.
+    pub fn code(&self, range: &Range<u64>, max: u64) -> Option<Vec<u8>> {
+        let segments = self.segments();
+        let segment = segments.iter().find(|s| (s.address..s.end()).contains(&range.start))?;
+        let offset = segment.offset.checked_add(range.start - segment.address)?;
+        self.bytes_at(offset, range.end.checked_sub(range.start)?, max).ok()
     }
 
     /// The address of a section.

@@ -24,7 +24,7 @@ use agent_common::unwind::{PAGE_SHIFT, ROW_STEPS};
 
 pub(super) use self::sources::Sources;
 pub use self::{
-    compile::compile,
+    compile::{compile, functions},
     error::TableError,
     image::{Image, ReadAt},
     rules::Rules,
