@@ -9,7 +9,7 @@ pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
 pub use usage::{Usage, own_usage};
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, atomic::AtomicU64};
 
 use crate::model::probe::ProbeStatus;
 
@@ -18,6 +18,8 @@ use crate::model::probe::ProbeStatus;
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// Bytes of unwind tables in the kernel.
+    pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,
 }
 

@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{Builder, JoinHandle},
@@ -163,6 +164,7 @@ impl Worker {
         let begun = Instant::now();
         self.files.make(file, &mut self.maps, &self.telemetry.losses);
         self.processes.ready(file, &self.files, &mut self.maps);
+        self.telemetry.unwind_table_bytes.store(self.files.bytes(), Ordering::Relaxed);
         self.credit.spend(begun.elapsed());
     }
 }

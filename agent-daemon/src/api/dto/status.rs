@@ -84,6 +84,8 @@ pub struct OwnUsageDto {
     pub cpu_seconds: f64,
     /// Resident set.
     pub rss_bytes: u64,
+    /// Unwind tables of the files that agents map, in the kernel's memory, bytes.
+    pub unwind_table_bytes: u64,
 }
 
 /// A daemon that is alive, or ready.

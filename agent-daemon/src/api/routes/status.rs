@@ -1,5 +1,7 @@
 //! How the daemon stands: probes, losses, its own cost.
 
+use std::sync::atomic::Ordering;
+
 use axum::{Json, extract::State as Shared};
 
 use crate::{
@@ -39,6 +41,10 @@ pub(super) async fn status(
         agents: AgentCountsDto { live: agents.len() - ended, ended },
         probes: state.telemetry.probes().into_iter().map(Into::into).collect(),
         losses: losses.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
-        own: OwnUsageDto { cpu_seconds: own.cpu_seconds, rss_bytes: own.rss_bytes },
+        own: OwnUsageDto {
+            cpu_seconds: own.cpu_seconds,
+            rss_bytes: own.rss_bytes,
+            unwind_table_bytes: state.telemetry.unwind_table_bytes.load(Ordering::Relaxed),
+        },
     }))
 }
