@@ -54,6 +54,8 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),
         get("/api/v1/agents/{id}/off-cpu", live("/off-cpu")),
         get("/api/v1/agents/{id}/off-cpu", live("/off-cpu?limit=x")),
+        get("/api/v1/agents/{id}/stacks/quality", live("/stacks/quality")),
+        get("/api/v1/agents/{id}/stacks/quality", live("/stacks/quality?since=x")),
         get("/api/v1/agents/{id}/profile", live("/profile")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=folded")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=svg")),
