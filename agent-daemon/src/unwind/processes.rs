@@ -19,6 +19,9 @@ use crate::{
 
 /// Processes that the walker knows at most.
 const MAX_PROCESSES: usize = 16_000;
+/// User memory ends below. The vsyscall page, which is listed with every process's mappings, lies above, and the
+/// walker's search compares addresses by the sign of their difference.
+const USER_END: u64 = 1 << 63;
 
 /// What of a process's code is known, shared by those that were forked from one another.
 struct AddressSpace {
@@ -77,7 +80,7 @@ impl Processes {
         maps: &mut UnwindMaps,
         losses: &Losses,
     ) -> bool {
-        let mut placed: Vec<Placed> = regions.iter().map(Placed::of).collect();
+        let mut placed: Vec<Placed> = regions.iter().filter(|r| r.start < USER_END).map(Placed::of).collect();
         placed.sort_unstable_by_key(|p| p.start);
         let known = self.known.get(&process).and_then(|k| self.spaces.get(&k.space));
         if known.is_some_and(|space| space.mappings == placed) {
