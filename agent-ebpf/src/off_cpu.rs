@@ -94,8 +94,8 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
             thread.futex = thread.wait.argument;
         }
     }
-    take_stacks(ctx, task, thread, now);
-    thread.since = now;
+    // The walk is the thread's own CPU time still, as the scheduler sees it.
+    thread.since = take_stacks(ctx, task, thread, now);
 }
 
 /// Walking at switch-out may take 1 % of a thread's time: each nanosecond of it is paid for with a hundred of
@@ -106,9 +106,10 @@ const MAX_CREDIT: u64 = 1_000_000_000;
 /// A wait of at least this gets its stack whatever the budget says, ns.
 const LONG_WAIT: u64 = 10_000_000;
 
-/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up.
+/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up. Returns the time
+/// when it is done: `now` if that took next to none.
 #[inline(always)]
-fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) {
+fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) -> u64 {
     let epoch = epoch::current();
     let (user, kernel) =
         if thread.stacks_epoch == epoch { (thread.user_stack, thread.kernel_stack) } else { (0, 0) };
@@ -117,19 +118,21 @@ fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, n
     // SAFETY: `task` is the current task.
     if unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0 {
         thread.user_stack = 0;
-        return;
+        return now;
     }
     // What was walked is paid for by then.
     let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
     if paid - now > MAX_CREDIT {
         thread.user_stack = NOT_WALKED;
-        return;
+        return now;
     }
     // SAFETY: `task` is the current task.
     let registers = unsafe { Registers::read(bpf_task_pt_regs(task.cast()) as *const u64) };
     thread.user_stack = stacks::user(ctx, task, thread, registers, Scratch::Switch, user);
     // SAFETY: the helper has no preconditions.
-    thread.walk_paid = paid + (unsafe { bpf_ktime_get_ns() } - now) * CREDIT_PER_NS;
+    let done = unsafe { bpf_ktime_get_ns() };
+    thread.walk_paid = paid + (done - now) * CREDIT_PER_NS;
+    done
 }
 
 /// Whether a wait since `since` has become too long to go without its stack.
