@@ -8,7 +8,7 @@ use agent_common::{
     agent::probe,
     loss,
     off_cpu::{OffCpuKey, OffCpuValue},
-    stack::NOT_WALKED,
+    stack::{NOT_WALKED, TAKE_AGAIN},
     thread::{NO_SYSCALL, Thread, descriptor, state},
 };
 use aya_ebpf::{
@@ -135,10 +135,11 @@ fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, n
     done
 }
 
-/// Whether a wait since `since` has become too long to go without its stack.
+/// Whether a wait since `since` has become too long to go without its stack, or with what could be had of it when
+/// it began.
 #[inline(always)]
 fn needs_late_stack(thread: &Thread, since: u64, now: u64) -> bool {
-    thread.user_stack == NOT_WALKED && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
+    thread.user_stack & TAKE_AGAIN != 0 && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
 }
 
 /// The stack of `task`, which does not run: it has not changed since the wait began, but the current address
@@ -149,12 +150,12 @@ fn late_stack(task: *mut u8, thread: &mut Thread, scratch: Scratch) -> u64 {
     let id = unsafe {
         let mm: *const u8 = field(task, &layout::TASK_MM);
         if mm.is_null() {
-            return NOT_WALKED;
+            return thread.user_stack;
         }
         let registers = Registers::read(bpf_task_pt_regs(task.cast()) as *const u64);
         stacks::user_of(task, mm, thread, registers, scratch)
     };
-    if id != 0 { id } else { NOT_WALKED }
+    if id != 0 { id } else { thread.user_stack }
 }
 
 #[inline(always)]
