@@ -9,7 +9,10 @@ pub const MAX_INTERPRETER_FRAMES: usize = 63;
 
 /// The id of a user stack that was not walked: the thread had used up its budget, or slept when its agent was
 /// attached. A long wait gets its stack later.
-pub const NOT_WALKED: u64 = 2;
+pub const NOT_WALKED: u64 = TAKE_AGAIN;
+/// This bit of the id of a user stack says that it is not what it could be: it ended for want of something that the
+/// daemon may bring later. A long wait takes its stack again.
+pub const TAKE_AGAIN: u64 = 2;
 
 /// How a walk ended.
 pub mod end {

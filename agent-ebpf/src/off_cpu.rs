@@ -8,7 +8,7 @@ use agent_common::{
     agent::probe,
     loss,
     off_cpu::{OffCpuKey, OffCpuValue},
-    stack::NOT_WALKED,
+    stack::{NOT_WALKED, TAKE_AGAIN},
     thread::{NO_SYSCALL, Thread, descriptor, state},
 };
 use aya_ebpf::{
@@ -94,8 +94,8 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
             thread.futex = thread.wait.argument;
         }
     }
-    take_stacks(ctx, task, thread, now);
-    thread.since = now;
+    // The walk is the thread's own CPU time still, as the scheduler sees it.
+    thread.since = take_stacks(ctx, task, thread, now);
 }
 
 /// Walking at switch-out may take 1 % of a thread's time: each nanosecond of it is paid for with a hundred of
@@ -106,9 +106,10 @@ const MAX_CREDIT: u64 = 1_000_000_000;
 /// A wait of at least this gets its stack whatever the budget says, ns.
 const LONG_WAIT: u64 = 10_000_000;
 
-/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up.
+/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up. Returns the time
+/// when it is done: `now` if that took next to none.
 #[inline(always)]
-fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) {
+fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) -> u64 {
     let epoch = epoch::current();
     let (user, kernel) =
         if thread.stacks_epoch == epoch { (thread.user_stack, thread.kernel_stack) } else { (0, 0) };
@@ -117,25 +118,28 @@ fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, n
     // SAFETY: `task` is the current task.
     if unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0 {
         thread.user_stack = 0;
-        return;
+        return now;
     }
     // What was walked is paid for by then.
     let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
     if paid - now > MAX_CREDIT {
         thread.user_stack = NOT_WALKED;
-        return;
+        return now;
     }
     // SAFETY: `task` is the current task.
     let registers = unsafe { Registers::read(bpf_task_pt_regs(task.cast()) as *const u64) };
     thread.user_stack = stacks::user(ctx, task, thread, registers, Scratch::Switch, user);
     // SAFETY: the helper has no preconditions.
-    thread.walk_paid = paid + (unsafe { bpf_ktime_get_ns() } - now) * CREDIT_PER_NS;
+    let done = unsafe { bpf_ktime_get_ns() };
+    thread.walk_paid = paid + (done - now) * CREDIT_PER_NS;
+    done
 }
 
-/// Whether a wait since `since` has become too long to go without its stack.
+/// Whether a wait since `since` has become too long to go without its stack, or with what could be had of it when
+/// it began.
 #[inline(always)]
 fn needs_late_stack(thread: &Thread, since: u64, now: u64) -> bool {
-    thread.user_stack == NOT_WALKED && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
+    thread.user_stack & TAKE_AGAIN != 0 && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
 }
 
 /// The stack of `task`, which does not run: it has not changed since the wait began, but the current address
@@ -146,12 +150,12 @@ fn late_stack(task: *mut u8, thread: &mut Thread, scratch: Scratch) -> u64 {
     let id = unsafe {
         let mm: *const u8 = field(task, &layout::TASK_MM);
         if mm.is_null() {
-            return NOT_WALKED;
+            return thread.user_stack;
         }
         let registers = Registers::read(bpf_task_pt_regs(task.cast()) as *const u64);
         stacks::user_of(task, mm, thread, registers, scratch)
     };
-    if id != 0 { id } else { NOT_WALKED }
+    if id != 0 { id } else { thread.user_stack }
 }
 
 #[inline(always)]

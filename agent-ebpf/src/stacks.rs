@@ -3,7 +3,7 @@
 
 use agent_common::{
     loss,
-    stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, UserStack, end, interpreter},
+    stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
     thread::Thread,
 };
 use aya_ebpf::{
@@ -121,7 +121,7 @@ fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
     stack.interpreter_length = 0;
     stack.interpreter_kind = interpreter::NONE;
     stack.end = end::FRAME_POINTERS;
-    hash(&stack.frames, stack.length as usize)
+    hash(&stack.frames, stack.length as usize) | TAKE_AGAIN
 }
 
 /// The current kernel stack; 0 if there is none. `known` as in `user`.

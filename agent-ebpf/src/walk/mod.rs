@@ -12,7 +12,7 @@ mod tables;
 use core::ffi::c_void;
 
 use agent_common::{
-    stack::{InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, UserStack, end, interpreter},
+    stack::{InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
     thread::Thread,
     unwind::{Mapping, Process, Rule, cfa, fp, mapping},
 };
@@ -118,7 +118,9 @@ pub(crate) fn walk<const REMOTE: bool>(
             python::read::<REMOTE>(walk, process, task, thread);
         }
     }
-    mix(walk.hash, u64::from(walk.stack.end)) | 1
+    let id = mix(walk.hash, u64::from(walk.stack.end)) & !TAKE_AGAIN | 1;
+    let end = walk.stack.end;
+    if end == end::NO_TABLE || end == end::NO_MAPPING { id | TAKE_AGAIN } else { id }
 }
 
 /// What every content hash begins with.
