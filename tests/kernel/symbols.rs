@@ -19,8 +19,13 @@ fn namespace() -> tempfile::TempDir {
     for name in ["hidden", "root/app", "root/old", "upper", "work"] {
         fs::create_dir_all(directory.path().join(name)).unwrap();
     }
-    build(&directory.path().join("hidden"), "chain.c", "cc", &[&C_FLAGS[..], &["-static"]].concat());
+    build(&directory.path().join("hidden"), "chain.c", "cc", &flags());
     directory
+}
+
+/// How the chain program is built here: into one file, which is all that some namespaces have.
+pub(crate) fn flags() -> Vec<&'static str> {
+    [&C_FLAGS[..], &["-static"]].concat()
 }
 
 /// Runs a shell script, which becomes the chain program, in a mount namespace of its own.
