@@ -68,14 +68,9 @@ impl Axis {
 
 impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.series)?;
-        if self.lockdown {
-            f.write_str(" lockdown")?;
-        }
-        if self.unprivileged {
-            f.write_str(" unprivileged")?;
-        }
-        Ok(())
+        let lockdown = if self.lockdown { " lockdown" } else { "" };
+        let unprivileged = if self.unprivileged { " unprivileged" } else { "" };
+        f.pad(&format!("{}{lockdown}{unprivileged}", self.series))
     }
 }
 
