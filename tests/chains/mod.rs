@@ -34,9 +34,15 @@ pub(crate) fn user_stack(addresses: &[u64]) -> RawUserStack {
     }
 }
 
-/// Compiles a program of `tests/workloads/chain` into a directory.
+/// Compiles a program of `tests/workloads/chain` into a directory; or copies it from the directory of prebuilt
+/// programs that `AGENTPERF_WORKLOADS` names.
 pub(crate) fn build(directory: &Path, source: &str, compiler: &str, flags: &[&str]) -> PathBuf {
     let program = directory.join(source.replace('.', "-"));
+    if let Some(prebuilt) = std::env::var_os("AGENTPERF_WORKLOADS") {
+        let prebuilt = Path::new(&prebuilt).join(source.replace('.', "-"));
+        std::fs::copy(prebuilt, &program).expect("the program was built before");
+        return program;
+    }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/chain").join(source);
     let mut command = Command::new(compiler);
     let status = command.args(flags).arg("-o").arg(&program).arg(&source).status();

@@ -53,8 +53,11 @@ fn children_of_a_millisecond_are_not_lost() {
 
     let children = run.truths();
     assert_eq!(children.len(), 200);
+    let processes = daemon.api().processes(&agent);
     for child in children {
-        let process = daemon.api().process(&agent, child.pid());
+        let mut owners = processes.iter().filter(|p| p.pid == child.pid());
+        let process = owners.next().unwrap_or_else(|| panic!("{child:?} was not seen"));
+        assert!(owners.next().is_none(), "{child:?} was seen twice");
         assert_eq!(process.exit_code, Some(child.count("code")), "{process:?}");
         assert_eq!(process.parent, Some(run.pid), "{process:?}");
         assert!(process.cpu_seconds >= 0.001, "it used a millisecond of CPU: {process:?}");

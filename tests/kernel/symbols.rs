@@ -1,6 +1,6 @@
 //! Names that need root: of the kernel's functions, and of programs in mount namespaces of their own.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::LazyLock};
 
 use agentperf::model::{
     id::Slot,
@@ -19,8 +19,13 @@ fn namespace() -> tempfile::TempDir {
     for name in ["hidden", "root/app", "root/old", "upper", "work"] {
         fs::create_dir_all(directory.path().join(name)).unwrap();
     }
-    build(&directory.path().join("hidden"), "chain.c", "cc", &[&C_FLAGS[..], &["-static"]].concat());
+    build(&directory.path().join("hidden"), "chain.c", "cc", &flags());
     directory
+}
+
+/// How the chain program is built here: into one file, which is all that some namespaces have.
+pub(crate) fn flags() -> Vec<&'static str> {
+    [&C_FLAGS[..], &["-static"]].concat()
 }
 
 /// Runs a shell script, which becomes the chain program, in a mount namespace of its own.
@@ -104,7 +109,8 @@ fn a_library_that_was_replaced_before_it_was_seen() {
 
 /// An address in a kernel function.
 fn kernel(function: &str) -> u64 {
-    let symbols = fs::read_to_string("/proc/kallsyms").unwrap();
+    static SYMBOLS: LazyLock<String> = LazyLock::new(|| fs::read_to_string("/proc/kallsyms").unwrap());
+    let symbols = &*SYMBOLS;
     let line = symbols.lines().find(|l| l.split(' ').nth(2) == Some(function)).expect(function);
     let address = u64::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap();
     assert_ne!(address, 0, "only root sees the kernel's addresses");

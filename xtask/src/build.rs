@@ -48,6 +48,17 @@ pub(crate) fn daemon(release: bool) -> Result<PathBuf> {
         .context("cargo built agentperf, but does not say where it is")
 }
 
+/// Builds the kernel tests and returns where they are.
+pub(crate) fn kernel_tests() -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["test", "--package", "agentperf-tests", "--test", "kernel", "--no-run"]);
+    artifacts(&mut command)?
+        .into_iter()
+        .find(|artifact| artifact.name == "kernel" && artifact.executable.is_some())
+        .and_then(|artifact| artifact.executable)
+        .context("cargo built the kernel tests, but does not say where they are")
+}
+
 /// One thing that cargo built, or found built.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Artifact {

@@ -11,6 +11,7 @@ mod run;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ enum Verb {
     Ci(ci::Args),
     Tidy(tidy::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Ci(args) => ci::main(&args),
         Verb::Tidy(args) => tidy::main(&args),
         Verb::Bench(args) => bench::main(&args),
+        Verb::Vm(args) => vm::main(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -81,7 +81,8 @@ fn kernel(filter: &[String]) -> Result<()> {
 pub(crate) fn take_back() -> Result<()> {
     // SAFETY: getuid and getgid take nothing, touch no memory and cannot fail.
     let owner = unsafe { format!("{}:{}", libc::getuid(), libc::getgid()) };
-    let folders = ["workloads", "venv", "rootfs", "xtask"].map(|folder| workspace::target().join(folder));
+    let folders =
+        ["workloads", "venv", "rootfs", "xtask", "vm"].map(|folder| workspace::target().join(folder));
     let existing = folders.iter().filter(|folder| folder.exists());
     run(as_root("chown")?.args(["--recursive", "--no-dereference", "--silent", &owner]).args(existing))
 }

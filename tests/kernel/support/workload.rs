@@ -41,14 +41,19 @@ pub(crate) fn program(name: &str) -> PathBuf {
         return Path::new(&prebuilt).join(name);
     }
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(|e| e.into_inner());
-    let directory = target_directory().join("workloads");
-    let output = directory.join(name);
+    let output = directory().join(name);
     let code = source(&format!("{name}.c"));
     if modified(&output) < modified(&code).max(modified(&source("truth.h"))) {
-        std::fs::create_dir_all(&directory).expect("target/workloads can be made");
         compile(&code, &output);
     }
     output
+}
+
+/// Where programs are built.
+pub(crate) fn directory() -> PathBuf {
+    let directory = target_directory().join("workloads");
+    std::fs::create_dir_all(&directory).expect("target/workloads can be made");
+    directory
 }
 
 fn compile(code: &Path, output: &Path) {

@@ -14,8 +14,8 @@ use anyhow::Result;
 
 pub(crate) use self::packages::libbpf_tool;
 
-/// What is about to be done, and so what is needed for it. Each one includes those before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is about to be done, and so what is needed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To build the daemon and its kernel programs.
     Build,
@@ -23,6 +23,19 @@ pub(crate) enum Purpose {
     Test,
     /// To measure against other tools.
     Bench,
+    /// To run the kernel tests in virtual machines.
+    Machines,
+}
+
+impl Purpose {
+    /// Whether what `other` needs is needed for this, too.
+    fn includes(self, other: Self) -> bool {
+        match other {
+            Self::Build => true,
+            Self::Test => self != Self::Build,
+            Self::Bench | Self::Machines => self == other,
+        }
+    }
 }
 
 /// Installs what is missing, and says what and why
@@ -30,8 +43,9 @@ pub(crate) enum Purpose {
 /// Every other verb does this by itself; alone it prepares a machine, or an image, ahead of time.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask setup                what building and testing need
-  cargo xtask setup --for bench    and the tools to measure against")]
+  cargo xtask setup                   what building and testing need
+  cargo xtask setup --for bench       and the tools to measure against
+  cargo xtask setup --for machines    and QEMU, for `cargo xtask vm`")]
 pub(crate) struct Args {
     /// What to prepare for
     #[arg(long = "for", value_name = "PURPOSE", value_enum, default_value = "test")]
@@ -43,11 +57,12 @@ enum PurposeArg {
     Build,
     Test,
     Bench,
+    Machines,
 }
 
 /// The machine lacks something that xtask cannot install by itself: exit status 2.
 #[derive(Debug)]
-pub(crate) struct Unsupported(String);
+pub(crate) struct Unsupported(pub(crate) String);
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +77,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         PurposeArg::Build => Purpose::Build,
         PurposeArg::Test => Purpose::Test,
         PurposeArg::Bench => Purpose::Bench,
+        PurposeArg::Machines => Purpose::Machines,
     })?;
     println!("Everything is in place.");
     Ok(())
@@ -73,7 +89,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 /// [`Unsupported`] where a person has to install something; otherwise an installation failed.
 pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     packages::ensure(purpose)?;
-    if purpose >= Purpose::Test {
+    if purpose.includes(Purpose::Test) {
         toolchain::ensure_stable_tools()?;
     }
     let nightly = toolchain::ensure_nightly()?;

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -76,6 +76,22 @@ const TOOLS: [Tool; 6] = [
         dnf: "bpftrace",
         pacman: "bpftrace",
     },
+    Tool {
+        why: "boots other kernels in virtual machines",
+        purpose: Purpose::Machines,
+        present: || find("qemu-system-x86_64").is_some(),
+        apt: "qemu-system-x86",
+        dnf: "qemu-system-x86-core",
+        pacman: "qemu-system-x86",
+    },
+    Tool {
+        why: "makes the disks of virtual machines",
+        purpose: Purpose::Machines,
+        present: || find("mke2fs").is_some(),
+        apt: "e2fsprogs",
+        dnf: "e2fsprogs",
+        pacman: "e2fsprogs",
+    },
 ];
 
 /// One of libbpf-tools, which Fedora installs with a prefix to tell them from bcc's own.
@@ -97,7 +113,7 @@ fn python_can_make_environments() -> bool {
 /// [`Unsupported`] on a distribution without apt, with the packages to install; or apt failed.
 pub(super) fn ensure(purpose: Purpose) -> Result<()> {
     let missing: Vec<&Tool> =
-        TOOLS.iter().filter(|tool| tool.purpose <= purpose && !(tool.present)()).collect();
+        TOOLS.iter().filter(|tool| purpose.includes(tool.purpose) && !(tool.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,21 @@
+//! The workloads build: said by a test of its own, since everything else fails without them, and since
+//! `cargo xtask vm` lets it build them for machines that have no compiler.
+
+use std::path::Path;
+
+use crate::{
+    chains,
+    support::workload::{directory, program, source},
+    symbols,
+};
+
+#[test]
+fn each_one_builds() {
+    let programs = std::fs::read_dir(source("")).unwrap().map(|entry| entry.unwrap().path());
+    for path in programs.filter(|path| path.extension().is_some_and(|extension| extension == "c")) {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        assert!(program(name).is_file(), "{name}");
+    }
+    let chain: &Path = &chains::build(&directory(), "chain.c", "cc", &symbols::flags());
+    assert!(chain.is_file());
+}

@@ -1,0 +1,111 @@
+//! Which kernel tests a machine does not run, and why. Whatever is not listed here runs.
+
+use super::axis::Axis;
+
+/// Tests that are left out.
+pub(super) struct Omission {
+    /// A test's name, or a module's with `::` at its end.
+    tests: &'static str,
+    on: On,
+    /// Ends the sentence "not run, because …".
+    pub(super) reason: &'static str,
+}
+
+/// Where a test is left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Each,
+    Unprivileged,
+}
+
+const KERNEL_FREE: &str = "it asks nothing of the kernel";
+
+const OMISSIONS: &[Omission] = &[
+    each("systemd::", "it boots a container; the unprivileged machine has the unit's user and capabilities"),
+    each("real_agent::", "it needs packages from a registry, and the machines have no network"),
+    each("bounds::", "tens of thousands of forks take minutes under emulation"),
+    each(
+        "lifecycle::five_hundred_commands_are_seen_with_their_ends",
+        "hundreds of commands take a minute under emulation",
+    ),
+    each(
+        "cpu::two_functions_share_the_cpu_as_they_say",
+        "it weighs CPU time, and under emulation a program's start weighs as much as its work",
+    ),
+    each(
+        "cli::attach_without_a_daemon",
+        "naming a window may take half a second of CPU, in which emulation does not even read the kernel's symbols",
+    ),
+    each("symbols::a_container_on_overlayfs", "overlayfs is a module, and the machines load none"),
+    each("workloads::", "the machines have no compiler"),
+    each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
+    each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),
+    each("refusals::a_port_in_use_is_named", KERNEL_FREE),
+    each("refusals::an_unknown_key_is_named_with_its_place", KERNEL_FREE),
+    each("refusals::other_web_pages_get_nothing", KERNEL_FREE),
+    each("refusals::requests_that_make_no_sense_are_refused", KERNEL_FREE),
+    each("rules::the_built_in_rules_are_listed", KERNEL_FREE),
+    unprivileged(
+        "cli::attach_through_a_running_daemon",
+        "the test's file is root's, and agentperf may not write it",
+    ),
+    unprivileged("cli::record_runs_a_command_and_reports", "only root can give a command its caller's user"),
+];
+
+const fn each(tests: &'static str, reason: &'static str) -> Omission {
+    Omission { tests, on: On::Each, reason }
+}
+
+const fn unprivileged(tests: &'static str, reason: &'static str) -> Omission {
+    Omission { tests, on: On::Unprivileged, reason }
+}
+
+impl Omission {
+    fn covers(&self, test: &str) -> bool {
+        test == self.tests || self.tests.ends_with("::") && test.starts_with(self.tests)
+    }
+
+    fn applies(&self, axis: &Axis) -> bool {
+        match self.on {
+            On::Each => true,
+            On::Unprivileged => axis.unprivileged,
+        }
+    }
+}
+
+/// Why a machine does not run a test; `None` if it does.
+pub(super) fn reason(test: &str, axis: &Axis) -> Option<&'static str> {
+    let omission = OMISSIONS.iter().find(|omission| omission.covers(test) && omission.applies(axis));
+    omission.map(|omission| omission.reason)
+}
+
+/// Rows that no test needs any more.
+pub(super) fn stale(tests: &[String]) -> Vec<&'static str> {
+    let unused = |omission: &&Omission| !tests.iter().any(|test| omission.covers(test));
+    OMISSIONS.iter().filter(unused).map(|omission| omission.tests).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_left_out_by_its_name_or_its_module() {
+        let axis = &Axis::chosen(Some("6.1"), false, false)[0];
+        assert!(reason("systemd::it_starts", axis).is_some());
+        assert_eq!(reason("rules::the_built_in_rules_are_listed", axis), Some(KERNEL_FREE));
+        assert_eq!(reason("rules::the_built_in_rules_are_listed_twice", axis), None);
+        assert_eq!(reason("a_new_test", axis), None);
+        let record = "cli::record_runs_a_command_and_reports";
+        assert_eq!(reason(record, axis), None);
+        assert!(reason(record, &Axis::chosen(None, false, true)[0]).is_some());
+    }
+
+    #[test]
+    fn a_row_without_a_test_is_told() {
+        let tests: Vec<String> =
+            OMISSIONS.iter().skip(1).map(|omission| format!("{}x", omission.tests)).collect();
+        assert!(stale(&tests).contains(&"systemd::"));
+        assert!(!stale(&tests).contains(&"real_agent::"));
+    }
+}
