@@ -6,6 +6,8 @@
 //! force at the start of page `p`, and one closing entry follows the last page: the row of a pc is found
 //! between two entries by at most [`ROW_STEPS`] halvings.
 
+use crate::stack::UserStack;
+
 /// log2 of the bytes of text that one entry of the page index covers.
 pub const PAGE_SHIFT: u32 = 10;
 /// Halvings that find a row in a page: it has at most one row per byte, and the one carried in.
@@ -174,8 +176,29 @@ pub mod process {
     pub const COPY: u32 = 1;
 }
 
+/// Bytes of a stack that are copied at most.
+pub const COPY_BYTES: usize = 64 << 10;
+
+/// The top of a stack as it was when it was walked, for another unwinder to judge the walk. Only made for processes
+/// with [`process::COPY`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct StackCopy {
+    /// Whose.
+    pub process: u64,
+    /// rip, rsp and rbp.
+    pub registers: [u64; 3],
+    /// Bytes copied, from rsp on.
+    pub length: u64,
+    /// What the walker found.
+    pub walked: UserStack,
+    /// The copy; what lies behind `length` means nothing.
+    pub bytes: [u8; COPY_BYTES],
+}
+
+const _: () = assert!(size_of::<StackCopy>() == 40 + 2048 + COPY_BYTES);
 const _: () = assert!(size_of::<Rule>() == 8);
 const _: () = assert!(size_of::<Mapping>() == 48);
 const _: () = assert!(size_of::<Python>() == 64);
 const _: () = assert!(size_of::<Process>() == 80);
-crate::pod!(Rule, Mapping, Python, Process);
+crate::pod!(Rule, Mapping, Python, Process, StackCopy);

@@ -93,8 +93,8 @@ pub async fn run(
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
     let writer = writer::spawn(Arc::clone(&store), recorded);
-    let (resolver, threads) =
-        start_resolver(maps, interpreters, &telemetry).map_err(io_error("starting the symbol resolver"))?;
+    let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, config.kernel.stack_copies)
+        .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
@@ -158,9 +158,11 @@ fn start_resolver(
     maps: Option<UnwindMaps>,
     interpreters: Arc<Interpreters>,
     telemetry: &Arc<Telemetry>,
+    validates: bool,
 ) -> io::Result<(Resolver, ResolverThreads)> {
     let Some(maps) = maps else { return Resolver::spawn(None, interpreters, Arc::clone(telemetry)) };
-    let (unwinder, unwinding) = Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry))?;
+    let (unwinder, unwinding) =
+        Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry), validates)?;
     let (resolver, threads) = Resolver::spawn(Some(unwinder), interpreters, Arc::clone(telemetry))?;
     Ok((resolver, threads.and(unwinding)))
 }

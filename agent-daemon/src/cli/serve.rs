@@ -44,6 +44,9 @@ pub(super) struct ServeArgs {
     /// Level of the log: error, warn, info, debug, trace or off, or a list of MODULE=LEVEL [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// Judge the kernel's walks by another unwinder, on copies of the same stacks, and log how many are equal
+    #[arg(long, hide = true)]
+    validate_stacks: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -54,7 +57,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         "log.level",
         args.log_level.clone(),
     );
-    let config = Config::load(file.as_deref(), flags)?;
+    let mut config = Config::load(file.as_deref(), flags)?;
+    config.kernel.stack_copies = args.validate_stacks;
     logging::init(&config.log);
     for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         tracing::warn!(

@@ -98,6 +98,8 @@ pub enum LogFormat {
 pub struct Kernel {
     /// Whether the kernel programs' own debug lines are read; costs on every event.
     pub debug_log: bool,
+    /// Copies of stacks are made beside the walks, and walked by another unwinder: for tests, by a hidden flag.
+    pub stack_copies: bool,
     /// Where the kernel programs keep what they know of a thread.
     pub thread_state: ThreadState,
 }
@@ -172,7 +174,7 @@ impl Default for Log {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { debug_log: false, thread_state: ThreadState::Auto }
+        Self { debug_log: false, stack_copies: false, thread_state: ThreadState::Auto }
     }
 }
 

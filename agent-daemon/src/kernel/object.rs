@@ -28,6 +28,9 @@ pub(super) fn load(btf: &Btf, config: &Config) -> Result<(Ebpf, ProbeStatus), Ke
         loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
         loader.override_global("PHYSICAL_MASK", &physical_mask, true);
         loader.map_max_entries("AGENTS", slots);
+        if config.stack_copies {
+            loader.map_max_entries("STACK_COPIES", 16 << 20);
+        }
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
         }

@@ -8,13 +8,17 @@ use std::{
     ptr,
 };
 
-use agent_common::unwind::{BLOCK_WORDS, Block};
 pub use agent_common::unwind::{
     MAX_RULES, MAX_SHARDS, Mapping, Process, Python, Rule, SHARD_BLOCKS, SHARD_SHIFT, cfa, fp, mapping,
+    process,
+};
+use agent_common::{
+    stack::end,
+    unwind::{BLOCK_WORDS, Block, StackCopy},
 };
 use aya::{
     Ebpf,
-    maps::{ArrayOfMaps, HashMap, Map, MapData, MapError},
+    maps::{ArrayOfMaps, HashMap, Map, MapData, MapError, RingBuf},
 };
 
 use super::error::KernelError;
@@ -32,6 +36,21 @@ pub struct UnwindMaps {
     tables: ArrayOfMaps<MapData, MapData>,
     shards: Vec<Shared<u32>>,
     processes: HashMap<MapData, u64, Process>,
+    copies: RingBuf<MapData>,
+}
+
+/// A walk, and a copy of the stack as it was then.
+pub struct CopiedStack {
+    /// Whose.
+    pub process: ProcessId,
+    /// rip, rsp and rbp.
+    pub registers: [u64; 3],
+    /// The stack from rsp on.
+    pub bytes: Vec<u8>,
+    /// The frames that the walker found.
+    pub walked: Vec<u64>,
+    /// Whether it says that they are all.
+    pub is_complete: bool,
 }
 
 impl UnwindMaps {
@@ -42,6 +61,7 @@ impl UnwindMaps {
             tables: ArrayOfMaps::try_from(take(ebpf, "TABLES")?)?,
             shards: Vec::new(),
             processes: HashMap::try_from(take(ebpf, "PROCESSES")?)?,
+            copies: RingBuf::try_from(take(ebpf, "STACK_COPIES")?)?,
         })
     }
 
@@ -97,6 +117,25 @@ impl UnwindMaps {
     /// The map is full.
     pub fn set_process(&mut self, id: ProcessId, process: Process) -> Result<(), KernelError> {
         Ok(self.processes.insert(id.0, process, 0)?)
+    }
+
+    /// The next copy of a stack, of those processes that were told with [`process::COPY`].
+    pub fn next_copy(&mut self) -> Option<CopiedStack> {
+        let record = self.copies.next()?;
+        if record.len() < size_of::<StackCopy>() {
+            return None;
+        }
+        // SAFETY: the record is that long, and any bytes make a `StackCopy`.
+        let copy = unsafe { &*record.as_ptr().cast::<StackCopy>() };
+        let length = usize::try_from(copy.length).unwrap_or(usize::MAX);
+        let frames = copy.walked.frames.get(..copy.walked.length as usize).unwrap_or(&copy.walked.frames);
+        Some(CopiedStack {
+            process: ProcessId(copy.process),
+            registers: copy.registers,
+            bytes: copy.bytes.get(..length).unwrap_or(&copy.bytes).to_vec(),
+            walked: frames.to_vec(),
+            is_complete: copy.walked.end == end::COMPLETE,
+        })
     }
 
     /// Tells the walker to forget a process.

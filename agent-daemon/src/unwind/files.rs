@@ -6,6 +6,7 @@ use std::{collections::hash_map::Entry, ops::Range, sync::Arc, time::Instant};
 use rustc_hash::FxHashMap;
 
 use super::{
+    copy::CopyFile,
     image::CodeFile,
     space::Space,
     symbols::Symbols,
@@ -136,6 +137,12 @@ impl Files {
     /// Address in the process less address in the file, of a mapping.
     pub(super) fn bias(&self, id: u64, start: u64, offset: u64) -> Option<u64> {
         self.known.get(&id)?.segments.bias(start, offset)
+    }
+
+    /// The file's unwind information for the other unwinder.
+    pub(super) fn copy_file(&self, id: u64) -> Option<CopyFile> {
+        let opened = self.known.get(&id)?.file.as_ref()?.open()?;
+        CopyFile::read(opened.as_ref(), &self.limits).ok()
     }
 
     /// The symbols of interpreters in the file.

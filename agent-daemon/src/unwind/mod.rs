@@ -12,6 +12,7 @@ mod space;
 mod symbols;
 pub mod table;
 pub mod v8;
+mod validation;
 mod worker;
 
 pub use image::{Code, CodeFile, Region};

@@ -7,6 +7,7 @@ use lru::LruCache;
 use rustc_hash::FxHashMap;
 
 use super::{
+    copy::MappedCode,
     files::Files,
     image::{Code, Region},
     space::Space,
@@ -56,15 +57,18 @@ pub(super) struct Processes {
     spaces: FxHashMap<u64, AddressSpace>,
     places: Space,
     next: u64,
+    /// What the walker does for every process: see `walker::process`.
+    flags: u32,
 }
 
 impl Processes {
-    pub(super) fn new(max_mappings: usize) -> Self {
+    pub(super) fn new(max_mappings: usize, flags: u32) -> Self {
         Self {
             known: LruCache::unbounded(),
             spaces: FxHashMap::default(),
             places: Space::new(u32::try_from(max_mappings).unwrap_or(u32::MAX)),
             next: 0,
+            flags,
         }
     }
 
@@ -169,6 +173,18 @@ impl Processes {
         }
     }
 
+    /// The files that a process has mapped, and a number that changes with them.
+    pub(super) fn code(&self, process: ProcessId) -> Option<(u64, Vec<(MappedCode, u64)>)> {
+        let id = self.known.peek(&process)?.space;
+        let mapped = self
+            .spaces
+            .get(&id)?
+            .mappings
+            .iter()
+            .filter_map(|p| Some((MappedCode { start: p.start, end: p.end, offset: p.offset }, p.file?)));
+        Some((id, mapped.collect()))
+    }
+
     /// The file that is mapped at an address of a process.
     pub(super) fn file_at(&self, process: ProcessId, address: u64) -> Option<u64> {
         let space = self.spaces.get(&self.known.peek(&process)?.space)?;
@@ -184,7 +200,7 @@ impl Processes {
             mappings_at: space.at.start,
             mappings: space.at.end - space.at.start,
             js_shared: known.interpreter.js_shared,
-            flags: 0,
+            flags: self.flags,
             python: known.interpreter.python,
         };
         if let Err(error) = maps.set_process(process, told) {

@@ -17,9 +17,10 @@ use super::{
     image::{Code, Region},
     interpreters::{CodeOf, Interpreters},
     processes::Processes,
+    validation::Validation,
 };
 use crate::{
-    kernel::UnwindMaps,
+    kernel::unwind::{UnwindMaps, process},
     model::id::ProcessId,
     telemetry::{Loss, Telemetry},
 };
@@ -32,6 +33,8 @@ const BURST: Duration = Duration::from_secs(1);
 const SHARE: u32 = 4;
 /// How long the thread sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
+/// The same while walks are judged.
+const VALIDATION: Duration = Duration::from_millis(20);
 
 enum Event {
     Mapped(ProcessId, Vec<Region>),
@@ -48,7 +51,7 @@ pub struct Unwinder {
 }
 
 impl Unwinder {
-    /// Starts the thread.
+    /// Starts the thread. If it `validates`, walks are judged by another unwinder, and the log says how.
     ///
     /// # Errors
     /// No thread can be started.
@@ -56,10 +59,12 @@ impl Unwinder {
         maps: UnwindMaps,
         interpreters: Arc<Interpreters>,
         telemetry: Arc<Telemetry>,
+        validates: bool,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (events, waiting) = sync_channel(QUEUE);
         let worker = Worker {
-            processes: Processes::new(maps.max_mappings()),
+            processes: Processes::new(maps.max_mappings(), if validates { process::COPY } else { 0 }),
+            validation: validates.then(Validation::new),
             files: Files::new(),
             maps,
             interpreters,
@@ -104,20 +109,21 @@ struct Worker {
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
     credit: Credit,
+    validation: Option<Validation>,
 }
 
 impl Worker {
     fn run(mut self, events: &Receiver<Event>) {
         loop {
             let waiting = self.files.next_waiting();
-            let patience = if waiting.is_some() { self.credit.missing() } else { IDLE };
+            let idle = if self.validation.is_some() { VALIDATION } else { IDLE };
+            let patience = if waiting.is_some() { self.credit.missing() } else { idle };
             match events.recv_timeout(patience) {
                 Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Some(file) = waiting {
-                        self.make_table(file);
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => match waiting {
+                    Some(file) => self.make_table(file),
+                    None => self.validate(),
+                },
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -158,6 +164,13 @@ impl Worker {
         let symbols = self.files.symbols(file.id())?;
         let bias = self.files.bias(file.id(), region.start, region.offset)?;
         Some(CodeOf { path: file.path().to_owned(), bias, symbols })
+    }
+
+    fn validate(&mut self) {
+        let Some(validation) = &mut self.validation else { return };
+        while let Some(copied) = self.maps.next_copy() {
+            validation.judge(&copied, &self.processes, &self.files);
+        }
     }
 
     fn make_table(&mut self, file: u64) {

@@ -5,6 +5,7 @@
 //! `bpf_loop` keeps the verifier's work small; its context must be a pointer to the BPF stack, so that is a
 //! small struct of pointers, which keep their types in the callback.
 
+mod copy;
 mod memory;
 mod python;
 mod tables;
@@ -14,7 +15,7 @@ use core::ffi::c_void;
 use agent_common::{
     stack::{InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
     thread::Thread,
-    unwind::{Mapping, Process, Rule, cfa, fp, mapping},
+    unwind::{Mapping, Process, Rule, cfa, fp, mapping, process},
 };
 use aya_ebpf::helpers::generated::bpf_loop;
 
@@ -114,6 +115,9 @@ pub(crate) fn walk<const REMOTE: bool>(
         walk.mapping.end = 0;
         walk.stack.end = GOES_ON;
         run(MAX_FRAMES as u32 + 1, step::<REMOTE>, walk, process);
+        if !REMOTE && process.flags & process::COPY != 0 {
+            copy::send(walk, thread.process, registers);
+        }
         if process.python.runtime != 0 {
             python::read::<REMOTE>(walk, process, task, thread);
         }

@@ -1,0 +1,98 @@
+//! Judges the kernel's walks: the same stacks, copied at the same moment, are unwound by another unwinder, and the
+//! frames compared. For tests; the log says how many are equal. Copies hold memory of processes, and go no further.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use rustc_hash::FxHashMap;
+
+use super::{
+    copy::{CopyEnd, CopyFile, CopyUnwinder, Registers},
+    files::Files,
+    processes::Processes,
+};
+use crate::{kernel::unwind::CopiedStack, model::id::ProcessId};
+
+/// Processes whose code the other unwinder knows.
+const UNWINDERS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+/// Stacks between two lines of the log.
+const REPORT: u64 = 100;
+
+/// What was compared so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    stacks: u64,
+    identical: u64,
+    /// Frames of both, up to the end of the shorter.
+    frames: u64,
+    equal_frames: u64,
+    walk_complete: u64,
+    copy_complete: u64,
+    /// Differences in which only the walk came to the outermost frame, and only the copy.
+    only_walk_complete: u64,
+    only_copy_complete: u64,
+}
+
+/// Compares walks with what another unwinder makes of copies of their stacks.
+pub(super) struct Validation {
+    /// With the address space that each was made for.
+    unwinders: LruCache<ProcessId, (u64, CopyUnwinder)>,
+    files: FxHashMap<u64, Option<CopyFile>>,
+    totals: Totals,
+}
+
+impl Validation {
+    pub(super) fn new() -> Self {
+        Self { unwinders: LruCache::new(UNWINDERS), files: FxHashMap::default(), totals: Totals::default() }
+    }
+
+    /// Compares one walk.
+    pub(super) fn judge(&mut self, copied: &CopiedStack, processes: &Processes, files: &Files) {
+        let Some((space, placed)) = processes.code(copied.process) else { return };
+        if self.unwinders.peek(&copied.process).is_none_or(|(known, _)| *known != space) {
+            let mut unwinder = CopyUnwinder::new();
+            for (mapping, file) in placed {
+                let code = self.files.entry(file).or_insert_with(|| files.copy_file(file));
+                if let Some(code) = code {
+                    unwinder.add_module(&mapping, code);
+                }
+            }
+            self.unwinders.put(copied.process, (space, unwinder));
+        }
+        let Some((_, unwinder)) = self.unwinders.get_mut(&copied.process) else { return };
+        let [ip, sp, fp] = copied.registers;
+        let other = unwinder.unwind(Registers { ip, sp, fp }, sp, &copied.bytes);
+        self.count(copied, &other.addresses, other.end == CopyEnd::Complete);
+    }
+
+    fn count(&mut self, copied: &CopiedStack, other: &[u64], is_complete: bool) {
+        let totals = &mut self.totals;
+        let walked = &copied.walked;
+        let both = walked.len().min(other.len()) as u64;
+        let equal = walked.iter().zip(other).take_while(|(a, b)| a == b).count() as u64;
+        let identical = walked == other;
+        totals.stacks += 1;
+        totals.identical += u64::from(identical);
+        totals.frames += both;
+        totals.equal_frames += equal;
+        totals.walk_complete += u64::from(copied.is_complete);
+        totals.copy_complete += u64::from(is_complete);
+        totals.only_walk_complete += u64::from(!identical && copied.is_complete && !is_complete);
+        totals.only_copy_complete += u64::from(!identical && !copied.is_complete && is_complete);
+        if totals.stacks.is_multiple_of(REPORT) {
+            let Totals { stacks, identical, frames, equal_frames, .. } = *totals;
+            let Totals { walk_complete, copy_complete, only_walk_complete, only_copy_complete, .. } = *totals;
+            tracing::info!(
+                stacks,
+                identical,
+                frames,
+                equal_frames,
+                walk_complete,
+                copy_complete,
+                only_walk_complete,
+                only_copy_complete,
+                "stacks validated"
+            );
+        }
+    }
+}
