@@ -36,6 +36,10 @@ const OMISSIONS: &[Omission] = &[
         "cli::attach_without_a_daemon",
         "naming a window may take half a second of CPU, in which emulation does not even read the kernel's symbols",
     ),
+    each(
+        "cpu::samples_stand_for_the_cpu_time_that_was_used",
+        "an emulated clock goes on while the host runs something else, and its ticks are lost",
+    ),
     each("symbols::a_container_on_overlayfs", "overlayfs is a module, and the machines load none"),
     each("workloads::", "the machines have no compiler"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
