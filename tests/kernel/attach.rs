@@ -21,7 +21,11 @@ fn only_what_happens_under_watch_is_counted() {
     assert_eq!(again, agent, "the same process is the same agent");
     puppet.tell("getppid 200");
     daemon.api().detach(&agent);
-    assert_eq!(daemon.api().calls(&agent, "getppid"), 700, "nor what came between detach and attach");
+    assert_eq!(daemon.api().calls(&agent, "getppid"), 200, "nor an earlier watch");
+    let rows = daemon.api().rows_of(&agent, "syscalls?since=1h", "syscalls");
+    let ever: u64 =
+        rows.iter().filter(|r| r["name"] == "getppid").map(|r| r["count"].as_u64().unwrap()).sum();
+    assert_eq!(ever, 700, "nor, of all time, what came between detach and attach");
 }
 
 #[test]

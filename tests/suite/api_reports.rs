@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentperf::store::Store;
 use serde_json::{Value, json};
 
 use crate::api_world::World;
@@ -118,6 +119,20 @@ fn ranges_choose_whole_windows() {
     assert_eq!(windows(&format!("to={}", at(5))), Some(1));
     assert_eq!(windows("since=30s"), None, "nothing was stored so late");
     assert_eq!(windows("since=1h"), Some(2));
+}
+
+#[test]
+fn a_report_without_a_range_is_of_the_present_watch() {
+    let world = World::new();
+    let mut agent = world.store.agent(&world.live).unwrap();
+    agent.attached = world.begin + Duration::from_secs(5);
+    world.store.put_agent(agent);
+    let windows = |what: &str| world.get(&world.of_live(what)).json()["covered"]["windows"].clone();
+    for what in ["/syscalls?", "/off-cpu?", "/profile?format=json&"] {
+        assert_eq!(windows(&what[..what.len() - 1]), 1, "{what}: what came before was another watch");
+        assert_eq!(windows(&format!("{what}since=1h")), 2, "{what}: what was asked for");
+        assert_eq!(windows(&format!("{what}from={}", world.begin)), 2, "{what}");
+    }
 }
 
 #[test]

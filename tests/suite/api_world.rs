@@ -41,6 +41,7 @@ pub(crate) fn begin() -> Timestamp {
 /// A running server.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<Memory>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) stop: watch::Sender<bool>,
     /// Flushes that were asked for.
@@ -76,7 +77,7 @@ impl World {
         let state = api::State::new(store.clone(), control, telemetry, HostInfo::read(), ready_rx, address);
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
-        Self { address, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }
+        Self { address, store, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

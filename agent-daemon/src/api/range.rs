@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::error::Problem;
 use crate::{
     config::parse_duration,
-    model::time::{TimeRange, Timestamp},
+    model::{
+        agent::Agent,
+        time::{TimeRange, Timestamp},
+    },
 };
 
 /// How far ahead of ours a client's clock may be.
@@ -26,8 +29,12 @@ pub(super) struct RangeQuery<'a> {
 }
 
 impl RangeQuery<'_> {
-    /// The range as of `now`; everything that is kept where the query says nothing.
-    pub(super) fn resolve(self, now: Timestamp) -> Result<TimeRange, Problem> {
+    /// The range as of `now`. Where the query says nothing, it is the agent's present watch, or its last: a
+    /// process that is watched a second time is the same agent, and what came before is asked for by a range.
+    pub(super) fn resolve(self, agent: &Agent, now: Timestamp) -> Result<TimeRange, Problem> {
+        if self.since.is_none() && self.from.is_none() && self.to.is_none() {
+            return Ok(TimeRange { from: agent.attached, ..TimeRange::ALL });
+        }
         if let Some(since) = self.since {
             if self.from.is_some() || self.to.is_some() {
                 return Err(Problem::bad_request("give either `since`, or `from` and `to`, not both"));
@@ -73,13 +80,14 @@ fn instant(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Problem>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::fixture::agent_at;
 
     fn now() -> Timestamp {
         "2026-11-21T12:00:00Z".parse().unwrap()
     }
 
     fn range(since: Option<&str>, from: Option<&str>, to: Option<&str>) -> Option<(String, String)> {
-        let range = RangeQuery { since, from, to }.resolve(now()).ok()?;
+        let range = RangeQuery { since, from, to }.resolve(&agent_at(now()), now()).ok()?;
         Some((range.from.to_string(), range.to.to_string()))
     }
 
@@ -102,7 +110,14 @@ mod tests {
         let (a, b) = ("2026-11-21T10:00:00Z", "2026-11-21T11:00:00.5+00:00");
         assert_eq!(range(None, Some(a), Some(b)), Some((a.into(), "2026-11-21T11:00:00.5Z".into())));
         assert_eq!(range(None, Some(a), None).map(|r| r.0), Some(a.into()));
-        assert_eq!(RangeQuery::default().resolve(now()).unwrap(), TimeRange::ALL);
+        assert_eq!(range(None, None, Some(a)).map(|r| r.0), Some(TimeRange::ALL.from.to_string()));
+    }
+
+    #[test]
+    fn nothing_said_means_the_present_watch() {
+        let agent = agent_at(now());
+        let range = RangeQuery::default().resolve(&agent, now()).unwrap();
+        assert_eq!(range, TimeRange { from: agent.attached, to: TimeRange::ALL.to });
     }
 
     #[test]

@@ -34,7 +34,7 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// The largest answer read, bytes.
 const MAX_ANSWER: u64 = 512 << 20;
 
-/// A stretch of an agent's time; `None` for all of it.
+/// A stretch of an agent's time; `None` for its present watch, or its last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Range {
     pub(super) from: Option<Timestamp>,

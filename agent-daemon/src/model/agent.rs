@@ -26,7 +26,8 @@ pub enum AgentEnd {
     Expired,
 }
 
-/// A process tree under watch, rooted at one process.
+/// A process tree under watch, rooted at one process. Watched a second time it is the same agent, with
+/// another `attached`.
 #[derive(Clone, Debug)]
 pub struct Agent {
     /// Public identity.

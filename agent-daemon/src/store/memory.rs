@@ -102,7 +102,7 @@ impl Store for Memory {
     fn put_agent(&self, agent: Agent) {
         let mut kept = self.write();
         if let Some(known) = kept.agents.get_mut(&agent.id) {
-            known.agent = agent;
+            known.replace(agent);
             return;
         }
         let room = kept.agents.len() < self.limits.max_agents;
@@ -266,6 +266,17 @@ impl Kept {
 impl KeptAgent {
     fn new(agent: Agent) -> Self {
         Self { agent, windows: VecDeque::new(), processes: FxHashMap::default(), ended: BTreeSet::new() }
+    }
+
+    /// Takes a newer version of the agent. One that is watched anew begins without processes: those that
+    /// still live are told again, the others are known up to the end of the watch before.
+    fn replace(&mut self, agent: Agent) {
+        let before = std::mem::replace(&mut self.agent, agent);
+        let Some((end, _)) = before.ended.filter(|_| before.attached != self.agent.attached) else { return };
+        for (id, process) in self.processes.iter_mut().filter(|(_, p)| p.ended.is_none()) {
+            Arc::make_mut(process).ended = Some(end);
+            self.ended.insert((end, *id));
+        }
     }
 
     fn put_process(&mut self, process: Arc<Process>) {

@@ -30,7 +30,8 @@ pub struct AgentDto {
     pub probes: Vec<ProbeDto>,
     /// When the root process was created.
     pub created: Timestamp,
-    /// Since when it is watched; nothing is known of the time before.
+    /// Since when it is watched. Reports without a range begin here; what an earlier watch of the same process
+    /// saw is read by `since` or `from`.
     pub attached: Timestamp,
     /// When watching ends by itself.
     pub expires: Option<Timestamp>,

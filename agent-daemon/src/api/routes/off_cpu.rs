@@ -37,7 +37,7 @@ const MAX_LIMIT: usize = 1000;
 pub(super) struct Params {
     /// How far back, such as `60s`.
     since: Option<String>,
-    /// Start of the range.
+    /// Start of the range; without any range, since the agent was attached.
     from: Option<String>,
     /// End of the range.
     to: Option<String>,
@@ -60,12 +60,12 @@ pub(super) async fn off_cpu(
 ) -> Result<Json<OffCpuReportDto>, Problem> {
     let Params { since, from, to, limit } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let range = range.resolve(Timestamp::now())?;
     let limit = limit.unwrap_or(LIMIT);
     if limit > MAX_LIMIT {
         return Err(Problem::bad_request(format_args!("`limit` may be {MAX_LIMIT} at most")));
     }
     let agent = state.agent(&id)?;
+    let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
         Ok(report(store, &subject, range, limit))

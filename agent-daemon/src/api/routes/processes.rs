@@ -41,8 +41,8 @@ pub(super) async fn processes(
 ) -> Result<Json<ProcessTreeDto>, Problem> {
     let Params { since, from, to } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let range = range.resolve(Timestamp::now())?;
     let agent = state.agent(&id)?;
+    let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let rows = query::tree(store.processes(&id, range));
         Ok(rows.into_iter().map(Into::into).collect())

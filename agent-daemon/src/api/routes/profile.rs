@@ -44,7 +44,7 @@ const SVG_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-
 pub(super) struct Params {
     /// How far back, such as `60s`.
     since: Option<String>,
-    /// Start of the range.
+    /// Start of the range; without any range, since the agent was attached.
     from: Option<String>,
     /// End of the range.
     to: Option<String>,
@@ -80,9 +80,9 @@ pub(super) async fn profile(
 ) -> Result<Response, Problem> {
     let Params { since, from, to, kind, format } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let range = range.resolve(Timestamp::now())?;
     let (kind, format) = (*kind, *format);
     let agent = state.agent(&id)?;
+    let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
         render(store, &subject, range, kind, format)

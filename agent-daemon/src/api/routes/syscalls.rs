@@ -30,7 +30,7 @@ use crate::{
 pub(super) struct Params {
     /// How far back, such as `60s`.
     since: Option<String>,
-    /// Start of the range.
+    /// Start of the range; without any range, since the agent was attached.
     from: Option<String>,
     /// End of the range.
     to: Option<String>,
@@ -62,12 +62,12 @@ pub(super) async fn syscalls(
 ) -> Result<Json<SyscallReportDto>, Problem> {
     let Params { since, from, to, by } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let range = range.resolve(Timestamp::now())?;
     let by = match by {
         Some(Over::Process) => By::Process,
         Some(Over::Agent) | None => By::Agent,
     };
     let agent = state.agent(&id)?;
+    let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let windows = store.windows(&id, range);
         let processes = match by {

@@ -2,9 +2,10 @@
 //!
 //! Every argument is judged by its place, then by its looks:
 //! 1. A value that belongs to the name of a secret (`--token X`, `--token=X`, `TOKEN=X`, `X-Api-Key: X`),
-//!    to a short option known to take one (`mysql -pX`), or to a header becomes `[redacted]`.
+//!    to a short option known to take one (`mysql -pX`), to a user (`--user U:X`) or to a header becomes
+//!    `[redacted]`.
 //! 2. A value that belongs to the name of a text (`--prompt`, `--data`), code given to an interpreter
-//!    (`python -c`, `node -e`) and every operand of a known agent that is no subcommand becomes its length,
+//!    (`python -c`, `node -e`, `psql -c`, `awk`) and every operand of a known agent that is no subcommand becomes its length,
 //!    `[N bytes]`. Agents are judged the other way round: what is not known to be harmless is a prompt.
 //! 3. Code given to a shell stays readable, since it is what a tool call was: each simple command in it is
 //!    judged as a command line of its own (`shell.rs`), nested shells too, three deep.

@@ -11,14 +11,17 @@ pub(super) enum Meaning {
     Text,
     /// The value is a header: its name may be shown, its value not.
     Header,
+    /// The value is `USER:PASSWORD`.
+    User,
 }
 
 /// Fragments that make any name a secret's.
 const SECRET_FRAGMENTS: &str = "secret passw passphrase credential apikey accesskey privatekey sharedkey authkey bearer cookie \
-    signature token";
+    signature token fromliteral";
 
 /// Words that make a name a secret's where they stand alone between separators.
-const SECRET_WORDS: &str = "key keys pass pwd auth authorization authentication sig jwt pat psk otp pin sas";
+const SECRET_WORDS: &str =
+    "key keys pass pwd pw creds auth authorization authentication sig jwt pat psk otp pin sas";
 
 /// Last words that say the value only describes a secret.
 const ABOUT: &str = "length size len type mode method scheme provider format alg algorithm stdin enabled timeout \
@@ -55,6 +58,8 @@ pub(super) fn meaning(name: &str) -> Meaning {
     let text = || words.iter().any(|w| has_word(TEXT_WORDS, w)) && !has_word(NOT_TEXT, last);
     if matches!(last, "header" | "headers") {
         Meaning::Header
+    } else if last == "user" && name.starts_with('-') {
+        Meaning::User
     } else if name.starts_with('-') && (text() || is_body(&words)) {
         Meaning::Text
     } else {
@@ -150,6 +155,9 @@ mod tests {
             "aws_session_token",
             "-Dkey",
             "--auth",
+            "pw",
+            "--creds",
+            "--from-literal",
         ] {
             assert_eq!(meaning(name), Meaning::Secret, "{name}");
         }
@@ -192,5 +200,6 @@ mod tests {
             assert_eq!(meaning(name), Meaning::Plain, "{name}");
         }
         assert_eq!(meaning("--header"), Meaning::Header);
+        assert_eq!((meaning("--proxy-user"), meaning("--user")), (Meaning::User, Meaning::User));
     }
 }

@@ -1,7 +1,7 @@
 //! What redaction knows of single programs: which take prompts, which run others, and what their short
 //! options mean. Long options are judged by their names and need no table.
 
-use super::names::{Meaning, has_word};
+use super::names::{Meaning, has_word, meaning};
 
 /// What a program does with its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub(super) enum Role {
     Wrapper,
     /// Operands are shell code.
     Eval,
+    /// Operands are code, unless they could be files or names.
+    Filter,
+    /// The last operand is a password.
+    Password,
 }
 
 /// What redaction knows of a program.
@@ -31,8 +35,10 @@ pub(super) struct Program {
     user: &'static str,
     /// Short options whose value is a header.
     header: &'static str,
-    /// Short options whose value is text.
+    /// Short options whose value is text or code.
     text: &'static str,
+    /// Long options, without their dashes, whose value is text or code though their name does not say so.
+    text_long: &'static str,
     /// An agent's short options whose value is no prompt.
     keep: &'static str,
 }
@@ -45,13 +51,14 @@ const PLAIN: Program = Program {
     user: "",
     header: "",
     text: "",
+    text_long: "",
     keep: "",
 };
 
 /// A program that nothing is known of: whatever it means by `-u NAME:WORD`, the word may be a password.
 static UNKNOWN: Program = Program { user: "u", ..PLAIN };
 
-static PROGRAMS: [Program; 14] = [
+static PROGRAMS: [Program; 20] = [
     Program { names: "codex codex-exec gemini qwen opencode", role: Role::Agent, keep: "mC", ..PLAIN },
     Program {
         names: "claude copilot aider aider-chat cursor-agent crush goose goosed amp droid cline auggie \
@@ -65,7 +72,8 @@ static PROGRAMS: [Program; 14] = [
             flock script unshare nsenter chroot setpriv runuser bwrap firejail systemd-run tini \
             dumb-init catatonit strace ltrace gdb perf kubectl docker podman nerdctl npx npm pnpm \
             yarn bunx uv uvx pipx poetry pdm hatch conda mise asdf direnv nix find parallel entr \
-            agentperf faketime do then else elif if while until ! { exec command builtin caffeinate \
+            pyenv rbenv nodenv goenv jenv volta fnm rye pixi mamba micromamba rustup bundle ld-linux-x86-64 \
+            ld-linux ld-musl-x86_64 agentperf faketime do then else elif if while until ! { exec command builtin caffeinate \
             proot tmux screen",
         role: Role::Wrapper,
         ..PLAIN
@@ -75,12 +83,36 @@ static PROGRAMS: [Program; 14] = [
     Program { names: "curl", user: "uUx", header: "H", text: "dF", secret: "bE", ..PLAIN },
     Program { names: "http https xh xhs httpie", user: "a", ..PLAIN },
     Program {
-        names: "mysql mariadb mysqldump mysqladmin mysqlimport mariadb-dump mariadb-admin 7z 7za 7zz",
+        names: "mysql mariadb mysqldump mysqladmin mysqlimport mariadb-dump mariadb-admin",
         secret_attached: "p",
+        text: "e",
+        text_long: "execute init-command",
         ..PLAIN
     },
+    Program { names: "7z 7za 7zz", secret_attached: "p", ..PLAIN },
+    Program { names: "psql pgcli cockroach", text: "c", text_long: "command execute", ..PLAIN },
+    Program {
+        names: "awk gawk mawk nawk jq gojq jaq yq sqlite3 duckdb",
+        role: Role::Filter,
+        text: "c",
+        text_long: "cmd",
+        ..PLAIN
+    },
+    Program {
+        names: "Rscript R julia elixir erl osascript groovy scala raku guile sbcl",
+        text: "eE",
+        text_long: "eval",
+        ..PLAIN
+    },
+    Program { names: "openssl", role: Role::Wrapper, secret: "kK", ..PLAIN },
+    Program { names: "htpasswd passwd", role: Role::Password, ..PLAIN },
     Program { names: "sshpass", role: Role::Wrapper, secret: "p", ..PLAIN },
-    Program { names: "mongo mongosh mongodump mongorestore mongoimport", secret: "p", ..PLAIN },
+    Program {
+        names: "mongo mongosh mongodump mongorestore mongoimport",
+        secret: "p",
+        text_long: "eval",
+        ..PLAIN
+    },
     Program { names: "redis-cli valkey-cli", secret: "a", ..PLAIN },
     Program { names: "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami", secret: "w", ..PLAIN },
     Program { names: "smbclient rpcclient", user: "U", ..PLAIN },
@@ -131,6 +163,16 @@ impl Program {
         self.names.is_empty()
     }
 
+    /// What a long option, with its dashes, makes of its value.
+    pub(super) fn long(&self, option: &str) -> Meaning {
+        match meaning(option) {
+            // The user that a wrapper's command runs as: `docker run --user 1000:1000`.
+            Meaning::User if self.role == Role::Wrapper => Meaning::Plain,
+            Meaning::Plain if has_word(self.text_long, option.trim_start_matches('-')) => Meaning::Text,
+            other => other,
+        }
+    }
+
     /// What a short option makes of a value that stands in the argument after it.
     pub(super) fn short(&self, letter: char) -> Short {
         if self.secret.contains(letter) {
@@ -151,6 +193,15 @@ impl Program {
     /// What a short option makes of a value in the same argument.
     pub(super) fn short_attached(&self, letter: char) -> Short {
         if self.secret_attached.contains(letter) { Short::Means(Meaning::Secret) } else { self.short(letter) }
+    }
+
+    /// Whether a value in the same argument as `-p` may be a password, as nothing is known of the program: not
+    /// a port, a path, a cluster of options or a long option after one dash.
+    pub(super) fn may_be_password(&self, letter: char, value: &str) -> bool {
+        let is_port = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-' | b'/'));
+        let is_mixed = value.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        let is_setting = value.contains(['/', '=']);
+        self.is_unknown() && letter == 'p' && value.len() >= 5 && is_mixed && !is_port && !is_setting
     }
 }
 

@@ -94,12 +94,24 @@ fn ordinary_command_lines_stay_whole() {
         &["mkdir", "-p", "a/b"],
         &["ssh", "-p", "22", "host"],
         &["mysql", "-p", "database"],
+        &["docker", "run", "--user", "1000:1000", "nginx"],
+        &["find", ".", "-name", "x", "-print"],
+        &["tool", "-p8080:8080", "-parallelism=4", "-profile", "-pvx", "-pi.bak"],
+        &["jq", "-r", ".items", "f.json"],
+        &["awk", "-f", "p.awk", "-F", ":", "/etc/group"],
+        &["which", "python3"],
         &["docker", "run", "-p", "80:80", "--rm", "nginx:1.27"],
         &["node", "/home/u/.npm/_npx/1/node_modules/.bin/mcp-server-filesystem", "/data"],
     ] {
         assert_eq!(shown(args), args.join(" "));
         assert!(line(args).complete);
     }
+}
+
+#[test]
+fn an_unknown_programs_attached_password_is_hidden() {
+    assert_eq!(shown(&["tool", "-pSECRET", "-phunter2"]), "tool -p[redacted] -p[redacted]");
+    assert_eq!(shown(&["curl", "--user", "u:x", "h"]), "curl --user u:[redacted] h");
 }
 
 #[test]
@@ -187,6 +199,26 @@ fn place(secret: &str, place: usize) -> Vec<String> {
         20 => own(&["bash", "-c", &format!("echo `mysql -p'{s}'`")]),
         21 => own(&["bash", "-c", &format!("x=\"a $(mysql -p'{s}' | head -1)\"; run")]),
         22 => own(&["bash", "-c", &format!("echo ${{A:-`mysql -p'{s}'`}}")]),
+        23 => own(&["curl", "--user", &format!("u:{s}"), "http://h"]),
+        24 => own(&["curl", &format!("--proxy-user=u:{s}"), "http://h"]),
+        25 => own(&["bash", "/home/u/.pyenv/libexec/pyenv", "exec", "python3", "-c", &format!("x='{s}'")]),
+        26 => own(&["pyenv", "exec", "python3.12", "-c", &format!("x='{s}'")]),
+        27 => own(&["/lib64/ld-linux-x86-64.so.2", "/usr/bin/python3.11", "-c", s]),
+        28 => own(&["some-runner", "x", "node", "-e", s]),
+        29 => own(&["openssl", "enc", "-k", s]),
+        30 => own(&["openssl", "rsa", "-passin", &format!("pass:{s}")]),
+        31 => own(&["htpasswd", "-b", "file", "user", s]),
+        32 => own(&["kubectl", "create", "secret", "generic", "x", &format!("--from-literal=k={s}")]),
+        33 => own(&["tool", &format!("/login?pw={s}")]),
+        34 => own(&["tool", "-u", &format!("user:{s}")]),
+        35 => own(&["psql", "-c", s]),
+        36 => own(&["psql", &format!("--command={s}")]),
+        37 => own(&["mysql", "-e", s]),
+        38 => own(&["sh", "-c", &format!("awk '$1==\"{s}\"' f")]),
+        39 => own(&["jq", "-r", &format!(".[\"{s}\"]"), "f.json"]),
+        40 => own(&["sqlite3", "f.db", &format!("select\"{s}\"")]),
+        41 => own(&["Rscript", "-e", s]),
+        42 => own(&["openssl", "passwd", "-1", s]),
         _ => own(&["python3", "-c", &format!("k='{s}'")]),
     }
 }
@@ -202,7 +234,7 @@ fn survives(args: &[String], secret: &str, cut: usize) -> bool {
 
 proptest! {
     #[test]
-    fn words_in_secret_places_never_survive(secret in word(), at in 0usize..24, cut in 0usize..8) {
+    fn words_in_secret_places_never_survive(secret in word(), at in 0usize..44, cut in 0usize..8) {
         let args = place(&secret, at);
         proptest::prop_assert!(!survives(&args, &secret, cut), "{args:?} -> {:?}", line_of(&args));
     }

@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
             Next::Means(Meaning::Secret) => Some(self.secret_value(arg)),
             Next::Means(Meaning::Text) => Some(placeholder(arg)),
             Next::Means(Meaning::Header) => Some(header(arg)),
-            Next::User => Some(user(arg)),
+            Next::User | Next::Means(Meaning::User) => Some(user(arg)),
             Next::Keep => Some(self.plain(arg)),
             Next::Means(Meaning::Plain) | Next::Nothing => None,
         }
@@ -193,7 +193,7 @@ impl<'a> Walk<'a> {
     fn long_option(&mut self, arg: &str, long: &str) -> String {
         self.only_operands = long.is_empty();
         let agent = self.program.role == Role::Agent;
-        self.next = match meaning(arg) {
+        self.next = match self.program.long(arg) {
             Meaning::Plain if agent && is_kept(long) => Next::Keep,
             other => Next::Means(other),
         };
@@ -202,9 +202,10 @@ impl<'a> Walk<'a> {
 
     fn assigned_option(&mut self, name: &str, value: &str) -> String {
         let agent = self.program.role == Role::Agent;
-        let shown = match meaning(name) {
+        let shown = match self.program.long(name) {
             Meaning::Secret if is_secret_with(name, value) => REDACTED.to_owned(),
             Meaning::Header => header(value),
+            Meaning::User => user(value),
             Meaning::Text => placeholder(value),
             Meaning::Plain if agent && !is_kept(name.trim_start_matches('-')) && !is_figure(value) => {
                 placeholder(value)
@@ -236,7 +237,10 @@ impl<'a> Walk<'a> {
             Short::Means(Meaning::Secret) => Some(REDACTED.to_owned()),
             Short::Means(Meaning::Text) => Some(placeholder(value)),
             Short::Means(Meaning::Header) => Some(header(value)),
-            Short::User => Some(user(value)),
+            Short::User | Short::Means(Meaning::User) => Some(user(value)),
+            Short::Means(Meaning::Plain) if self.program.may_be_password(letter, value) => {
+                Some(REDACTED.to_owned())
+            }
             Short::Means(Meaning::Plain) if self.program.role == Role::Agent && value.len() > 1 => {
                 Some(placeholder(value))
             }
@@ -249,10 +253,13 @@ impl<'a> Walk<'a> {
         self.login |= arg == "login";
         match self.program.role {
             Role::Wrapper if is_program(arg) => self.enter(index, arg),
+            _ if self.program.is_unknown() && self.hands_code_on(index, arg) => self.enter(index, arg),
             Role::Agent if is_subcommand(arg) || is_figure(arg) => arg.to_owned(),
             Role::Agent => placeholder(arg),
             Role::Eval => self.shell(arg),
-            Role::Tool | Role::Wrapper => {
+            Role::Filter if !is_name(arg) => placeholder(arg),
+            Role::Password if index + 1 == self.args.len() => REDACTED.to_owned(),
+            Role::Tool | Role::Wrapper | Role::Filter | Role::Password => {
                 let setting = matches!(before, "set" | "config") || arg.ends_with(':');
                 if setting && is_secret_with(arg, "") {
                     self.next = Next::Means(Meaning::Secret);
@@ -260,6 +267,12 @@ impl<'a> Walk<'a> {
                 self.plain(arg)
             }
         }
+    }
+
+    /// Whether an operand of a program of which nothing is known is an interpreter that is given code.
+    fn hands_code_on(&self, index: usize, arg: &str) -> bool {
+        let target = Interpreter::of(arg).and_then(|i| i.target(self.args.get(index..).unwrap_or_default()));
+        target.is_some_and(|target| target.kind == TargetKind::Code)
     }
 
     /// An argument in no special place: judged by its looks.
@@ -299,6 +312,11 @@ fn is_next_option(arg: &str) -> bool {
         Some(long) => name(long.split('=').next().unwrap_or_default()),
         None => is_option(arg) && arg.len() <= 3,
     }
+}
+
+/// Whether an operand could be a file, a field or a name: code of any length has other signs.
+fn is_name(arg: &str) -> bool {
+    arg.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | ',' | '+' | '@'))
 }
 
 fn is_figure(arg: &str) -> bool {

@@ -7,7 +7,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
 use super::{Limits, Memory};
 use crate::{
     model::{
-        agent::AgentEnd,
+        agent::{Agent, AgentEnd},
         process::Exit,
         time::{TimeRange, Timestamp},
     },
@@ -48,6 +48,30 @@ fn the_oldest_window_of_all_agents_makes_room() {
     assert_eq!(store.windows(&a.id, TimeRange::ALL).len(), 0);
     assert_eq!(store.windows(&b.id, TimeRange::ALL).len(), 2);
     assert_eq!(lost(&telemetry, "window_dropped"), 1);
+}
+
+#[test]
+fn a_second_watch_takes_no_ghost_along() {
+    let (store, _) = small();
+    let mut agent = agent_at(at(0));
+    store.put_agent(agent.clone());
+    store.put_process(&agent.id, process_at(100, at(0)));
+    store.put_process(&agent.id, process_at(101, at(0)));
+    agent.ended = Some((at(10), AgentEnd::Detached));
+    store.put_agent(agent.clone());
+    let lived = |from| {
+        let range = TimeRange { from, ..TimeRange::ALL };
+        let processes = store.processes(&agent.id, range).into_iter();
+        processes.map(|p| (p.id.pid(), p.ended)).collect::<Vec<_>>()
+    };
+    assert_eq!(lived(at(20)), [(100, None), (101, None)], "who outlived the watch may live still");
+    let again = Agent { attached: at(20), ended: None, ..agent.clone() };
+    store.put_agent(again.clone());
+    store.put_process(&again.id, process_at(100, at(0)));
+    assert_eq!(lived(at(20)), [(100, None)], "101 was not found again");
+    assert_eq!(lived(at(0)), [(100, None), (101, Some(at(10)))]);
+    store.expire(at(71));
+    assert_eq!(lived(at(0)), [(100, None)]);
 }
 
 #[test]
