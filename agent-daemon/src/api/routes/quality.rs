@@ -48,8 +48,8 @@ pub(super) async fn quality(
 ) -> Result<Json<QualityReportDto>, Problem> {
     let Params { since, from, to } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let range = range.resolve(Timestamp::now())?;
     let agent = state.agent(&id)?;
+    let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
         let windows = store.windows(&id, range);
