@@ -176,6 +176,9 @@ pub mod process {
     pub const COPY: u32 = 1;
 }
 
+/// What stands in the DIRECT_MAP map where it was not found where the kernel maps all physical memory.
+pub const NO_DIRECT_MAP: u64 = 1;
+
 /// Bytes of a stack that are copied at most.
 pub const COPY_BYTES: usize = 64 << 10;
 

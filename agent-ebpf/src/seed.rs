@@ -55,6 +55,7 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
     // SAFETY: an iter/task program; `task` is trusted.
     unsafe {
         let Some(task) = task_of(ctx) else { return 0 };
+        walk::find_direct_map(field(task, &layout::TASK_MM));
         let tgid: u32 = field(task, &layout::TASK_TGID);
         let Some(slot) = TARGETS.get_ptr(tgid) else { return 0 };
         let slot = *slot;
@@ -67,7 +68,6 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
         }
         thread.process = threads::process_of(task);
         thread.agent = slot;
-        walk::find_direct_map(field(task, &layout::TASK_MM));
         place(task, thread);
         if field::<u32>(task, &layout::TASK_PID) == tgid {
             report(ctx, task, thread);

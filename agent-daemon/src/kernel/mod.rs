@@ -32,6 +32,7 @@ use std::{
 use agent_common::{
     agent::{Agent, probe},
     loss,
+    unwind::NO_DIRECT_MAP,
 };
 use aya::{
     Btf, Ebpf,
@@ -43,7 +44,7 @@ use crate::{
     model::{
         id::Slot,
         observation::RawUserStack,
-        probe::{Probe, ProbeSet, ProbeStatus},
+        probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         syscall,
     },
 };
@@ -80,6 +81,7 @@ impl Kernel {
         let mut programs = programs::Programs::load(&mut ebpf, &btf)?;
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
+        programs.note(late_stacks(&mut ebpf)?);
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let unwind = Some(UnwindMaps::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
@@ -211,6 +213,26 @@ impl Kernel {
     fn map_mut(&mut self, name: &'static str) -> Result<&mut aya::maps::Map, KernelError> {
         self.ebpf.map_mut(name).ok_or(KernelError::NoMap(name))
     }
+}
+
+/// Whether stacks of threads that do not run can be walked: the iterator finds the direct map at its first run.
+fn late_stacks(ebpf: &mut Ebpf) -> Result<ProbeStatus, KernelError> {
+    iterate::run(ebpf, "seed_threads")?;
+    let map = ebpf.map("DIRECT_MAP").ok_or(KernelError::NoMap("DIRECT_MAP"))?;
+    let base = Array::<_, u64>::try_from(map)?.get(&0, 0)?;
+    let reason = if layout::is_confidential() {
+        Some("the kernel is locked down to confidentiality")
+    } else {
+        (base <= NO_DIRECT_MAP).then_some("where the kernel maps all memory could not be found out")
+    };
+    Ok(ProbeStatus {
+        name: "late_stacks",
+        purpose: "stacks of long waits that could not be walked when they began",
+        probe: None,
+        state: if reason.is_some() { ProbeState::Unavailable } else { ProbeState::Ready },
+        attached: false,
+        reason: reason.map(|r| format!("{r}; such waits have no user stack")),
+    })
 }
 
 /// Returns freed memory to the system: the kernel's type information takes tens of megabytes while programs are

@@ -4,21 +4,22 @@
 //! The second way is for threads that do not run: one whose long wait ends, and one that slept when its agent
 //! was attached. A page that is not in memory is not read.
 
+use core::ffi::c_void;
+
+use agent_common::unwind::NO_DIRECT_MAP;
 use aya_ebpf::{
     helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user},
     macros::map,
     maps::Array,
 };
-use core::ffi::c_void;
 
 use super::Walk;
 use crate::layout::{self, field};
 
-/// Where the kernel maps all physical memory: 0 before it was looked for, [`NOT_FOUND`] if it was not found.
+/// Where the kernel maps all physical memory: 0 before it was looked for, [`NO_DIRECT_MAP`] if it was not found.
 #[map]
 static DIRECT_MAP: Array<u64> = Array::with_max_entries(1, 0);
 
-const NOT_FOUND: u64 = 1;
 const PAGE_BYTES: u64 = 4096;
 const GIB_SHIFT: u32 = 30;
 /// Gibibytes of memory below which a page table is looked for.
@@ -66,7 +67,7 @@ unsafe fn root(mm: *const u8, through: *mut u64) -> u64 {
 /// Whether another address space than the current one can be read here.
 #[inline(always)]
 pub(crate) fn can_read_others() -> bool {
-    layout::CAN_READ_KERNEL.load() != 0 && direct_map() > NOT_FOUND
+    layout::CAN_READ_KERNEL.load() != 0 && direct_map() > NO_DIRECT_MAP
 }
 
 #[inline(always)]
@@ -153,7 +154,7 @@ pub(crate) fn find_direct_map(mm: *const u8) {
     let Some(base) = DIRECT_MAP.get_ptr_mut(0) else { return };
     // SAFETY: `mm` is a memory map, and `base` a map's element.
     let root = unsafe { root(mm, base) };
-    let mut guess = Guess { root, base: NOT_FOUND };
+    let mut guess = Guess { root, base: NO_DIRECT_MAP };
     // SAFETY: the callback gets the context that it expects.
     unsafe { bpf_loop(MAX_GIB, try_base as *mut c_void, (&raw mut guess).cast(), 0) };
     // SAFETY: a map's element.

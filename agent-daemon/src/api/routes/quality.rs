@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Params {
     /// How far back, such as `60s`.
     since: Option<String>,
-    /// Start of the range.
+    /// Start of the range; without any range, since the agent was attached.
     from: Option<String>,
     /// End of the range.
     to: Option<String>,
