@@ -38,6 +38,12 @@ pub(super) fn below(series: &[Series], name: &str, limit: f64, unit: &str) -> Cl
     Claim { text: format!("{name} is below {limit} {unit}"), holds }
 }
 
+/// The median of `name` is `limit` or more.
+pub(super) fn at_least(series: &[Series], name: &str, limit: f64, unit: &str) -> Claim {
+    let holds = find(series, name).and_then(Series::absolute).map(|summary| summary.median >= limit);
+    Claim { text: format!("{name} is at least {limit} {unit}"), holds }
+}
+
 fn find<'a>(series: &'a [Series], name: &str) -> Option<&'a Series> {
     series.iter().find(|series| series.name == name)
 }
@@ -67,5 +73,8 @@ mod tests {
         assert_eq!(nothing_measurable(&all, "nobody").holds, None);
         assert_eq!(below(&all, "ours", 150.0, "ns").holds, Some(false));
         assert_eq!(below(&all, "ours", 151.0, "ns").holds, Some(true));
+        assert_eq!(at_least(&all, "ours", 150.0, "ns").holds, Some(true));
+        assert_eq!(at_least(&all, "ours", 151.0, "ns").holds, Some(false));
+        assert_eq!(at_least(&all, "gone", 1.0, "ns").holds, None);
     }
 }

@@ -9,21 +9,26 @@ use anyhow::{Context, Result};
 use super::stats::{Summary, summary};
 
 /// Something to measure under: a name, and how to take one sample.
-pub(super) struct Contender<'a> {
+pub(super) struct Contender<'a, T = f64> {
     pub(super) name: String,
-    pub(super) sample: Box<dyn FnMut() -> Result<f64> + 'a>,
+    pub(super) sample: Box<dyn FnMut() -> Result<T> + 'a>,
 }
 
 /// What a contender did, round by round.
 #[derive(Debug)]
-pub(super) struct Series {
+pub(super) struct Series<T = f64> {
     pub(super) name: String,
-    pub(super) samples: Vec<f64>,
+    pub(super) samples: Vec<T>,
     /// Why it dropped out, if it did.
     pub(super) dropped: Option<String>,
 }
 
 impl Series {
+    /// One that nobody dropped out of.
+    pub(super) fn new(name: impl Into<String>, samples: Vec<f64>) -> Self {
+        Self { name: name.into(), samples, dropped: None }
+    }
+
     /// Of the samples themselves.
     pub(super) fn absolute(&self) -> Option<Summary> {
         summary(&self.samples)
@@ -40,8 +45,8 @@ impl Series {
 ///
 /// # Errors
 /// The baseline failed: then nothing can be said.
-pub(super) fn hold(mut contenders: Vec<Contender<'_>>, rounds: u32) -> Result<Vec<Series>> {
-    let mut series: Vec<Series> = contenders
+pub(super) fn hold<T>(mut contenders: Vec<Contender<'_, T>>, rounds: u32) -> Result<Vec<Series<T>>> {
+    let mut series: Vec<Series<T>> = contenders
         .iter()
         .map(|contender| Series { name: contender.name.clone(), samples: Vec::new(), dropped: None })
         .collect();

@@ -16,6 +16,8 @@ use crate::workspace;
 
 /// How long it may take to load its programs on a busy machine.
 const START: Duration = Duration::from_secs(60);
+/// Bytes; a long profile has some megabytes.
+const MAX_ANSWER: u64 = 256 << 20;
 const STOP: Duration = Duration::from_secs(20);
 
 /// A running daemon without agents of its own finding. Stopped when dropped.
@@ -54,22 +56,47 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Attaches to a process with these probes, or with all that an attach turns on by default.
+    /// Attaches to a process with these probes, or with all that an attach turns on by default; returns the
+    /// agent's id.
     ///
     /// # Errors
     /// What the daemon answers, if it refuses.
-    pub(super) fn attach(&self, pid: u32, probes: Option<&[&str]>) -> Result<()> {
+    pub(super) fn attach(&self, pid: u32, probes: Option<&[&str]>) -> Result<String> {
         let mut request = json!({ "pid": pid });
         if let (Some(probes), Some(fields)) = (probes, request.as_object_mut()) {
             fields.insert("probes".to_owned(), json!(probes));
         }
         let url = format!("{}/api/v1/agents", self.base);
         let mut response = self.http.post(&url).send_json(&request)?;
-        if response.status() != 201 {
-            let problem: Value = response.body_mut().read_json().unwrap_or_default();
-            bail!("POST {url} {request}: {}: {problem}", response.status());
+        let answer: Value = response.body_mut().read_json().unwrap_or_default();
+        match answer.get("id").and_then(Value::as_str) {
+            Some(id) if response.status() == 201 => Ok(id.to_owned()),
+            _ => bail!("POST {url} {request}: {}: {answer}", response.status()),
+        }
+    }
+
+    /// Stops watching an agent. What was seen of it can still be asked for.
+    pub(super) fn detach(&self, agent: &str) -> Result<()> {
+        let url = format!("{}/api/v1/agents/{agent}", self.base);
+        let response = self.http.delete(&url).call()?;
+        if !response.status().is_success() {
+            bail!("DELETE {url}: {}", response.status());
         }
         Ok(())
+    }
+
+    /// What `GET /api/v1/PATH` answers.
+    ///
+    /// # Errors
+    /// It is a refusal, or longer than [`MAX_ANSWER`].
+    pub(super) fn get(&self, path: &str) -> Result<String> {
+        let url = format!("{}/api/v1/{path}", self.base);
+        let mut response = self.http.get(&url).call()?;
+        let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string()?;
+        if !response.status().is_success() {
+            bail!("GET {url}: {}: {text}", response.status());
+        }
+        Ok(text)
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

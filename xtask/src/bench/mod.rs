@@ -7,14 +7,19 @@
 mod claim;
 mod contest;
 mod daemon;
+mod eh_frame;
 mod idle;
+mod kernel_programs;
 mod load;
 mod off_cpu;
 mod peer;
 mod proc_stat;
 mod report;
+mod stacks;
 mod stats;
 mod syscalls;
+mod tables;
+mod unwind;
 mod watch;
 
 use std::{env, path::PathBuf};
@@ -32,7 +37,7 @@ use crate::{
 
 /// Measures what agentperf costs, against other tools on the same work
 ///
-/// Builds the release binary, installs the peers (syscount, offcputime, bpftrace), and runs as root.
+/// Builds the release binary, installs the peers (syscount, offcputime, bpftrace, perf, py-spy), and runs as root.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench                        every bench
@@ -73,7 +78,8 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 3] = [syscalls::BENCH, off_cpu::BENCH, idle::BENCH];
+const BENCHES: [Bench; 6] =
+    [syscalls::BENCH, off_cpu::BENCH, idle::BENCH, unwind::BENCH, stacks::BENCH, tables::BENCH];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     if args.list {
@@ -144,6 +150,6 @@ mod tests {
             assert_eq!(chosen(Some(bench.name)).unwrap()[0].about, bench.about);
         }
         let error = chosen(Some("nothing")).err().unwrap().to_string();
-        assert!(error.contains("syscalls, off_cpu, idle"), "{error}");
+        assert!(error.contains("syscalls, off_cpu, idle, unwind"), "{error}");
     }
 }

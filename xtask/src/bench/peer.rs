@@ -21,7 +21,8 @@ use crate::{
 const ATTACH: Duration = Duration::from_secs(30);
 /// No new program for so long means that all are attached.
 const QUIET: Duration = Duration::from_millis(500);
-const STOP: Duration = Duration::from_secs(10);
+/// What was recorded is written out first.
+const STOP: Duration = Duration::from_secs(30);
 
 /// `syscount -L`: latency by syscall, of one process.
 pub(super) fn syscount(pid: u32) -> Command {
@@ -65,9 +66,19 @@ fn bpftrace(script: &str) -> Command {
     command
 }
 
+/// How a peer shows that it is at work.
+#[derive(Clone, Copy)]
+pub(super) enum Sign {
+    /// It holds links or perf events, and no new ones.
+    Attached,
+    /// It says so.
+    Says(&'static str),
+}
+
 /// A tracing peer. Ended when dropped.
 pub(super) struct Peer {
     child: Child,
+    log: PathBuf,
 }
 
 impl Peer {
@@ -75,7 +86,15 @@ impl Peer {
     ///
     /// # Errors
     /// It is not installed, or ended, with its last words; or it attached nothing in time.
-    pub(super) fn start(mut command: Command) -> Result<Self> {
+    pub(super) fn start(command: Command) -> Result<Self> {
+        Self::start_until(command, Sign::Attached)
+    }
+
+    /// Starts a tool and returns once it gives its sign.
+    ///
+    /// # Errors
+    /// As [`Peer::start`].
+    pub(super) fn start_until(mut command: Command, sign: Sign) -> Result<Self> {
         mount_tracefs()?;
         let folder = workspace::scratch().join("bench");
         fs::create_dir_all(&folder)?;
@@ -83,17 +102,32 @@ impl Peer {
         let output = File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot run `{}`", line(&command)))?;
-        let mut peer = Self { child };
-        peer.wait_until_attached(&log)?;
+        let mut peer = Self { child, log };
+        peer.wait_until(sign)?;
         Ok(peer)
     }
 
-    fn wait_until_attached(&mut self, log: &Path) -> Result<()> {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as Ctrl-C would, waits for it, and returns what it has written.
+    pub(super) fn end(mut self) -> Result<String> {
+        self.stop();
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    }
+
+    fn wait_until(&mut self, sign: Sign) -> Result<()> {
         let start = Instant::now();
         let (mut attached, mut since) = (0, Instant::now());
-        while attached == 0 || since.elapsed() < QUIET {
+        loop {
+            match sign {
+                Sign::Says(words) if self.said().contains(words) => return Ok(()),
+                Sign::Attached if attached > 0 && since.elapsed() >= QUIET => return Ok(()),
+                Sign::Says(_) | Sign::Attached => {}
+            }
             if let Some(status) = self.child.try_wait()? {
-                bail!("ended with {status}: {}", fs::read_to_string(log).unwrap_or_default().trim());
+                bail!("ended with {status}: {}", self.said().trim());
             }
             if start.elapsed() > ATTACH {
                 bail!("has attached nothing after {ATTACH:?}");
@@ -104,7 +138,23 @@ impl Peer {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn stop(&mut self) {
+        if let (Ok(None), Ok(pid)) = (self.child.try_wait(), i32::try_from(self.child.id())) {
+            // SAFETY: kill has no memory preconditions; the child is not reaped, so the pid is its own.
+            unsafe { libc::kill(pid, libc::SIGINT) };
+            let start = Instant::now();
+            while start.elapsed() < STOP && matches!(self.child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -131,16 +181,7 @@ fn mount_tracefs() -> Result<()> {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        if let (Ok(None), Ok(pid)) = (self.child.try_wait(), i32::try_from(self.child.id())) {
-            // SAFETY: kill has no memory preconditions; the child is not reaped, so the pid is its own.
-            unsafe { libc::kill(pid, libc::SIGINT) };
-            let start = Instant::now();
-            while start.elapsed() < STOP && matches!(self.child.try_wait(), Ok(None)) {
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
@@ -154,7 +195,8 @@ mod tests {
         let child = Command::new("sh").args(["-c", "exit 4"]).spawn().unwrap();
         let log = tempfile::NamedTempFile::new().unwrap();
         fs::write(log.path(), "no such pid\n").unwrap();
-        let error = Peer { child }.wait_until_attached(log.path()).unwrap_err().to_string();
+        let mut peer = Peer { child, log: log.path().to_owned() };
+        let error = peer.wait_until(Sign::Attached).unwrap_err().to_string();
         assert!(error.contains("4") && error.contains("no such pid"), "{error}");
     }
 }

@@ -19,6 +19,22 @@ pub(super) fn rss_bytes(pid: u32) -> Result<u64> {
     parse_rss(&status).context("/proc/PID/status has no VmRSS")
 }
 
+/// How often its threads left the CPU, those of its first thread only.
+pub(super) fn switches(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_switches(&status).context("/proc/PID/status has no ctxt_switches")
+}
+
+/// CPU time of our children that have ended and were waited for, and of theirs, seconds.
+pub(super) fn children_cpu_seconds() -> f64 {
+    // SAFETY: rusage is integers only, for which zeros are values.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one rusage to the pointer, which is valid for that.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
 /// User and system time, the 14th and 15th field; the second is a name that may hold anything.
 fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
@@ -29,6 +45,11 @@ fn parse_cpu_ticks(stat: &str) -> Option<u64> {
 fn parse_rss(status: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+fn parse_switches(status: &str) -> Option<u64> {
+    let count = |field| status.lines().find_map(|line| line.strip_prefix(field))?.trim().parse::<u64>().ok();
+    Some(count("voluntary_ctxt_switches:")? + count("nonvoluntary_ctxt_switches:")?)
 }
 
 #[cfg(test)]
@@ -42,6 +63,17 @@ mod tests {
         assert_eq!(parse_cpu_ticks("7 (a) S 1"), None);
         assert_eq!(parse_rss("Name:\tx\nVmRSS:\t   1234 kB\n"), Some(1234 * 1024));
         assert_eq!(parse_rss("Name:\tx\n"), None);
+        let switches = "voluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
+        assert_eq!(parse_switches(switches), Some(42));
+        assert_eq!(parse_switches("voluntary_ctxt_switches:\t40\n"), None);
+    }
+
+    #[test]
+    fn what_a_child_used_is_ours_once_it_is_waited_for() {
+        let before = children_cpu_seconds();
+        let program = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", program]).status().unwrap().success());
+        assert!(children_cpu_seconds() > before);
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 10] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -75,6 +75,22 @@ const TOOLS: [Tool; 8] = [
         apt: "bpftrace",
         dnf: "bpftrace",
         pacman: "bpftrace",
+    },
+    Tool {
+        why: "to measure against",
+        purpose: Purpose::Bench,
+        present: || find("perf").is_some(),
+        apt: "linux-perf",
+        dnf: "perf",
+        pacman: "perf",
+    },
+    Tool {
+        why: "agents of the benches are Node programs, too",
+        purpose: Purpose::Bench,
+        present: || find("node").is_some(),
+        apt: "nodejs",
+        dnf: "nodejs",
+        pacman: "nodejs",
     },
     Tool {
         why: "boots other kernels in virtual machines",
