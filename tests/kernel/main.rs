@@ -29,4 +29,5 @@ mod support;
 mod symbols;
 mod syscalls;
 mod systemd;
+mod unwind;
 mod workloads;

@@ -26,6 +26,7 @@ const STOP: Duration = Duration::from_secs(20);
 /// A running daemon; stopped when dropped, its log printed if the test failed.
 pub(crate) struct Daemon {
     child: Child,
+    arguments: &'static [&'static str],
     directory: TempDir,
     port: u16,
     api: Api,
@@ -36,12 +37,18 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one with windows of a second and no built-in rules; `overrides` go over that.
     pub(crate) fn start(overrides: Value) -> Self {
+        Self::start_with(&[], overrides)
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(arguments: &'static [&'static str], overrides: Value) -> Self {
         let turn = turn();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         configure(&directory, port, overrides);
-        let child = spawn(&directory);
-        let mut daemon = Self { child, directory, port, api: Api::new(port), refused: 0, _turn: turn };
+        let child = spawn(&directory, arguments);
+        let mut daemon =
+            Self { child, arguments, directory, port, api: Api::new(port), refused: 0, _turn: turn };
         daemon.wait_until_ready();
         daemon
     }
@@ -78,7 +85,7 @@ impl Daemon {
     pub(crate) fn crash_and_restart(&mut self) {
         self.child.kill().expect("the daemon is ours to kill");
         self.child.wait().expect("the daemon is ours to wait for");
-        self.child = spawn(&self.directory);
+        self.child = spawn(&self.directory, self.arguments);
         self.wait_until_ready();
     }
 
@@ -158,11 +165,11 @@ fn configure(directory: &TempDir, port: u16, overrides: Value) {
         .expect("the configuration is written");
 }
 
-fn spawn(directory: &TempDir) -> Child {
+fn spawn(directory: &TempDir, arguments: &[&str]) -> Child {
     let log =
         File::options().create(true).append(true).open(directory.path().join("log")).expect("a log file");
     let mut command = Command::new(agentperf());
-    command.args(["serve", "--config"]).arg(directory.path().join("agentperf.yaml"));
+    command.args(["serve", "--config"]).arg(directory.path().join("agentperf.yaml")).args(arguments);
     command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
     // SAFETY: prctl is async-signal-safe. A test that is killed leaves no daemon behind.
     unsafe {
