@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::parse::{self, Sample};
 use crate::{
@@ -36,8 +36,12 @@ pub(super) struct Output {
 }
 
 impl Output {
-    fn of(text: &str, parse: fn(&str) -> Vec<Sample>) -> Self {
-        Self { stacks: parse(text), bytes: text.len() as u64 }
+    /// # Errors
+    /// There are no stacks in it; then what the tool said may tell why.
+    fn of(text: &str, parse: fn(&str) -> Vec<Sample>, said: &str) -> Result<Self> {
+        let stacks = parse(text);
+        ensure!(!stacks.is_empty(), "recorded nothing: {}", said.trim());
+        Ok(Self { stacks, bytes: text.len() as u64 })
     }
 }
 
@@ -109,7 +113,7 @@ impl Recording {
             Self::Agentperf { daemon, agent } => {
                 daemon.detach(&agent)?;
                 let text = daemon.get(&format!("agents/{agent}/profile?type=cpu&format=folded"))?;
-                Ok(Output::of(&text, parse::folded))
+                Output::of(&text, parse::folded, "")
             }
             Self::Perf { peer, file } => {
                 let said = peer.end()?;
@@ -118,20 +122,18 @@ impl Recording {
                 let script = ["script", "--no-inline", "-F", "comm,pid,ip,sym,dso", "-i"];
                 let text = read(Command::new("perf").args(script).arg(&file))?;
                 fs::remove_file(&file)?;
-                Ok(Output { bytes: size, ..Output::of(&text, parse::perf_script) })
+                Ok(Output { bytes: size, ..Output::of(&text, parse::perf_script, &said)? })
             }
             Self::Bpftrace(peer) => {
-                let text = peer.end()?;
-                Ok(Output::of(
-                    text.find("@[").map_or("", |at| text.get(at..).unwrap_or_default()),
-                    parse::bpftrace,
-                ))
+                let said = peer.end()?;
+                let map = said.find("@[").and_then(|at| said.get(at..)).unwrap_or_default();
+                Output::of(map, parse::bpftrace, &said)
             }
             Self::PySpy { peer, file } => {
                 let said = peer.end()?;
                 let text =
                     fs::read_to_string(&file).with_context(|| format!("py-spy left nothing: {said}"))?;
-                Ok(Output::of(&text, parse::folded))
+                Output::of(&text, parse::folded, &said)
             }
         }
     }
