@@ -185,7 +185,7 @@ impl Files {
 
 /// Opens the file behind a mapping: by the mapping itself, which works for deleted files but needs
 /// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; by its path in the process's own root; as the process's executable.
-fn open(pid: u32, mapping: &Mapping) -> io::Result<File> {
+pub(super) fn open(pid: u32, mapping: &Mapping) -> io::Result<File> {
     let Mapping { start, end, path, .. } = mapping;
     open_checked(&format!("/proc/{pid}/map_files/{start:x}-{end:x}"), mapping)
         .or_else(|_| open_checked(&format!("/proc/{pid}/root{path}"), mapping))

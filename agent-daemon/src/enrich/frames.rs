@@ -14,9 +14,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     binary::MappedFile,
     elf::ElfError,
+    generated::GeneratedName,
     kallsyms::KernelNames,
     mappings::{CodeIds, Image},
-    perf_map::GeneratedName,
     symbols::{Name, Table, Tables},
     vdso::{self, Vdso},
 };
@@ -232,8 +232,8 @@ impl Frames {
             Origin::Vdso => self.symbols(origin.number(), vdso::table, &sites, losses)?,
             Origin::File(file) => self.symbols(file.id, || table(file), &sites, losses)?,
             Origin::Generated(image, ..) => {
-                let mut map = image.perf_map.lock().unwrap_or_else(PoisonError::into_inner);
-                map.names(&sites).into_iter().map(Found::generated).collect()
+                let mut code = image.generated.lock().unwrap_or_else(PoisonError::into_inner);
+                code.names(&sites).into_iter().map(Found::generated).collect()
             }
         })
     }

@@ -9,7 +9,7 @@ use std::sync::{
 
 use lru::LruCache;
 
-use super::{binary::MappedFile, perf_map::PerfMap};
+use super::{binary::MappedFile, generated::GeneratedCode};
 use crate::{
     model::{id::ProcessId, stack::Binary},
     telemetry::{Loss, Losses},
@@ -66,7 +66,7 @@ pub(super) struct Image {
     /// By address.
     pub(super) regions: Box<[Region]>,
     /// What the process says of its generated code.
-    pub(super) perf_map: Mutex<PerfMap>,
+    pub(super) generated: Mutex<GeneratedCode>,
 }
 
 impl Image {
@@ -88,13 +88,13 @@ impl Image {
         self.regions.iter().filter(|r| matches!(r.code, Code::File(_))).any(is_in_other)
     }
 
-    /// Whether the process says names of its generated code.
-    fn has_perf_map(&self) -> bool {
-        self.perf_map.lock().unwrap_or_else(PoisonError::into_inner).exists()
+    /// Where the process says names of its generated code.
+    fn sources(&self) -> [bool; 2] {
+        self.generated.lock().unwrap_or_else(PoisonError::into_inner).sources()
     }
 
     fn equals(&self, other: &Self) -> bool {
-        self.has_perf_map() == other.has_perf_map()
+        self.sources() == other.sources()
             && self.regions.len() == other.regions.len()
             && self.regions.iter().zip(&other.regions).all(|(a, b)| a.equals(b))
     }
@@ -236,7 +236,7 @@ mod tests {
         let region =
             |start| Region { start, end: start + 10, offset: 0, code: Code::Generated(Arc::clone(&binary)) };
         let regions = starts.into_iter().map(region).collect();
-        Arc::new(Image { id: ids.next(), regions, perf_map: Mutex::default() })
+        Arc::new(Image { id: ids.next(), regions, generated: Mutex::default() })
     }
 
     #[test]

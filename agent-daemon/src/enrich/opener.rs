@@ -14,8 +14,8 @@ use procfs::process::{LimitValue, Process};
 
 use super::{
     binary::Files,
+    generated::{self, GeneratedCode},
     mappings::{Code, CodeIds, Image, Region},
-    perf_map::PerfMap,
     resolver::{Request, SWEEP, Work},
     vdso::Vdso,
 };
@@ -123,18 +123,21 @@ impl Opener {
     }
 
     fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {
-        let mut regions: Vec<_> = mappings.iter().map(|m| self.region(pid, m)).collect();
+        // No code, and it changes: it is mapped for us to find.
+        let dump = generated::jitdump_mapping(pid, mappings);
+        let code = mappings.iter().filter(|m| Some(*m) != dump);
+        let mut regions: Vec<_> = code.map(|m| self.region(pid, m)).collect();
         regions.sort_by_key(|r| r.start);
-        let generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
-        let perf_map = if generated { PerfMap::open(pid) } else { PerfMap::default() };
-        Image { id: self.ids.next(), regions: regions.into(), perf_map: Mutex::new(perf_map) }
+        let is_any_generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
+        let names = if is_any_generated { GeneratedCode::open(pid, dump) } else { GeneratedCode::default() };
+        Image { id: self.ids.next(), regions: regions.into(), generated: Mutex::new(names) }
     }
 
     fn region(&mut self, pid: u32, mapping: &Mapping) -> Region {
         let Mapping { start, end, offset, inode, ref path, .. } = *mapping;
         let code = match path.as_str() {
             "[vdso]" => Code::Vdso,
-            _ if inode == 0 || is_memory(path) => Code::Generated(Arc::new(generated(path))),
+            _ if inode == 0 || is_memory(path) => Code::Generated(Arc::new(memory(path))),
             _ => Code::File(self.files.get(pid, mapping, &self.telemetry.losses)),
         };
         Region { start, end, offset, code }
@@ -147,7 +150,7 @@ fn is_memory(path: &str) -> bool {
 }
 
 /// What frames in generated code say of their binary.
-fn generated(path: &str) -> Binary {
+fn memory(path: &str) -> Binary {
     let is_named = path.starts_with('[') && !path.starts_with("[anon");
     Binary { path: if is_named { path.to_owned() } else { "[jit]".to_owned() }, build_id: None }
 }

@@ -256,7 +256,7 @@ mod tests {
     fn stacks(code: Code, telemetry: &Telemetry) -> Stacks {
         let ids = Arc::new(CodeIds::new());
         let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code }];
-        let image = Image { id: ids.next(), regions: regions.into(), perf_map: Mutex::default() };
+        let image = Image { id: ids.next(), regions: regions.into(), generated: Mutex::default() };
         let mut stacks = Stacks::new(ids, Arc::default(), None);
         stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
         stacks

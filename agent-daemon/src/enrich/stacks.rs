@@ -220,7 +220,7 @@ impl Plan {
             return 0;
         }
         *self.generated.entry(image.id).or_insert_with(|| {
-            image.perf_map.lock().unwrap_or_else(PoisonError::into_inner).number(image.id, ids)
+            image.generated.lock().unwrap_or_else(PoisonError::into_inner).number(image.id, ids)
         })
     }
 

@@ -1,0 +1,68 @@
+//! What the names say that runtimes write for their code: a function, mostly also its file and line, each runtime in
+//! a form of its own.
+
+use crate::{enrich::demangle::cut, model::stack::FrameKind};
+
+/// Generated code, named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedName {
+    /// Which world.
+    pub kind: FrameKind,
+    /// The function.
+    pub function: String,
+    /// Source file.
+    pub file: Option<String>,
+    /// Source line: of the address, where that is known; else the one on which the function begins.
+    pub line: Option<u32>,
+}
+
+/// What the writers' forms say: `py::NAME:FILE` (CPython), `JS:*NAME FILE:LINE:COLUMN` (V8, also as
+/// `LazyCompile:`, `Function:`, `Script:` and `Eval:`, with a mark of the compiler's tier), or just a name.
+pub(super) fn describe(text: &str) -> GeneratedName {
+    if let Some((function, file)) = text.strip_prefix("py::").and_then(|t| t.split_once(':')) {
+        return named(FrameKind::Python, function, Some(file), None);
+    }
+    let script = ["JS:", "LazyCompile:", "Function:", "Script:", "Eval:"]
+        .into_iter()
+        .find_map(|prefix| text.strip_prefix(prefix));
+    let Some(script) = script else {
+        return named(FrameKind::Native, text, None, None);
+    };
+    let script = script.trim_start_matches(['*', '~', '^', '+']);
+    let (function, place) = script.rsplit_once(' ').unwrap_or((script, ""));
+    let mut parts = place.rsplitn(3, ':').collect::<Vec<_>>();
+    parts.reverse();
+    let (file, line) = match parts.as_slice() {
+        [file, line, _column] => (Some(*file), line.parse().ok()),
+        [file, line] if line.parse::<u32>().is_ok() => (Some(*file), line.parse().ok()),
+        _ => (Some(place).filter(|p| !p.is_empty()), None),
+    };
+    let function = if function.is_empty() { "(anonymous)" } else { function };
+    named(FrameKind::Javascript, function, file, line)
+}
+
+fn named(kind: FrameKind, function: &str, file: Option<&str>, line: Option<u32>) -> GeneratedName {
+    GeneratedName { kind, function: cut(function), file: file.map(cut), line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtimes_are_understood() {
+        let cases = [
+            ("py::run:/app/main.py", named(FrameKind::Python, "run", Some("/app/main.py"), None)),
+            ("JS:*spin /app/x.js:12:3", named(FrameKind::Javascript, "spin", Some("/app/x.js"), Some(12))),
+            (
+                "LazyCompile:~ node:fs:7:1",
+                named(FrameKind::Javascript, "(anonymous)", Some("node:fs"), Some(7)),
+            ),
+            ("Script:~ /app/x.js", named(FrameKind::Javascript, "(anonymous)", Some("/app/x.js"), None)),
+            ("Builtin:ArrayMap", named(FrameKind::Native, "Builtin:ArrayMap", None, None)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(describe(text), expected, "{text}");
+        }
+    }
+}
