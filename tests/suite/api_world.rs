@@ -274,6 +274,7 @@ fn busy(agent: &AgentId, start: Timestamp) -> Window {
             wait(101, WaitCause::Preempted, 0, 4_000_000),
         ],
         cpu: sampled(agent, start).cpu,
+        unread: vec![],
     }
 }
 
@@ -310,6 +311,7 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         syscalls: vec![],
         off_cpu: vec![],
         cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
+        unread: vec![],
     }
 }
 

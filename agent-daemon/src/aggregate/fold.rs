@@ -138,6 +138,7 @@ mod tests {
             syscalls: (0..calls).map(row).collect(),
             off_cpu,
             cpu,
+            unread: Vec::new(),
         }
     }
 

@@ -111,6 +111,11 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.cpu.push(row);
         }
     }
+    for (slot, process, reason) in resolved.unread {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.unread.push((process, reason));
+        }
+    }
     windows.into_values().collect()
 }
 
@@ -124,6 +129,14 @@ fn entry<'a>(
     let (agent, attached) = agents.get(&slot)?.clone();
     // The first window of an agent begins where watching began.
     let start = start.max(attached).min(end);
-    let (syscalls, off_cpu, cpu) = (Vec::new(), Vec::new(), Vec::new());
-    Some(windows.entry(slot).or_insert(Window { agent, start, end, syscalls, off_cpu, cpu }))
+    let empty = || Window {
+        agent,
+        start,
+        end,
+        syscalls: Vec::new(),
+        off_cpu: Vec::new(),
+        cpu: Vec::new(),
+        unread: Vec::new(),
+    };
+    Some(windows.entry(slot).or_insert_with(empty))
 }

@@ -199,8 +199,9 @@ fn resolve(stacks: &mut Stacks, counted: &Counted, reply: oneshot::Sender<Resolv
     if !reply.is_closed() {
         let asked: Vec<_> = asked(counted).collect();
         let named = stacks.name(&asked, BUDGET, &telemetry.losses);
+        let resolved = Resolved { unread: stacks.unread(counted), ..Resolved::of(counted, named) };
         // Nobody waits any more: the caller counts that.
-        let _ = reply.send(Resolved::of(counted, named));
+        let _ = reply.send(resolved);
     }
     stacks.processes.end_round();
 }

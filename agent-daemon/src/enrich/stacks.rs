@@ -8,7 +8,7 @@ use std::{
 };
 
 use lru::LruCache;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     frames::{Budget, FrameKey, Frames, Origin, Round},
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     model::{
-        id::ProcessId,
-        observation::{Addresses, Interpreter, RawStack},
+        id::{ProcessId, Slot},
+        observation::{Addresses, Counted, Interpreter, RawStack},
         stack::{Frame, FrameKind, Stack, StackEnd},
     },
     telemetry::Losses,
@@ -111,6 +111,14 @@ impl Stacks {
             Pending::Planned(i) => planned.get(i).cloned(),
         });
         finished.collect()
+    }
+
+    /// The processes of a window whose interpreter's frames cannot be read, and why.
+    pub(super) fn unread(&self, counted: &Counted) -> Vec<(Slot, ProcessId, String)> {
+        let rows = counted.off_cpu.iter().map(|r| (r.slot, r.process));
+        let rows: FxHashSet<_> = rows.chain(counted.cpu.iter().map(|r| (r.slot, r.process))).collect();
+        let refusal = |(slot, process)| Some((slot, process, self.interpreters.refusal(process)?));
+        rows.into_iter().filter_map(refusal).collect()
     }
 
     fn plan(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Pending {

@@ -38,6 +38,8 @@ pub struct Window {
     pub off_cpu: Vec<OffCpuStat>,
     /// CPU samples by process and stack.
     pub cpu: Vec<CpuStat>,
+    /// Processes with an interpreter whose frames cannot be read, and why.
+    pub unread: Vec<(ProcessId, String)>,
 }
 
 impl Window {

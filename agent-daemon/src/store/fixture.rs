@@ -71,6 +71,7 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         syscalls: (0..rows).map(|number| syscall(100, number, 1000)).collect(),
         off_cpu: Vec::new(),
         cpu: Vec::new(),
+        unread: Vec::new(),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct ProcessQualityDto {
     pub frames: BTreeMap<String, u64>,
     /// Of all but the kernel's frames, those without a name: the share of 1.
     pub nameless_share: f64,
+    /// Why the frames of its interpreter are not among them, if it runs one that agentperf cannot read; else null.
+    pub interpreter_unread: Option<String>,
 }
 
 /// The walks of one kind.
@@ -84,6 +86,7 @@ impl ProcessQualityDto {
             off_cpu: (&quality.off_cpu).into(),
             frames: quality.frames.iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect(),
             nameless_share: share(quality.nameless, named).unwrap_or(0.0),
+            interpreter_unread: quality.unread.clone(),
         }
     }
 }

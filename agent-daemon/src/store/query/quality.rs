@@ -33,6 +33,8 @@ pub struct ProcessQuality {
     pub frames: BTreeMap<&'static str, u64>,
     /// Of these, frames without a name.
     pub nameless: u64,
+    /// Why the frames of its interpreter cannot be read, if it has one and they cannot.
+    pub unread: Option<String>,
 }
 
 /// How well stacks are seen.
@@ -53,6 +55,9 @@ pub fn quality(windows: &[Arc<Window>]) -> Quality {
             let process = processes.entry(row.process).or_default();
             add(&mut process.cpu, row.stack.end, row.samples, row.cpu_ns);
             process.count_frames(&row.stack, row.samples);
+        }
+        for (process, reason) in &window.unread {
+            processes.entry(*process).or_default().unread = Some(reason.clone());
         }
         for row in &window.off_cpu {
             let process = processes.entry(row.process).or_default();
