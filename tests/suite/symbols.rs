@@ -247,6 +247,27 @@ fn generated_code_has_the_names_its_process_tells() {
 }
 
 #[test]
+fn generated_code_has_the_names_and_lines_of_a_jitdump() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(format!("jit-{}.dump", std::process::id()));
+    let page = crate::chains::executable_page(None);
+    let numbers = |numbers: &[u64]| numbers.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<_>>();
+    // Pairs of 32-bit numbers as one number: magic and version, size and machine; then kind and size of each record.
+    let pair = |first: u32, second: u64| u64::from(first) | second << 32;
+    let header = numbers(&[pair(0x4a69_5444, 1), pair(40, 62), 0, 0, 0]);
+    let lines = [&numbers(&[pair(2, 55), 0, page, 1, page, 7]), b"A.java\0".as_slice()].concat();
+    let load = [&numbers(&[pair(0, 76), 0, 0, page, page, 16, 1]), b"run\0".as_slice(), &[0xcc; 16]].concat();
+    fs::write(&path, [header, lines, load].concat()).unwrap();
+    crate::chains::executable_page(Some(&fs::File::open(&path).unwrap()));
+    let (names, me) = (Names::new(), crate::chains::process_id(std::process::id()));
+    names.see(me);
+    let stack = names.stack(me, &[page + 8, page + 32]);
+    assert_eq!(functions(&stack), ["run", "[jit]"]);
+    assert_eq!((stack.frames[0].file.as_deref(), stack.frames[0].line), (Some("A.java"), Some(7)));
+    assert_eq!(binary(&stack.frames[0]), "[jit]");
+}
+
+#[test]
 fn files_that_are_no_programs_are_survived_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let program = fs::read(build(directory.path(), "chain.c", "cc", &C_FLAGS)).unwrap();

@@ -35,14 +35,15 @@ pub(super) fn describe(text: &str) -> GeneratedName {
     let (file, line) = match parts.as_slice() {
         [file, line, _column] => (Some(*file), line.parse().ok()),
         [file, line] if line.parse::<u32>().is_ok() => (Some(*file), line.parse().ok()),
-        _ => (Some(place).filter(|p| !p.is_empty()), None),
+        _ => (Some(place), None),
     };
     let function = if function.is_empty() { "(anonymous)" } else { function };
     named(FrameKind::Javascript, function, file, line)
 }
 
 fn named(kind: FrameKind, function: &str, file: Option<&str>, line: Option<u32>) -> GeneratedName {
-    GeneratedName { kind, function: cut(function), file: file.map(cut), line }
+    let file = file.filter(|f| !f.is_empty()).map(cut);
+    GeneratedName { kind, function: cut(function), line: line.filter(|_| file.is_some()), file }
 }
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ mod tests {
                 named(FrameKind::Javascript, "(anonymous)", Some("node:fs"), Some(7)),
             ),
             ("Script:~ /app/x.js", named(FrameKind::Javascript, "(anonymous)", Some("/app/x.js"), None)),
+            ("JS:* :1:3", named(FrameKind::Javascript, "(anonymous)", None, None)),
             ("Builtin:ArrayMap", named(FrameKind::Native, "Builtin:ArrayMap", None, None)),
         ];
         for (text, expected) in cases {
