@@ -29,3 +29,4 @@ mod support;
 mod symbols;
 mod syscalls;
 mod systemd;
+mod unwind;

@@ -7,5 +7,6 @@ pub(crate) mod pprof;
 pub(crate) mod programs;
 pub(crate) mod puppet;
 pub(crate) mod rows;
+pub(crate) mod stacks;
 pub(crate) mod tolerance;
 pub(crate) mod workload;

@@ -92,6 +92,8 @@ pub(crate) struct Wait {
     pub(crate) run_queue_seconds: f64,
     pub(crate) count: u64,
     pub(crate) max_seconds: f64,
+    /// How the walk of its user stack ended.
+    pub(crate) end: String,
 }
 
 impl Wait {
@@ -103,6 +105,7 @@ impl Wait {
             run_queue_seconds: seconds(row, "run_queue_seconds"),
             count: count(row, "count"),
             max_seconds: seconds(row, "max_seconds"),
+            end: row["stack"]["end"].as_str().expect("an end").to_owned(),
         }
     }
 
@@ -135,6 +138,11 @@ impl OffCpu {
     /// The longest wait with one of these causes.
     pub(crate) fn longest_of(&self, causes: &[&str]) -> f64 {
         self.of(causes).map(|c| c.max_seconds).fold(0.0, f64::max)
+    }
+
+    /// The longest wait whose stack was not taken.
+    pub(crate) fn longest_over_budget(&self) -> f64 {
+        self.0.iter().filter(|c| c.end == "over_budget").map(|c| c.max_seconds).fold(0.0, f64::max)
     }
 
     /// All off-CPU time.

@@ -36,6 +36,15 @@ pub(crate) fn source(name: &str) -> PathBuf {
 /// # Panics
 /// Where it does not build.
 pub(crate) fn program(name: &str) -> PathBuf {
+    let code = source(&format!("{name}.c"));
+    built(name, &[code.clone(), source("truth.h")], |output| compile(&code, output))
+}
+
+/// What `build` makes of these sources; made again only after a change of them.
+///
+/// # Panics
+/// Where `build` does.
+pub(crate) fn built(name: &str, sources: &[PathBuf], build: impl FnOnce(&Path)) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     if let Some(prebuilt) = env::var_os("AGENTPERF_WORKLOADS") {
         return Path::new(&prebuilt).join(name);
@@ -43,10 +52,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(|e| e.into_inner());
     let directory = target_directory().join("workloads");
     let output = directory.join(name);
-    let code = source(&format!("{name}.c"));
-    if modified(&output) < modified(&code).max(modified(&source("truth.h"))) {
+    if sources.iter().any(|code| modified(&output) < modified(code)) {
         std::fs::create_dir_all(&directory).expect("target/workloads can be made");
-        compile(&code, &output);
+        build(&output);
     }
     output
 }

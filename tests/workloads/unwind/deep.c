@@ -1,8 +1,8 @@
 // A stack whose every frame is known, with the frames that unwinders find hard among them: main → run → d00 … d39
 // → leaf. d10's size is known only at run time, d20 is 40 KB large, d25 realigns its stack, d30 calls d31 through
 // libc's qsort. Says "ready", then goes through the stack for ever: with `spin`, leaf computes; with `sleep`, it
-// sleeps for 20 ms; with `signal`, it raises a signal whose handler computes; with `deep`, run calls itself 300
-// times first.
+// sleeps for 20 ms; with `pause`, it waits for ever; with `signal`, it raises a signal whose handler computes; with
+// `deep`, run calls itself 300 times first.
 //
 // Built without frame pointers; nothing is inlined, cloned or a tail call.
 
@@ -13,8 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#ifdef __clang__ // which clones no functions
+#define FRAME __attribute__((noinline))
+#else
 #define FRAME __attribute__((noinline, noclone))
+#endif
 
 static volatile unsigned long done;
 static const char *mode;
@@ -35,6 +40,8 @@ FRAME void leaf(int n) {
     if (strcmp(mode, "sleep") == 0) {
         struct timespec time = {0, 20000000};
         nanosleep(&time, NULL);
+    } else if (strcmp(mode, "pause") == 0) {
+        pause();
     } else if (strcmp(mode, "signal") == 0) {
         raise(SIGUSR1);
     } else {

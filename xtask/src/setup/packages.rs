@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 10] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -59,6 +59,38 @@ const TOOLS: [Tool; 6] = [
         apt: "mmdebstrap",
         dnf: "mmdebstrap",
         pacman: "mmdebstrap",
+    },
+    Tool {
+        why: "builds the C++ programs whose stacks are known",
+        purpose: Purpose::Test,
+        present: || find("g++").is_some(),
+        apt: "g++",
+        dnf: "gcc-c++",
+        pacman: "gcc",
+    },
+    Tool {
+        why: "builds programs whose stacks are known as another compiler does",
+        purpose: Purpose::Test,
+        present: || find("clang").is_some(),
+        apt: "clang",
+        dnf: "clang",
+        pacman: "clang",
+    },
+    Tool {
+        why: "links such programs to another C library",
+        purpose: Purpose::Test,
+        present: || find("musl-gcc").is_some(),
+        apt: "musl-tools",
+        dnf: "musl-gcc",
+        pacman: "musl",
+    },
+    Tool {
+        why: "finds the stacks of blocked processes, to compare with",
+        purpose: Purpose::Test,
+        present: || find("gdb").is_some(),
+        apt: "gdb",
+        dnf: "gdb",
+        pacman: "gdb",
     },
     Tool {
         why: "syscount and offcputime, to measure against",

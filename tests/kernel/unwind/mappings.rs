@@ -1,0 +1,113 @@
+//! Code that comes and goes while it is watched: libraries, other programs, other namespaces, code of no file.
+
+use std::{fs, path::Path, path::PathBuf, process::Command, thread, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    chain::{Chain, Seen},
+    programs::{FLAGS, Running, daemon, deep, program, watch_cpu},
+};
+use crate::support::{api::Api, stacks::Stack};
+
+/// Time in which the daemon must have noticed new mappings and made their tables, on a busy machine too.
+const SETTLE: Duration = Duration::from_millis(2000);
+
+/// `changes.c`.
+fn changes() -> PathBuf {
+    program("changes.c", "gcc", &[&FLAGS[..], &["-pthread"]].concat())
+}
+
+/// A build of `plugin.c`, whose frames have this much room.
+fn plugin(room: &str) -> PathBuf {
+    program("plugin.c", "gcc", &[&FLAGS[..], &["-shared", "-fPIC", &format!("-DROOM={room}")]].concat())
+}
+
+/// Tells a process to compute, waits until all must be known, and judges what it does from then on.
+fn judge(api: &Api, agent: &str, running: &mut Running, command: &str, chain: &Chain) -> Seen {
+    running.say(&format!("{command} {}", SETTLE.as_secs_f64() + 2.5));
+    thread::sleep(SETTLE);
+    let from = jiff::Timestamp::now();
+    // The window that is open now began before.
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(running.hear(), "done");
+    let from = from + Duration::from_secs(1);
+    chain.judge(&api.stacks_from(agent, "cpu", from), "complete")
+}
+
+#[test]
+fn libraries_are_known_soon_after_they_are_loaded() {
+    let daemon = daemon();
+    let mut running = Running::start(&changes(), &[]);
+    let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    let names = ["compute", "plugin_inner", "plugin_outer", "through_library", "repeat", "main"];
+    let chain = Chain::new(&names, &[]);
+    for room in ["40", "4000"] {
+        assert_eq!(running.ask(&format!("load {}", plugin(room).display())), "done");
+        let seen = judge(daemon.api(), &agent, &mut running, "library", &chain);
+        seen.expect(&format!("library with {room} bytes of room"));
+    }
+    daemon.api().detach(&agent);
+}
+
+#[test]
+fn another_program_in_the_middle() {
+    let deep = deep("gcc", &[]);
+    let daemon = daemon();
+    let mut running = Running::start(&changes(), &[]);
+    let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    assert_eq!(running.ask("own 1"), "done");
+    assert_eq!(running.ask(&format!("exec {} spin", deep.display())), "ready");
+    thread::sleep(Duration::from_secs(2));
+    daemon.api().detach(&agent);
+
+    let stacks = daemon.api().stacks(&agent, "cpu");
+    let (before, after): (Vec<Stack>, Vec<Stack>) = stacks.into_iter().partition(|s| s.calls("own"));
+    let seen = Chain::new(&["compute", "own", "repeat", "main"], &[]).judge(&before, "complete");
+    assert!(seen.right > 0 && seen.wrong == 0, "{seen:#?}");
+    let walked: Vec<Stack> = after.into_iter().filter(|s| s.calls("leaf")).collect();
+    let seen = Chain::of_deep(&["leaf"]).judge(&walked, "complete");
+    seen.expect("after exec");
+}
+
+#[test]
+fn a_container_has_files_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["hidden", "root/app", "root/old"] {
+        fs::create_dir_all(directory.path().join(name)).unwrap();
+    }
+    fs::copy(deep("gcc", &["-static"]), directory.path().join("hidden/deep")).unwrap();
+    let daemon = daemon();
+    let running = Running::spawn(in_namespace(
+        directory.path(),
+        "mount --bind root root; mount --bind hidden root/app; cd root; pivot_root . old; exec /app/deep spin",
+    ));
+    assert!(!directory.path().join("root/app/deep").exists(), "only the namespace has it");
+    let stacks = watch_cpu(daemon.api(), &[running.pid()]).remove(0);
+    let seen = Chain::of_deep(&["leaf"]).judge(&stacks, "complete");
+    seen.expect("container");
+    let leaf = stacks.iter().flat_map(|s| &s.frames).find(|f| f.function == "leaf").unwrap();
+    assert_eq!(leaf.binary.as_deref(), Some("/app/deep"), "the path as the process knows it");
+}
+
+/// A shell script that becomes a program in a mount namespace of its own.
+fn in_namespace(directory: &Path, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &format!("set -e; cd {}; {script}", directory.display())]);
+    command
+}
+
+/// The threads that run in code which stays must not suffer from one that maps and unmaps other code all the time.
+#[test]
+fn code_of_no_file_comes_and_goes() {
+    let daemon = daemon();
+    let mut running = Running::start(&changes(), &[]);
+    let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    assert_eq!(running.ask("own 1"), "done");
+    assert_eq!(running.ask("churn 2"), "done");
+    daemon.api().detach(&agent);
+    let stacks = daemon.api().stacks(&agent, "cpu");
+    let beside: Vec<Stack> = stacks.into_iter().filter(|s| s.calls("spin")).collect();
+    let seen = Chain::new(&["compute", "own", "repeat", "spin"], &[]).judge(&beside, "complete");
+    seen.expect("beside changes");
+}
