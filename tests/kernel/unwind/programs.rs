@@ -26,8 +26,8 @@ pub(super) const FLAGS: [&str; 3] = ["-O2", "-fomit-frame-pointer", "-fno-optimi
 /// Samples a second where the programs under test share two CPUs.
 pub(super) const FREQUENCY_HZ: u32 = 499;
 
-/// CPU seconds that are enough to judge a program by: 200 samples.
-const ENOUGH: f64 = 0.4;
+/// CPU seconds that are enough to judge a program by: 300 samples.
+const ENOUGH: f64 = 0.6;
 
 /// A daemon that samples often.
 pub(super) fn daemon() -> Daemon {
@@ -141,13 +141,13 @@ impl Drop for Running {
 
 /// Watches processes by one probe for a while, and returns the stacks of each.
 pub(super) fn watch(api: &Api, pids: &[u32], probe: &str, time: Duration) -> Vec<Vec<Stack>> {
-    watch_until(api, pids, probe, || thread::sleep(time))
+    watch_until(api, pids, probe, |_| thread::sleep(time))
 }
 
 /// Watches processes on the CPU until each has used enough of it to be judged, and returns the stacks of each.
 pub(super) fn watch_cpu(api: &Api, pids: &[u32]) -> Vec<Vec<Stack>> {
     let deadline = Instant::now() + Duration::from_secs(30);
-    watch_until(api, pids, "cpu", || {
+    watch_until(api, pids, "cpu", |_| {
         let begun: Vec<f64> = pids.iter().copied().map(cpu_seconds).collect();
         let has_enough = |(pid, begun): (&u32, &f64)| cpu_seconds(*pid) - begun >= ENOUGH;
         while Instant::now() < deadline && !pids.iter().zip(&begun).all(has_enough) {
@@ -156,10 +156,25 @@ pub(super) fn watch_cpu(api: &Api, pids: &[u32]) -> Vec<Vec<Stack>> {
     })
 }
 
-fn watch_until(api: &Api, pids: &[u32], probe: &str, wait: impl FnOnce()) -> Vec<Vec<Stack>> {
+/// Watches blocked processes until every stack of theirs is whole, and a little longer, and returns the stacks of each.
+pub(super) fn watch_blocked(api: &Api, pids: &[u32]) -> Vec<Vec<Stack>> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let is_whole = |agent: &String| {
+        let recent = api.stacks_from(agent, "off_cpu", jiff::Timestamp::now() - Duration::from_secs(1));
+        !recent.is_empty() && recent.iter().all(|s| s.end == "complete")
+    };
+    watch_until(api, pids, "off_cpu", |agents| {
+        while Instant::now() < deadline && !agents.iter().all(is_whole) {
+            thread::sleep(Duration::from_millis(300));
+        }
+        thread::sleep(Duration::from_millis(1500));
+    })
+}
+
+fn watch_until(api: &Api, pids: &[u32], probe: &str, wait: impl FnOnce(&[String])) -> Vec<Vec<Stack>> {
     let attach = |pid: &u32| api.attach_with(&json!({ "pid": pid, "probes": [probe] }));
     let agents: Vec<String> = pids.iter().map(attach).collect();
-    wait();
+    wait(&agents);
     for agent in &agents {
         api.detach(agent);
     }

@@ -1,10 +1,10 @@
 //! Names, files and lines of Python's frames on every thread, by CPython's own account and py-spy's; and their place
 //! among the native frames.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use super::{
-    programs::{Running, daemon, watch},
+    programs::{Running, daemon, watch_blocked},
     pythons::{Frame, Threads, py_spy, pythons, threads, truth, version},
 };
 use crate::support::stacks::{self, Stack};
@@ -47,7 +47,7 @@ fn watch_all() -> Vec<Watched> {
     let daemon = daemon();
     let mut running: Vec<Running> = pythons.iter().map(threads).collect();
     let pids: Vec<u32> = running.iter().map(Running::pid).collect();
-    let stacks = watch(daemon.api(), &pids, "off_cpu", Duration::from_secs(5));
+    let stacks = watch_blocked(daemon.api(), &pids);
     let watched = pythons.into_iter().zip(&mut running).zip(stacks).map(|((python, running), stacks)| {
         let knows = version(&python).is_some_and(|v| v <= PY_SPY_KNOWS);
         let py_spy = knows.then(|| py_spy(running.pid()));
