@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn what_is_no_elf_file_or_a_broken_one_has_none() {
         assert_eq!(size("/proc/self/status"), None);
-        let mut broken = vec![0xff; 200];
+        let mut broken = [0xff; 200];
         broken[..6].copy_from_slice(b"\x7fELF\x02\x01");
         let read = |offset, length| {
             let offset = usize::try_from(offset).ok()?;

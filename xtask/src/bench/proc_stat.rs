@@ -78,13 +78,12 @@ mod tests {
 
     #[test]
     fn work_shows_as_cpu_time() {
-        let before = cpu_seconds(std::process::id()).unwrap();
-        let start = std::time::Instant::now();
-        while start.elapsed().as_millis() < 100 {
-            std::hint::spin_loop();
+        let used = || cpu_seconds(std::process::id()).unwrap();
+        let (before, start) = (used(), std::time::Instant::now());
+        // A busy machine lets us work when it likes.
+        while used() - before <= 0.02 {
+            assert!(start.elapsed().as_secs() < 60, "{}", used() - before);
         }
-        let used = cpu_seconds(std::process::id()).unwrap() - before;
-        assert!(used > 0.02, "{used}");
         assert!(rss_bytes(std::process::id()).unwrap() > 100_000);
     }
 }

@@ -87,6 +87,8 @@ fn run(setting: &Setting) -> Result<Report> {
     ];
     let python = Load::python("busy", 1000).lasting(SECONDS)?;
     let deep = Load::build_without_frame_pointers("deep", "spin", 100)?.lasting(SECONDS)?;
+    // Installing it is no cost of its; if it cannot be had, that is told when its turn comes.
+    let _ = tool::py_spy();
     let (mut series, rounds) = (Vec::new(), setting.rounds.min(MOST_ROUNDS));
     eprintln!("  Python");
     series.extend(hold("Python", &python, &Truth::busy_python(), &tools, rounds)?);

@@ -151,7 +151,7 @@ fn output(name: &str) -> Result<PathBuf> {
 }
 
 /// py-spy, from PyPI into a virtual environment at its first use where nobody installed it.
-fn py_spy() -> Result<PathBuf> {
+pub(super) fn py_spy() -> Result<PathBuf> {
     if let Some(installed) = find("py-spy") {
         return Ok(installed);
     }
