@@ -18,7 +18,7 @@ use aya_ebpf::{
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     },
     macros::{btf_tracepoint, map},
-    maps::PerCpuHashMap,
+    maps::{PerCpuHashMap, ProgramArray},
     programs::BtfTracePointContext,
 };
 
@@ -63,7 +63,28 @@ fn sched_switch(ctx: BtfTracePointContext) -> u32 {
             // SAFETY: the helper has no preconditions.
             now = unsafe { bpf_ktime_get_ns() };
         }
-        enter_cpu(next, thread, now);
+        if needs_late_stack(thread, now) {
+            // SAFETY: a program of this kind. Where it is missing, this one goes on.
+            unsafe { LATE.tail_call(&ctx, 0) };
+        }
+        enter_cpu(thread, now);
+    }
+    0
+}
+
+/// What `sched_switch` ends with where the next thread comes back from a long wait without a stack: a program of its
+/// own, since that is rare, and would double what the verifier has to look at.
+#[map]
+static LATE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+#[btf_tracepoint(function = "sched_switch")]
+fn late_switch(ctx: BtfTracePointContext) -> u32 {
+    let next: *mut u8 = ctx.arg(2);
+    if let Some(thread) = threads::get(next) {
+        // SAFETY: the helper has no preconditions.
+        let now = unsafe { bpf_ktime_get_ns() };
+        thread.user_stack = late_stack(next, thread, Scratch::Switch);
+        enter_cpu(thread, now);
     }
     0
 }
@@ -135,11 +156,14 @@ fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, n
     done
 }
 
-/// Whether a wait since `since` has become too long to go without its stack, or with what could be had of it when
+/// Whether a thread's wait has become too long to go without its stack, or with what could be had of it when
 /// it began.
 #[inline(always)]
-fn needs_late_stack(thread: &Thread, since: u64, now: u64) -> bool {
-    thread.user_stack & TAKE_AGAIN != 0 && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
+fn needs_late_stack(thread: &Thread, now: u64) -> bool {
+    let since = thread.since;
+    thread.user_stack & TAKE_AGAIN != 0
+        && since != 0
+        && thread.accounted + now.wrapping_sub(since) >= LONG_WAIT
 }
 
 /// The stack of `task`, which does not run: it has not changed since the wait began, but the current address
@@ -159,12 +183,9 @@ fn late_stack(task: *mut u8, thread: &mut Thread, scratch: Scratch) -> u64 {
 }
 
 #[inline(always)]
-fn enter_cpu(task: *mut u8, thread: &mut Thread, now: u64) {
+fn enter_cpu(thread: &mut Thread, now: u64) {
     let since = exchange(&mut thread.since, 0);
     if since != 0 {
-        if needs_late_stack(thread, since, now) {
-            thread.user_stack = late_stack(task, thread, Scratch::Switch);
-        }
         // Where a window was closed on another CPU since the clock was read, nothing is left to account.
         account(thread, since, if now > since { now } else { since }, true);
     }
@@ -226,7 +247,7 @@ pub(crate) fn account_ongoing(task: *mut u8, thread: &mut Thread) {
     if since == 0 || since >= now {
         return;
     }
-    let late = if needs_late_stack(thread, since, now) {
+    let late = if needs_late_stack(thread, now) {
         late_stack(task, thread, Scratch::Iterator)
     } else {
         thread.user_stack

@@ -3,6 +3,7 @@
 
 use aya::{
     Btf, Ebpf,
+    maps::ProgramArray,
     programs::{BtfTracePoint, Iter, PerfEvent, perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId},
 };
 
@@ -17,6 +18,8 @@ use crate::model::probe::{Probe, ProbeSet, ProbeState, ProbeStatus};
 enum Hook {
     /// A BTF-typed tracepoint.
     Tracepoint(&'static str),
+    /// No hook: another program on this tracepoint goes on as this one, by the only entry of a program array.
+    After { tracepoint: &'static str, array: &'static str },
     /// The sampling clock.
     Clock,
     /// A task iterator: attached only while it runs.
@@ -55,7 +58,7 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
     Row { name, hook, need, purpose }
 }
 
-static ROWS: [Row; 12] = [
+static ROWS: [Row; 13] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -65,6 +68,12 @@ static ROWS: [Row; 12] = [
     ),
     row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
     row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
+    row(
+        "late_switch",
+        Hook::After { tracepoint: "sched_switch", array: "LATE" },
+        Need::Agents,
+        "stacks of long waits, when they end",
+    ),
     row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probe(Probe::OffCpu), "run-queue delay"),
     row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probe(Probe::OffCpu), "who ended a wait"),
     row("cpu_sample", Hook::Clock, Need::Probe(Probe::Cpu), "on-CPU stacks"),
@@ -101,7 +110,10 @@ impl Programs {
     pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
         for row in &ROWS {
-            let refusal = load(ebpf, btf, row)?.err();
+            let mut refusal = load(ebpf, btf, row)?.err();
+            if let (None, Hook::After { array, .. }) = (&refusal, row.hook) {
+                refusal = enter(ebpf, row.name, array).err().map(|error| error.to_string());
+            }
             let mut program = Program::new(row, refusal.is_none());
             match refusal {
                 None => {}
@@ -161,11 +173,21 @@ impl Programs {
     }
 }
 
+/// Puts a program that was loaded into the array by which another one goes on as it.
+fn enter(ebpf: &mut Ebpf, name: &'static str, array: &'static str) -> Result<(), KernelError> {
+    let program = ebpf.program(name).ok_or(KernelError::NoProgram(name))?;
+    let program: &BtfTracePoint = program.try_into().map_err(|_| KernelError::NoProgram(name))?;
+    let refused = |e: &dyn std::error::Error| KernelError::Refused { what: name, reason: one_line(e) };
+    let fd = program.fd().map_err(|e| refused(&e))?.try_clone().map_err(|e| refused(&e))?;
+    let map = ebpf.map_mut(array).ok_or(KernelError::NoMap(array))?;
+    Ok(ProgramArray::try_from(map)?.set(0, &fd, 0)?)
+}
+
 /// The outer error is a bug in the object, the inner one the kernel's refusal.
 fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, KernelError> {
     let program = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
     let loaded = match row.hook {
-        Hook::Tracepoint(name) => {
+        Hook::Tracepoint(name) | Hook::After { tracepoint: name, .. } => {
             <&mut BtfTracePoint>::try_from(program).and_then(|p: &mut BtfTracePoint| p.load(name, btf))
         }
         Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
@@ -227,7 +249,7 @@ impl Program {
                 self.links = Links::Clock(clock.links);
                 (self.state, self.reason) = (clock.state, clock.reason);
             }
-            Hook::Iterator => {}
+            Hook::Iterator | Hook::After { .. } => {}
         }
         Ok(())
     }
