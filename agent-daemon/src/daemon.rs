@@ -107,27 +107,45 @@ pub async fn run(
     tracing::info!("listening on http://{listen}");
     let _ = ready.send(listen);
 
-    let outcome = tokio::select! {
-        // First: when told to stop, the aggregator may be done before this looks.
-        biased;
-        _ = stop.wait_for(|stop| *stop) => Ok(()),
-        _ = &mut collector => Err(DaemonError::Stage("collector")),
-        _ = &mut aggregator => Err(DaemonError::Stage("aggregator")),
-    };
+    let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
     notify(&[sd_notify::NotifyState::Stopping]);
     let _ = serving.send(false);
     reloader.abort();
     watchdog.abort();
     if outcome.is_ok() {
         // The aggregator lets every agent go and hangs up on the collector, the resolver and the writer.
-        let _ = aggregator.await;
-        let _ = collector.await;
-        let _ = writer.await;
+        finished(aggregator).await;
+        finished(collector).await;
+        finished(writer).await;
         join(threads).await;
     }
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
+}
+
+/// Waits until told to stop, or until a stage ends by itself, which none should.
+async fn until_end(
+    stop: &mut watch::Receiver<bool>,
+    collector: impl Future,
+    aggregator: impl Future,
+) -> Result<(), DaemonError> {
+    let stage = tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        _ = collector => "collector",
+        _ = aggregator => "aggregator",
+    };
+    // The stages hear of a stop by themselves, and may be done before it was looked for here.
+    let stopped = *stop.borrow() || stop.has_changed().is_err();
+    if stopped { Ok(()) } else { Err(DaemonError::Stage(stage)) }
+}
+
+/// Waits for a stage, unless its end has been seen.
+async fn finished(stage: JoinHandle<()>) {
+    if !stage.is_finished() {
+        let _ = stage.await;
+    }
 }
 
 /// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not
@@ -253,5 +271,33 @@ fn notify_reloading() {
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "the service manager could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, poll_fn},
+        task::Poll,
+    };
+
+    use super::{DaemonError, until_end, watch};
+
+    #[tokio::test]
+    async fn a_stage_that_was_told_to_stop_has_not_failed() {
+        let (stop, mut stopped) = watch::channel(false);
+        // Ends between the look at `stop` and the look at the stage.
+        let aggregator = poll_fn(|_| {
+            stop.send_replace(true);
+            Poll::Ready(())
+        });
+        assert!(until_end(&mut stopped, pending::<()>(), aggregator).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_ends_by_itself_has_failed() {
+        let (_stop, mut stopped) = watch::channel(false);
+        let outcome = until_end(&mut stopped, async {}, pending::<()>()).await;
+        assert!(matches!(outcome, Err(DaemonError::Stage("collector"))));
     }
 }

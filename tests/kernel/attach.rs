@@ -29,6 +29,41 @@ fn only_what_happens_under_watch_is_counted() {
 }
 
 #[test]
+fn a_sleeper_that_is_watched_by_samples_alone_has_no_waits() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach_with(&json!({ "pid": puppet.pid(), "probes": ["cpu"] }));
+    thread::sleep(Duration::from_millis(1500));
+    puppet.tell("getppid 1000");
+    daemon.api().detach(&agent);
+    let report = daemon.api().get(&format!("/api/v1/agents/{agent}/off-cpu")).expect(200).json();
+    assert_eq!((&report["watched"], &report["totals"]["seconds"]), (&json!(false), &json!(0.0)), "{report}");
+    assert!(daemon.api().syscalls(&agent).is_empty());
+}
+
+#[test]
+fn what_was_used_before_the_watch_is_told_apart() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    puppet.tell("getppid 3000000");
+    let agent = daemon.api().attach(puppet.pid());
+    daemon.api().detach(&agent);
+    let process = &daemon.api().rows_of(&agent, "processes", "processes")[0];
+    let seconds = |key: &str| process[key].as_f64().unwrap();
+    assert!(seconds("cpu_seconds") < seconds("cpu_before_seconds") / 2.0, "{process}");
+
+    // Of one that has hardly run, too.
+    let mut idle = Command::new("sleep").arg("60").spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let agent = daemon.api().attach(idle.id());
+    daemon.api().detach(&agent);
+    let process = &daemon.api().rows_of(&agent, "processes", "processes")[0];
+    assert!(process["peak_rss_bytes"].as_u64().unwrap() > 100_000, "{process}");
+    idle.kill().unwrap();
+    idle.wait().unwrap();
+}
+
+#[test]
 fn threads_and_children_that_live_already_are_watched() {
     let daemon = Daemon::start(json!({}));
     let mut shell = Command::new("sh");

@@ -89,7 +89,8 @@ fn bodies_are_checked_whole() {
     let wrong = [
         ("", "not understood"),
         ("{", "not understood"),
-        ("[]", "not understood"),
+        ("[]", "expected an object"),
+        (r#"[4711, "x", "1s", []]"#, "expected an object"),
         ("null", "not understood"),
         ("{}", "missing field `pid`"),
         (r#"{"pid": 0}"#, "between 1 and 4194304"),
@@ -97,7 +98,7 @@ fn bodies_are_checked_whole() {
         (r#"{"pid": 4194305}"#, "between 1 and 4194304"),
         (r#"{"pid": 99999999999999999999}"#, "not understood"),
         (r#"{"pid": 1.5}"#, "not understood"),
-        (r#"{"pid": "4711"}"#, "not understood"),
+        (r#"{"pid": "4711"}"#, "expected a whole number"),
         (r#"{"pid": true}"#, "not understood"),
         (r#"{"pid": 4711, "pid": 1}"#, "duplicate field"),
         (r#"{"pid": 4711, "colour": 1}"#, "unknown field `colour`"),
@@ -109,7 +110,7 @@ fn bodies_are_checked_whole() {
         (r#"{"pid": 4711, "name": ""}"#, "printable"),
         (r#"{"pid": 4711, "name": "a\u0007"}"#, "printable"),
         (r#"{"pid": 4711, "probes": ["gpu"]}"#, "unknown variant `gpu`"),
-        (r#"{"pid": 4711, "probes": "cpu"}"#, "not understood"),
+        (r#"{"pid": 4711, "probes": "cpu"}"#, "expected a list"),
         (r#"{"pid": 4711} x"#, "trailing"),
     ];
     for (body, says) in wrong {

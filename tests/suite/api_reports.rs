@@ -25,7 +25,7 @@ fn the_process_tree_reads_from_the_top() {
             "start": (world.begin + Duration::from_secs(2)).to_string(),
             "end": (world.begin + Duration::from_secs(3)).to_string(),
             "exit_code": null, "signal": 9, "signal_name": "SIGKILL", "core_dumped": false,
-            "cpu_seconds": 1.234567891, "peak_rss_bytes": 64 << 20,
+            "cpu_seconds": 1.234567891, "cpu_before_seconds": 1.0, "peak_rss_bytes": 64 << 20,
         })
     );
     assert_eq!((&rows[1]["exit_code"], &rows[1]["signal"]), (&json!(7), &json!(null)));

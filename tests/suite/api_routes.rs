@@ -93,6 +93,7 @@ fn every_refusal_to_attach_says_why() {
         (9, 404, "no process has pid 9"),
         (10, 409, "part of another agent"),
         (11, 500, "its log says why"),
+        (12, 409, "does not show it"),
         (100, 409, "already traced as part of agent"),
     ] {
         let detail = attach(pid).problem(status);
@@ -134,6 +135,7 @@ fn pages_need_nothing_from_elsewhere() {
         );
     }
     let front = world.get("/");
+    assert!(front.text().contains("· 1 losses · 7 small rows merged<"), "merging loses no sum");
     assert!(front.text().contains("coder &lt;1&gt;") && !front.text().contains("coder <1>"));
     assert!(front.text().contains(&world.of_live("/profile?type=cpu&amp;format=svg")));
 }

@@ -123,6 +123,7 @@ impl Owner {
             8 => Err(AttachError::ShuttingDown),
             9 => Err(AttachError::NoSuchProcess(9)),
             10 => Err(AttachError::Taken(10)),
+            12 => Err(AttachError::Hidden(12)),
             11 => Err(AttachError::Failed("a map of the kernel programs failed".into())),
             100..110 => Err(AttachError::AlreadyAttached { pid: request.pid, agent: self.live.clone() }),
             pid if self.live(pid).is_some() => {
@@ -205,7 +206,8 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         started,
         ended: None,
         exit: None,
-        cpu_ns: 1_234_567_891,
+        cpu_ns: 2_234_567_891,
+        cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,
     }
 }
@@ -214,6 +216,7 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
     let after = |seconds| begin + Duration::from_secs(seconds);
     let id = live.id.clone();
     telemetry.losses.count(Loss::SymbolsUnread);
+    telemetry.losses.add(Loss::RowsMerged, 7);
     for agent in [live, ended] {
         store.put_agent(agent);
     }

@@ -1,8 +1,9 @@
 //! `record`: the command keeps its exit code, output, signals and standing; the report comes after.
 
 use std::{
+    fs::Permissions,
     io::{BufRead, BufReader, Read},
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     process::{Command, Stdio},
 };
 
@@ -38,7 +39,29 @@ fn what_cannot_be_run_is_126_or_127() {
     let world = World::new();
     let ran = record(&world, &["/nonexistent/command"]);
     assert!(ran.code == Some(127) && ran.err.contains("cannot run /nonexistent/command"), "{ran:?}");
+    assert!(!ran.err.contains("PROCESSES"), "nothing ran that could be reported: {ran:?}");
     assert_eq!(record(&world, &["/etc/passwd"]).code, Some(126));
+    assert_eq!(record(&world, &["no-such-command"]).code, Some(127));
+    assert_eq!(world.get("/api/v1/agents").json()["agents"].as_array().unwrap().len(), 2, "nor watched");
+    // Found, but what it names as its interpreter is not there.
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), "#!/nonexistent/shell\n").unwrap();
+    std::fs::set_permissions(script.path(), Permissions::from_mode(0o755)).unwrap();
+    let path = script.into_temp_path();
+    let ran = record(&world, &[path.to_str().unwrap()]);
+    assert!(ran.code == Some(127) && !ran.err.contains("PROCESSES"), "{ran:?}");
+}
+
+#[test]
+fn a_name_is_refused_as_attach_refuses_it() {
+    let world = World::new();
+    let url = world.url("");
+    for verb in [
+        &["record", "--url", &url, "--name", "a\u{1b}[31mb", "--", "true"][..],
+        &["attach", "4711", "--url", &url, "--name", "a\u{1b}[31mb"],
+    ] {
+        assert!(run(verb).failed(2).contains("printable"), "{verb:?}");
+    }
 }
 
 #[test]
@@ -126,4 +149,10 @@ fn root_by_sudo_is_given_up() {
     let ran: Ran = command.current_dir("/").process_group(0).output().unwrap().into();
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines, ["1", "1", "/usr/sbin daemon", "CapEff:\t0000000000000000", "0"], "{ran:?}");
+
+    for (uid, gid) in [("abc", "1"), ("1", "-1"), ("1", "")] {
+        let mut command = agentperf(&["record", "--url", &url, "--", "id"]);
+        let ran: Ran = command.env("SUDO_UID", uid).env("SUDO_GID", gid).output().unwrap().into();
+        assert!(ran.failed(2).contains("which is no id"), "{ran:?}");
+    }
 }

@@ -40,7 +40,7 @@ fn bad_usage_is_code_2() {
         &["attach", "1", "--url", "ftp://x"],
         &["record"],
         &["record", "--format", "folded", "--", "true"],
-        &["gate", "--release", "0", "--", "true"],
+        &["gate", "--release", "0", "--status", "0", "--", "true"],
         &["completions", "no-such-shell"],
     ] {
         assert_eq!(run(args).code, Some(2), "{args:?}");
@@ -64,6 +64,9 @@ fn completions_and_manuals_leave_out_what_is_hidden() {
         assert!(directory.path().join(format!("agentperf-{verb}.1")).exists(), "{verb}");
     }
     assert!(!directory.path().join("agentperf-gate.1").exists());
+    let deep = directory.path().join("no/man1");
+    let refused = run(&["man", deep.to_str().unwrap()]);
+    assert!(refused.failed(1).contains("cannot write") && !directory.path().join("no").exists());
 }
 
 #[test]

@@ -67,3 +67,18 @@ fn rules_are_listed_in_their_order() {
         .into();
     assert_eq!(none.json()["rules"], serde_json::json!([]));
 }
+
+#[test]
+fn a_check_tells_of_slips_that_are_no_mistakes() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let rules =
+        "    - {name: a, executable: x, user: nosuchuser}\n    - {name: a, executable: y, user: root}\n";
+    std::fs::write(path, format!("listen: 0.0.0.0:80\nagents:\n  rules:\n{rules}")).unwrap();
+    let checked = run(&["config", "check", path]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for note in ["there is no password", "the user nosuchuser", "another rule is called a"] {
+        assert!(checked.err.contains(note), "{note}: {checked:?}");
+    }
+    assert_eq!(checked.err.lines().count(), 3, "{checked:?}");
+}

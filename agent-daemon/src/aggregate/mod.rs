@@ -190,6 +190,7 @@ impl Aggregator {
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
+            Err(WatchError::Hidden(pid)) => return Err(AttachError::Hidden(pid)),
             Err(WatchError::Taken { pid, slot }) => {
                 let agent = slot.and_then(|slot| self.roster.agent_in(slot));
                 return Err(match agent {

@@ -153,8 +153,31 @@ impl Roster {
     /// Enters a fact about a process.
     pub(super) fn observe(&mut self, observation: Observation) -> Change {
         match observation {
-            Observation::ProcessStarted { slot, process, parent, parent_pid, comm, started } => {
-                self.started(slot, process, parent, parent_pid, comm, started);
+            Observation::ProcessStarted {
+                slot,
+                process: id,
+                parent,
+                parent_pid,
+                comm,
+                started,
+                cpu_before_ns,
+                peak_rss_bytes,
+            } => {
+                let process = Process {
+                    id,
+                    parent,
+                    parent_pid,
+                    executable: None,
+                    comm,
+                    args: Vec::new(),
+                    started,
+                    ended: None,
+                    exit: None,
+                    cpu_ns: cpu_before_ns,
+                    cpu_before_ns,
+                    peak_rss_bytes,
+                };
+                self.started(slot, process);
                 Change::default()
             }
             Observation::ProcessExecuted { process, executable, comm, args } => self.update(process, |p| {
@@ -182,32 +205,16 @@ impl Roster {
         }
     }
 
-    fn started(
-        &mut self,
-        slot: Slot,
-        id: ProcessId,
-        parent: Option<ProcessId>,
-        parent_pid: u32,
-        comm: String,
-        started: Timestamp,
-    ) {
-        let parent = parent.filter(|p| p.pid() == parent_pid).or_else(|| self.pids.get(&parent_pid).copied());
+    fn started(&mut self, slot: Slot, mut process: Process) {
+        let (id, pid) = (process.id, process.parent_pid);
+        let known = || self.pids.get(&pid).copied();
+        process.parent = process.parent.filter(|p| p.pid() == pid).or_else(known);
         let Some(member) = self.members.get_mut(&slot) else { return };
         // Until it executes something, a process is what its parent is.
-        let image = parent.and_then(|p| member.processes.get(&p));
-        let process = Process {
-            id,
-            parent,
-            parent_pid,
-            executable: image.and_then(|p| p.executable.clone()),
-            comm,
-            args: image.map(|p| p.args.clone()).unwrap_or_default(),
-            started,
-            ended: None,
-            exit: None,
-            cpu_ns: 0,
-            peak_rss_bytes: 0,
-        };
+        if let Some(image) = process.parent.and_then(|p| member.processes.get(&p)) {
+            process.executable.clone_from(&image.executable);
+            process.args.clone_from(&image.args);
+        }
         member.processes.insert(id, process);
         member.changed.insert(id);
         self.slots.insert(id, slot);

@@ -108,6 +108,7 @@ impl From<AttachError> for Problem {
     fn from(error: AttachError) -> Self {
         let (status, kind, title) = match &error {
             AttachError::NoSuchProcess(_) => (StatusCode::NOT_FOUND, "no-such-process", "No such process"),
+            AttachError::Hidden(_) => (StatusCode::CONFLICT, "hidden", "Process is hidden"),
             AttachError::Zombie(_) => (StatusCode::NOT_FOUND, "zombie", "Process has exited"),
             AttachError::Thread { .. } => (StatusCode::BAD_REQUEST, "thread", "Not a process"),
             AttachError::KernelThread(_) => (StatusCode::BAD_REQUEST, "kernel-thread", "Kernel thread"),

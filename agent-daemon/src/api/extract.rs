@@ -2,7 +2,7 @@
 //! sentence that says what is wrong. Nothing unknown is ignored, but for queries of the front page and of the
 //! health checks, where supervisors and browsers may put what they like.
 
-use std::time::Duration;
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use axum::{
     body::Body,
@@ -12,7 +12,10 @@ use axum::{
     },
     http::{StatusCode, request::Parts},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use tokio::time::timeout;
 
 use super::error::Problem;
@@ -60,9 +63,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Problem> {
-        let read = timeout(BODY_TIMEOUT, axum::Json::<T>::from_request(request, state)).await;
+        let read = timeout(BODY_TIMEOUT, axum::Json::<Object<T>>::from_request(request, state)).await;
         match read {
-            Ok(Ok(axum::Json(body))) => Ok(Self(body)),
+            Ok(Ok(axum::Json(Object(body)))) => Ok(Self(body)),
             Ok(Err(rejection)) => Err(body_problem(&rejection)),
             Err(_) => {
                 let detail = "the body took longer than 10 s to arrive";
@@ -84,7 +87,34 @@ fn body_problem(rejection: &JsonRejection) -> Problem {
             let detail = format!("the body may have {} bytes at most", super::MAX_BODY);
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail)
         }
-        other => Problem::bad_request(format_args!("the body is not understood: {}", innermost(other))),
+        other => {
+            let text = innermost(other).replace("expected i64", "expected a whole number");
+            let text = text.replace("expected a sequence", "expected a list");
+            Problem::bad_request(format_args!("the body is not understood: {text}"))
+        }
+    }
+}
+
+/// A JSON object. Types that are read by their field names alone would take a list of values, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
 

@@ -28,7 +28,7 @@ struct Bounds {
 }
 
 const BOUNDS: Bounds =
-    Bounds { connections: 256, header_timeout: Duration::from_secs(30), grace: Duration::from_secs(5) };
+    Bounds { connections: 256, header_timeout: Duration::from_secs(5), grace: Duration::from_secs(5) };
 
 /// Most bytes of one request's head that are buffered.
 const HEAD_BYTES: usize = 64 * 1024;

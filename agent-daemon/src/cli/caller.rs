@@ -1,9 +1,11 @@
 //! Whose privileges a recorded command runs with: those of who called sudo, not root's.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::{CStr, CString, OsStr},
     io,
 };
+
+use super::error::CliError;
 
 /// Whom to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +25,21 @@ struct Account {
 }
 
 impl Caller {
-    /// Who called sudo, if this is root through sudo.
-    pub(super) fn behind_sudo() -> Option<Self> {
-        let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    /// Who called sudo, if this is root through sudo. What says so and cannot be read is refused: the command
+    /// would run as root.
+    pub(super) fn behind_sudo() -> Result<Option<Self>, CliError> {
         // SAFETY: geteuid has no preconditions and cannot fail.
         let root = unsafe { libc::geteuid() } == 0;
-        let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
-        (root && uid != 0).then_some(Self { uid, gid })
+        let number = |name: &str| std::env::var_os(name).map(|value| id(name, &value)).transpose();
+        match (number("SUDO_UID")?, number("SUDO_GID")?) {
+            _ if !root => Ok(None),
+            (None | Some(0), _) => Ok(None),
+            (Some(uid), Some(gid)) => Ok(Some(Self { uid, gid })),
+            (Some(_), None) => Err(CliError::Usage(
+                "SUDO_UID is set and SUDO_GID is not: set both, or unset both to run the command as root"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// Becomes this user for good: groups, ids and the environment that goes with them. For a process that
@@ -67,6 +77,13 @@ impl Account {
             unsafe { std::env::remove_var(key) };
         }
     }
+}
+
+fn id(name: &str, value: &OsStr) -> Result<u32, CliError> {
+    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let shown = value.to_string_lossy();
+        CliError::Usage(format!("{name} is {shown:?}, which is no id: unset it to run the command as root"))
+    })
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

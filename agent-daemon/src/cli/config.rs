@@ -1,9 +1,9 @@
 //! `agentperf config`: checks a configuration, or prints one to start from.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
-use super::{error::CliError, out};
-use crate::config::{Config, OPTIONS, Overrides, example, unknown_variables};
+use super::{error::CliError, out, serve};
+use crate::config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables};
 
 /// Check a configuration, or print one to start from.
 #[derive(clap::Args, Debug)]
@@ -42,6 +42,9 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
             {
                 out::tell(&format!("agentperf: note: the environment variable {name} sets nothing\n"));
             }
+            for note in notes(&config) {
+                out::tell(&format!("agentperf: note: {}\n", out::plain(&note)));
+            }
             if *json {
                 let values: serde_json::Map<_, _> =
                     OPTIONS.iter().map(|o| (o.key.to_owned(), o.get(&config).into())).collect();
@@ -52,4 +55,32 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
             out::print(&format!("{} is fine: {rules} rule{plural} of its own\n", file.display()))
         }
     }
+}
+
+/// What is no mistake, but may be a slip.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::from_iter(serve::exposure(config));
+    let mut seen = HashSet::new();
+    for rule in &config.agents.rules {
+        if !seen.insert(&rule.name) {
+            notes.push(format!(
+                "another rule is called {} too: agents will not tell which found them",
+                rule.name
+            ));
+        }
+        notes.extend(unknown_users(rule));
+    }
+    notes
+}
+
+fn unknown_users(rule: &Rule) -> Vec<String> {
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_known = |name: &str| known.lines().any(|line| line.split(':').next() == Some(name));
+    let unknown = rule.matchers.user.iter().filter_map(|user| match user {
+        User::Name(name) if !is_known(name) => Some(name),
+        User::Name(_) | User::Id(_) => None,
+    });
+    unknown
+        .map(|name| format!("rule {} names the user {name}, whom /etc/passwd does not know", rule.name))
+        .collect()
 }

@@ -92,6 +92,7 @@ mod tests {
         let config = Config::load_from(None, [], overrides(false)).unwrap();
         assert!(!config.agents.builtin_rules);
         let again = config.reload(None).unwrap();
+        assert!(config.same_but_rules(&again), "nothing to warn of");
         assert!(!again.agents.builtin_rules, "SIGHUP must not make it watch everybody");
         assert_eq!((again.log.level.as_str(), again.listen), ("warn", config.listen));
     }

@@ -1,6 +1,9 @@
 //! `agentperf man`: manual pages, made from the same definitions as `--help`.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use super::{error::CliError, out};
 
@@ -29,8 +32,16 @@ pub(super) fn run(args: &ManArgs) -> Result<(), CliError> {
                 .map_err(|e| CliError::failed("cannot make the manual page", e))?;
             out::write(&page)
         }
-        Some(directory) => std::fs::create_dir_all(directory)
+        // A parent that does not exist is a slip of the pen: that directory is not read by man.
+        Some(directory) => create(directory)
             .and_then(|()| clap_mangen::generate_to(command, directory))
             .map_err(|source| CliError::Write { path: directory.clone(), source }),
+    }
+}
+
+fn create(directory: &Path) -> io::Result<()> {
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        created => created,
     }
 }

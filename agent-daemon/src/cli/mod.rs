@@ -49,7 +49,7 @@ Start with:
   sudo agentperf record -- CMD      run a command and see what it did
   sudo agentperf serve              the daemon, on http://127.0.0.1:7575
 
-Exit codes: 0 done; 1 failed while doing it, or `check` found that it cannot be done; 2 bad usage, bad
+Exit codes: 0 done; 1 failed while doing it, or `check` found that it cannot be done; 2 bad usage, bad \
 configuration, refused, or not possible on this host. `record` passes on its command's."
 )]
 pub struct Cli {

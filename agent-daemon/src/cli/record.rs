@@ -3,8 +3,11 @@
 
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal, PipeReader, PipeWriter, Write},
-    os::{fd::AsRawFd, unix::process::ExitStatusExt},
+    io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::process::ExitStatusExt,
+    },
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus},
     sync::{
@@ -36,7 +39,7 @@ Examples:
   sudo agentperf record --output flame.svg -- claude -p 'run the tests'
   agentperf record --json -- make 2> report.json
 
-Exit codes: those of the command, 128 + N if signal N ended it; 126 or 127 if it cannot be run; 1 or 2 if the
+Exit codes: those of the command, 128 + N if signal N ended it; 126 or 127 if it cannot be run; 1 or 2 if the \
 watch failed before the command was started.")]
 pub(super) struct RecordArgs {
     /// What to call it [default: the command's file name]
@@ -65,8 +68,12 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     pass_signals_on(Arc::clone(&pid)).map_err(|e| CliError::failed("cannot handle signals", e))?;
     let backend = Backend::open(&args.daemon)?;
 
-    let (mut child, release) = start_gate(&args.command).map_err(|e| CliError::failed("cannot start", e))?;
-    let request = request(child.id(), Some(name(args)), args.profile.probes(), None);
+    let caller = Caller::behind_sudo()?;
+    let mut gate = Gate::start(&args.command, caller).map_err(|e| CliError::failed("cannot start", e))?;
+    if !gate.is_ready() {
+        return gate.wait().map_err(|e| CliError::failed("cannot wait for the command", e));
+    }
+    let request = request(gate.child.id(), Some(name(args)), args.profile.probes(), None);
     let watched = backend.client.attach(&request).map_err(CliError::from).and_then(|agent| {
         wanted.as_ref().map_or(Ok(()), |wanted| wanted.require(&agent))?;
         Ok(agent)
@@ -74,15 +81,18 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     let agent = match watched {
         Ok(agent) => agent,
         Err(error) => {
-            // Closed without a byte, the gate never runs the command, and the agent ends with it.
-            drop(release);
-            let _ = child.wait();
+            // The command never runs, and the agent ends with the gate.
+            let _ = gate.wait();
             return Err(error);
         }
     };
-    let status =
-        run_command(&mut child, release, &pid).map_err(|e| CliError::failed("cannot run the command", e))?;
     let id = &agent.id;
+    let run = gate.run_command(&pid).map_err(|e| CliError::failed("cannot run the command", e))?;
+    let Some(status) = run else {
+        // There is nothing to report: the gate has said why.
+        let _ = backend.client.detach(id);
+        return gate.wait().map_err(|e| CliError::failed("cannot wait for the command", e));
+    };
     // What goes wrong from here on must not change the command's exit code.
     let reported = backend.client.detach(id).and_then(|()| {
         wanted.as_ref().map_or(Ok(()), |w| w.write(&backend.client, id, Range::default()))?;
@@ -102,44 +112,72 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
 
 fn name(args: &RecordArgs) -> String {
     let command = args.command.first().map(Path::new).and_then(Path::file_name);
-    let name = args.name.clone().or_else(|| command.map(|c| c.to_string_lossy().into_owned()));
-    let name: String = name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
+    if let Some(name) = &args.name {
+        // As it is: the daemon refuses what it does not like.
+        return name.clone();
+    }
+    let name = command.map(|c| c.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
     if name.trim().is_empty() { "command".to_owned() } else { name }
 }
 
-/// Starts this program as the gate of `command`: it waits for a byte on the pipe.
-fn start_gate(command: &[OsString]) -> io::Result<(Child, PipeWriter)> {
-    let (reader, writer) = io::pipe()?;
-    keep_over_exec(&reader)?;
-    let mut gate = Command::new("/proc/self/exe");
-    gate.arg("gate").arg("--release").arg(reader.as_raw_fd().to_string());
-    if let Some(Caller { uid, gid }) = Caller::behind_sudo() {
-        gate.args(["--uid", &uid.to_string(), "--gid", &gid.to_string()]);
-    }
-    let child = gate.arg("--").args(command).spawn()?;
-    Ok((child, writer))
+/// This program as the gate of a command (`gate.rs`), and the pipes to it.
+struct Gate {
+    child: Child,
+    /// A byte lets it go; closed without one, it never runs the command.
+    release: Option<PipeWriter>,
+    /// A byte says that it found the command, a second one that it could not run it.
+    status: PipeReader,
 }
 
-/// Lets the child inherit a descriptor.
-fn keep_over_exec(pipe: &PipeReader) -> io::Result<()> {
-    // SAFETY: fcntl on a descriptor that is open as long as `pipe` lives; no memory is involved.
+impl Gate {
+    fn start(command: &[OsString], caller: Option<Caller>) -> io::Result<Self> {
+        let (reader, release) = io::pipe()?;
+        let (status, writer) = io::pipe()?;
+        keep_over_exec(reader.as_fd())?;
+        keep_over_exec(writer.as_fd())?;
+        let mut gate = Command::new("/proc/self/exe");
+        gate.arg("gate").arg("--release").arg(reader.as_raw_fd().to_string());
+        gate.arg("--status").arg(writer.as_raw_fd().to_string());
+        if let Some(Caller { uid, gid }) = caller {
+            gate.args(["--uid", &uid.to_string(), "--gid", &gid.to_string()]);
+        }
+        let child = gate.arg("--").args(command).spawn()?;
+        Ok(Self { child, release: Some(release), status })
+    }
+
+    /// Waits until the gate has found its command; `false` if it has not, and has said why.
+    fn is_ready(&mut self) -> bool {
+        matches!(self.status.read(&mut [0]), Ok(1))
+    }
+
+    /// Lets the gate go and waits for what it becomes; `None` if the command could not be run.
+    fn run_command(&mut self, pid: &AtomicI32) -> io::Result<Option<ExitStatus>> {
+        pid.store(i32::try_from(self.child.id()).unwrap_or(ENDED), Ordering::Release);
+        // A gate that has died already cannot be written to: its status says it all.
+        match self.release.take().map(|mut release| release.write_all(&[1])) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+            _ => {}
+        }
+        let failed = matches!(self.status.read(&mut [0]), Ok(1));
+        let status = self.child.wait()?;
+        pid.store(ENDED, Ordering::Release);
+        Ok((!failed).then_some(status))
+    }
+
+    /// Waits for the end of a gate that does not run its command.
+    fn wait(&mut self) -> io::Result<ExitCode> {
+        self.release.take();
+        self.child.wait().map(exit_code)
+    }
+}
+
+/// Lets a child inherit a descriptor.
+fn keep_over_exec(pipe: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: fcntl on a descriptor that is open as long as it is borrowed; no memory is involved.
     match unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFD, 0) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
-    }
-}
-
-/// Lets the gate go and waits for what it becomes.
-fn run_command(child: &mut Child, mut release: PipeWriter, pid: &AtomicI32) -> io::Result<ExitStatus> {
-    pid.store(i32::try_from(child.id()).unwrap_or(ENDED), Ordering::Release);
-    let released = release.write_all(&[1]);
-    drop(release);
-    let status = child.wait()?;
-    pid.store(ENDED, Ordering::Release);
-    // A gate that had died already cannot be written to: its status says it all.
-    match released {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        Ok(()) | Err(_) => Ok(status),
     }
 }
 

@@ -28,11 +28,11 @@ Examples:
   sudo agentperf serve --listen 127.0.0.1:9000
   curl -s http://127.0.0.1:7575/api/v1/agents
 
-Every option of the configuration can also be set in the environment: AGENTPERF_LISTEN, AGENTPERF_WINDOW,
-AGENTPERF_LOG_LEVEL and so on; `agentperf config example` names them all. The environment lies over the file,
+Every option of the configuration can also be set in the environment: AGENTPERF_LISTEN, AGENTPERF_WINDOW, \
+AGENTPERF_LOG_LEVEL and so on; `agentperf config example` names them all. The environment lies over the file, \
 and flags over both.
 
-Exit codes: 0 stopped as asked; 1 failed while running; 2 bad usage or configuration, the address is in use, or
+Exit codes: 0 stopped as asked; 1 failed while running; 2 bad usage or configuration, the address is in use, or \
 the host does not allow it (`agentperf check` says what it allows).")]
 pub(super) struct ServeArgs {
     /// Configuration [default: /etc/agentperf/agentperf.yaml, if it exists]
@@ -65,11 +65,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
             "the environment variable {name} sets nothing: `agentperf config example` names all that do"
         );
     }
-    if !config.listen.ip().is_loopback() {
-        tracing::warn!(
-            "listening on {}: whoever reaches this address can see and watch every process, as there is no password",
-            config.listen
-        );
+    if let Some(sentence) = exposure(&config) {
+        tracing::warn!("{sentence}");
     }
     if let Some(sentence) = privileges::missing() {
         return Err(CliError::Usage(sentence));
@@ -79,6 +76,17 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .build()
         .map_err(|e| CliError::failed("cannot start the runtime", e))?;
     runtime.block_on(serve(config, file))
+}
+
+/// What an operator should know of the address that is listened on.
+pub(super) fn exposure(config: &Config) -> Option<String> {
+    let listen = config.listen;
+    (!listen.ip().is_loopback()).then(|| {
+        format!(
+            "listening on {listen}: whoever reaches this address can see and watch every process, as there is \
+             no password"
+        )
+    })
 }
 
 async fn serve(config: Config, file: Option<PathBuf>) -> Result<(), CliError> {

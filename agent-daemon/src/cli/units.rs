@@ -6,7 +6,8 @@ pub(super) fn seconds(value: f64) -> String {
         let whole = value.round() as u64;
         return format!("{} m {:02} s", whole / 60, whole % 60);
     }
-    let (scaled, unit) = match value {
+    // A sum over nothing is -0.
+    let (scaled, unit) = match value + 0.0 {
         v if v >= 1.0 => (v, "s"),
         v if v >= 1e-3 => (v * 1e3, "ms"),
         v => (v * 1e6, "µs"),
@@ -47,6 +48,7 @@ mod tests {
     fn figures_read_well() {
         for (value, text) in [
             (0.0, "0 µs"),
+            (-0.0, "0 µs"),
             (0.000_007, "7.00 µs"),
             (0.0123, "12.3 ms"),
             (1.234, "1.23 s"),

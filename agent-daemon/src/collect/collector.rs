@@ -90,6 +90,9 @@ pub enum WatchError {
     /// The root was gone before it was found.
     #[error("process {0} exited before it could be traced")]
     Gone(u32),
+    /// The root lives, but the kernel does not show it to our programs.
+    #[error("process {0} is not shown to the kernel programs")]
+    Hidden(u32),
     /// The root belongs to an agent already.
     #[error("process {pid} is traced as part of another agent")]
     Taken {
@@ -274,8 +277,12 @@ impl Collector {
         // They leave alone what they have in another slot: the fork that made it so may still be in the ring.
         self.drain_events();
         let slot = self.live.slot_of(root);
-        let is_another_agents = slot.is_some() || (self.agents.len() > 1 && Stat::read(root).is_some());
-        if is_another_agents { WatchError::Taken { pid: root, slot } } else { WatchError::Gone(root) }
+        let lives = Stat::read(root).is_some();
+        match slot.is_some() || (self.agents.len() > 1 && lives) {
+            true => WatchError::Taken { pid: root, slot },
+            false if lives => WatchError::Hidden(root),
+            false => WatchError::Gone(root),
+        }
     }
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {

@@ -5,7 +5,11 @@ use std::{fs, num::NonZeroUsize};
 
 use lru::LruCache;
 
-use super::{argv, clock::Clock, usage::Live};
+use super::{
+    argv,
+    clock::Clock,
+    usage::{Live, Used},
+};
 use crate::{
     kernel::{Event, Seeded},
     model::{
@@ -54,6 +58,7 @@ impl Lifecycle {
             comm: seeded.comm.clone(),
             args: argv::sanitise(&args).args,
         };
+        let Used { cpu_ns: cpu_before_ns, peak_rss_bytes } = live.used(process).unwrap_or_default();
         let started = Observation::ProcessStarted {
             slot,
             process,
@@ -61,6 +66,8 @@ impl Lifecycle {
             parent_pid: seeded.parent_pid,
             comm: seeded.comm,
             started: clock.started(process),
+            cpu_before_ns,
+            peak_rss_bytes,
         };
         [started, executed]
     }
@@ -78,6 +85,8 @@ impl Lifecycle {
                     parent_pid,
                     comm,
                     started,
+                    cpu_before_ns: 0,
+                    peak_rss_bytes: 0,
                 })
             }
             Event::Exec { process, path, comm, mut args, cut } => {

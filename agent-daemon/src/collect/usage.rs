@@ -21,6 +21,15 @@ struct Known {
     ticks: u64,
 }
 
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    /// CPU time of all its threads, ns.
+    pub(super) cpu_ns: u64,
+    /// Largest resident set, bytes.
+    pub(super) peak_rss_bytes: u64,
+}
+
 /// The live processes of all agents.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -71,25 +80,31 @@ impl Live {
         (process.start_ns() / self.tick_ns).abs_diff(stat.start_ticks) <= 1
     }
 
+    /// What a process has used so far; `None` if it is gone.
+    pub(super) fn used(&self, process: ProcessId) -> Option<Used> {
+        Stat::read(process.pid()).filter(|stat| self.matches(process, stat)).map(|s| self.read(process, &s))
+    }
+
     /// Reads every live process: usage of those that ran since the last reading, and who vanished.
     pub(super) fn observe(&mut self, now: Timestamp) -> Vec<Observation> {
         let mut observations = Vec::new();
-        let mut vanished = Vec::new();
+        let (mut ran, mut vanished) = (Vec::new(), Vec::new());
         for (process, known) in &self.processes {
             match Stat::read(process.pid()) {
                 Some(stat) if self.matches(*process, &stat) => {
                     if stat.cpu_ticks != known.ticks {
-                        observations.push(self.usage(*process, &stat));
+                        ran.push((*process, stat.cpu_ticks));
+                        let Used { cpu_ns, peak_rss_bytes } = self.read(*process, &stat);
+                        let process = *process;
+                        observations.push(Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes });
                     }
                 }
                 _ => vanished.push(*process),
             }
         }
-        for observation in &observations {
-            if let Observation::ProcessUsage { process, cpu_ns, .. } = observation
-                && let Some(known) = self.processes.get_mut(process)
-            {
-                known.ticks = cpu_ns / self.tick_ns;
+        for (process, ticks) in ran {
+            if let Some(known) = self.processes.get_mut(&process) {
+                known.ticks = ticks;
             }
         }
         for process in vanished {
@@ -99,11 +114,25 @@ impl Live {
         observations
     }
 
-    fn usage(&self, process: ProcessId, stat: &Stat) -> Observation {
+    fn read(&self, process: ProcessId, stat: &Stat) -> Used {
         let now = stat.rss_pages * self.page_bytes;
         let peak_rss_bytes = high_water_bytes(process.pid()).unwrap_or(0).max(now);
-        Observation::ProcessUsage { process, cpu_ns: stat.cpu_ticks * self.tick_ns, peak_rss_bytes }
+        let cpu_ns = cpu_clock_ns(process.pid()).unwrap_or(stat.cpu_ticks * self.tick_ns);
+        Used { cpu_ns, peak_rss_bytes }
     }
+}
+
+/// A process's CPU clock: what /proc tells in ticks, exactly, as exits are told.
+fn cpu_clock_ns(pid: u32) -> Option<u64> {
+    let pid = libc::pid_t::try_from(pid).ok()?;
+    let mut clock: libc::clockid_t = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `clock` is valid for the write.
+    let known = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } == 0;
+    // SAFETY: `time` is valid for the write; a clock that there is not is an error.
+    let read = known && unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    let seconds = u64::try_from(time.tv_sec).ok().filter(|_| read)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
 }
 
 /// `VmHWM` of /proc/PID/status.
@@ -123,6 +152,16 @@ mod tests {
         let pid = std::process::id();
         let start_ns = Stat::read(pid).expect("this process lives").start_ticks * live.tick_ns;
         ProcessId(start_ns >> 10 << 22 | u64::from(pid))
+    }
+
+    #[test]
+    fn what_was_used_before_the_watch_is_known() {
+        let live = Live::new();
+        let used = live.used(own(&live)).unwrap();
+        assert!(used.peak_rss_bytes > 0);
+        let begin = super::cpu_clock_ns(std::process::id()).unwrap();
+        assert!(used.cpu_ns > 0 && used.cpu_ns <= begin);
+        assert_eq!(live.used(ProcessId(1 << 22 | 4_000_000)), None);
     }
 
     #[test]

@@ -108,7 +108,10 @@ fn plain(expected: &str) -> &str {
 fn unknown_key(field: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|k| (distance(field, k), *k)).min();
     match nearest {
-        Some((distance, key)) if distance <= 2 => format!("unknown key {field}: did you mean {key}?"),
+        // A short word is near to many: it must have more right than wrong.
+        Some((distance, key)) if distance <= 2 && 2 * distance < field.chars().count() => {
+            format!("unknown key {field}: did you mean {key}?")
+        }
         _ => format!("unknown key {field}: known here are {}", known.join(", ")),
     }
 }
@@ -151,5 +154,8 @@ mod tests {
             unknown_key("colour", &["listen", "window"]),
             "unknown key colour: known here are listen, window"
         );
+        assert_eq!(unknown_key("foo", &["log", "window"]), "unknown key foo: known here are log, window");
+        assert_eq!(unknown_key("lgo", &["log"]), "unknown key lgo: known here are log");
+        assert_eq!(unknown_key("logs", &["log"]), "unknown key logs: did you mean log?");
     }
 }

@@ -26,6 +26,11 @@ pub enum AttachError {
     /// Nobody has this pid.
     #[error("no process has pid {0}")]
     NoSuchProcess(u32),
+    /// It lives, but the kernel keeps it from us.
+    #[error(
+        "process {0} lives, but the kernel does not show it to agentperf's programs: it cannot be watched"
+    )]
+    Hidden(u32),
     /// The process is dead and only waits to be reaped.
     #[error("process {0} has exited and is only waiting to be reaped by its parent")]
     Zombie(u32),

@@ -29,6 +29,10 @@ pub enum Observation {
         comm: String,
         /// Creation time.
         started: Timestamp,
+        /// CPU time that all its threads used before it came into sight, ns; 0 where it was forked.
+        cpu_before_ns: u64,
+        /// Largest resident set so far, bytes; 0 where it was forked.
+        peak_rss_bytes: u64,
     },
     /// A process of an agent executed a program.
     ProcessExecuted {

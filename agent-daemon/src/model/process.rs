@@ -52,6 +52,8 @@ pub struct Process {
     pub exit: Option<Exit>,
     /// CPU time of all its threads so far, user and system, nanoseconds.
     pub cpu_ns: u64,
+    /// What of that it had used before it was watched, nanoseconds.
+    pub cpu_before_ns: u64,
     /// Largest resident set so far, bytes.
     pub peak_rss_bytes: u64,
 }

@@ -58,6 +58,7 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
         ended: None,
         exit: None,
         cpu_ns: 1_500_000_000,
+        cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,
     }
 }

@@ -78,7 +78,7 @@ pub struct CauseDto {
     pub blocked_seconds: f64,
     /// Time runnable, but not running.
     pub run_queue_seconds: f64,
-    /// Waits.
+    /// Waits that ended. One that still goes on has its time here so far, and is counted when it ends.
     pub count: u64,
     /// The longest wait.
     pub max_seconds: f64,

@@ -51,9 +51,11 @@ pub struct ProcessDto {
     pub signal_name: Option<String>,
     /// Whether a core was dumped.
     pub core_dumped: bool,
-    /// CPU time of all its threads, user and system.
+    /// CPU time of all its threads, user and system, since it is watched; whatever the range.
     pub cpu_seconds: f64,
-    /// Largest resident set.
+    /// CPU time that it had used before it was watched; 0 for what was started under watch.
+    pub cpu_before_seconds: f64,
+    /// Largest resident set of its whole life.
     pub peak_rss_bytes: u64,
 }
 
@@ -78,7 +80,8 @@ impl From<TreeRow> for ProcessDto {
             signal,
             signal_name: signal.and_then(signal_name).map(str::to_owned),
             core_dumped,
-            cpu_seconds: seconds(process.cpu_ns),
+            cpu_seconds: seconds(process.cpu_ns.saturating_sub(process.cpu_before_ns)),
+            cpu_before_seconds: seconds(process.cpu_before_ns),
             peak_rss_bytes: process.peak_rss_bytes,
         }
     }

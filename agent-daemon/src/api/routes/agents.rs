@@ -47,7 +47,7 @@ pub(super) async fn list(Shared(state): Shared<State>, _: StrictQuery<Nothing>) 
         (status = 403, body = ProblemDto, content_type = "application/problem+json", description = "It is agentperf itself, or the request is a stranger's"),
         (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such process, or it has exited"),
         (status = 408, body = ProblemDto, content_type = "application/problem+json", description = "The body took too long to come"),
-        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "It is watched already, there are too many agents, or a probe that it names cannot work here"),
+        (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "It is watched already, there are too many agents, the kernel hides it, or a probe that it names cannot work here"),
         (status = 413, body = ProblemDto, content_type = "application/problem+json", description = "The body is too large"),
         (status = 415, body = ProblemDto, content_type = "application/problem+json", description = "The body is not JSON"),
         (status = 500, body = ProblemDto, content_type = "application/problem+json", description = "agentperf failed; its log says why"),

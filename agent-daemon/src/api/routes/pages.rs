@@ -12,6 +12,7 @@ use crate::{
         state::State,
     },
     model::{agent::Agent, time::Timestamp},
+    telemetry::Loss,
 };
 
 /// How often the front page is loaded anew, seconds.
@@ -22,10 +23,13 @@ const REFRESH: u32 = 5;
     responses((status = 200, body = String, content_type = "text/html; charset=utf-8", description = "A page"), Refusals))]
 pub(super) async fn front(Shared(state): Shared<State>) -> Response {
     let agents = state.store.agents();
-    let lost: u64 = state.telemetry.losses.all().values().sum();
+    let counts = state.telemetry.losses.all();
+    // Of rows that were merged only detail is gone: no loss to a reader of sums.
+    let merged = counts.get(Loss::RowsMerged.name()).copied().unwrap_or_default();
+    let lost = counts.values().sum::<u64>() - merged;
     let host = &state.host;
     let mut body = format!(
-        "<p class=\"soft\">{} · kernel {} · agentperf {} · {lost} losses</p>\n",
+        "<p class=\"soft\">{} · kernel {} · agentperf {} · {lost} losses · {merged} small rows merged</p>\n",
         escape(&host.hostname),
         escape(&host.kernel),
         host.version,

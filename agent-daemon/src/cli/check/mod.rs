@@ -97,7 +97,7 @@ fn render(findings: &Findings) -> String {
     let mut table = Table::new(&columns).uncut();
     for check in &findings.checks {
         let state = match check.state {
-            ProbeState::Ready => "ok",
+            ProbeState::Ready => "ready",
             ProbeState::Substituted => "substituted",
             ProbeState::Unavailable if check.required => "MISSING",
             ProbeState::Unavailable => "unavailable",

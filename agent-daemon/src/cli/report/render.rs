@@ -147,7 +147,7 @@ fn off_cpu(waits: &OffCpuReportDto) -> String {
     let mut table = Table::new(&[
         ("SHARE", Align::Right),
         ("TIME", Align::Right),
-        ("WAITS", Align::Right),
+        ("ENDED", Align::Right),
         ("LONGEST", Align::Right),
         ("CAUSE", Align::Left),
     ]);
@@ -261,6 +261,7 @@ mod tests {
             signal_name: None,
             core_dumped: false,
             cpu_seconds,
+            cpu_before_seconds: 0.0,
             peak_rss_bytes: 0,
         }
     }
