@@ -1,5 +1,5 @@
-// main → outer → Shape::area (through a trait object) → a closure in Iterator::fold → leaf, which computes. Says
-// "ready", then goes on for ever. Panics and catches one in each round, so that unwinding code is there and used.
+//! main → outer → Shape::area (through a trait object) → a closure in Iterator::fold → leaf, which computes. Says
+//! "ready", then goes on for ever. Panics and catches one in each round, so that unwinding code is there and used.
 
 use std::hint::black_box;
 
