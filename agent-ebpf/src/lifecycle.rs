@@ -10,7 +10,7 @@ use agent_common::{
 use aya_ebpf::{
     helpers::{
         bpf_ktime_get_ns,
-        generated::{bpf_probe_read_kernel_str, bpf_probe_read_user},
+        generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user},
     },
     macros::{btf_tracepoint, map},
     maps::RingBuf,
@@ -30,6 +30,8 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 /// `signal_struct.flags`: the group exits with `group_exit_code`.
 const SIGNAL_GROUP_EXIT: u32 = 4;
 const PAGE_SIZE: u64 = 4096;
+/// Size of a counter of `mm_struct.rss_stat` that is no `percpu_counter`.
+const PLAIN_COUNTER: u32 = 8;
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> u32 {
@@ -232,8 +234,15 @@ unsafe fn rss(mm: *const u8, counter: u32) -> u64 {
     let at = layout::MM_RSS_STAT.load()
         + counter * layout::RSS_COUNTER_SIZE.load()
         + layout::RSS_COUNTER_VALUE.load();
-    // SAFETY: by contract.
-    let pages = unsafe { *mm.add(at as usize).cast::<i64>() };
+    let mut pages = 0i64;
+    if layout::RSS_COUNTER_SIZE.load() != PLAIN_COUNTER {
+        // SAFETY: by contract.
+        pages = unsafe { *mm.add(at as usize).cast::<i64>() };
+    } else if layout::CAN_READ_KERNEL.load() != 0 {
+        // Before 6.2 the counters stand in an array that the verifier lets nobody read directly.
+        // SAFETY: `pages` is as long as what is read; a fault leaves it as it is.
+        unsafe { bpf_probe_read_kernel((&raw mut pages).cast(), 8, mm.add(at as usize).cast()) };
+    }
     if pages > 0 { pages as u64 } else { 0 }
 }
 
