@@ -2,7 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{daemon::Daemon, puppet::Puppet, workload::Truth};
+use crate::support::{
+    daemon::Daemon,
+    puppet::Puppet,
+    tolerance::{allowed, assert_within},
+    workload::Truth,
+};
 
 /// At 997 Hz, 5 s of CPU are about 5,000 samples: the standard error of a share of 70 % is then
 /// √(0.7·0.3/5000) = 0.65 points, and the 3 points allowed are more than four of it.
@@ -53,7 +58,7 @@ fn samples_stand_for_the_cpu_time_that_was_used() {
     let seen: i64 = profile.samples.iter().map(|(_, values)| values[nanoseconds]).sum();
     let used = truth.seconds("seventy") + truth.seconds("thirty");
     // 2 s are about 2,000 samples; ticks of a busy virtual machine come late and are lost, never added.
-    crate::support::tolerance::assert_within(0.05, used, seen as f64 / 1e9, "CPU time by samples");
+    assert_within(allowed(0.05), used, seen as f64 / 1e9, "CPU time by samples");
 }
 
 #[test]

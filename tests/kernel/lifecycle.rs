@@ -11,7 +11,7 @@ use crate::support::{
     api::eventually,
     daemon::Daemon,
     puppet::Puppet,
-    tolerance::{assert_seconds, assert_within},
+    tolerance::{allowed, assert_seconds, assert_within},
     workload::{Truth, program, source},
 };
 
@@ -118,7 +118,7 @@ fn a_process_outlives_its_main_thread() {
     assert_eq!(process.exit_code, Some(run.truth().count("code")));
     assert_eq!(process.wait_status(), Some(run.status));
     let lived = lifetime(&process.start, process.end.as_deref().expect("it ended"));
-    assert_within(0.25, run.seconds, lived, "it lived until its last thread ended");
+    assert_within(allowed(0.25), run.seconds, lived, "it lived until its last thread ended");
 }
 
 #[test]
@@ -167,18 +167,27 @@ fn orphans_stay_in_the_agent() {
 }
 
 #[test]
-fn cpu_time_and_peak_memory_of_a_process() {
+fn cpu_time_of_a_process() {
     let daemon = Daemon::start(json!({}));
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
-    let cpu = puppet.run("cpu7030", &["1"]).truth();
-    let memory = puppet.run_path("python3", &[source("memory.py").to_str().unwrap()]).truth();
+    let truth = puppet.run("cpu7030", &["1"]).truth();
     daemon.api().detach(&agent);
 
-    let busy = daemon.api().process(&agent, cpu.pid());
-    assert_seconds(cpu.seconds("seventy") + cpu.seconds("thirty"), busy.cpu_seconds, "CPU time");
-    let large = daemon.api().process(&agent, memory.pid());
-    assert_within(0.02, memory.seconds("peak_rss_bytes"), large.peak_rss_bytes as f64, "peak RSS");
+    let busy = daemon.api().process(&agent, truth.pid());
+    assert_seconds(truth.seconds("seventy") + truth.seconds("thirty"), busy.cpu_seconds, "CPU time");
+}
+
+#[test]
+fn peak_memory_of_a_process() {
+    let daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let truth = puppet.run_path("python3", &[source("memory.py").to_str().unwrap()]).truth();
+    daemon.api().detach(&agent);
+
+    let large = daemon.api().process(&agent, truth.pid());
+    assert_within(0.02, truth.seconds("peak_rss_bytes"), large.peak_rss_bytes as f64, "peak RSS");
 }
 
 /// Seconds between two RFC 3339 times.
