@@ -84,10 +84,11 @@ fn lockdown() -> Check {
     let check = ready("lockdown", "read kernel memory in kernel programs");
     let mode = read("/sys/kernel/security/lockdown").and_then(|t| chosen(&t).map(str::to_owned));
     match mode.as_deref() {
-        Some("confidentiality") => check.unless(
+        Some("confidentiality") => check.required().unless(
             false,
-            ProbeState::Substituted,
-            "lockdown is `confidentiality`: agentperf reads only what the verifier allows directly",
+            ProbeState::Unavailable,
+            "lockdown is `confidentiality`: kernel programs may not read what agentperf needs; boot with \
+             lockdown=integrity or none",
         ),
         Some(mode @ ("none" | "integrity")) => {
             check.remark(format!("lockdown is `{mode}`, which costs nothing"))
