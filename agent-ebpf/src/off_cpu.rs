@@ -145,7 +145,8 @@ fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, n
     let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
     if paid - now > MAX_CREDIT {
         thread.user_stack = NOT_WALKED;
-        return now;
+        // SAFETY: the helper has no preconditions.
+        return unsafe { bpf_ktime_get_ns() };
     }
     // SAFETY: `task` is the current task.
     let registers = unsafe { Registers::read(bpf_task_pt_regs(task.cast()) as *const u64) };

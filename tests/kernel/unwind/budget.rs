@@ -78,7 +78,8 @@ fn judge(daemon: &Daemon, budget: &Path) -> bool {
     let is_told = |s: &Stack| matches!(s.cause.as_deref(), Some("timer" | "preempted" | "page_fault"));
     let seen = seconds(&own(&is_told));
     eprintln!("{seen:.3} s of {:.3} s off the CPU", truth.seconds("off"));
-    assert_seconds(truth.seconds("off"), seen, "time off the CPU");
+    // Tens of thousands of short waits, at each of which our own programs take a little of what is measured.
+    assert_within(0.05, truth.seconds("off"), seen, "time off the CPU");
     for (stacks, names) in [(&long, LONG), (&shorts, SHORT)] {
         let chain = Chain::new(&names, &[]);
         for stack in stacks {
