@@ -11,7 +11,7 @@ use aya_ebpf::{
 
 use crate::{
     agents, epoch,
-    layout::{self, field, regs},
+    layout::{self, PF_EXITING, field, regs},
     stacks::{self, Scratch},
     threads,
     walk::Registers,
@@ -26,9 +26,6 @@ static CPU_EVEN: Samples = PerCpuHashMap::with_max_entries(8192, 0);
 static CPU_ODD: Samples = PerCpuHashMap::with_max_entries(8192, 0);
 
 static ZERO: u64 = 0;
-
-/// `task_struct.flags`: the task is exiting; its user memory may be gone.
-const PF_EXITING: u32 = 4;
 
 #[perf_event]
 fn cpu_sample(ctx: PerfEventContext) -> u32 {

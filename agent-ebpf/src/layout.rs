@@ -34,6 +34,9 @@ offsets! {
 #[unsafe(no_mangle)]
 pub(crate) static PHYSICAL_MASK: Global<u64> = Global::new(0);
 
+/// `task_struct.flags`: the task is exiting; its user memory may be gone.
+pub(crate) const PF_EXITING: u32 = 4;
+
 /// The kernel's `struct pt_regs` on x86-64, by word.
 pub(crate) mod regs {
     pub(crate) const BP: usize = 4;

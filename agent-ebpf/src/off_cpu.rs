@@ -24,7 +24,7 @@ use aya_ebpf::{
 
 use crate::{
     agents, epoch,
-    layout::{self, field, in_syscall},
+    layout::{self, PF_EXITING, field, in_syscall},
     lifecycle,
     stacks::{self, Scratch},
     threads,
@@ -43,7 +43,6 @@ static ZERO: OffCpuValue = OffCpuValue::ZERO;
 
 /// `task_struct.__state` of a thread that will never run again.
 const TASK_DEAD: u32 = 0x80;
-const PF_EXITING: u32 = 4;
 const PF_KTHREAD: u32 = 0x20_0000;
 
 /// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`.
