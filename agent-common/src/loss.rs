@@ -38,7 +38,9 @@ losses! {
     LOCK_INSERT = 12, "kernel_lock_insert";
     /// The iterator's output was cut.
     SEED_OUTPUT = 13, "kernel_seed_output";
+    /// The end of a long wait that had no stack yet was not shown to the programs: its time is kept.
+    LATE_STACK = 14, "kernel_late_stack";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 14;
+pub const COUNT: u32 = 15;

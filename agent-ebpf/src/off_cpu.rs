@@ -25,7 +25,7 @@ use aya_ebpf::{
 use crate::{
     agents, epoch,
     layout::{self, PF_EXITING, field, in_syscall},
-    lifecycle,
+    lifecycle, losses,
     stacks::{self, Scratch},
     threads,
     wait::{self, Futex, classify},
@@ -45,36 +45,63 @@ static ZERO: OffCpuValue = OffCpuValue::ZERO;
 const TASK_DEAD: u32 = 0x80;
 const PF_KTHREAD: u32 = 0x20_0000;
 
-/// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`.
+/// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`. Where that has a stack to be
+/// walked, `walk_switch` goes on; where `next` comes back from a long wait without one, `late_switch`.
 #[btf_tracepoint(function = "sched_switch")]
 fn sched_switch(ctx: BtfTracePointContext) -> u32 {
-    let (prev, next): (*mut u8, *mut u8) = (ctx.arg(1), ctx.arg(2));
+    let prev: *mut u8 = ctx.arg(1);
     // One reading for both threads; none where neither is an agent's.
     let mut now = 0;
     if let Some(thread) = threads::get(prev) {
         // SAFETY: the helper has no preconditions.
         now = unsafe { bpf_ktime_get_ns() };
+        if thread.since != 0 {
+            enter_cpu_unseen(prev, thread, now);
+        }
         let preempted = ctx.arg::<u32>(0) & 1 != 0;
-        leave_cpu(&ctx, prev, thread, if preempted { 0 } else { ctx.arg(3) }, now);
-    }
-    if let Some(thread) = threads::get(next) {
-        if now == 0 {
-            // SAFETY: the helper has no preconditions.
-            now = unsafe { bpf_ktime_get_ns() };
+        if leave_cpu(&ctx, prev, thread, if preempted { 0 } else { ctx.arg(3) }, now) {
+            // SAFETY: a program of this kind.
+            unsafe { WALK.tail_call(&ctx, 0) };
+            // It is missing.
+            thread.user_stack = NOT_WALKED;
+            thread.since = now;
         }
-        if needs_late_stack(thread, now) {
-            // SAFETY: a program of this kind. Where it is missing, this one goes on.
-            unsafe { LATE.tail_call(&ctx, 0) };
-        }
-        enter_cpu(thread, now);
     }
+    next_enters(&ctx, now);
     0
 }
 
-/// What `sched_switch` ends with where the next thread comes back from a long wait without a stack: a program of its
-/// own, since that is rare, and would double what the verifier has to look at.
+/// What `sched_switch` goes on as: programs of their own, since the verifier looks at what follows a walk once for
+/// each way through it.
+#[map]
+static WALK: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static LATE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Walks the stack of the thread that leaves, and pays for it.
+#[btf_tracepoint(function = "sched_switch")]
+fn walk_switch(ctx: BtfTracePointContext) -> u32 {
+    let prev: *mut u8 = ctx.arg(1);
+    let mut now = 0;
+    if let Some(thread) = threads::get(prev) {
+        // SAFETY: the helper has no preconditions.
+        now = unsafe { bpf_ktime_get_ns() };
+        // SAFETY: `prev` is the current task.
+        let registers = unsafe { Registers::read(bpf_task_pt_regs(prev.cast()) as *const u64) };
+        let known = thread.user_stack;
+        thread.user_stack = stacks::user(&ctx, prev, thread, registers, Scratch::Switch, known);
+        // SAFETY: the helper has no preconditions.
+        let done = unsafe { bpf_ktime_get_ns() };
+        // What was walked before is paid for by then.
+        let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
+        thread.walk_paid = paid + (done - now) * CREDIT_PER_NS;
+        // The walk is the thread's own CPU time still, as the scheduler sees it.
+        thread.since = done;
+        now = done;
+    }
+    next_enters(&ctx, now);
+    0
+}
 
 #[btf_tracepoint(function = "sched_switch")]
 fn late_switch(ctx: BtfTracePointContext) -> u32 {
@@ -88,16 +115,31 @@ fn late_switch(ctx: BtfTracePointContext) -> u32 {
     0
 }
 
-/// The thread leaves the CPU in the task state `sleep`: 0 means that it could run on.
+/// The second half of a switch. `now` is 0 if the clock has not been read yet.
 #[inline(always)]
-fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sleep: u32, now: u64) {
+fn next_enters(ctx: &BtfTracePointContext, now: u64) {
+    let Some(thread) = threads::get(ctx.arg(2)) else { return };
+    // SAFETY: the helper has no preconditions.
+    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+    if needs_late_stack(thread, now) {
+        // SAFETY: a program of this kind. Where it is missing, this one goes on.
+        unsafe { LATE.tail_call(ctx, 0) };
+    }
+    enter_cpu(thread, now);
+}
+
+/// The thread leaves the CPU in the task state `sleep`: 0 means that it could run on. Whether its stack is to be walked
+/// before its wait begins.
+#[inline(always)]
+fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sleep: u32, now: u64) -> bool {
     if sleep & TASK_DEAD != 0 {
-        return lifecycle::thread_dead(task, thread, now);
+        lifecycle::thread_dead(task, thread, now);
+        return false;
     }
     if !agents::wants(thread.agent, probe::OFF_CPU) {
         thread.since = 0;
         thread.state = state::UNSEEN;
-        return;
+        return false;
     }
     thread.accounted = 0;
     thread.waker = 0;
@@ -114,8 +156,18 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
             thread.futex = thread.wait.argument;
         }
     }
-    // The walk is the thread's own CPU time still, as the scheduler sees it.
-    thread.since = take_stacks(ctx, task, thread, now);
+    forget_stacks_of_other_epochs(thread);
+    thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch, thread.kernel_stack);
+    // SAFETY: `task` is the current task.
+    let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
+    if !exiting && has_credit(thread, now) {
+        return true;
+    }
+    thread.user_stack = if exiting { 0 } else { NOT_WALKED };
+    // The thread has had the CPU while we worked.
+    // SAFETY: the helper has no preconditions.
+    thread.since = unsafe { bpf_ktime_get_ns() };
+    false
 }
 
 /// Walking at switch-out may take 1 % of a thread's time: each nanosecond of it is paid for with a hundred of
@@ -126,34 +178,22 @@ const MAX_CREDIT: u64 = 1_000_000_000;
 /// A wait of at least this gets its stack whatever the budget says, ns.
 const LONG_WAIT: u64 = 10_000_000;
 
-/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up. Returns the time
-/// when it is done: `now` if that took next to none.
+/// Whether what was walked for the thread is, but for its credit, paid for.
 #[inline(always)]
-fn take_stacks(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, now: u64) -> u64 {
+fn has_credit(thread: &Thread, now: u64) -> bool {
+    thread.walk_paid <= now + MAX_CREDIT
+}
+
+/// A thread often waits again where it waited last. What was stored in this epoch needs no look-up; what was stored in
+/// another one may be gone.
+#[inline(always)]
+fn forget_stacks_of_other_epochs(thread: &mut Thread) {
     let epoch = epoch::current();
-    let (user, kernel) =
-        if thread.stacks_epoch == epoch { (thread.user_stack, thread.kernel_stack) } else { (0, 0) };
-    thread.stacks_epoch = epoch;
-    thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch, kernel);
-    // SAFETY: `task` is the current task.
-    if unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0 {
+    if thread.stacks_epoch != epoch {
         thread.user_stack = 0;
-        return now;
+        thread.kernel_stack = 0;
+        thread.stacks_epoch = epoch;
     }
-    // What was walked is paid for by then.
-    let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
-    if paid - now > MAX_CREDIT {
-        thread.user_stack = NOT_WALKED;
-        // SAFETY: the helper has no preconditions.
-        return unsafe { bpf_ktime_get_ns() };
-    }
-    // SAFETY: `task` is the current task.
-    let registers = unsafe { Registers::read(bpf_task_pt_regs(task.cast()) as *const u64) };
-    thread.user_stack = stacks::user(ctx, task, thread, registers, Scratch::Switch, user);
-    // SAFETY: the helper has no preconditions.
-    let done = unsafe { bpf_ktime_get_ns() };
-    thread.walk_paid = paid + (done - now) * CREDIT_PER_NS;
-    done
 }
 
 /// Whether a thread's wait has become too long to go without its stack, or with what could be had of it when
@@ -190,6 +230,26 @@ fn enter_cpu(thread: &mut Thread, now: u64) {
         account(thread, since, if now > since { now } else { since }, true);
     }
     thread.state = state::CPU;
+}
+
+/// The thread came onto the CPU without a call of `sched_switch`, as is found when it leaves: tracing is off in some
+/// contexts (a program does not interrupt itself, and hosts hide threads of their own, from which it then seems
+/// that nobody takes over). How long it has run is the scheduler's own account.
+#[inline(always)]
+fn enter_cpu_unseen(task: *const u8, thread: &mut Thread, now: u64) {
+    // SAFETY: `task` is the tracepoint's.
+    let (before, runtime): (u64, u64) =
+        unsafe { (field(task, &layout::TASK_RUNTIME_AT_SWITCH), field(task, &layout::TASK_RUNTIME)) };
+    let entered = now.wrapping_sub(runtime.wrapping_sub(before));
+    // Runtime at the switch is the fair scheduler's alone.
+    let entered = if entered > thread.woken { entered } else { thread.woken };
+    // A thread that the seeding took for asleep, when it was not, has not waited.
+    if entered > thread.since || thread.accounted != 0 {
+        if needs_late_stack(thread, entered) {
+            losses::count(loss::LATE_STACK);
+        }
+        enter_cpu(thread, entered);
+    }
 }
 
 /// Accounts `[since, now)`, in which the thread was off the CPU; `ended` if it runs again.

@@ -1,6 +1,8 @@
 //! Takes user and kernel stacks and stores each once, under a hash of its content. User stacks are walked by
 //! `walk` where the daemon has told what it needs to know about the process, else by frame pointers.
 
+use core::ffi::c_void;
+
 use agent_common::{
     loss,
     stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
@@ -9,7 +11,7 @@ use agent_common::{
 use aya_ebpf::{
     EbpfContext,
     bindings::BPF_F_USER_STACK,
-    helpers::generated::{bpf_get_stack, bpf_get_task_stack, bpf_ktime_get_boot_ns},
+    helpers::generated::{bpf_get_stack, bpf_get_task_stack, bpf_ktime_get_boot_ns, bpf_loop},
     macros::map,
     maps::{LruHashMap, PerCpuArray},
 };
@@ -121,7 +123,7 @@ fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
     stack.interpreter_length = 0;
     stack.interpreter_kind = interpreter::NONE;
     stack.end = end::FRAME_POINTERS;
-    hash(&stack.frames, stack.length as usize) | TAKE_AGAIN
+    hash(&raw const stack.frames, stack.length) | TAKE_AGAIN
 }
 
 /// The current kernel stack; 0 if there is none. `known` as in `user`.
@@ -151,21 +153,37 @@ fn store_kernel(stack: *mut KernelStack, bytes: i64, known: u64) -> u64 {
     // SAFETY: a per-CPU scratch buffer, as above.
     let stack = unsafe { &mut *stack };
     stack.length = bytes as u64 / 8;
-    let id = hash(&stack.frames, stack.length as usize);
+    // The length stands before the frames.
+    let id = hash((&raw const *stack).cast(), stack.length as u32 + 1);
     if id != known && KERNEL_STACKS.get_ptr(id).is_none() && KERNEL_STACKS.insert(id, &*stack, 0).is_err() {
         losses::count(loss::STACK_INSERT);
     }
     id
 }
 
+/// The words of a stack that are being hashed, and how far that is.
+struct Words {
+    first: *const [u64; HASHED_WORDS],
+    hash: u64,
+}
+
+/// Enough for either kind of stack; a power of two, so that a mask keeps an index inside.
+const HASHED_WORDS: usize = 128;
+
+/// Hashes `length` words. A loop of the kernel's: the verifier looks at one turn of it, not at each.
 #[inline(always)]
-fn hash(frames: &[u64], length: usize) -> u64 {
-    let mut h = walk::SEED ^ length as u64;
-    for (i, frame) in frames.iter().enumerate() {
-        if i >= length {
-            break;
-        }
-        h = walk::mix(h, *frame);
+fn hash(first: *const [u64; HASHED_WORDS], length: u32) -> u64 {
+    let mut words = Words { first, hash: walk::SEED ^ u64::from(length) };
+    // SAFETY: the callback gets the context that it expects, which outlives the call.
+    unsafe { bpf_loop(length, hash_word as *mut c_void, (&raw mut words).cast(), 0) };
+    words.hash | 1
+}
+
+extern "C" fn hash_word(index: u32, context: *mut c_void) -> i64 {
+    // SAFETY: this is a callback of `hash`.
+    unsafe {
+        let words = &mut *context.cast::<Words>();
+        words.hash = walk::mix(words.hash, (*words.first)[index as usize & (HASHED_WORDS - 1)]);
     }
-    h | 1
+    0
 }

@@ -27,21 +27,8 @@ const KINDS: [(&str, &str, &str); 12] = [
     ("child", "child", "wait4"),
 ];
 
-/// Gives a test a second try. Of some thousand long waits one is not told, for a reason that is not known yet; and where
-/// the host does other work, threads wait for a CPU that the workload does not know of.
-fn twice(attempt: fn()) {
-    if std::panic::catch_unwind(attempt).is_err() {
-        eprintln!("--- the second try ---");
-        attempt();
-    }
-}
-
 #[test]
 fn waits_of_known_length() {
-    twice(try_waits_of_known_length);
-}
-
-fn try_waits_of_known_length() {
     let daemon = Daemon::start(json!({}));
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
@@ -63,10 +50,6 @@ fn try_waits_of_known_length() {
 
 #[test]
 fn lock_waits_of_known_length() {
-    twice(try_lock_waits_of_known_length);
-}
-
-fn try_lock_waits_of_known_length() {
     let daemon = Daemon::start(json!({}));
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
@@ -95,10 +78,6 @@ fn try_lock_waits_of_known_length() {
 
 #[test]
 fn waits_for_the_cpu_are_the_schedulers_own() {
-    twice(try_waits_for_the_cpu_are_the_schedulers_own);
-}
-
-fn try_waits_for_the_cpu_are_the_schedulers_own() {
     let daemon = Daemon::start(json!({}));
     // What the process waits for a CPU after its last look at the clock is in our account only. That is next
     // to nothing, unless the machine is busy with something else: then another try may have better luck.

@@ -4,7 +4,7 @@
 use super::{btf::Types, error::KernelError};
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 37] = [
+const FIELDS: [(&str, &str, &str); 38] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -18,6 +18,7 @@ const FIELDS: [(&str, &str, &str); 37] = [
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_RUNTIME", "task_struct", "se.sum_exec_runtime"),
+    ("TASK_RUNTIME_AT_SWITCH", "task_struct", "se.prev_sum_exec_runtime"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_FS_BASE", "task_struct", "thread.fsbase"),
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),

@@ -58,7 +58,7 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
     Row { name, hook, need, purpose }
 }
 
-static ROWS: [Row; 13] = [
+static ROWS: [Row; 14] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -68,6 +68,12 @@ static ROWS: [Row; 13] = [
     ),
     row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
     row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
+    row(
+        "walk_switch",
+        Hook::After { tracepoint: "sched_switch", array: "WALK" },
+        Need::Agents,
+        "stacks of waits, when they begin",
+    ),
     row(
         "late_switch",
         Hook::After { tracepoint: "sched_switch", array: "LATE" },

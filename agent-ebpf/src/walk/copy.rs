@@ -5,7 +5,7 @@ use core::ffi::c_void;
 
 use agent_common::unwind::{COPY_BYTES, StackCopy};
 use aya_ebpf::{
-    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user},
+    helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user},
     macros::map,
     maps::RingBuf,
 };
@@ -32,17 +32,9 @@ pub(super) fn send(walk: &Walk, process: u64, registers: Registers) {
     unsafe {
         (*copy).process = process;
         (*copy).registers = [registers.ip, registers.sp, registers.bp];
-        let mut length = 0;
-        for piece in 0..COPY_BYTES / PIECE {
-            let at = piece * PIECE;
-            let to = (&raw mut (*copy).bytes).cast::<u8>().add(at);
-            let from = registers.sp.wrapping_add(at as u64) as *const c_void;
-            if bpf_probe_read_user(to.cast(), PIECE as u32, from) != 0 {
-                break;
-            }
-            length += PIECE as u64;
-        }
-        (*copy).length = length;
+        let mut pieces = Pieces { copy, from: registers.sp, length: 0 };
+        bpf_loop((COPY_BYTES / PIECE) as u32, take as *mut c_void, (&raw mut pieces).cast(), 0);
+        (*copy).length = pieces.length;
         bpf_probe_read_kernel(
             (&raw mut (*copy).walked).cast(),
             size_of_val(&walk.stack) as u32,
@@ -50,4 +42,27 @@ pub(super) fn send(walk: &Walk, process: u64, registers: Registers) {
         );
     }
     entry.submit(0);
+}
+
+/// What of a stack has been copied.
+struct Pieces {
+    copy: *mut StackCopy,
+    from: u64,
+    length: u64,
+}
+
+/// Copies one piece; ends the loop where it cannot be read.
+extern "C" fn take(index: u32, context: *mut c_void) -> i64 {
+    // SAFETY: this is a callback of `send`; the mask repeats for the verifier what bounds the loop.
+    unsafe {
+        let pieces = &mut *context.cast::<Pieces>();
+        let at = (index as usize & (COPY_BYTES / PIECE - 1)) * PIECE;
+        let to = (&raw mut (*pieces.copy).bytes).cast::<u8>().add(at);
+        let from = pieces.from.wrapping_add(at as u64) as *const c_void;
+        if bpf_probe_read_user(to.cast(), PIECE as u32, from) != 0 {
+            return 1;
+        }
+        pieces.length += PIECE as u64;
+    }
+    0
 }

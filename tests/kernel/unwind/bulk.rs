@@ -53,8 +53,10 @@ impl Seen {
 
 /// Lets the daemon judge a program's stacks.
 fn judge(daemon: &Daemon, running: &Running) -> Seen {
-    let before = Seen::read(daemon);
     let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    // How long tables take to make is not what is judged here.
+    thread::sleep(Duration::from_secs(1));
+    let before = Seen::read(daemon);
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut seen = Seen::default();
     while seen.stacks < ENOUGH && Instant::now() < deadline {
@@ -84,7 +86,6 @@ fn walks_equal_another_unwinders() {
         let seen = judge(&daemon, running);
         eprintln!("{name}: {seen:?}");
         assert!(seen.equal as f64 >= 0.999 * seen.frames as f64, "{name}: {seen:?}");
-        // The first moments, in which tables are made, are among them.
-        assert!(seen.complete as f64 >= 0.9 * seen.stacks as f64, "{name}: {seen:?}");
+        assert!(seen.complete as f64 >= 0.99 * seen.stacks as f64, "{name}: {seen:?}");
     }
 }
