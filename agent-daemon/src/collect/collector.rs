@@ -355,7 +355,7 @@ impl Collector {
     fn close_window(&mut self, orders: Vec<u64>) {
         let end = clock::now();
         let start = std::mem::replace(&mut self.window_start, end);
-        let counts = self.kernel.drain().unwrap_or_else(|error| {
+        let mut counts = self.kernel.drain().unwrap_or_else(|error| {
             self.telemetry.losses.count(Loss::MapReadFailed);
             tracing::error!(%error, "the counts of a window could not be read");
             Counts::default()
@@ -367,13 +367,28 @@ impl Collector {
         let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
+        let changed = self.changed_mappings(&mut counts);
         self.outbox.extend(self.live.observe(end));
         let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
         self.outbox.push_back(Observation::Counted(Counted { start, end, syscalls, off_cpu, cpu, orders }));
+        self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
         }
+    }
+
+    /// What has become of the mappings of the processes that ran; cuts the stacks that it makes doubtful.
+    fn changed_mappings(&mut self, counts: &mut Counts) -> Vec<Observation> {
+        let ran =
+            counts.off_cpu.iter().map(|row| row.process).chain(counts.cpu.iter().map(|row| row.process));
+        let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
+        for change in &changed {
+            let cpu = counts.cpu.iter_mut().map(|row| (row.process, &mut row.stack.user));
+            let off_cpu = counts.off_cpu.iter_mut().map(|row| (row.process, &mut row.stack.user));
+            cpu.chain(off_cpu).for_each(|(process, stack)| change.cut(process, stack));
+        }
+        changed.into_iter().map(|change| change.observation).collect()
     }
 }
 

@@ -1,19 +1,23 @@
 //! When to read a process's mappings. A process may live for milliseconds, and its libraries are mapped some
 //! time after its exec; so its mappings are read shortly after each exec, again a little later, and whenever
-//! a stack holds an address that the last reading does not know.
+//! a stack holds an address that the last reading does not know. What is mapped in place of something else
+//! is not unknown: so those that have run are read again at the end of a window.
 
 use std::{
     collections::VecDeque,
+    hash::BuildHasher as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{mappings, usage::Live};
 use crate::{
     model::{
         id::ProcessId,
-        observation::{Mapping, Observation, RawStack},
+        observation::{Mapping, Observation, RawStack, RawUserStack},
+        stack::StackEnd,
     },
     telemetry::{Loss, Losses},
 };
@@ -28,6 +32,10 @@ const ASKED: usize = DELAYS.len();
 const MAX_DUE: usize = 4096;
 /// User frames of a stack that are looked up.
 const CHECKED_FRAMES: usize = 8;
+/// How long a reading is believed while its addresses are known.
+const BELIEVED: Duration = Duration::from_secs(2);
+/// Processes whose mappings are compared at the end of a window: those whose last reading is oldest.
+const MAX_COMPARED: usize = 64;
 
 /// Which readings are due, and what the last ones said.
 pub(super) struct Mapped {
@@ -38,10 +46,44 @@ pub(super) struct Mapped {
 /// The last reading of one process.
 #[derive(Clone)]
 struct Known {
-    ranges: Vec<(u64, u64)>,
+    ranges: Vec<Range>,
     read: Instant,
     /// Whether another one is due since a stack asked for it.
     is_asked: bool,
+}
+
+/// An executable mapping, by address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Range {
+    start: u64,
+    end: u64,
+    /// Hash of what is mapped there.
+    content: u64,
+}
+
+/// What has become of a process's mappings.
+pub(super) struct Changed {
+    /// The mappings of now.
+    pub(super) observation: Observation,
+    process: ProcessId,
+    /// Ranges that are mapped to something else now.
+    replaced: Vec<Range>,
+}
+
+impl Changed {
+    /// Cuts a stack of the process where it goes through something that is something else now: which of the two it
+    /// was cannot be told.
+    pub(super) fn cut(&self, process: ProcessId, stack: &mut RawUserStack) {
+        if process != self.process {
+            return;
+        }
+        let is_replaced = |address: &u64| self.replaced.iter().any(|r| (r.start..r.end).contains(address));
+        if let Some(cut) = stack.addresses.iter().position(is_replaced) {
+            stack.addresses = stack.addresses.iter().take(cut + 1).copied().collect();
+            stack.interpreted = Arc::from([]);
+            stack.end = StackEnd::NoMapping;
+        }
+    }
 }
 
 impl Mapped {
@@ -125,6 +167,41 @@ impl Mapped {
         Some(Observation::Mapped { process, mappings })
     }
 
+    /// Reads the mappings of processes that have run, and tells which have changed.
+    pub(super) fn compare(
+        &mut self,
+        ran: impl Iterator<Item = ProcessId>,
+        now: Instant,
+        live: &Live,
+        losses: &Losses,
+    ) -> Vec<Changed> {
+        let read = |process| self.known.get(&process).map(|known| known.read);
+        let is_old = |(at, _): &(Instant, ProcessId)| *at + BELIEVED <= now;
+        let ran: FxHashSet<ProcessId> = ran.collect();
+        let mut old: Vec<(Instant, ProcessId)> =
+            ran.into_iter().filter_map(|process| Some((read(process)?, process))).filter(is_old).collect();
+        old.sort_unstable();
+        old.truncate(MAX_COMPARED);
+        old.retain(|(_, process)| live.contains(*process));
+        old.into_iter().filter_map(|(_, process)| self.compare_one(process, live, losses)).collect()
+    }
+
+    fn compare_one(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Changed> {
+        let before = self.known.get(&process)?.ranges.clone();
+        let observation = self.read(process, live, losses)?;
+        let after = &self.known.get(&process)?.ranges;
+        if *after == before {
+            return None;
+        }
+        let is_replaced = |old: &Range| {
+            let first = after.partition_point(|new| new.end <= old.start);
+            let overlapping = after.iter().skip(first).take_while(|new| new.start < old.end);
+            overlapping.into_iter().any(|new| new.content != old.content)
+        };
+        let replaced = before.into_iter().filter(is_replaced).collect();
+        Some(Changed { observation, process, replaced })
+    }
+
     /// Reads the mappings of the processes that have an address on their stacks which they do not know.
     pub(super) fn read_unknown<'a>(
         &mut self,
@@ -147,14 +224,23 @@ impl Mapped {
         let Some(known) = self.known.get(&process) else { return user.is_empty() };
         // A walk stops where it finds no mapping.
         user.iter().take(CHECKED_FRAMES).chain(user.last()).all(|address| {
-            let after = known.ranges.partition_point(|(start, _)| start <= address);
-            after.checked_sub(1).and_then(|i| known.ranges.get(i)).is_some_and(|(_, end)| address < end)
+            let after = known.ranges.partition_point(|range| range.start <= *address);
+            after.checked_sub(1).and_then(|i| known.ranges.get(i)).is_some_and(|range| *address < range.end)
         })
     }
 }
 
-fn ranges(mappings: &[Mapping]) -> Vec<(u64, u64)> {
-    let mut ranges: Vec<(u64, u64)> = mappings.iter().map(|m| (m.start, m.end)).collect();
+fn ranges(mappings: &[Mapping]) -> Vec<Range> {
+    let mut ranges: Vec<Range> =
+        mappings.iter().map(|m| Range { start: m.start, end: m.end, content: content(m) }).collect();
     ranges.sort_unstable();
     ranges
+}
+
+/// What is mapped: the file, and which of its bytes would be at address 0. Code of no file is all the same to us.
+fn content(mapping: &Mapping) -> u64 {
+    if mapping.inode == 0 {
+        return 0;
+    }
+    FxBuildHasher.hash_one((mapping.device, mapping.inode, mapping.offset.wrapping_sub(mapping.start)))
 }

@@ -18,9 +18,10 @@ fn changes() -> PathBuf {
     program("changes.c", "gcc", &[&FLAGS[..], &["-pthread"]].concat())
 }
 
-/// A build of `plugin.c`, whose frames have this much room.
-fn plugin(room: &str) -> PathBuf {
-    program("plugin.c", "gcc", &[&FLAGS[..], &["-shared", "-fPIC", &format!("-DROOM={room}")]].concat())
+/// A build of `plugin.c`, whose frames have this much room, and whose inner function has this name.
+fn plugin(room: &str, inner: &str) -> PathBuf {
+    let own = ["-shared", "-fPIC", &format!("-DROOM={room}"), &format!("-DINNER={inner}")];
+    program("plugin.c", "gcc", &[&FLAGS[..], &own].concat())
 }
 
 /// Tells a process to compute, waits until all must be known, and judges what it does from then on.
@@ -43,11 +44,38 @@ fn libraries_are_known_soon_after_they_are_loaded() {
     let names = ["compute", "plugin_inner", "plugin_outer", "through_library", "repeat", "main"];
     let chain = Chain::new(&names, &[]);
     for room in ["40", "4000"] {
-        assert_eq!(running.ask(&format!("load {}", plugin(room).display())), "done");
+        assert_eq!(running.ask(&format!("load {}", plugin(room, "plugin_inner").display())), "done");
         let seen = judge(daemon.api(), &agent, &mut running, "library", &chain);
         seen.expect(&format!("library with {room} bytes of room"));
     }
     daemon.api().detach(&agent);
+}
+
+#[test]
+fn a_library_in_the_place_of_another_is_noticed() {
+    let daemon = daemon();
+    let mut running = Running::start(&changes(), &[]);
+    let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    let mut places = Vec::new();
+    // The second one is walked right by what is known of the first, so that nothing but its names is wrong.
+    for inner in ["plugin_inner", "another_name"] {
+        assert_eq!(running.ask(&format!("load {}", plugin("40", inner).display())), "done");
+        places.push(place_of(&running, "plugin"));
+        let names = ["compute", inner, "plugin_outer", "through_library", "repeat", "main"];
+        let seen = judge(daemon.api(), &agent, &mut running, "library", &Chain::new(&names, &[]));
+        seen.expect(inner);
+        assert_eq!(running.ask("unload"), "done");
+    }
+    assert_eq!(places[0], places[1], "the loader must reuse the place for this to tell anything");
+    daemon.api().detach(&agent);
+}
+
+/// Where the code of the file whose name holds `name` begins, in a process.
+fn place_of(running: &Running, name: &str) -> String {
+    let maps = fs::read_to_string(format!("/proc/{}/maps", running.pid())).expect("it lives");
+    let line = maps.lines().find(|line| line.contains("r-xp") && line.contains(name));
+    let line = line.unwrap_or_else(|| panic!("{name} is not in {maps}"));
+    line.split('-').next().expect("a start").to_owned()
 }
 
 #[test]
