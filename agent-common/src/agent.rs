@@ -22,7 +22,9 @@ pub struct Agent {
     pub live: u32,
     /// What it is watched by: bits of [`probe`].
     pub probes: u32,
+    /// What it will be watched by once one of its processes executes a program; 0 if nothing is to change then.
+    pub at_exec: u32,
 }
 
-const _: () = assert!(size_of::<Agent>() == 8);
+const _: () = assert!(size_of::<Agent>() == 12);
 crate::pod!(Agent);

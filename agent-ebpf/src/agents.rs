@@ -12,6 +12,19 @@ pub(crate) fn wants(slot: u32, probe: u32) -> bool {
     AGENTS.get(slot).is_some_and(|agent| agent.probes & probe != 0)
 }
 
+/// One of the agent's processes executes a program: what was to begin then begins.
+#[inline(always)]
+pub(crate) fn executes(slot: u32) {
+    let Some(agent) = AGENTS.get_ptr_mut(slot) else { return };
+    // SAFETY: an element of an array map, whose words are written one by one.
+    unsafe {
+        if (*agent).at_exec != 0 {
+            (*agent).probes = (*agent).at_exec;
+            (*agent).at_exec = 0;
+        }
+    }
+}
+
 /// Whether the agent in `slot` is watched at all.
 #[inline(always)]
 pub(crate) fn is_live(slot: u32) -> bool {

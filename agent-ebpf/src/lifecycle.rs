@@ -91,6 +91,7 @@ fn process_exec(ctx: BtfTracePointContext) -> u32 {
         Some(thread) => {
             walk::forget(thread.process);
             thread.python_state = 0;
+            agents::executes(thread.agent);
             report_exec(task, bprm, thread);
         }
         None => report_foreign_exec(task),

@@ -102,6 +102,20 @@ fn record_runs_a_command_and_reports() {
 }
 
 #[test]
+fn record_counts_from_the_commands_first_instruction() {
+    let _alone = daemon::turn();
+    let mut command = Command::new(agentperf());
+    command.args(["record", "--json", "--", "sleep", "0.3"]).env_remove("AGENTPERF_URL");
+    let output = run(command.stdin(Stdio::null()));
+    let report: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    let waits = report["off_cpu"]["causes"].as_array().unwrap_or_else(|| panic!("no causes in {report}"));
+    // Before, the gate waits in a pipe to be let go.
+    let pipes: Vec<&Value> = waits.iter().filter(|w| w["cause"] == "ipc").collect();
+    assert!(pipes.is_empty(), "{pipes:?}");
+    assert!(waits.iter().any(|w| w["cause"] == "timer"), "{waits:?}");
+}
+
+#[test]
 fn check_says_what_this_host_allows() {
     let _alone = daemon::turn();
     let table = run(Command::new(agentperf()).arg("check"));

@@ -28,7 +28,7 @@ use crate::{
     },
     model::{
         agent::{Agent, AgentEnd, AgentSource},
-        control::{AttachError, AttachRequest, Command, DetachError},
+        control::{AttachError, AttachRequest, Command, DetachError, Start},
         id::{AgentId, Slot},
         observation::Observation,
         probe::{Probe, ProbeSet},
@@ -59,6 +59,13 @@ pub struct Channels {
 enum Waiting {
     Flush(oneshot::Sender<()>),
     End { slot: Slot, end: AgentEnd, replies: Vec<DetachReply> },
+}
+
+/// How an agent is watched.
+struct Watch {
+    probes: ProbeSet,
+    start: Start,
+    expires: Option<Timestamp>,
 }
 
 /// Where the answer to a detach goes.
@@ -170,7 +177,7 @@ impl Aggregator {
         let expires = request.duration.and_then(|d| Timestamp::now().checked_add(d).ok());
         let name = request.name.unwrap_or_else(|| target::comm(pid));
         let probes = request.probes.unwrap_or(ProbeSet::ALL);
-        self.watch(pid, name, AgentSource::Attach, probes, expires).await
+        self.watch(pid, name, AgentSource::Attach, Watch { probes, start: request.start, expires }).await
     }
 
     /// Takes a slot, has the collector watch the tree by as many of `probes` as the host allows, and enters
@@ -180,13 +187,12 @@ impl Aggregator {
         pid: u32,
         name: String,
         source: AgentSource,
-        probes: ProbeSet,
-        expires: Option<Timestamp>,
+        Watch { probes, start, expires }: Watch,
     ) -> Result<Agent, AttachError> {
         let slot = self.roster.free_slot().ok_or_else(|| AttachError::TooMany(self.roster.capacity()))?;
         let attached = Timestamp::now();
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Watch { slot, root: pid, probes, reply }).await;
+        self.order(Order::Watch { slot, root: pid, probes, start, reply }).await;
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
@@ -251,7 +257,8 @@ impl Aggregator {
             tracing::debug!(pid, rule, %error, "matched, but cannot be watched");
             return false;
         }
-        match self.watch(pid, name, AgentSource::Rule(rule.clone()), probes, None).await {
+        let watch = Watch { probes, start: Start::Now, expires: None };
+        match self.watch(pid, name, AgentSource::Rule(rule.clone()), watch).await {
             // A child of an agent, forked so lately that only the kernel side knows.
             Ok(_) | Err(AttachError::AlreadyAttached { .. } | AttachError::Taken(_)) => true,
             Err(error) => {

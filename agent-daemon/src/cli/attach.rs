@@ -112,6 +112,7 @@ pub(super) fn request(
         name,
         duration: time.map(format_duration),
         probes: probes.map(|named| named.iter().map(ProbeDto::from).collect()),
+        at_exec: false,
     }
 }
 

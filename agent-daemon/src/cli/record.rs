@@ -26,6 +26,7 @@ use super::{
     profile::ProfileArgs,
     report::{self, Report},
 };
+use crate::api::dto::agent::AttachRequestDto;
 
 /// Run a command as an agent, and report what it did.
 ///
@@ -73,7 +74,10 @@ pub(super) fn run(args: &RecordArgs) -> Result<ExitCode, CliError> {
     if !gate.is_ready() {
         return gate.wait().map_err(|e| CliError::failed("cannot wait for the command", e));
     }
-    let request = request(gate.child.id(), Some(name(args)), args.profile.probes(), None);
+    let request = AttachRequestDto {
+        at_exec: true,
+        ..request(gate.child.id(), Some(name(args)), args.profile.probes(), None)
+    };
     let watched = backend.client.attach(&request).map_err(CliError::from).and_then(|agent| {
         wanted.as_ref().map_or(Ok(()), |wanted| wanted.require(&agent))?;
         Ok(agent)

@@ -30,6 +30,7 @@ use crate::{
     config::Config,
     kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps},
     model::{
+        control::Start,
         id::{ProcessId, Slot},
         observation::{Addresses, Counted, Observation, RawStack},
         probe::ProbeSet,
@@ -56,6 +57,8 @@ pub enum Order {
         root: u32,
         /// What to watch it by, as far as the host allows.
         probes: ProbeSet,
+        /// From when on.
+        start: Start,
         /// Answers with who is watched, and by what.
         reply: oneshot::Sender<Result<Watched, WatchError>>,
     },
@@ -208,8 +211,8 @@ impl Collector {
     /// Carries out an order; tells whether it closed the window.
     fn obey(&mut self, order: Order) -> bool {
         match order {
-            Order::Watch { slot, root, probes, reply } => {
-                let watched = self.watch(slot, root, probes);
+            Order::Watch { slot, root, probes, start, reply } => {
+                let watched = self.watch(slot, root, probes, start);
                 if watched.is_err() {
                     self.forget(slot);
                 }
@@ -229,11 +232,17 @@ impl Collector {
         }
     }
 
-    fn watch(&mut self, slot: Slot, root: u32, wanted: ProbeSet) -> Result<Watched, WatchError> {
+    fn watch(
+        &mut self,
+        slot: Slot,
+        root: u32,
+        wanted: ProbeSet,
+        start: Start,
+    ) -> Result<Watched, WatchError> {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
-        self.kernel.set_agent(slot, Some(probes))?;
+        self.kernel.set_agent(slot, Some((probes, start)))?;
         let mut found = None;
         let mut tried = FxHashSet::from_iter([std::process::id()]);
         // From the moment that a process is taken in, its children follow by themselves.

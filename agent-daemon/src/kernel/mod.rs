@@ -42,6 +42,7 @@ use aya::{
 use crate::{
     config::Config,
     model::{
+        control::Start,
         id::Slot,
         observation::RawUserStack,
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
@@ -130,9 +131,13 @@ impl Kernel {
     ///
     /// # Errors
     /// The map refused the write.
-    pub fn set_agent(&mut self, slot: Slot, probes: Option<ProbeSet>) -> Result<(), KernelError> {
+    pub fn set_agent(&mut self, slot: Slot, watch: Option<(ProbeSet, Start)>) -> Result<(), KernelError> {
         let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
-        let agent = Agent { live: u32::from(probes.is_some()), probes: probes.map_or(0, ProbeSet::bits) };
+        let agent = match watch {
+            None => Agent::default(),
+            Some((probes, Start::Now)) => Agent { live: 1, probes: probes.bits(), at_exec: 0 },
+            Some((probes, Start::AtExec)) => Agent { live: 1, probes: 0, at_exec: probes.bits() },
+        };
         Ok(agents.set(slot.0, agent, 0)?)
     }
 

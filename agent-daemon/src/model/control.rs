@@ -18,6 +18,18 @@ pub struct AttachRequest {
     pub duration: Option<Duration>,
     /// What to watch it by; whatever this host allows if `None`.
     pub probes: Option<ProbeSet>,
+    /// From when on.
+    pub start: Start,
+}
+
+/// From when on an agent is watched by its probes. Its processes are told from the attach on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// From the attach.
+    #[default]
+    Now,
+    /// From when one of its processes executes a program: what it does before is not the agent's own.
+    AtExec,
 }
 
 /// Why an attach was refused.

@@ -116,4 +116,8 @@ pub struct AttachRequestDto {
     /// What to watch it by; everything that this host allows if absent, life cycle only if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Vec<ProbeDto>>,
+    /// Watch by the probes only from when one of the processes executes a program: for a parent that forks, attaches and
+    /// then lets its child execute. Processes are told from the attach on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_exec: bool,
 }

@@ -20,7 +20,7 @@ use crate::{
         state::State,
     },
     model::{
-        control::{AttachRequest, DetachError},
+        control::{AttachRequest, DetachError, Start},
         probe::Probe,
     },
 };
@@ -66,11 +66,12 @@ pub(super) async fn attach(
 }
 
 fn checked(request: AttachRequestDto) -> Result<AttachRequest, Problem> {
-    let AttachRequestDto { pid, name, duration: text, probes } = request;
+    let AttachRequestDto { pid, name, duration: text, probes, at_exec } = request;
     let duration = text.map(|text| duration("for", &text)).transpose()?;
     let name = name.map(checked_name).transpose()?;
     let probes = probes.map(|list| list.into_iter().map(Probe::from).collect());
-    Ok(AttachRequest { pid: checked_pid(pid)?, name, duration, probes })
+    let start = if at_exec { Start::AtExec } else { Start::Now };
+    Ok(AttachRequest { pid: checked_pid(pid)?, name, duration, probes, start })
 }
 
 /// A pid that there could be.
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn probes_may_be_left_open_and_may_be_none() {
         let probes = |probes| {
-            let request = AttachRequestDto { pid: 1, name: None, duration: None, probes };
+            let request = AttachRequestDto { pid: 1, name: None, duration: None, probes, at_exec: false };
             checked(request).unwrap().probes
         };
         assert_eq!(probes(None), None);

@@ -28,7 +28,7 @@ use crate::{
     },
     model::{
         agent::Agent,
-        control::{AttachError, AttachRequest, Control},
+        control::{AttachError, AttachRequest, Control, Start},
         id::AgentId,
         probe::{Probe, ProbeSet},
         time::{TimeRange, Timestamp},
@@ -141,6 +141,7 @@ async fn borrow(state: &State, pid: u32, length: Duration) -> Result<(Agent, Opt
         name: None,
         duration: Some(length + SLACK),
         probes: Some(ProbeSet::from_iter([Probe::Cpu])),
+        start: Start::Now,
     };
     // Held until it is known whose the process is: two that ask at once must not both think it watched.
     let mut loans = state.loans.lock().await;
