@@ -18,6 +18,7 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config},
     enrich::{Resolver, ResolverThreads},
+    export::prometheus,
     kernel::{KernelError, UnwindMaps},
     model::{control::Control, observation::Observation},
     store::{Limits, Memory, Store, writer},
@@ -83,8 +84,17 @@ pub async fn run(
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
-    let state =
-        api::State::new(Arc::clone(&store), control, Arc::clone(&telemetry), host, is_serving, listen);
+    let metrics =
+        Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
+    let state = api::State::new(
+        Arc::clone(&store),
+        control,
+        Arc::clone(&telemetry),
+        host,
+        Arc::<prometheus::Metrics>::clone(&metrics),
+        is_serving,
+        listen,
+    );
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -92,7 +102,7 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let writer = writer::spawn(Arc::clone(&store), recorded);
+    let writer = writer::spawn(Arc::clone(&store), recorded, vec![metrics]);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, config.kernel.stack_copies)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());

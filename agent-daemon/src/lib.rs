@@ -10,6 +10,7 @@ pub mod collect;
 pub mod config;
 pub mod daemon;
 pub mod enrich;
+pub mod export;
 pub mod kernel;
 pub mod model;
 pub mod store;

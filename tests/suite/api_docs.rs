@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agentperf::{
     api,
+    export::prometheus::Metrics,
     model::control::Control,
     store::{Limits, Memory},
     telemetry::{HostInfo, Telemetry},
@@ -62,6 +63,7 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
         get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
+        get("/metrics", "/metrics".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=100".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=9".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile".into()),
@@ -119,7 +121,9 @@ fn every_route_is_documented() {
     let store = Arc::new(Memory::new(Limits::default(), telemetry.clone()));
     let (_, ready) = tokio::sync::watch::channel(true);
     let listen: SocketAddr = "127.0.0.1:7575".parse().unwrap();
-    let state = api::State::new(store, Control::channel().0, telemetry, HostInfo::read(), ready, listen);
+    let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
+    let state =
+        api::State::new(store, Control::channel().0, telemetry, HostInfo::read(), metrics, ready, listen);
     let printed = format!("{:?}", api::router(state));
     let ours = |path: &&str| path.starts_with('/') && !path.contains("__private__");
     let routed: BTreeSet<_> = printed.split('"').filter(ours).collect();

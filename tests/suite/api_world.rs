@@ -12,6 +12,7 @@ use std::{
 
 use agentperf::{
     api,
+    export::prometheus::Metrics,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
@@ -74,7 +75,9 @@ impl World {
         let (stop, stop_rx) = watch::channel(false);
         let listener = runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = api::State::new(store.clone(), control, telemetry, HostInfo::read(), ready_rx, address);
+        let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
+        let state =
+            api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
         Self { address, store, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }

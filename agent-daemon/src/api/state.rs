@@ -10,7 +10,7 @@ use tokio::{
 
 use super::error::Problem;
 use crate::{
-    model::{agent::Agent, control::Control, id::AgentId},
+    model::{agent::Agent, control::Control, exposition::Exposition, id::AgentId},
     store::Store,
     telemetry::{HostInfo, Telemetry},
 };
@@ -31,6 +31,8 @@ pub struct State {
     pub host: Arc<HostInfo>,
     /// Whether the daemon does its work by now.
     pub ready: watch::Receiver<bool>,
+    /// The text that Prometheus scrapes.
+    pub metrics: Arc<dyn Exposition>,
     /// The address that is listened on, which requests may name as their `Host`.
     pub listen: SocketAddr,
     folds: Arc<Semaphore>,
@@ -45,11 +47,12 @@ impl State {
         control: Control,
         telemetry: Arc<Telemetry>,
         host: HostInfo,
+        metrics: Arc<dyn Exposition>,
         ready: watch::Receiver<bool>,
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        Self { store, control, telemetry, host, ready, listen, folds, loans: Arc::default() }
+        Self { store, control, telemetry, host, metrics, ready, listen, folds, loans: Arc::default() }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

@@ -38,6 +38,8 @@ pub struct Config {
     pub agents: Agents,
     /// What the embedded store keeps.
     pub history: History,
+    /// What Prometheus is shown.
+    pub metrics: Metrics,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -73,6 +75,13 @@ pub struct History {
     pub keep: Duration,
     /// Most rows kept over all windows; beyond, the oldest windows go.
     pub max_rows: usize,
+}
+
+/// What Prometheus is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Most series of each kind that is many: syscalls, syscall errors, processes.
+    pub max_series: usize,
 }
 
 /// The daemon's own log.
@@ -141,6 +150,7 @@ impl Default for Config {
             sampling: Sampling::default(),
             agents: Agents::default(),
             history: History::default(),
+            metrics: Metrics::default(),
             log: Log::default(),
             kernel: Kernel::default(),
             overrides: Overrides::default(),
@@ -163,6 +173,12 @@ impl Default for Agents {
 impl Default for History {
     fn default() -> Self {
         Self { keep: Duration::from_secs(3600), max_rows: 300_000 }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { max_series: 5000 }
     }
 }
 

@@ -50,7 +50,7 @@ impl Opt {
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; 12] = [
+pub static OPTIONS: [Opt; 13] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -113,6 +113,14 @@ pub static OPTIONS: [Opt; 12] = [
                 number(t, 1000, 100_000_000),
                 "a whole number from 1000 to 100000000",
             )
+        },
+    },
+    Opt {
+        key: "metrics.max_series",
+        doc: "Most series of each kind that is many (syscalls, syscall errors, processes) in /metrics, 0 to 1000000.\nThose that come later are counted together, labelled other.",
+        get: |c| c.metrics.max_series.to_string(),
+        set: |c, t| {
+            put(&mut c.metrics.max_series, number(t, 0, 1_000_000), "a whole number from 0 to 1000000")
         },
     },
     Opt {

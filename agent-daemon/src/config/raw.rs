@@ -18,6 +18,7 @@ pub(super) struct Raw {
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
     history: Option<RawHistory>,
+    metrics: Option<RawMetrics>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
 }
@@ -42,6 +43,12 @@ struct RawAgents {
 struct RawHistory {
     keep: Text,
     max_rows: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawMetrics {
+    max_series: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +105,7 @@ impl Raw {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
         let history = self.history.unwrap_or_default();
+        let metrics = self.metrics.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
         let values = [
@@ -109,6 +117,7 @@ impl Raw {
             ("agents.max_processes", agents.max_processes),
             ("history.keep", history.keep),
             ("history.max_rows", history.max_rows),
+            ("metrics.max_series", metrics.max_series),
             ("log.level", log.level),
             ("log.format", log.format),
             ("kernel.debug_log", kernel.debug_log),

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod control;
 pub mod errno_names;
+pub mod exposition;
 pub mod id;
 pub mod interpreter;
 pub mod observation;

@@ -14,6 +14,7 @@ use crate::model::{
     agent::Agent,
     id::AgentId,
     process::Process,
+    record::Record,
     time::{TimeRange, Timestamp},
     window::Window,
 };
@@ -40,4 +41,10 @@ pub trait Store: Send + Sync {
     fn processes(&self, agent: &AgentId, range: TimeRange) -> Vec<Process>;
     /// An agent's windows that overlap the range, oldest first.
     fn windows(&self, agent: &AgentId, range: TimeRange) -> Vec<Arc<Window>>;
+}
+
+/// Sees every record on its way into the store, in order: for what is counted without being asked for. Must not block.
+pub trait Follower: Send + Sync {
+    /// Sees a record.
+    fn follow(&self, record: &Record);
 }

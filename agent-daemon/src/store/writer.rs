@@ -9,7 +9,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::Store;
+use super::{Follower, Store};
 use crate::model::{record::Record, time::Timestamp};
 
 /// How often what is too old is forgotten. A reader may see things this much older than the store keeps.
@@ -17,17 +17,24 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts the writer on the current runtime. It finishes, with everything written, once every sender of
 /// `records` is gone.
-pub fn spawn(store: Arc<dyn Store>, records: mpsc::Receiver<Record>) -> JoinHandle<()> {
-    tokio::spawn(run(store, records))
+pub fn spawn(
+    store: Arc<dyn Store>,
+    records: mpsc::Receiver<Record>,
+    followers: Vec<Arc<dyn Follower>>,
+) -> JoinHandle<()> {
+    tokio::spawn(run(store, records, followers))
 }
 
-async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Record>) {
+async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Record>, followers: Vec<Arc<dyn Follower>>) {
     let mut expiry = interval(EXPIRE_EVERY);
     expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             record = records.recv() => match record {
-                Some(record) => write(store.as_ref(), record),
+                Some(record) => {
+                    followers.iter().for_each(|follower| follower.follow(&record));
+                    write(store.as_ref(), record);
+                }
                 None => return,
             },
             _ = expiry.tick() => store.expire(Timestamp::now()),
@@ -60,7 +67,7 @@ mod tests {
     async fn a_barrier_answers_after_everything_before_it_is_stored() {
         let store: Arc<dyn Store> = Arc::new(Memory::new(Limits::default(), Arc::new(Telemetry::default())));
         let (tx, rx) = mpsc::channel(8);
-        let writer = spawn(store.clone(), rx);
+        let writer = spawn(store.clone(), rx, Vec::new());
         let now = Timestamp::now();
         let agent = fixture::agent_at(now);
         let (done, answer) = oneshot::channel();
@@ -83,7 +90,7 @@ mod tests {
         store.put_agent(agent.clone());
         store.append(fixture::window_at(&agent.id, old, 3));
         let (_tx, rx) = mpsc::channel(1);
-        let writer = spawn(store.clone(), rx);
+        let writer = spawn(store.clone(), rx, Vec::new());
         let forgotten = async {
             while !store.windows(&agent.id, TimeRange::ALL).is_empty() {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
     ("api", &["model", "config", "telemetry", "store"]),
+    ("export", &["model", "config", "telemetry", "store"]),
     ("cli", &["model", "config", "telemetry", "api", "daemon"]),
     (
         "daemon",

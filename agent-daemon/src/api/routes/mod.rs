@@ -3,6 +3,7 @@
 
 mod agents;
 mod health;
+mod metrics;
 mod off_cpu;
 mod pages;
 mod pprof;
@@ -22,6 +23,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))

@@ -1,0 +1,4 @@
+//! Doors out: what agentperf knows, in the forms that other systems take. Sinks of the store: they read, and never
+//! hold up what writes.
+
+pub mod prometheus;

@@ -1,0 +1,311 @@
+//! The registry of metrics: what each is called, counts and is labelled with. A new metric is one row here and one
+//! line where its value comes from; `docs/metrics.md` is made from this table.
+
+use std::fmt::Write as _;
+
+use prometheus_client::{metrics::MetricType, registry::Unit};
+
+/// What every name begins with.
+pub(super) const PREFIX: &str = "agentperf";
+
+/// A metric and all its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    BuildInfo,
+    HostCpus,
+    HostCpuSeconds,
+    HostMemoryBytes,
+    HostMemoryAvailableBytes,
+    HostLoad1,
+    Agents,
+    AgentInfo,
+    AgentUp,
+    AgentCpuSeconds,
+    AgentCpuSamples,
+    AgentProcesses,
+    AgentProcessesStarted,
+    AgentProcessExits,
+    AgentOffCpuSeconds,
+    AgentRunQueueSeconds,
+    AgentWaits,
+    AgentSyscalls,
+    AgentSyscallSeconds,
+    AgentSyscallErrors,
+    ProcessCpuSeconds,
+    ProcessPeakBytes,
+    Losses,
+    ProbeReady,
+    UnwindTableBytes,
+    OwnCpuSeconds,
+    OwnMemoryBytes,
+    SeriesOverflow,
+}
+
+/// One row of the registry.
+pub(super) struct Row {
+    pub(super) family: Family,
+    /// Without prefix, unit and `_total`, which the exposition adds.
+    name: &'static str,
+    unit: Option<Unit>,
+    pub(super) kind: Kind,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+/// Whether a metric only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+}
+
+const fn row(
+    family: Family,
+    name: &'static str,
+    unit: Option<Unit>,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Row {
+    Row { family, name, unit, kind, labels, help }
+}
+
+use Family as F;
+use Kind::{Counter, Gauge};
+use Unit::{Bytes, Seconds};
+
+/// Labels of everything that is told of one agent.
+const AGENT: &[&str] = &["agent", "agent_id"];
+
+/// Every metric, in the order of the exposition.
+pub(super) static ROWS: [Row; 28] = [
+    row(
+        F::BuildInfo,
+        "build_info",
+        None,
+        Gauge,
+        &["version", "kernel"],
+        "1. The daemon's version and the kernel's release",
+    ),
+    row(F::HostCpus, "host_cpus", None, Gauge, &[], "CPUs that are online"),
+    row(
+        F::HostCpuSeconds,
+        "host_cpu",
+        Some(Seconds),
+        Counter,
+        &["mode"],
+        "Time of all CPUs since boot, by what they did",
+    ),
+    row(F::HostMemoryBytes, "host_memory", Some(Bytes), Gauge, &[], "Physical memory"),
+    row(
+        F::HostMemoryAvailableBytes,
+        "host_memory_available",
+        Some(Bytes),
+        Gauge,
+        &[],
+        "Memory that programs could have without swapping (MemAvailable)",
+    ),
+    row(F::HostLoad1, "host_load1", None, Gauge, &[], "Load average of the last minute"),
+    row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
+    row(
+        F::AgentInfo,
+        "agent_info",
+        None,
+        Gauge,
+        &["agent", "agent_id", "pid", "source", "rule"],
+        "1. An agent: its root's pid, whether a rule matched it or somebody attached it",
+    ),
+    row(F::AgentUp, "agent_up", None, Gauge, AGENT, "1 while the agent is watched, 0 after it ended"),
+    row(
+        F::AgentCpuSeconds,
+        "agent_cpu",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "CPU time of all its processes, user and system, since it is watched",
+    ),
+    row(F::AgentCpuSamples, "agent_cpu_samples", None, Counter, AGENT, "CPU samples taken of it"),
+    row(F::AgentProcesses, "agent_processes", None, Gauge, AGENT, "Its processes that live"),
+    row(
+        F::AgentProcessesStarted,
+        "agent_processes_started",
+        None,
+        Counter,
+        AGENT,
+        "Processes that it had or started",
+    ),
+    row(
+        F::AgentProcessExits,
+        "agent_process_exits",
+        None,
+        Counter,
+        &["agent", "agent_id", "result"],
+        "Processes that ended: success (exit code 0), failure (another), signal, unknown",
+    ),
+    row(
+        F::AgentOffCpuSeconds,
+        "agent_off_cpu",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "cause"],
+        "Time that its threads were blocked, by what they waited for",
+    ),
+    row(
+        F::AgentRunQueueSeconds,
+        "agent_run_queue",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "Time that its threads could have run, but had no CPU",
+    ),
+    row(
+        F::AgentWaits,
+        "agent_waits",
+        None,
+        Counter,
+        &["agent", "agent_id", "cause"],
+        "Waits of its threads that ended, by what they waited for",
+    ),
+    row(
+        F::AgentSyscalls,
+        "agent_syscalls",
+        None,
+        Counter,
+        &["agent", "agent_id", "syscall"],
+        "System calls that returned (probe syscalls)",
+    ),
+    row(
+        F::AgentSyscallSeconds,
+        "agent_syscall",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "syscall"],
+        "Time inside system calls (probe syscalls)",
+    ),
+    row(
+        F::AgentSyscallErrors,
+        "agent_syscall_errors",
+        None,
+        Counter,
+        &["agent", "agent_id", "syscall", "errno"],
+        "System calls that failed (probe syscalls)",
+    ),
+    row(
+        F::ProcessCpuSeconds,
+        "process_cpu",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "pid", "comm"],
+        "CPU time of one process, since it is watched",
+    ),
+    row(
+        F::ProcessPeakBytes,
+        "process_resident_memory_peak",
+        Some(Bytes),
+        Gauge,
+        &["agent", "agent_id", "pid", "comm"],
+        "Largest resident set of one process so far",
+    ),
+    row(
+        F::Losses,
+        "losses",
+        None,
+        Counter,
+        &["loss"],
+        "What agentperf lost, by the names of GET /api/v1/status",
+    ),
+    row(
+        F::ProbeReady,
+        "probe_ready",
+        None,
+        Gauge,
+        &["probe"],
+        "1 if a kernel program or feature works, by itself or by a substitute; 0 if the host refuses it",
+    ),
+    row(F::UnwindTableBytes, "unwind_table", Some(Bytes), Gauge, &[], "Unwind tables in the kernel"),
+    row(F::OwnCpuSeconds, "own_cpu", Some(Seconds), Counter, &[], "CPU time of the daemon, user and system"),
+    row(F::OwnMemoryBytes, "own_resident_memory", Some(Bytes), Gauge, &[], "Resident set of the daemon"),
+    row(
+        F::SeriesOverflow,
+        "series_overflow",
+        None,
+        Counter,
+        &["kind"],
+        "Series that found no room of their own and are counted in one labelled other",
+    ),
+];
+
+impl Row {
+    /// The name that the library takes, which adds the unit and, to a counter, `_total`.
+    pub(super) fn base_name(&self) -> String {
+        format!("{PREFIX}_{}", self.name)
+    }
+
+    /// The unit, as part of the name.
+    pub(super) fn unit(&self) -> Option<&Unit> {
+        self.unit.as_ref()
+    }
+
+    pub(super) fn metric_type(&self) -> MetricType {
+        match self.kind {
+            Counter => MetricType::Counter,
+            Gauge => MetricType::Gauge,
+        }
+    }
+
+    /// The name as it is queried.
+    pub(super) fn full_name(&self) -> String {
+        let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
+        let total = if self.kind == Counter { "_total" } else { "" };
+        format!("{PREFIX}_{}{unit}{total}", self.name)
+    }
+}
+
+/// The reference of all metrics, in Markdown: what `docs/metrics.md` holds.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nWhat `GET /metrics` shows, made from `agent-daemon/src/export/prometheus/families.rs`.\n\
+         Counters begin at 0 when the daemon starts. An agent's series stay for ten minutes after it ended, a\n\
+         process's likewise. Where there are more series of a kind than `metrics.max_series`, those that come later\n\
+         are counted together, labelled `other`, and `agentperf_series_overflow_total` says how many.\n\n\
+         | metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for row in &ROWS {
+        let kind = if row.kind == Counter { "counter" } else { "gauge" };
+        let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", row.full_name(), labels.join(", "), row.help);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_families() {
+        for (i, row) in ROWS.iter().enumerate() {
+            assert_eq!(row.family as usize, i, "{}", row.name);
+        }
+        let names: HashSet<String> = ROWS.iter().map(Row::full_name).collect();
+        assert_eq!(names.len(), ROWS.len());
+    }
+
+    #[test]
+    fn the_reference_is_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap();
+        assert_eq!(
+            written,
+            reference(),
+            "write it anew: UPDATE_DOCS=1 cargo test -p agentperf the_reference"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! `GET /metrics`: what agentperf counts, for Prometheus, in OpenMetrics or in Prometheus's older text form.
+//!
+//! Counters are added up from the records on their way into the store, so a scrape reads nothing but memory. The series
+//! of each kind are bounded ([`Room`](capped::Room)): whatever agents do, the exposition stays small.
+
+mod capped;
+mod families;
+mod host;
+mod series;
+mod totals;
+
+pub use families::reference;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, NoLabelSet, text},
+    registry::Registry,
+};
+
+use self::{families::ROWS, totals::Totals};
+use crate::{
+    model::{
+        exposition::{Exposition, TextFormat},
+        record::Record,
+        time::Timestamp,
+    },
+    store::Follower,
+    telemetry::{HostInfo, Telemetry},
+};
+
+/// What is exposed. Follows the store's writer.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    shown: Arc<Shown>,
+}
+
+/// Where the values come from.
+#[derive(Debug)]
+struct Shown {
+    totals: Mutex<Totals>,
+    telemetry: Arc<Telemetry>,
+    host: HostInfo,
+}
+
+impl Metrics {
+    /// Nothing counted yet; at most `max_series` of each kind that is many.
+    #[must_use]
+    pub fn new(max_series: usize, telemetry: Arc<Telemetry>, host: HostInfo) -> Self {
+        let shown = Arc::new(Shown { totals: Mutex::new(Totals::new(max_series)), telemetry, host });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(&shown)));
+        Self { registry, shown }
+    }
+}
+
+impl Exposition for Metrics {
+    fn text(&self, format: TextFormat) -> String {
+        self.shown.lock().expire(Timestamp::now());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        match format {
+            TextFormat::OpenMetrics => text,
+            TextFormat::Prometheus => older_form(&text),
+        }
+    }
+}
+
+impl Shown {
+    fn lock(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower for Metrics {
+    fn follow(&self, record: &Record) {
+        self.shown.lock().add(record);
+    }
+}
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let totals = self.lock();
+        for row in &ROWS {
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host);
+            if series.is_empty() {
+                continue;
+            }
+            let (name, kind) = (row.base_name(), row.metric_type());
+            let mut metric = encoder.encode_descriptor(&name, row.help, row.unit(), kind)?;
+            for (labels, value) in series {
+                let labels: Vec<(&str, String)> = row.labels.iter().copied().zip(labels).collect();
+                let mut one = metric.encode_family(&labels)?;
+                match row.kind {
+                    families::Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
+                    families::Kind::Gauge => one.encode_gauge(&value)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prometheus's text form 0.0.4, which knows no units, and calls a counter by its whole name.
+fn older_form(openmetrics: &str) -> String {
+    let mut text = String::with_capacity(openmetrics.len());
+    let counters: Vec<String> =
+        ROWS.iter().filter(|row| row.kind == families::Kind::Counter).map(families::Row::full_name).collect();
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("UNIT"), ..) | (Some("#"), Some("EOF"), ..) => {}
+            (Some("#"), Some(keyword), Some(name), Some(rest)) => {
+                let full = counters.iter().find(|full| full.strip_suffix("_total") == Some(name));
+                text.extend(["# ", keyword, " ", full.map_or(name, |full| full), " ", rest, "\n"]);
+            }
+            _ => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The series of each metric: labels, in the order of its row, and value.
+
+use std::sync::atomic::Ordering;
+
+use super::{
+    families::Family,
+    host,
+    totals::{AgentTotals, ProcessTotals, RESULTS, Rooms, Totals, WaitTotals},
+};
+use crate::{
+    model::{
+        agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
+        syscall_names::syscall_name,
+    },
+    telemetry::{HostInfo, Telemetry, own_usage},
+};
+
+/// One series.
+pub(super) type Series = (Vec<String>, f64);
+
+/// What the series are labelled that have no room of their own.
+const OTHER: &str = "other";
+
+/// Every series of a metric, sorted.
+pub(super) fn of(family: Family, totals: &Totals, telemetry: &Telemetry, host: &HostInfo) -> Vec<Series> {
+    let mut series = match family {
+        Family::BuildInfo => one([host.version.to_owned(), host.kernel.clone()], 1.0),
+        Family::HostCpus => some(host::cpus()),
+        Family::HostCpuSeconds => labelled(host::cpu_seconds()),
+        Family::HostMemoryBytes => some(host::memory().map(|(total, _)| total)),
+        Family::HostMemoryAvailableBytes => some(host::memory().and_then(|(_, available)| available)),
+        Family::HostLoad1 => some(host::load1()),
+        Family::Agents => {
+            some(Some(totals.agents.values().filter(|a| a.agent.ended.is_none()).count() as f64))
+        }
+        Family::Losses => labelled(telemetry.losses.all().into_iter().map(|(name, n)| (name, n as f64))),
+        Family::ProbeReady => labelled(
+            telemetry
+                .probes()
+                .iter()
+                .map(|p| (p.name, f64::from(u8::from(p.state != ProbeState::Unavailable)))),
+        ),
+        Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
+        Family::OwnCpuSeconds => some(Some(own_usage().cpu_seconds)),
+        Family::OwnMemoryBytes => some(Some(own_usage().rss_bytes as f64)),
+        Family::SeriesOverflow => overflow(&totals.rooms),
+        _ => totals.agents.values().flat_map(|agent| of_agent(family, agent)).collect(),
+    };
+    series.sort_by(|a, b| a.0.cmp(&b.0));
+    series
+}
+
+/// The series of one agent.
+fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
+    let agent = &totals.agent;
+    let own = || vec![agent.name.clone(), agent.id.to_string()];
+    let with = |more: &[String]| [own(), more.to_vec()].concat();
+    let one = |value: f64| vec![(own(), value)];
+    match family {
+        Family::AgentInfo => {
+            let (source, rule) = match &agent.source {
+                AgentSource::Rule(rule) => ("rule", rule.as_str()),
+                AgentSource::Attach => ("attach", ""),
+            };
+            vec![(with(&[agent.root.pid().to_string(), source.to_owned(), rule.to_owned()]), 1.0)]
+        }
+        Family::AgentUp => one(f64::from(u8::from(agent.ended.is_none()))),
+        Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
+        Family::AgentCpuSamples => one(totals.cpu_samples as f64),
+        Family::AgentProcesses => one(totals.live_processes() as f64),
+        Family::AgentProcessesStarted => one(totals.processes_started as f64),
+        Family::AgentProcessExits => {
+            let exits = RESULTS.iter().zip(totals.exits);
+            exits.map(|(result, n)| (with(&[(*result).to_owned()]), n as f64)).collect()
+        }
+        Family::AgentOffCpuSeconds => by_cause(totals, &with, |wait| seconds(wait.blocked_ns)),
+        Family::AgentRunQueueSeconds => one(seconds(totals.waits.iter().map(|wait| wait.run_queue_ns).sum())),
+        Family::AgentWaits => by_cause(totals, &with, |wait| wait.count as f64),
+        Family::AgentSyscalls => {
+            let calls = totals.syscalls.iter();
+            calls.map(|(number, t)| (with(&[syscall(number)]), t.count as f64)).collect()
+        }
+        Family::AgentSyscallSeconds => {
+            let calls = totals.syscalls.iter();
+            calls.map(|(number, t)| (with(&[syscall(number)]), seconds(t.ns))).collect()
+        }
+        Family::AgentSyscallErrors => {
+            let errors = totals.syscall_errors.iter();
+            let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
+            errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
+        }
+        Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
+        Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
+        _ => Vec::new(),
+    }
+}
+
+fn by_cause(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&WaitTotals) -> f64,
+) -> Vec<Series> {
+    let causes =
+        WaitCause::ALL.iter().zip(&totals.waits).filter(|(_, wait)| wait.count > 0 || wait.blocked_ns > 0);
+    causes.map(|(cause, wait)| (with(&[cause.name().to_owned()]), value(wait))).collect()
+}
+
+fn by_process(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&ProcessTotals) -> f64,
+) -> Vec<Series> {
+    let labels = |id: Option<ProcessId>, process: &ProcessTotals| match id {
+        Some(id) => with(&[id.pid().to_string(), process.comm.clone()]),
+        None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
+    };
+    totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
+}
+
+fn overflow(rooms: &Rooms) -> Vec<Series> {
+    let kinds = [
+        ("syscalls", rooms.syscalls.overflowed),
+        ("syscall_errors", rooms.syscall_errors.overflowed),
+        ("processes", rooms.processes.overflowed),
+    ];
+    labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
+}
+
+fn one<const N: usize>(labels: [String; N], value: f64) -> Vec<Series> {
+    vec![(labels.into(), value)]
+}
+
+/// A series without labels, if its value could be had.
+fn some(value: Option<f64>) -> Vec<Series> {
+    value.into_iter().map(|value| (Vec::new(), value)).collect()
+}
+
+fn labelled<'a>(values: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<Series> {
+    values.into_iter().map(|(label, value)| (vec![label.to_owned()], value)).collect()
+}
+
+fn syscall(number: Option<u32>) -> String {
+    number.map_or(OTHER.to_owned(), |n| syscall_name(n).map_or_else(|| n.to_string(), str::to_owned))
+}
+
+fn errno(number: Option<u32>) -> String {
+    number.map_or(OTHER.to_owned(), |n| errno_name(n).map_or_else(|| n.to_string(), str::to_owned))
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}

@@ -1,0 +1,124 @@
+//! The exposition as a whole.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    model::{
+        agent::AgentEnd,
+        process::{Exit, Process},
+    },
+    store::fixture::{agent_at, process_at, window_at},
+};
+
+fn metrics(max_series: usize) -> Metrics {
+    Metrics::new(max_series, Arc::default(), HostInfo::read())
+}
+
+/// The value of the series whose name and labels begin like this.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(series))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn ended(process: &Process, cpu_ns: u64, exit: Exit) -> Process {
+    Process { cpu_ns, exit: Some(exit), ended: Some(process.started), ..process.clone() }
+}
+
+#[test]
+fn what_is_recorded_is_counted_once() {
+    let metrics = metrics(100);
+    let now = Timestamp::now();
+    let agent = agent_at(now);
+    let process = Process { cpu_before_ns: 500_000_000, ..process_at(100, now) };
+    metrics.follow(&Record::Agent(agent.clone()));
+    // Told again and again as it grows.
+    for cpu_ns in [1_500_000_000, 2_500_000_000, 2_500_000_000] {
+        metrics.follow(&Record::Process(agent.id.clone(), Process { cpu_ns, ..process.clone() }));
+    }
+    let last = ended(&process, 3_500_000_000, Exit::Code(0));
+    metrics.follow(&Record::Process(agent.id.clone(), last.clone()));
+    metrics.follow(&Record::Process(agent.id.clone(), last));
+    for start in [now, now + Duration::from_secs(5)] {
+        metrics.follow(&Record::Window(window_at(&agent.id, start, 3)));
+    }
+    let text = metrics.text(TextFormat::Prometheus);
+    let labels = format!("{{agent=\"worker\",agent_id=\"{}\"", agent.id);
+    let of_agent = |name: &str| value(&text, &format!("agentperf_agent_{name}{labels}"));
+    assert_eq!(of_agent("cpu_seconds_total"), Some(3.0), "{text}");
+    assert_eq!(of_agent("processes_started_total"), Some(1.0));
+    assert_eq!(of_agent("processes"), Some(0.0));
+    assert_eq!(of_agent("up"), Some(1.0));
+    assert_eq!(
+        value(&text, &format!("agentperf_agent_process_exits_total{labels},result=\"success\"")),
+        Some(1.0)
+    );
+    assert_eq!(value(&text, &format!("agentperf_agent_syscalls_total{labels},syscall=\"read\"")), Some(2.0));
+    let error = format!("agentperf_agent_syscall_errors_total{labels},syscall=\"read\",errno=\"ENOENT\"");
+    assert_eq!(value(&text, &error), Some(2.0), "{text}");
+}
+
+#[test]
+fn an_agents_series_go_some_time_after_it() {
+    let metrics = metrics(100);
+    let long_ago = Timestamp::now() - Duration::from_secs(3600);
+    for (ended, shown) in [(Timestamp::now(), true), (long_ago, false)] {
+        let mut agent = agent_at(long_ago);
+        agent.ended = Some((ended, AgentEnd::Exited));
+        metrics.follow(&Record::Agent(agent));
+        let text = metrics.text(TextFormat::Prometheus);
+        assert_eq!(text.contains("agentperf_agent_up"), shown, "{text}");
+    }
+}
+
+#[test]
+fn more_processes_than_there_is_room_for_are_counted_together() {
+    let metrics = metrics(10);
+    let now = Timestamp::now();
+    let agent = agent_at(now);
+    metrics.follow(&Record::Agent(agent.clone()));
+    for pid in 1..=1000 {
+        let process =
+            ended(&process_at(pid, now), 1_000_000_000, Exit::Signal { number: 9, core_dumped: false });
+        metrics.follow(&Record::Process(agent.id.clone(), process));
+    }
+    let text = metrics.text(TextFormat::OpenMetrics);
+    let series: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("agentperf_process_cpu_seconds_total{")).collect();
+    assert_eq!(series.len(), 11, "{series:?}");
+    assert!(
+        series.iter().any(|line| line.contains("pid=\"other\"") && line.ends_with(" 990.0")),
+        "{series:?}"
+    );
+    let sum: f64 = series.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    assert!((sum - 1000.0).abs() < 1e-9);
+    assert!(
+        value(&text, "agentperf_series_overflow_total{kind=\"processes\"").is_some_and(|n| n >= 10.0),
+        "{text}"
+    );
+}
+
+#[test]
+fn names_that_agents_choose_are_escaped() {
+    let metrics = metrics(10);
+    let now = Timestamp::now();
+    let mut agent = agent_at(now);
+    agent.name = "a\"b\\c\nd".to_owned();
+    metrics.follow(&Record::Agent(agent));
+    let text = metrics.text(TextFormat::Prometheus);
+    assert!(text.contains(r#"agent="a\"b\\c\nd""#), "{text}");
+}
+
+#[test]
+fn both_forms_say_the_same() {
+    let metrics = metrics(10);
+    metrics.follow(&Record::Agent(agent_at(Timestamp::now())));
+    let samples = |text: &str| -> Vec<String> {
+        text.lines().filter(|l| l.starts_with("agentperf_agent_")).map(str::to_owned).collect()
+    };
+    let (new, old) = (metrics.text(TextFormat::OpenMetrics), metrics.text(TextFormat::Prometheus));
+    assert_eq!(samples(&new), samples(&old));
+    assert!(new.ends_with("# EOF\n") && !old.contains("# EOF") && !old.contains("# UNIT"));
+    assert!(new.contains("# TYPE agentperf_agent_cpu_seconds counter\n"), "{new}");
+    assert!(old.contains("# TYPE agentperf_agent_cpu_seconds_total counter\n"), "{old}");
+}

@@ -1,0 +1,33 @@
+//! Forms of the text that Prometheus scrapes.
+
+/// A form, by what the scraper accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextFormat {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus's text form 0.0.4, which everything reads.
+    Prometheus,
+}
+
+impl TextFormat {
+    /// The form for a request with this `Accept` header.
+    #[must_use]
+    pub fn for_accept(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// The media type of an answer in this form.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// Whoever can write that text: metrics are counted by a sink of the store, and served by another one.
+pub trait Exposition: Send + Sync {
+    /// Every metric and its value of now.
+    fn text(&self, format: TextFormat) -> String;
+}
