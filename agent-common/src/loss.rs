@@ -38,9 +38,11 @@ losses! {
     LOCK_INSERT = 12, "kernel_lock_insert";
     /// The iterator's output was cut.
     SEED_OUTPUT = 13, "kernel_seed_output";
-    /// The end of a long wait that had no stack yet was not shown to the programs: its time is kept.
+    /// A long wait had no stack yet, and could not be given one when it ended or its window did: its time is kept.
     LATE_STACK = 14, "kernel_late_stack";
+    /// A thread's Python frames were not found among those of more threads than are looked at.
+    PYTHON_STATE = 15, "kernel_python_state_unfound";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 15;
+pub const COUNT: u32 = 16;

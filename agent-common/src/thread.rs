@@ -4,6 +4,12 @@
 //! The ledger grows here: its states are the states below, and its per-agent sets are moved at exactly the
 //! places where `state` changes.
 
+/// log2 of the unit of a process's start in its identity, ns: 66 µs, in which no pid comes round, and 42 bits of which
+/// last for nine years.
+pub const START_SHIFT: u32 = 16;
+/// Bits of a process's identity that hold its pid: the kernel's `PID_MAX_LIMIT` is 2^22.
+pub const PID_BITS: u32 = 22;
+
 /// What a thread does. Values fit in four bits, so that a set of role × state fits in 64.
 pub mod state {
     /// Not yet seen at a switch. Task storage is zero-filled, so this is 0.
@@ -104,7 +110,7 @@ pub struct Wait {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
-    /// The process: its start in units of 1,024 ns of the boot clock << 22 | tgid.
+    /// The process: its start on the boot clock, in units of 2^[`START_SHIFT`] ns, << [`PID_BITS`] | tgid.
     pub process: u64,
     /// The agent's slot.
     pub agent: u32,

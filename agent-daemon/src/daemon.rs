@@ -86,15 +86,9 @@ pub async fn run(
     let host = HostInfo::read();
     let metrics =
         Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
-    let state = api::State::new(
-        Arc::clone(&store),
-        control,
-        Arc::clone(&telemetry),
-        host,
-        Arc::<prometheus::Metrics>::clone(&metrics),
-        is_serving,
-        listen,
-    );
+    let shown = Arc::<prometheus::Metrics>::clone(&metrics);
+    let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
+    let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -112,10 +106,7 @@ pub async fn run(
     let mut aggregator = tokio::spawn(aggregator.run(channels));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
     let watchdog = tokio::spawn(feed_watchdog());
-    let _ = serving.send(true);
-    notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
-    tracing::info!("listening on http://{listen}");
-    let _ = ready.send(listen);
+    announce(listen, &serving, ready);
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -132,6 +123,14 @@ pub async fn run(
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
+}
+
+/// Tells everybody that the daemon works.
+fn announce(listen: SocketAddr, serving: &watch::Sender<bool>, ready: oneshot::Sender<SocketAddr>) {
+    let _ = serving.send(true);
+    notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
+    tracing::info!("listening on http://{listen}");
+    let _ = ready.send(listen);
 }
 
 /// Waits until told to stop, or until a stage ends by itself, which none should.

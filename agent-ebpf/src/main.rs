@@ -8,6 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 mod agents;
+mod atomics;
 mod cpu;
 mod epoch;
 mod layout;
@@ -19,6 +20,7 @@ mod stacks;
 mod syscalls;
 mod threads;
 mod wait;
+mod wakers;
 mod walk;
 
 /// Never reached: the verifier rejects a program that could loop here.

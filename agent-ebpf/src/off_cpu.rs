@@ -13,22 +13,21 @@ use agent_common::{
 };
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    helpers::{
-        bpf_ktime_get_ns,
-        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
-    },
+    helpers::{bpf_ktime_get_ns, generated::bpf_task_pt_regs},
     macros::{btf_tracepoint, map},
     maps::{PerCpuHashMap, ProgramArray},
     programs::BtfTracePointContext,
 };
 
 use crate::{
-    agents, epoch,
-    layout::{self, PF_EXITING, field, in_syscall},
+    agents,
+    atomics::{add, compare_exchange, exchange},
+    epoch,
+    layout::{self, PF_EXITING, field},
     lifecycle, losses,
     stacks::{self, Scratch},
     threads,
-    wait::{self, Futex, classify},
+    wait::classify,
     walk::Registers,
 };
 
@@ -43,7 +42,6 @@ static ZERO: OffCpuValue = OffCpuValue::ZERO;
 
 /// `task_struct.__state` of a thread that will never run again.
 const TASK_DEAD: u32 = 0x80;
-const PF_KTHREAD: u32 = 0x20_0000;
 
 /// sched_switch(preempt, prev, next, prev_state); the current task is still `prev`. Where that has a stack to be
 /// walked, `walk_switch` goes on; where `next` comes back from a long wait without one, `late_switch`.
@@ -64,7 +62,6 @@ fn sched_switch(ctx: BtfTracePointContext) -> u32 {
             unsafe { WALK.tail_call(&ctx, 0) };
             // It is missing.
             thread.user_stack = NOT_WALKED;
-            thread.since = now;
         }
     }
     next_enters(&ctx, now);
@@ -95,8 +92,12 @@ fn walk_switch(ctx: BtfTracePointContext) -> u32 {
         // What was walked before is paid for by then.
         let paid = if thread.walk_paid > now { thread.walk_paid } else { now };
         thread.walk_paid = paid + (done - now) * CREDIT_PER_NS;
-        // The walk is the thread's own CPU time still, as the scheduler sees it.
-        thread.since = done;
+        // The walk is the thread's own CPU time still, as the scheduler sees it. Where a window was closed
+        // meanwhile, that has accounted some of it already.
+        let since = thread.since;
+        if since <= now {
+            compare_exchange(&mut thread.since, since, done);
+        }
         now = done;
     }
     next_enters(&ctx, now);
@@ -161,6 +162,8 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
     // SAFETY: `task` is the current task.
     let exiting = unsafe { field::<u32>(task, &layout::TASK_FLAGS) } & PF_EXITING != 0;
     if !exiting && has_credit(thread, now) {
+        // Who wakes it meanwhile sees that it waits.
+        thread.since = now;
         return true;
     }
     thread.user_stack = if exiting { 0 } else { NOT_WALKED };
@@ -219,7 +222,11 @@ fn late_stack(task: *mut u8, thread: &mut Thread, scratch: Scratch) -> u64 {
         let registers = Registers::read(bpf_task_pt_regs(task.cast()) as *const u64);
         stacks::user_of(task, mm, thread, registers, scratch)
     };
-    if id != 0 { id } else { thread.user_stack }
+    if id != 0 {
+        return id;
+    }
+    losses::count(loss::LATE_STACK);
+    thread.user_stack
 }
 
 #[inline(always)]
@@ -227,7 +234,9 @@ fn enter_cpu(thread: &mut Thread, now: u64) {
     let since = exchange(&mut thread.since, 0);
     if since != 0 {
         // Where a window was closed on another CPU since the clock was read, nothing is left to account.
-        account(thread, since, if now > since { now } else { since }, true);
+        let end = if now > since { now } else { since };
+        let key = key(thread);
+        thread.accounted = account(&key, thread.woken, thread.accounted, Stretch { since, end, ended: true });
     }
     thread.state = state::CPU;
 }
@@ -252,18 +261,17 @@ fn enter_cpu_unseen(task: *const u8, thread: &mut Thread, now: u64) {
     }
 }
 
-/// Accounts `[since, now)`, in which the thread was off the CPU; `ended` if it runs again.
+/// A stretch of time off the CPU; `ended` if the thread runs again.
+struct Stretch {
+    since: u64,
+    end: u64,
+    ended: bool,
+}
+
+/// What the thread's present wait is accounted under.
 #[inline(always)]
-fn account(thread: &mut Thread, since: u64, now: u64, ended: bool) {
-    let woken = thread.woken;
-    let runnable = if woken == 0 || woken > now {
-        now
-    } else if woken > since {
-        woken
-    } else {
-        since
-    };
-    let key = OffCpuKey {
+fn key(thread: &Thread) -> OffCpuKey {
+    OffCpuKey {
         process: thread.process,
         user_stack: thread.user_stack,
         kernel_stack: thread.kernel_stack,
@@ -273,29 +281,42 @@ fn account(thread: &mut Thread, since: u64, now: u64, ended: bool) {
         descriptor: thread.wait.descriptor,
         waker: thread.waker,
         pad: 0,
+    }
+}
+
+/// Accounts a stretch of a wait of which `accounted` has been accounted already; returns the two together.
+#[inline(always)]
+fn account(key: &OffCpuKey, woken: u64, accounted: u64, stretch: Stretch) -> u64 {
+    let Stretch { since, end, ended } = stretch;
+    let runnable = if woken == 0 || woken > end {
+        end
+    } else if woken > since {
+        woken
+    } else {
+        since
     };
     let waits = if epoch::is_odd() {
-        epoch::entry(&OFF_CPU_ODD, &key, &ZERO, loss::OFF_CPU_INSERT)
+        epoch::entry(&OFF_CPU_ODD, key, &ZERO, loss::OFF_CPU_INSERT)
     } else {
-        epoch::entry(&OFF_CPU_EVEN, &key, &ZERO, loss::OFF_CPU_INSERT)
+        epoch::entry(&OFF_CPU_EVEN, key, &ZERO, loss::OFF_CPU_INSERT)
     };
-    let length = thread.accounted + (now - since);
-    thread.accounted = length;
-    let Some(waits) = waits else { return };
+    let length = accounted + (end - since);
+    let Some(waits) = waits else { return length };
     // SAFETY: a per-CPU value. A switch cannot be interrupted by the other programs that write it; the iterator
     // can, by a switch, and so adds in one instruction.
     let waits = unsafe { &mut *waits };
     if ended {
         waits.blocked += runnable - since;
-        waits.run_queue += now - runnable;
+        waits.run_queue += end - runnable;
         waits.count += 1;
     } else {
         add(&mut waits.blocked, runnable - since);
-        add(&mut waits.run_queue, now - runnable);
+        add(&mut waits.run_queue, end - runnable);
     }
     if length > waits.max {
         waits.max = length;
     }
+    length
 }
 
 /// Accounts the wait that `thread` is still in, up to now. Called by the iterator that closes windows.
@@ -307,107 +328,19 @@ pub(crate) fn account_ongoing(task: *mut u8, thread: &mut Thread) {
     if since == 0 || since >= now {
         return;
     }
-    let late = if needs_late_stack(thread, now) {
-        late_stack(task, thread, Scratch::Iterator)
-    } else {
-        thread.user_stack
-    };
+    // All of it is read before the time is claimed: then the thread may move on to another wait.
+    let mut key = key(thread);
+    let (woken, accounted, stack) = (thread.woken, thread.accounted, thread.user_stack);
+    if needs_late_stack(thread, now) {
+        key.user_stack = late_stack(task, thread, Scratch::Iterator);
+    }
     // Where the thread moved meanwhile, it accounts itself.
-    if compare_exchange(&mut thread.since, since, now) {
-        thread.user_stack = late;
-        account(thread, since, now, false);
-    }
-}
-
-/// Adds atomically.
-#[inline(always)]
-fn add(word: &mut u64, n: u64) {
-    // SAFETY: an aligned word of map memory.
-    unsafe { core::arch::asm!("lock *(u64 *)({word} + 0) += {n}", word = in(reg) word, n = in(reg) n) }
-}
-
-/// Swaps atomically; `AtomicU64::swap` does not exist on this target.
-#[inline(always)]
-fn exchange(word: &mut u64, new: u64) -> u64 {
-    let mut value = new;
-    // SAFETY: an aligned word of map memory.
-    unsafe {
-        core::arch::asm!("{value} = xchg_64({word} + 0, {value})", word = in(reg) word, value = inout(reg) value);
-    }
-    value
-}
-
-/// Sets `word` to `new` if it is `old`, atomically; whether it was.
-#[inline(always)]
-fn compare_exchange(word: &mut u64, old: u64, new: u64) -> bool {
-    let mut seen = old;
-    // SAFETY: an aligned word of map memory; r0 is the instruction's fixed operand.
-    unsafe {
-        core::arch::asm!("r0 = cmpxchg_64({word} + 0, r0, {new})", word = in(reg) word, new = in(reg) new, inout("r0") seen);
-    }
-    seen == old
-}
-
-/// Run-queue delay starts here; not at sched_waking, which can precede the sleeper's own switch-out.
-#[btf_tracepoint(function = "sched_wakeup")]
-fn sched_wakeup(ctx: BtfTracePointContext) -> u32 {
-    if let Some(thread) = threads::get(ctx.arg(0))
-        && thread.since != 0
-        && thread.woken == 0
-    {
-        // SAFETY: the helper has no preconditions.
-        thread.woken = unsafe { bpf_ktime_get_ns() };
-    }
-    0
-}
-
-/// Names the waker. An interrupt borrows whatever task it hits, so a waker must be in a syscall or exiting.
-#[btf_tracepoint(function = "sched_waking")]
-fn sched_waking(ctx: BtfTracePointContext) -> u32 {
-    let Some(thread) = threads::get(ctx.arg(0)) else { return 0 };
-    if thread.since == 0 || thread.woken != 0 || !can_be_woken_by_a_process(thread.state) {
-        return 0;
-    }
-    // SAFETY: the current task is trusted.
-    unsafe {
-        let waker: *mut u8 = bpf_get_current_task_btf().cast();
-        let flags: u32 = field(waker, &layout::TASK_FLAGS);
-        if flags & PF_KTHREAD != 0 {
-            return 0;
-        }
-        if flags & PF_EXITING == 0 && !in_syscall(bpf_task_pt_regs(waker.cast()) as *const u64) {
-            return 0;
-        }
-        thread.waker = field(waker, &layout::TASK_TGID);
-        learn_lock(thread, waker);
-    }
-    0
-}
-
-#[inline(always)]
-fn can_be_woken_by_a_process(state: u32) -> bool {
-    matches!(
-        state,
-        state::CHILD
-            | state::IPC
-            | state::NETWORK
-            | state::LOCK
-            | state::FUTEX
-            | state::POLL
-            | state::TERMINAL
-    )
-}
-
-/// A futex whose waker has itself waited on it is a lock: it is handed over, not signalled.
-#[inline(always)]
-fn learn_lock(thread: &Thread, waker: *mut u8) {
-    if thread.state != state::FUTEX {
+    if !compare_exchange(&mut thread.since, since, now) {
         return;
     }
-    if let Some(waker) = threads::get(waker)
-        && waker.process == thread.process
-        && waker.futex == thread.wait.argument
-    {
-        wait::learn_lock(Futex { process: thread.process, address: thread.wait.argument });
+    let length = account(&key, woken, accounted, Stretch { since, end: now, ended: false });
+    if thread.since == now {
+        thread.accounted = length;
+        compare_exchange(&mut thread.user_stack, stack, key.user_stack);
     }
 }

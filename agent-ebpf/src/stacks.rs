@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use agent_common::{
     loss,
     stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
-    thread::Thread,
+    thread::{PID_BITS, START_SHIFT, Thread},
 };
 use aya_ebpf::{
     EbpfContext,
@@ -103,8 +103,7 @@ fn store_user(stack: &UserStack, process: u64, id: u64, known: u64) -> u64 {
 #[inline(always)]
 fn is_young(process: u64) -> bool {
     const YOUTH_NS: u64 = 10_000_000_000;
-    // The start of a process, in units of 1,024 ns, stands above its pid.
-    let start = process >> 22 << 10;
+    let start = process >> PID_BITS << START_SHIFT;
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_boot_ns() }.wrapping_sub(start) < YOUTH_NS
 }

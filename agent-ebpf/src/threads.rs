@@ -3,7 +3,7 @@
 //!
 //! Task-local storage by default; with the feature `tid-hash`, a hash by thread id.
 
-use agent_common::thread::Thread;
+use agent_common::thread::{PID_BITS, START_SHIFT, Thread};
 use aya_ebpf::bindings::task_struct;
 
 use crate::layout::{self, field};
@@ -146,6 +146,6 @@ pub(crate) unsafe fn process_of(task: *const u8) -> u64 {
         let leader: *const u8 = field(task, &layout::TASK_GROUP_LEADER);
         let start: u64 = field(leader, &layout::TASK_START_BOOTTIME);
         let tgid: u32 = field(task, &layout::TASK_TGID);
-        (start >> 10 << 22) | u64::from(tgid)
+        (start >> START_SHIFT << PID_BITS) | u64::from(tgid)
     }
 }

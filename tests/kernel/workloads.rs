@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     chains,
     support::workload::{directory, program, source},
-    symbols,
+    symbols, unwind,
 };
 
 #[test]
@@ -16,6 +16,7 @@ fn each_one_builds() {
         let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
         assert!(program(name).is_file(), "{name}");
     }
+    unwind::build_all();
     let chain: &Path = &chains::build(&directory(), "chain.c", "cc", &symbols::flags());
     assert!(chain.is_file());
 }

@@ -1,7 +1,7 @@
 // Waits for locks, of known length, each kind in a process of its own.
 //
 //   mutex      one thread waits for a pthread mutex that another holds for 0.1 s, ten times
-//   contended  four threads share one mutex; each holds it for 20 ms, five times
+//   contended  four threads share one mutex; each holds it for 20 ms, fifteen times
 //   flock      a process waits for a file lock that another holds for 0.1 s, ten times
 //
 // A line of truth: the kind, the pid, and the waits for the lock by CLOCK_MONOTONIC, summed over threads;
@@ -12,7 +12,7 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
-enum { WAITS = 10, THREADS = 4, ROUNDS = 5 };
+enum { WAITS = 10, THREADS = 4, ROUNDS = 15 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int held[2], released[2];

@@ -15,7 +15,7 @@ impl Clock {
         Self { boot_offset: now().as_nanosecond() - read(libc::CLOCK_BOOTTIME) }
     }
 
-    /// When a process was created, to the microsecond.
+    /// When a process was created, to 66 µs.
     pub(super) fn started(&self, process: ProcessId) -> Timestamp {
         timestamp(self.boot_offset + i128::from(process.start_ns()))
     }

@@ -15,7 +15,7 @@ use std::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Interval, MissedTickBehavior},
 };
 
@@ -23,6 +23,7 @@ use super::{
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
+    order::{Order, WatchError, Watched},
     proc_tree::{ProcessTree, Stat},
     usage::Live,
 };
@@ -45,69 +46,6 @@ use crate::{
 const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
-
-/// What the aggregator asks of the collector.
-#[derive(Debug)]
-pub enum Order {
-    /// Watch the process tree of `root` as the agent in `slot`.
-    Watch {
-        /// A free slot.
-        slot: Slot,
-        /// The root's pid.
-        root: u32,
-        /// What to watch it by, as far as the host allows.
-        probes: ProbeSet,
-        /// From when on.
-        start: Start,
-        /// Answers with who is watched, and by what.
-        reply: oneshot::Sender<Result<Watched, WatchError>>,
-    },
-    /// Close the window and let the agent in `slot` go. The window carries `token`.
-    Release {
-        /// The agent's slot.
-        slot: Slot,
-        /// Comes back in `Counted::orders`.
-        token: u64,
-    },
-    /// Close the window. It carries `token`.
-    Close {
-        /// Comes back in `Counted::orders`.
-        token: u64,
-    },
-}
-
-/// A process tree that is watched from now on.
-#[derive(Clone, Copy, Debug)]
-pub struct Watched {
-    /// The root.
-    pub root: ProcessId,
-    /// When the root was created.
-    pub created: Timestamp,
-    /// What it is watched by: what was wished for, less what the host refuses.
-    pub probes: ProbeSet,
-}
-
-/// Why a process tree cannot be watched.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The root was gone before it was found.
-    #[error("process {0} exited before it could be traced")]
-    Gone(u32),
-    /// The root lives, but the kernel does not show it to our programs.
-    #[error("process {0} is not shown to the kernel programs")]
-    Hidden(u32),
-    /// The root belongs to an agent already.
-    #[error("process {pid} is traced as part of another agent")]
-    Taken {
-        /// The root.
-        pid: u32,
-        /// The agent, unless the event that tells was lost.
-        slot: Option<Slot>,
-    },
-    /// The kernel refused.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-}
 
 /// The collector ended because nobody listens any more.
 #[derive(Debug)]
@@ -371,12 +309,13 @@ impl Collector {
         });
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
-        let stacks = counts.off_cpu.iter().map(|r| (r.process, &r.stack));
-        let stacks = stacks.chain(counts.cpu.iter().map(|r| (r.process, &r.stack)));
+        let stacks = counts.stacks();
         let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
-        let changed = self.changed_mappings(&mut counts);
+        let ran = counts.stacks().map(|(process, _)| process);
+        let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
+        self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
         self.outbox.push_back(Observation::Counted(Counted { start, end, syscalls, off_cpu, cpu, orders }));
@@ -385,19 +324,6 @@ impl Collector {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
         }
-    }
-
-    /// What has become of the mappings of the processes that ran; cuts the stacks that it makes doubtful.
-    fn changed_mappings(&mut self, counts: &mut Counts) -> Vec<Observation> {
-        let ran =
-            counts.off_cpu.iter().map(|row| row.process).chain(counts.cpu.iter().map(|row| row.process));
-        let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
-        for change in &changed {
-            let cpu = counts.cpu.iter_mut().map(|row| (row.process, &mut row.stack.user));
-            let off_cpu = counts.off_cpu.iter_mut().map(|row| (row.process, &mut row.stack.user));
-            cpu.chain(off_cpu).for_each(|(process, stack)| change.cut(process, stack));
-        }
-        changed.into_iter().map(|change| change.observation).collect()
     }
 }
 

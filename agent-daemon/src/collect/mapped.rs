@@ -41,6 +41,8 @@ const MAX_COMPARED: usize = 64;
 pub(super) struct Mapped {
     due: [VecDeque<(Instant, ProcessId)>; DELAYS.len() + 1],
     known: FxHashMap<ProcessId, Known>,
+    /// What has been found since stacks were cut last.
+    replaced: Vec<Replaced>,
 }
 
 /// The last reading of one process.
@@ -61,23 +63,16 @@ struct Range {
     content: u64,
 }
 
-/// What has become of a process's mappings.
-pub(super) struct Changed {
-    /// The mappings of now.
-    pub(super) observation: Observation,
+/// Ranges of a process that are mapped to something else than they were.
+struct Replaced {
     process: ProcessId,
-    /// Ranges that are mapped to something else now.
-    replaced: Vec<Range>,
+    ranges: Vec<Range>,
 }
 
-impl Changed {
-    /// Cuts a stack of the process where it goes through something that is something else now: which of the two it
-    /// was cannot be told.
-    pub(super) fn cut(&self, process: ProcessId, stack: &mut RawUserStack) {
-        if process != self.process {
-            return;
-        }
-        let is_replaced = |address: &u64| self.replaced.iter().any(|r| (r.start..r.end).contains(address));
+impl Replaced {
+    /// Cuts a stack where it goes through one of the ranges: which of the two it was in cannot be told.
+    fn cut(&self, stack: &mut RawUserStack) {
+        let is_replaced = |address: &u64| self.ranges.iter().any(|r| (r.start..r.end).contains(address));
         if let Some(cut) = stack.addresses.iter().position(is_replaced) {
             stack.addresses = stack.addresses.iter().take(cut + 1).copied().collect();
             stack.interpreted = Arc::from([]);
@@ -88,7 +83,7 @@ impl Changed {
 
 impl Mapped {
     pub(super) fn new() -> Self {
-        Self { due: Default::default(), known: FxHashMap::default() }
+        Self { due: Default::default(), known: FxHashMap::default(), replaced: Vec::new() }
     }
 
     /// The process executed a program.
@@ -163,18 +158,36 @@ impl Mapped {
             return None;
         };
         let known = Known { ranges: ranges(&mappings), read: Instant::now(), is_asked: false };
+        let replaced = match self.known.get(&process) {
+            Some(before) => replaced(&before.ranges, &known.ranges),
+            None => Vec::new(),
+        };
+        if !replaced.is_empty() {
+            self.replaced.push(Replaced { process, ranges: replaced });
+        }
         self.known.insert(process, known);
         Some(Observation::Mapped { process, mappings })
     }
 
-    /// Reads the mappings of processes that have run, and tells which have changed.
+    /// Cuts the stacks that were taken while something was mapped in the place of something else.
+    pub(super) fn cut<'a>(&mut self, stacks: impl Iterator<Item = (ProcessId, &'a mut RawUserStack)>) {
+        if self.replaced.is_empty() {
+            return;
+        }
+        for (process, stack) in stacks {
+            self.replaced.iter().filter(|r| r.process == process).for_each(|r| r.cut(stack));
+        }
+        self.replaced.clear();
+    }
+
+    /// Reads the mappings of processes that have run, and tells those that have changed.
     pub(super) fn compare(
         &mut self,
         ran: impl Iterator<Item = ProcessId>,
         now: Instant,
         live: &Live,
         losses: &Losses,
-    ) -> Vec<Changed> {
+    ) -> Vec<Observation> {
         let read = |process| self.known.get(&process).map(|known| known.read);
         let is_old = |(at, _): &(Instant, ProcessId)| *at + BELIEVED <= now;
         let ran: FxHashSet<ProcessId> = ran.collect();
@@ -186,20 +199,10 @@ impl Mapped {
         old.into_iter().filter_map(|(_, process)| self.compare_one(process, live, losses)).collect()
     }
 
-    fn compare_one(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Changed> {
+    fn compare_one(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Observation> {
         let before = self.known.get(&process)?.ranges.clone();
         let observation = self.read(process, live, losses)?;
-        let after = &self.known.get(&process)?.ranges;
-        if *after == before {
-            return None;
-        }
-        let is_replaced = |old: &Range| {
-            let first = after.partition_point(|new| new.end <= old.start);
-            let overlapping = after.iter().skip(first).take_while(|new| new.start < old.end);
-            overlapping.into_iter().any(|new| new.content != old.content)
-        };
-        let replaced = before.into_iter().filter(is_replaced).collect();
-        Some(Changed { observation, process, replaced })
+        (self.known.get(&process)?.ranges != before).then_some(observation)
     }
 
     /// Reads the mappings of the processes that have an address on their stacks which they do not know.
@@ -235,6 +238,16 @@ fn ranges(mappings: &[Mapping]) -> Vec<Range> {
         mappings.iter().map(|m| Range { start: m.start, end: m.end, content: content(m) }).collect();
     ranges.sort_unstable();
     ranges
+}
+
+/// The ranges of `before` that hold something else in `after`.
+fn replaced(before: &[Range], after: &[Range]) -> Vec<Range> {
+    let is_replaced = |old: &&Range| {
+        let first = after.partition_point(|new| new.end <= old.start);
+        let mut overlapping = after.iter().skip(first).take_while(|new| new.start < old.end);
+        overlapping.any(|new| new.content != old.content)
+    };
+    before.iter().filter(is_replaced).copied().collect()
 }
 
 /// What is mapped: the file, and which of its bytes would be at address 0. Code of no file is all the same to us.

@@ -9,8 +9,10 @@ mod collector;
 mod lifecycle;
 mod mapped;
 pub mod mappings;
+mod order;
 mod proc_tree;
 mod usage;
 
-pub use collector::{Collector, Order, Stopped, WatchError, Watched};
+pub use collector::{Collector, Stopped};
+pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;

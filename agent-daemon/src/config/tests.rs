@@ -23,8 +23,21 @@ fn an_empty_file_is_the_defaults() {
 #[test]
 fn every_option_can_be_set_in_the_file_and_in_the_environment() {
     // A value other than the default for each, so that a forgotten key shows.
-    let values =
-        ["127.0.0.1:1", "1s", "11", "false", "7", "777", "2m", "7777", "debug", "json", "true", "tid_hash"];
+    let values = [
+        "127.0.0.1:1",
+        "1s",
+        "11",
+        "false",
+        "7",
+        "777",
+        "2m",
+        "7777",
+        "77",
+        "debug",
+        "json",
+        "true",
+        "tid_hash",
+    ];
     for (option, value) in OPTIONS.iter().zip(values) {
         let text = match option.key.split_once('.') {
             Some((section, key)) => format!("{section}:\n  {key}: {value}\n"),

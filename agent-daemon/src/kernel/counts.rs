@@ -31,6 +31,20 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
 }
 
+impl Counts {
+    /// Every stack, and whose it is.
+    pub fn stacks(&self) -> impl Iterator<Item = (ProcessId, &RawStack)> + Clone {
+        let off_cpu = self.off_cpu.iter().map(|row| (row.process, &row.stack));
+        off_cpu.chain(self.cpu.iter().map(|row| (row.process, &row.stack)))
+    }
+
+    /// The user part of every stack, and whose it is.
+    pub fn user_stacks_mut(&mut self) -> impl Iterator<Item = (ProcessId, &mut RawUserStack)> {
+        let off_cpu = self.off_cpu.iter_mut().map(|row| (row.process, &mut row.stack.user));
+        off_cpu.chain(self.cpu.iter_mut().map(|row| (row.process, &mut row.stack.user)))
+    }
+}
+
 /// Reads generations.
 pub(super) struct Reader {
     epoch: u32,

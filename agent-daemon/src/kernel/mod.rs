@@ -31,7 +31,7 @@ use std::{
 
 use agent_common::{
     agent::{Agent, probe},
-    loss,
+    loss, thread,
     unwind::NO_DIRECT_MAP,
 };
 use aya::{
@@ -43,7 +43,7 @@ use crate::{
     config::Config,
     model::{
         control::Start,
-        id::Slot,
+        id::{PID_BITS, START_SHIFT, Slot},
         observation::RawUserStack,
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         syscall,
@@ -51,6 +51,7 @@ use crate::{
 };
 
 // The model imports nothing of ours, so what both sides must agree on is written twice.
+const _: () = assert!(PID_BITS == thread::PID_BITS && START_SHIFT == thread::START_SHIFT);
 const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
 const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);

@@ -207,9 +207,9 @@ impl Program {
         Self { row, loaded, links: Links::None, state: ProbeState::Ready, reason: None }
     }
 
-    /// Only what a single probe needs may be missing.
+    /// What a single probe needs may be missing, and what another program can go on without.
     fn may_be_missing(&self) -> bool {
-        self.row.need.probe().is_some()
+        self.row.need.probe().is_some() || matches!(self.row.hook, Hook::After { .. })
     }
 
     fn is_attached(&self) -> bool {

@@ -76,6 +76,8 @@ pub(crate) struct Walk {
     mapping: Mapping,
     /// 1 if `ip` is a return address: the call is before it.
     returned: u64,
+    /// 1 if the frame was reached by a frame pointer.
+    followed: u64,
     /// What the last read brought.
     words: [u64; 4],
     pub(crate) memory: memory::Memory,
@@ -112,6 +114,7 @@ pub(crate) fn walk<const REMOTE: bool>(
         walk.bp = registers.bp;
         walk.r10 = registers.r10;
         walk.returned = 0;
+        walk.followed = 0;
         walk.mapping.end = 0;
         walk.stack.end = GOES_ON;
         run(MAX_FRAMES as u32 + 1, step::<REMOTE>, walk, process);
@@ -138,10 +141,11 @@ pub(crate) fn mix(hash: u64, word: u64) -> u64 {
 }
 
 #[inline(always)]
-fn run(times: u32, step: extern "C" fn(u32, *mut c_void) -> i64, walk: &mut Walk, process: &Process) {
+/// Steps until one ends the loop, `times` at most; returns how many there were.
+fn run(times: u32, step: extern "C" fn(u32, *mut c_void) -> i64, walk: &mut Walk, process: &Process) -> i64 {
     let mut steps = Steps { walk, process };
     // SAFETY: the callback gets the context that it expects, which outlives the call.
-    unsafe { bpf_loop(times, step as *mut c_void, (&raw mut steps).cast(), 0) };
+    unsafe { bpf_loop(times, step as *mut c_void, (&raw mut steps).cast(), 0) }
 }
 
 /// # Safety
@@ -252,7 +256,8 @@ fn go_to(walk: &mut Walk, ip: u64, sp: u64) -> u32 {
 #[inline(always)]
 fn follow_frame_pointer<const REMOTE: bool>(walk: &mut Walk, process: &Process, n: usize) -> u32 {
     let bp = walk.bp;
-    if bp == 0 && walk.mapping.kind == mapping::FRAME_POINTERS {
+    // A chain of frame pointers ends with 0; where none was followed, the register may hold anything.
+    if bp == 0 && walk.followed != 0 && walk.mapping.kind == mapping::FRAME_POINTERS {
         return end::COMPLETE;
     }
     if bp < walk.sp || bp - walk.sp > MAX_FP_FRAME || bp & 7 != 0 {
@@ -266,7 +271,11 @@ fn follow_frame_pointer<const REMOTE: bool>(walk: &mut Walk, process: &Process, 
     if process.js_shared != 0 && context & 1 != 0 && function & 3 == 1 {
         note_js_function::<REMOTE>(walk, process, function, n);
     }
+    if ip == 0 && saved != 0 {
+        return end::GAP;
+    }
     walk.bp = saved;
+    walk.followed = 1;
     go_to(walk, ip, bp + 16)
 }
 

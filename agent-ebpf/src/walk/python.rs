@@ -4,6 +4,7 @@
 use core::ffi::c_void;
 
 use agent_common::{
+    loss,
     stack::interpreter,
     thread::Thread,
     unwind::{NO_CFRAME, PYTHON_FRAME_BYTES, Process, Python},
@@ -14,6 +15,7 @@ use super::{Walk, memory, note, parts, run};
 use crate::{
     epoch,
     layout::{self, field},
+    losses,
 };
 
 /// Thread states looked at to find the thread's own, of all interpreters together.
@@ -26,6 +28,8 @@ const OWNER_SHIFT: u32 = 48;
 pub(super) struct Search {
     interpreter: u64,
     state: u64,
+    /// 1 if `state` is the thread's own.
+    found: u64,
     fs_base: u64,
     frame: u64,
     words: [u64; PYTHON_FRAME_BYTES / 8],
@@ -78,10 +82,17 @@ fn find_state<const REMOTE: bool>(walk: &mut Walk, process: &Process, thread: &m
     }
     walk.python.state = 0;
     walk.python.interpreter = 0;
-    run(MAX_THREADS, next_state::<REMOTE>, walk, process);
-    let found = walk.python.state;
-    thread.python_state = if found != 0 { found } else { u64::from(epoch::current()) << 1 | 1 };
-    found != 0
+    walk.python.found = 0;
+    let looked_at = run(MAX_THREADS, next_state::<REMOTE>, walk, process);
+    if walk.python.found != 0 {
+        thread.python_state = walk.python.state;
+        return true;
+    }
+    thread.python_state = u64::from(epoch::current()) << 1 | 1;
+    if looked_at >= i64::from(MAX_THREADS) {
+        losses::count(loss::PYTHON_STATE);
+    }
+    false
 }
 
 extern "C" fn next_state<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
@@ -123,7 +134,8 @@ fn try_next_state<const REMOTE: bool>(walk: &mut Walk, python: &Python) -> bool 
         walk.python.state = 0;
         return true;
     }
-    walk.words[0] == walk.python.fs_base
+    walk.python.found = u64::from(walk.words[0] == walk.python.fs_base);
+    walk.python.found != 0
 }
 
 extern "C" fn frame<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
@@ -139,7 +151,8 @@ extern "C" fn frame<const REMOTE: bool>(_: u32, context: *mut c_void) -> i64 {
     } else {
         word(walk, python.position) & ((1 << OWNER_SHIFT) - 1)
     };
-    let owner = word(walk, python.owner) >> ((python.owner & 7) * 8) & 0xff;
+    let owner =
+        if python.owner == 0 { 0 } else { word(walk, python.owner) >> ((python.owner & 7) * 8) & 0xff };
     if !note(walk, code, position | owner << OWNER_SHIFT) {
         return 1;
     }

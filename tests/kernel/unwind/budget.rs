@@ -1,7 +1,10 @@
 //! What a walk at switch-out may cost is bounded, and yet no wait above the threshold loses its stack; nor does one
 //! that began before the attach.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -32,9 +35,14 @@ fn waits(stacks: &[&Stack]) -> u64 {
     stacks.iter().map(|s| s.count).sum()
 }
 
+/// `budget.c`.
+pub(super) fn build() -> PathBuf {
+    program("budget.c", "gcc", &[&FLAGS[..], &["-pthread"]].concat())
+}
+
 #[test]
 fn no_long_wait_loses_its_stack_when_the_budget_is_used_up() {
-    let budget = program("budget.c", "gcc", &[&FLAGS[..], &["-pthread"]].concat());
+    let budget = build();
     let daemon = daemon();
     // A thread that gets little CPU beside others blocks too seldom to use its budget up: then once more.
     let used_up = (0..3).any(|_| judge(&daemon, &budget));

@@ -2,6 +2,7 @@
 //! them where a hidden flag asks for it, and logs how many are equal.
 
 use std::{
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -68,13 +69,16 @@ fn judge(daemon: &Daemon, running: &Running) -> Seen {
     seen
 }
 
+/// The programs that are judged, beside Python's.
+pub(super) fn builds() -> [PathBuf; 3] {
+    [deep("gcc", &[]), program("deep.cpp", "g++", &FLAGS), program("deep.rs", "rustc", &["-O"])]
+}
+
 #[test]
 fn walks_equal_another_unwinders() {
     let arguments = &["--validate-stacks"];
     let daemon = Daemon::start_with(arguments, json!({ "sampling": { "frequency_hz": 997 } }));
-    let c = deep("gcc", &[]);
-    let cpp = program("deep.cpp", "g++", &FLAGS);
-    let rust = program("deep.rs", "rustc", &["-O"]);
+    let [c, cpp, rust] = builds();
     let python = source("unwind").join("busy.py");
     let programs = [
         ("C", Running::start(&c, &["spin"])),

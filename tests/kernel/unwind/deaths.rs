@@ -1,7 +1,7 @@
 //! Processes that are gone before anybody could look at them, and programs that follow each other in one process:
 //! nothing panics, nothing stays behind, and what was lost has a name.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::json;
 
@@ -11,9 +11,14 @@ use crate::support::{daemon::Daemon, puppet::Puppet};
 /// Times 200 processes.
 const ROUNDS: usize = 5;
 
+/// `storm.c`.
+pub(super) fn build() -> PathBuf {
+    program("storm.c", "gcc", &FLAGS)
+}
+
 #[test]
 fn short_lives_and_storms_of_programs() {
-    let storm = program("storm.c", "gcc", &FLAGS);
+    let storm = build();
     let daemon = Daemon::start(json!({ "sampling": { "frequency_hz": 997 } }));
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());

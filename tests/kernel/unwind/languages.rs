@@ -11,13 +11,18 @@ use crate::support::{
     workload::{built, source},
 };
 
-#[test]
-fn other_languages_on_the_cpu() {
-    let programs = [
+/// The programs that every machine can build.
+pub(super) fn builds() -> [PathBuf; 3] {
+    [
         program("deep.cpp", "g++", &["-O2", "-fomit-frame-pointer"]),
         program("deep.rs", "rustc", &["-O"]),
         deep("musl-gcc", &["-static"]),
-    ];
+    ]
+}
+
+#[test]
+fn other_languages_on_the_cpu() {
+    let programs = builds();
     let go = is_installed("go").then(go);
     let daemon = daemon();
     let running: Vec<Running> = programs.iter().chain(&go).map(|p| Running::start(p, &[])).collect();

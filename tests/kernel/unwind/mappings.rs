@@ -14,7 +14,7 @@ use crate::support::{api::Api, stacks::Stack};
 const SETTLE: Duration = Duration::from_millis(2000);
 
 /// `changes.c`.
-fn changes() -> PathBuf {
+pub(super) fn changes() -> PathBuf {
     program("changes.c", "gcc", &[&FLAGS[..], &["-pthread"]].concat())
 }
 
@@ -22,6 +22,11 @@ fn changes() -> PathBuf {
 fn plugin(room: &str, inner: &str) -> PathBuf {
     let own = ["-shared", "-fPIC", &format!("-DROOM={room}"), &format!("-DINNER={inner}")];
     program("plugin.c", "gcc", &[&FLAGS[..], &own].concat())
+}
+
+/// The builds of `plugin.c` that the tests load.
+pub(super) fn plugins() -> [PathBuf; 3] {
+    [plugin("40", "plugin_inner"), plugin("4000", "plugin_inner"), plugin("40", "another_name")]
 }
 
 /// Tells a process to compute, waits until all must be known, and judges what it does from then on.

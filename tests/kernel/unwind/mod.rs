@@ -12,3 +12,14 @@ mod native;
 mod programs;
 mod python;
 mod pythons;
+
+/// Builds every program of these tests, for machines that have no compilers. (Go's is built where there is Go.)
+pub(crate) fn build_all() {
+    native::builds();
+    languages::builds();
+    bulk::builds();
+    mappings::changes();
+    mappings::plugins();
+    budget::build();
+    deaths::build();
+}

@@ -8,8 +8,8 @@ use super::{
     programs::{Running, daemon, deep, lld, watch, watch_cpu},
 };
 
-/// How programs are built.
-fn builds() -> Vec<(&'static str, PathBuf)> {
+/// The programs, however they are built.
+pub(super) fn builds() -> Vec<(&'static str, PathBuf)> {
     let lld = lld();
     let lld: Vec<&str> = lld.iter().map(String::as_str).collect();
     vec![

@@ -4,6 +4,7 @@
 use std::{
     env,
     io::{BufRead, BufReader, Write},
+    iter,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -39,7 +40,10 @@ pub(super) fn daemon() -> Daemon {
 /// # Panics
 /// Where it does not build.
 pub(super) fn program(code: &str, compiler: &str, flags: &[&str]) -> PathBuf {
-    let variant = [&[compiler], flags].concat().concat().replace(['/', '.', ' '], "_");
+    // Where a linker lies makes no other program.
+    let named = flags.iter().filter(|flag| !flag.starts_with("-B"));
+    let variant =
+        iter::once(&compiler).chain(named).copied().collect::<String>().replace(['/', '.', ' '], "_");
     let code = source("unwind").join(code);
     let stem = code.file_name().expect("a file").to_string_lossy().replace('.', "-");
     built(&format!("{stem}-{variant}"), std::slice::from_ref(&code), |output| {
@@ -55,13 +59,15 @@ pub(super) fn deep(compiler: &str, flags: &[&str]) -> PathBuf {
     program("deep.c", compiler, &[&FLAGS, flags].concat())
 }
 
-/// The flags that make gcc link by the lld that rustc brings along.
-pub(super) fn lld() -> [String; 2] {
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc runs").stdout;
-    let sysroot = String::from_utf8(sysroot).expect("a path in UTF-8");
+/// The flags that make gcc link by the lld that rustc brings along. Where there is no rustc, nothing is linked.
+pub(super) fn lld() -> Vec<String> {
+    let Ok(output) = Command::new("rustc").args(["--print", "sysroot"]).output() else {
+        return vec!["-fuse-ld=lld".to_owned()];
+    };
+    let sysroot = String::from_utf8(output.stdout).expect("a path in UTF-8");
     let folder = Path::new(sysroot.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld");
     assert!(folder.join("ld.lld").exists(), "rustc brings lld along");
-    ["-fuse-ld=lld".to_owned(), format!("-B{}", folder.display())]
+    vec!["-fuse-ld=lld".to_owned(), format!("-B{}", folder.display())]
 }
 
 /// Whether a program is in PATH.

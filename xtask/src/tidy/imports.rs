@@ -36,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "aggregate",
             "store",
             "api",
+            "export",
         ],
     ),
     ("main", &["cli"]),

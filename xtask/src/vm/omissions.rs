@@ -41,6 +41,13 @@ const OMISSIONS: &[Omission] = &[
         "an emulated clock goes on while the host runs something else, and its ticks are lost",
     ),
     each("symbols::a_container_on_overlayfs", "overlayfs is a module, and the machines load none"),
+    each("unwind::blocked::", "it needs gdb and other Pythons, and the machines have no network"),
+    each("unwind::python::", "it needs py-spy and other Pythons, and the machines have no network"),
+    each(
+        "unwind::budget::no_long_wait_loses_its_stack_when_the_budget_is_used_up",
+        "under emulation our own programs weigh more than the short waits that they measure",
+    ),
+    each("unwind::deaths::", "hundreds of programs in a row are not named in time under emulation"),
     each("workloads::", "the machines have no compiler"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
     each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),

@@ -298,14 +298,14 @@ mod tests {
     #[test]
     fn the_reference_is_what_the_code_says() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, reference()).unwrap();
         }
         let written = std::fs::read_to_string(path).unwrap();
         assert_eq!(
             written,
             reference(),
-            "write it anew: UPDATE_DOCS=1 cargo test -p agentperf the_reference"
+            "write it anew: UPDATE_GOLDEN=1 cargo test -p agentperf the_reference"
         );
     }
 }

@@ -1,0 +1,83 @@
+//! Who ends a wait, and when it could have gone on: what `off_cpu` accounts when the thread runs again.
+
+use agent_common::thread::{Thread, state};
+use aya_ebpf::{
+    helpers::{
+        bpf_ktime_get_ns,
+        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    },
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+
+use crate::{
+    layout::{self, PF_EXITING, field, in_syscall},
+    threads,
+    wait::{self, Futex},
+};
+
+const PF_KTHREAD: u32 = 0x20_0000;
+
+/// Run-queue delay starts here; not at sched_waking, which can precede the sleeper's own switch-out.
+#[btf_tracepoint(function = "sched_wakeup")]
+fn sched_wakeup(ctx: BtfTracePointContext) -> u32 {
+    if let Some(thread) = threads::get(ctx.arg(0))
+        && thread.since != 0
+        && thread.woken == 0
+    {
+        // SAFETY: the helper has no preconditions.
+        thread.woken = unsafe { bpf_ktime_get_ns() };
+    }
+    0
+}
+
+/// Names the waker. An interrupt borrows whatever task it hits, so a waker must be in a syscall or exiting.
+#[btf_tracepoint(function = "sched_waking")]
+fn sched_waking(ctx: BtfTracePointContext) -> u32 {
+    let Some(thread) = threads::get(ctx.arg(0)) else { return 0 };
+    if thread.since == 0 || thread.woken != 0 || !can_be_woken_by_a_process(thread.state) {
+        return 0;
+    }
+    // SAFETY: the current task is trusted.
+    unsafe {
+        let waker: *mut u8 = bpf_get_current_task_btf().cast();
+        let flags: u32 = field(waker, &layout::TASK_FLAGS);
+        if flags & PF_KTHREAD != 0 {
+            return 0;
+        }
+        if flags & PF_EXITING == 0 && !in_syscall(bpf_task_pt_regs(waker.cast()) as *const u64) {
+            return 0;
+        }
+        thread.waker = field(waker, &layout::TASK_TGID);
+        learn_lock(thread, waker);
+    }
+    0
+}
+
+#[inline(always)]
+fn can_be_woken_by_a_process(state: u32) -> bool {
+    matches!(
+        state,
+        state::CHILD
+            | state::IPC
+            | state::NETWORK
+            | state::LOCK
+            | state::FUTEX
+            | state::POLL
+            | state::TERMINAL
+    )
+}
+
+/// A futex whose waker has itself waited on it is a lock: it is handed over, not signalled.
+#[inline(always)]
+fn learn_lock(thread: &Thread, waker: *mut u8) {
+    if thread.state != state::FUTEX {
+        return;
+    }
+    if let Some(waker) = threads::get(waker)
+        && waker.process == thread.process
+        && waker.futex == thread.wait.argument
+    {
+        wait::learn_lock(Futex { process: thread.process, address: thread.wait.argument });
+    }
+}
