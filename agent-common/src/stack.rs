@@ -48,6 +48,8 @@ pub mod interpreter {
     pub const PYTHON: u32 = 1;
     /// V8's: each belongs to one native frame.
     pub const V8: u32 = 2;
+    /// Or'ed to either: there were more frames than [`super::MAX_INTERPRETER_FRAMES`].
+    pub const CUT: u32 = 0x100;
 }
 
 /// One kernel stack, innermost frame first.
@@ -83,7 +85,8 @@ pub struct UserStack {
     pub interpreter_kind: u32,
     /// How the walk ended: see [`end`].
     pub end: u32,
-    /// Addresses; those from `length` on mean nothing.
+    /// Addresses; those from `length` on mean nothing. The first is an instruction's, the others are one past a byte of
+    /// one: return addresses, or one more than the address that a signal interrupted.
     pub frames: [u64; MAX_FRAMES],
     /// The interpreter's frames; those from `interpreter_length` on mean nothing.
     pub interpreter: [InterpreterFrame; MAX_INTERPRETER_FRAMES],

@@ -52,6 +52,8 @@ pub mod cfa {
     pub const GAP: u8 = 8;
     /// r10 + offset: the prologue of a realigned frame, which is right only in the innermost frame.
     pub const R10: u8 = 9;
+    /// rsp + offset, and the return address is in rdi: glibc's vfork, which is right only in the innermost frame.
+    pub const SP_RETURN_IN_RDI: u8 = 10;
 }
 
 /// How the caller's rbp is found.

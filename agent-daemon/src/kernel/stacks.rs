@@ -87,13 +87,14 @@ fn decode(stack: &UserStack) -> RawUserStack {
     });
     RawUserStack {
         addresses: frames.into(),
-        interpreter: match stack.interpreter_kind {
+        interpreter: match stack.interpreter_kind & !interpreter::CUT {
             interpreter::PYTHON => Interpreter::Python,
             interpreter::V8 => Interpreter::V8,
             _ => Interpreter::None,
         },
         interpreted: interpreted.collect(),
         end: match stack.end {
+            end::COMPLETE if stack.interpreter_kind & interpreter::CUT != 0 => StackEnd::Truncated,
             end::COMPLETE => StackEnd::Complete,
             end::TRUNCATED => StackEnd::Truncated,
             end::NO_MAPPING => StackEnd::NoMapping,

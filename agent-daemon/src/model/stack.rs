@@ -50,7 +50,7 @@ pub struct Frame {
 pub enum StackEnd {
     /// At the outermost frame.
     Complete,
-    /// At the frame limit.
+    /// At the limit of native frames, or of an interpreter's.
     Truncated,
     /// In code without unwind information, which keeps no frame pointers either.
     Gap,

@@ -42,6 +42,7 @@ pub(crate) struct Registers {
     sp: u64,
     bp: u64,
     r10: u64,
+    rdi: u64,
     cs: u64,
 }
 
@@ -57,6 +58,7 @@ impl Registers {
             sp: word(regs::SP),
             bp: word(regs::BP),
             r10: word(regs::R10),
+            rdi: word(regs::DI),
             cs: word(regs::CS),
         }
     }
@@ -70,6 +72,7 @@ pub(crate) struct Walk {
     sp: u64,
     bp: u64,
     r10: u64,
+    rdi: u64,
     /// Content hash of all that was found so far.
     hash: u64,
     /// The mapping in use: most callers are in the same file.
@@ -113,6 +116,7 @@ pub(crate) fn walk<const REMOTE: bool>(
         walk.sp = registers.sp;
         walk.bp = registers.bp;
         walk.r10 = registers.r10;
+        walk.rdi = registers.rdi;
         walk.returned = 0;
         walk.followed = 0;
         walk.mapping.end = 0;
@@ -174,9 +178,11 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
     if n >= MAX_FRAMES {
         return end::TRUNCATED;
     }
-    walk.stack.frames[n & (MAX_FRAMES - 1)] = walk.ip;
+    // Behind the first frame, an address stands for the byte before it: what a signal interrupted is no return.
+    let address = if n != 0 && walk.returned == 0 { walk.ip + 1 } else { walk.ip };
+    walk.stack.frames[n & (MAX_FRAMES - 1)] = address;
     walk.stack.length = n as u32 + 1;
-    walk.hash = mix(walk.hash, walk.ip);
+    walk.hash = mix(walk.hash, address);
 
     let pc = walk.ip - walk.returned;
     if !tables::find_mapping(walk, process, pc) {
@@ -206,6 +212,10 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
                 return end::UNREADABLE;
             }
             walk.words[0].wrapping_add(high)
+        }
+        cfa::SP_RETURN_IN_RDI if n == 0 => {
+            let sp = walk.sp.wrapping_add(offset);
+            return go_to(walk, walk.rdi, sp);
         }
         cfa::SIGNAL => return leave_signal::<REMOTE>(walk),
         cfa::END => return end::COMPLETE,
@@ -297,6 +307,7 @@ fn note_js_function<const REMOTE: bool>(walk: &mut Walk, process: &Process, func
 fn note(walk: &mut Walk, function: u64, position: u64) -> bool {
     let n = walk.stack.interpreter_length as usize;
     if n >= MAX_INTERPRETER_FRAMES {
+        walk.stack.interpreter_kind |= interpreter::CUT;
         return false;
     }
     // SAFETY: the index was checked; the mask repeats it for the verifier, and `slack` makes it true.

@@ -5,6 +5,7 @@ mod budget;
 mod bulk;
 mod chain;
 mod deaths;
+mod edges;
 mod gdb;
 mod languages;
 mod mappings;
@@ -22,4 +23,5 @@ pub(crate) fn build_all() {
     mappings::plugins();
     budget::build();
     deaths::build();
+    edges::build();
 }

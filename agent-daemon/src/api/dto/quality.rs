@@ -121,7 +121,9 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 fn why(end: StackEnd) -> &'static str {
     match end {
         StackEnd::Complete => "every frame up to the outermost one was seen",
-        StackEnd::Truncated => "the stack has more than 128 frames; the outermost are missing",
+        StackEnd::Truncated => {
+            "the stack has more than 128 frames, or more than 63 of an interpreter; the outermost are missing"
+        }
         StackEnd::Gap => {
             "code without unwind information and without frame pointers, such as hand-written assembly"
         }

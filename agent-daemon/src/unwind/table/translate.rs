@@ -24,6 +24,7 @@ pub(super) fn rule<'a>(state: &State, section: &impl UnwindSection<Bytes<'a>>) -
         Some(RegisterRule::Offset(-8)) => {}
         // A column without a rule is undefined.
         None | Some(RegisterRule::Undefined) => return Ok(plain(cfa::END)),
+        Some(RegisterRule::Register(X86_64::RDI)) => return return_in_rdi(state),
         Some(_) => return Err(Reason::ReturnAddress),
     }
     let (cfa, cfa_offset) = match &state.cfa {
@@ -35,6 +36,17 @@ pub(super) fn rule<'a>(state: &State, section: &impl UnwindSection<Bytes<'a>>) -
     };
     let (fp, fp_offset) = caller_fp(state.fp.as_ref(), section);
     Ok(Rule { cfa, fp, fp_offset, cfa_offset })
+}
+
+/// glibc's vfork keeps its return address in rdi while parent and child share the stack.
+fn return_in_rdi(state: &State) -> Result<Rule, Reason> {
+    match &state.cfa {
+        CfaRule::RegisterAndOffset { register: X86_64::RSP, offset } => {
+            let cfa_offset = i32::try_from(*offset).map_err(|_| Reason::Offset)?;
+            Ok(Rule { cfa: cfa::SP_RETURN_IN_RDI, fp: fp::SAME, fp_offset: 0, cfa_offset })
+        }
+        _ => Err(Reason::ReturnAddress),
+    }
 }
 
 /// The rule in a linkage table whose entries push from the byte `pushed_at` of 16 on, if they ever push.

@@ -48,6 +48,9 @@ fn what_compilers_write() {
     // The PLT of GNU ld.
     let plt = [0x0f, 11, 0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22];
     assert_eq!(rule_of(&plt), Rule { cfa: cfa::PLT, cfa_offset: 11, ..sp(0) });
+    // glibc's vfork: the return address is in rdi, and off the stack.
+    let vfork = Rule { cfa: cfa::SP_RETURN_IN_RDI, cfa_offset: 0, ..sp(0) };
+    assert_eq!(rule_of(&[0x0e, 0, 0x09, 16, 5]), vfork);
     // The return address is undefined; rbp is in another register.
     assert_eq!(rule_of(&[0x07, 16]).cfa, cfa::END);
     assert_eq!(rule_of(&[0x09, 6, 11]).fp, fp::UNDEFINED);
