@@ -40,7 +40,9 @@ losses! {
     SEED_OUTPUT = 13, "kernel_seed_output";
     /// The end of a long wait that had no stack yet was not shown to the programs: its time is kept.
     LATE_STACK = 14, "kernel_late_stack";
+    /// The ring of stack copies was full: the stack stays as the walk left it.
+    STACK_COPY = 15, "kernel_stack_copy_ring_full";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 15;
+pub const COUNT: u32 = 16;

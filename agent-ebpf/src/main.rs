@@ -8,6 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 mod agents;
+mod atomic;
 mod cpu;
 mod epoch;
 mod layout;

@@ -366,6 +366,7 @@ impl Collector {
         let stacks = stacks.chain(counts.cpu.iter().map(|r| (r.process, &r.stack)));
         let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
+        self.telemetry.losses.add(Loss::StackCopyUnused, counts.unused_copies);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
         self.outbox.extend(self.live.observe(end));
         let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);

@@ -140,9 +140,13 @@ impl Files {
     }
 
     /// The file's unwind information for the other unwinder.
-    pub(super) fn copy_file(&self, id: u64) -> Option<CopyFile> {
-        let opened = self.known.get(&id)?.file.as_ref()?.open()?;
-        CopyFile::read(opened.as_ref(), &self.limits).ok()
+    ///
+    /// # Errors
+    /// As [`CopyFile::read`]; not found, where it is closed.
+    pub(super) fn copy_file(&self, id: u64) -> Result<CopyFile, TableError> {
+        let opened = self.known.get(&id).and_then(|k| k.file.as_ref()?.open());
+        let opened = opened.ok_or_else(|| TableError::Io(std::io::ErrorKind::NotFound.into()))?;
+        CopyFile::read(opened.as_ref(), &self.limits)
     }
 
     /// The symbols of interpreters in the file.
