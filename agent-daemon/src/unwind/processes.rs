@@ -81,8 +81,7 @@ impl Processes {
         maps: &mut UnwindMaps,
         losses: &Losses,
     ) -> bool {
-        // The walker compares addresses as signed numbers. Only the vsyscall page is in the upper half, and nothing
-        // runs there.
+        // The walker compares addresses as signed numbers. Nothing that a process maps is in the upper half.
         let regions: Vec<&Region> = regions.iter().filter(|r| r.start >> 63 == 0).collect();
         let mut placed: Vec<Placed> = regions.iter().map(|r| Placed::of(r)).collect();
         placed.sort_unstable_by_key(|p| p.start);

@@ -12,3 +12,4 @@ mod native;
 mod programs;
 mod python;
 mod pythons;
+mod stopgap;
