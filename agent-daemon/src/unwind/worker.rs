@@ -144,7 +144,6 @@ impl CodeSource for (&Processes, &Files) {
 impl Worker {
     fn run(mut self, events: &Receiver<Event>) {
         loop {
-            self.take_copies();
             let waiting = self.files.next_waiting();
             let patience = match waiting {
                 Some(_) if self.makes_tables => self.credit.missing(),
@@ -152,7 +151,10 @@ impl Worker {
                 None if self.validation.is_some() => COPIES,
                 None => IDLE,
             };
-            match events.recv_timeout(patience) {
+            let received = events.recv_timeout(patience);
+            // Copies that were made of a process before it ended or executed another program.
+            self.take_copies();
+            match received {
                 Ok(event) => self.handle(event),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(file) = waiting.filter(|_| self.makes_tables) {
