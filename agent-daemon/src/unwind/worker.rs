@@ -1,15 +1,15 @@
 //! The thread "unwind": it keeps the walker's maps. What it is told comes first; tables are made while nothing
-//! else is to be done, and for no more than a share of the time. Between any two of these, it unwinds the copies of
-//! stacks that the walker sends for want of a table.
+//! else is to be done, and for no more than a share of the time. Between any two of these, and beside a table, the
+//! copies of stacks are unwound that the walker sends for want of one.
 
 use std::{
     io,
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel},
     },
-    thread::{Builder, JoinHandle},
+    thread::{self, Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -227,6 +227,25 @@ impl Worker {
         self.unwinders.rest();
     }
 
+    /// Does what may take longer than the ring has room for, while another thread unwinds the copies that come. Where
+    /// there can be no other thread, they wait, or are lost.
+    fn beside_copies<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            let (working, is_working) = channel::<()>();
+            let unwind = move || {
+                while is_working.recv_timeout(COPIES) == Err(RecvTimeoutError::Timeout) {
+                    self.take_copies();
+                }
+            };
+            if let Err(error) = Builder::new().name("unwind-copies".to_owned()).spawn_scoped(scope, unwind) {
+                tracing::debug!(%error, "no thread for copies of stacks");
+            }
+            let done = work();
+            drop(working);
+            done
+        })
+    }
+
     fn retry_copies(&mut self, process: ProcessId) {
         for copied in self.waiting_copies.take(process) {
             self.stand_in(copied);
@@ -245,7 +264,9 @@ impl Worker {
 
     fn make_table(&mut self, file: u64) {
         let begun = Instant::now();
-        self.files.make(file, &mut self.maps, &self.telemetry.losses);
+        let Some(mut making) = self.files.begin(file) else { return };
+        let made = self.beside_copies(|| making.compile());
+        self.files.finish(making, made, &mut self.maps, &self.telemetry.losses);
         self.processes.ready(file, &self.files, &mut self.maps);
         self.telemetry.unwind_table_bytes.store(self.files.bytes(), Ordering::Relaxed);
         self.credit.spend(begun.elapsed());
