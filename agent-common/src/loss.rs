@@ -42,7 +42,9 @@ losses! {
     LATE_STACK = 14, "kernel_late_stack";
     /// A thread's Python frames were not found among those of more threads than are looked at.
     PYTHON_STATE = 15, "kernel_python_state_unfound";
+    /// The ring of stack copies was full: the stack stays as the walk left it.
+    STACK_COPY = 16, "kernel_stack_copy_ring_full";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 16;
+pub const COUNT: u32 = 17;

@@ -13,6 +13,9 @@ pub const NOT_WALKED: u64 = TAKE_AGAIN;
 /// This bit of the id of a user stack says that it is not what it could be: it ended for want of something that the
 /// daemon may bring later. A long wait takes its stack again.
 pub const TAKE_AGAIN: u64 = 2;
+/// This bit of the id of a user stack says that a copy of it was sent along. Such an id is one sample's alone: stacks
+/// that ended at the same place may be different ones beyond it.
+pub const COPIED: u64 = 4;
 
 /// How a walk ended.
 pub mod end {

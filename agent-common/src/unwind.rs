@@ -184,13 +184,18 @@ pub const NO_DIRECT_MAP: u64 = 1;
 /// Bytes of a stack that are copied at most.
 pub const COPY_BYTES: usize = 64 << 10;
 
-/// The top of a stack as it was when it was walked, for another unwinder to judge the walk. Only made for processes
-/// with [`process::COPY`].
+/// Bytes of the ring of copies: room for 15 of them.
+pub const COPIES_BYTES: u32 = 1 << 20;
+
+/// The top of a stack as it was when it was walked, for the daemon to unwind in its own way: in place of a walk that
+/// ended for want of a table, a few times a second; and to judge walks of processes with [`process::COPY`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct StackCopy {
     /// Whose.
     pub process: u64,
+    /// The id of the stack. With [`crate::stack::COPIED`], what is found in the copy takes the place of the walk.
+    pub id: u64,
     /// rip, rsp and rbp.
     pub registers: [u64; 3],
     /// Bytes copied, from rsp on.
@@ -201,7 +206,7 @@ pub struct StackCopy {
     pub bytes: [u8; COPY_BYTES],
 }
 
-const _: () = assert!(size_of::<StackCopy>() == 40 + 2048 + COPY_BYTES);
+const _: () = assert!(size_of::<StackCopy>() == 48 + 2048 + COPY_BYTES);
 const _: () = assert!(size_of::<Rule>() == 8);
 const _: () = assert!(size_of::<Mapping>() == 48);
 const _: () = assert!(size_of::<Python>() == 64);

@@ -97,7 +97,7 @@ pub async fn run(
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
     let writer = writer::spawn(Arc::clone(&store), recorded, vec![metrics]);
-    let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, config.kernel.stack_copies)
+    let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let channels =
@@ -185,11 +185,11 @@ fn start_resolver(
     maps: Option<UnwindMaps>,
     interpreters: Arc<Interpreters>,
     telemetry: &Arc<Telemetry>,
-    validates: bool,
+    config: &config::Kernel,
 ) -> io::Result<(Resolver, ResolverThreads)> {
     let Some(maps) = maps else { return Resolver::spawn(None, interpreters, Arc::clone(telemetry)) };
     let (unwinder, unwinding) =
-        Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry), validates)?;
+        Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry), config)?;
     let (resolver, threads) = Resolver::spawn(Some(unwinder), interpreters, Arc::clone(telemetry))?;
     Ok((resolver, threads.and(unwinding)))
 }

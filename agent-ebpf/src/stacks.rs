@@ -5,8 +5,9 @@ use core::ffi::c_void;
 
 use agent_common::{
     loss,
-    stack::{KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
+    stack::{COPIED, KernelStack, MAX_FRAMES, MAX_KERNEL_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
     thread::{PID_BITS, START_SHIFT, Thread},
+    unwind::process,
 };
 use aya_ebpf::{
     EbpfContext,
@@ -18,7 +19,7 @@ use aya_ebpf::{
 
 use crate::{
     lifecycle, losses,
-    walk::{self, Registers, Walk},
+    walk::{self, Purpose, Registers, Walk},
 };
 
 /// Which scratch buffer a program uses: a sample may interrupt a switch.
@@ -55,11 +56,17 @@ pub(crate) fn user<C: EbpfContext>(
     let Some(walk) = WALKS.get_ptr_mut(scratch as u32) else { return 0 };
     // SAFETY: a scratch buffer of ours alone: one per CPU and kind of program.
     let walk = unsafe { &mut *walk };
+    let mut purpose = Purpose { judges: false, stands_in: matches!(scratch, Scratch::Sample) };
     let id = match walk::process(thread.process) {
-        // SAFETY: a map's element.
-        Some(process) => walk::walk::<false>(walk, unsafe { &*process }, task, thread, registers),
+        Some(process) => {
+            // SAFETY: a map's element.
+            let process = unsafe { &*process };
+            purpose.judges = process.flags & process::COPY != 0;
+            walk::walk::<false>(walk, process, task, thread, registers)
+        }
         None => by_frame_pointers(ctx, &mut walk.stack),
     };
+    let id = walk::send_copy(&walk.stack, thread.process, registers, id, purpose);
     store_user(&walk.stack, thread.process, id, known)
 }
 
@@ -122,7 +129,7 @@ fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
     stack.interpreter_length = 0;
     stack.interpreter_kind = interpreter::NONE;
     stack.end = end::FRAME_POINTERS;
-    hash(&raw const stack.frames, stack.length) | TAKE_AGAIN
+    hash(&raw const stack.frames, stack.length) & !COPIED | TAKE_AGAIN
 }
 
 /// The current kernel stack; 0 if there is none. `known` as in `user`.

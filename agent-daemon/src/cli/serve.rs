@@ -47,6 +47,9 @@ pub(super) struct ServeArgs {
     /// Judge the kernel's walks by another unwinder, on copies of the same stacks, and log how many are equal
     #[arg(long, hide = true)]
     validate_stacks: bool,
+    /// Make no unwind tables: stacks end early, but for those of which a copy was made
+    #[arg(long, hide = true)]
+    withhold_tables: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -59,6 +62,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     );
     let mut config = Config::load(file.as_deref(), flags)?;
     config.kernel.stack_copies = args.validate_stacks;
+    config.kernel.withhold_tables = args.withhold_tables;
     logging::init(&config.log);
     for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         tracing::warn!(

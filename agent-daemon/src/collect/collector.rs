@@ -312,6 +312,7 @@ impl Collector {
         let stacks = counts.stacks();
         let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
+        self.telemetry.losses.add(Loss::StackCopyUnused, counts.unused_copies);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
         let ran = counts.stacks().map(|(process, _)| process);
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);

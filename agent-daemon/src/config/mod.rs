@@ -109,6 +109,8 @@ pub struct Kernel {
     pub debug_log: bool,
     /// Copies of stacks are made beside the walks, and walked by another unwinder: for tests, by a hidden flag.
     pub stack_copies: bool,
+    /// No unwind tables are made, so that copies of stacks stand in for walks: for tests, by a hidden flag.
+    pub withhold_tables: bool,
     /// Where the kernel programs keep what they know of a thread.
     pub thread_state: ThreadState,
 }
@@ -190,7 +192,12 @@ impl Default for Log {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { debug_log: false, stack_copies: false, thread_state: ThreadState::Auto }
+        Self {
+            debug_log: false,
+            stack_copies: false,
+            withhold_tables: false,
+            thread_state: ThreadState::Auto,
+        }
     }
 }
 

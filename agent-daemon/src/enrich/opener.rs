@@ -125,7 +125,9 @@ impl Opener {
     fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {
         // No code, and it changes: it is mapped for us to find.
         let dump = generated::jitdump_mapping(pid, mappings);
-        let code = mappings.iter().filter(|m| Some(*m) != dump);
+        // The vsyscall page is the kernel's, in its half of the addresses; it would look like code made at run time,
+        // of which every process then had some.
+        let code = mappings.iter().filter(|m| Some(*m) != dump && m.start >> 63 == 0);
         let mut regions: Vec<_> = code.map(|m| self.region(pid, m)).collect();
         regions.sort_by_key(|r| r.start);
         let is_any_generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
@@ -153,4 +155,29 @@ fn is_memory(path: &str) -> bool {
 fn memory(path: &str) -> Binary {
     let is_named = path.starts_with('[') && !path.starts_with("[anon");
     Binary { path: if is_named { path.to_owned() } else { "[jit]".to_owned() }, build_id: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn the_kernels_page_is_no_generated_code() {
+        let ids = Arc::new(CodeIds::new());
+        let mut opener = Opener::new(ids, sync_channel(1).0, None, Arc::default());
+        let mapping = |start: u64, path: &str| Mapping {
+            start,
+            end: start + 4096,
+            offset: 0,
+            device: 0,
+            inode: 0,
+            path: path.to_owned(),
+        };
+        let kernels = mapping(0xffff_ffff_ff60_0000, "[vsyscall]");
+        let mut has_generated = |mappings: &[Mapping]| opener.image(0, mappings).has_generated_code();
+        assert!(!has_generated(&[mapping(0x7fff_0000_0000, "[vdso]"), kernels.clone()]));
+        assert!(has_generated(&[mapping(0x7f00_0000_0000, ""), kernels]));
+    }
 }

@@ -12,7 +12,7 @@ use aya::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{batch, error::KernelError, stacks::StackReader};
+use super::{batch, copies::FoundInCopies, error::KernelError, stacks::StackReader};
 use crate::model::{
     id::{ProcessId, Slot},
     observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
@@ -29,6 +29,8 @@ pub struct Counts {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
+    pub unused_copies: u64,
 }
 
 impl Counts {
@@ -52,13 +54,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
-        Self { epoch: 0, stacks: StackReader::new() }
+    pub(super) fn new(copies: FoundInCopies) -> Self {
+        Self { epoch: 0, stacks: StackReader::new(copies) }
     }
 
-    /// A user stack by its id.
+    /// A user stack by its id, as it was walked.
     pub(super) fn user_stack(&mut self, ebpf: &Ebpf, id: u64) -> Result<RawUserStack, KernelError> {
-        self.stacks.user(ebpf, id)
+        self.stacks.walked(ebpf, id)
     }
 
     /// Flips the epoch, waits until no program counts in the old generation, and takes it out.
@@ -77,6 +79,7 @@ impl Reader {
             syscalls: syscalls(ebpf, calls, errors)?,
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
+            unused_copies: self.stacks.take_unused_copies(),
         })
     }
 

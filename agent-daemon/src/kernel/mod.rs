@@ -5,6 +5,7 @@
 
 mod batch;
 mod btf;
+mod copies;
 mod counts;
 mod decode;
 pub mod error;
@@ -85,12 +86,13 @@ impl Kernel {
         syscall_class::fill(&mut ebpf)?;
         programs.note(late_stacks(&mut ebpf)?);
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
-        let unwind = Some(UnwindMaps::take(&mut ebpf)?);
+        let found = copies::FoundInCopies::new();
+        let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
-        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(), log, unwind, sampling_hz })
+        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(found), log, unwind, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is

@@ -3,14 +3,17 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use agent_common::stack::{KernelStack, NOT_WALKED, UserStack, end, interpreter};
+use agent_common::stack::{COPIED, KernelStack, NOT_WALKED, UserStack, end, interpreter};
 use aya::{
     Ebpf,
     maps::{HashMap, MapError},
 };
 use lru::LruCache;
 
-use super::error::KernelError;
+use super::{
+    copies::{Found, FoundInCopies},
+    error::KernelError,
+};
 use crate::model::{
     observation::{Addresses, InterpretedFrame, Interpreter, RawUserStack},
     stack::StackEnd,
@@ -22,11 +25,19 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
 pub(super) struct StackReader {
     kernel: LruCache<u64, Arc<[u64]>>,
     user: LruCache<u64, RawUserStack>,
+    copies: FoundInCopies,
+    unused_copies: u64,
 }
 
 impl StackReader {
-    pub(super) fn new() -> Self {
-        Self { kernel: LruCache::new(CACHED), user: LruCache::new(CACHED) }
+    pub(super) fn new(copies: FoundInCopies) -> Self {
+        let (kernel, user) = (LruCache::new(CACHED), LruCache::new(CACHED));
+        Self { kernel, user, copies, unused_copies: 0 }
+    }
+
+    /// How many stacks were read since the last call that were copied, and of whose copies nothing was made.
+    pub(super) fn take_unused_copies(&mut self) -> u64 {
+        std::mem::take(&mut self.unused_copies)
     }
 
     /// The addresses of kernel stack `id`.
@@ -51,8 +62,23 @@ impl StackReader {
         }
     }
 
-    /// User stack `id`.
+    /// User stack `id` of a window: what was found in its copy, if there is one, else as it was walked.
     pub(super) fn user(&mut self, ebpf: &Ebpf, id: u64) -> Result<RawUserStack, KernelError> {
+        let walked = self.walked(ebpf, id)?;
+        if id & COPIED == 0 {
+            return Ok(walked);
+        }
+        match self.copies.take(id) {
+            Some(found) => Ok(completed(walked, found)),
+            None => {
+                self.unused_copies += 1;
+                Ok(walked)
+            }
+        }
+    }
+
+    /// User stack `id` as it was walked.
+    pub(super) fn walked(&mut self, ebpf: &Ebpf, id: u64) -> Result<RawUserStack, KernelError> {
         if id == 0 {
             return Ok(RawUserStack::without(StackEnd::Absent));
         }
@@ -67,13 +93,22 @@ impl StackReader {
         match map.get(&id, 0) {
             Ok(stack) => {
                 let stack = decode(&stack);
-                self.user.put(id, stack.clone());
+                // Nobody asks again for what is one sample's.
+                if id & COPIED == 0 {
+                    self.user.put(id, stack.clone());
+                }
                 Ok(stack)
             }
             Err(MapError::KeyNotFound) => Ok(RawUserStack::without(StackEnd::Lost)),
             Err(e) => Err(e.into()),
         }
     }
+}
+
+/// A walk that was cut, with the frames that were found in the copy of its stack. The interpreter's frames keep their
+/// places: Python's stand by their order, and V8's by the index of a native frame, which the walk had seen.
+fn completed(walked: RawUserStack, found: Found) -> RawUserStack {
+    RawUserStack { addresses: found.addresses, end: found.end, ..walked }
 }
 
 fn decode(stack: &UserStack) -> RawUserStack {

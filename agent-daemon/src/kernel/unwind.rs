@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
     ptr,
+    time::Instant,
 };
 
 pub use agent_common::unwind::{
@@ -13,7 +14,7 @@ pub use agent_common::unwind::{
     process,
 };
 use agent_common::{
-    stack::end,
+    stack::{COPIED, end},
     unwind::{BLOCK_WORDS, Block, StackCopy},
 };
 use aya::{
@@ -21,8 +22,11 @@ use aya::{
     maps::{ArrayOfMaps, HashMap, Map, MapData, MapError, RingBuf},
 };
 
-use super::error::KernelError;
-use crate::model::id::ProcessId;
+use super::{
+    copies::{Found, FoundInCopies},
+    error::KernelError,
+};
+use crate::model::{id::ProcessId, stack::StackEnd};
 
 /// Words of one shard.
 const SHARD_WORDS: usize = 1 << SHARD_SHIFT;
@@ -37,12 +41,21 @@ pub struct UnwindMaps {
     shards: Vec<Shared<u32>>,
     processes: HashMap<MapData, u64, Process>,
     copies: RingBuf<MapData>,
+    found: FoundInCopies,
 }
 
 /// A walk, and a copy of the stack as it was then.
 pub struct CopiedStack {
     /// Whose.
     pub process: ProcessId,
+    /// The id of the walked stack.
+    pub id: u64,
+    /// Whether the walk was cut, and what is found in the copy shall take its place.
+    pub stands_in: bool,
+    /// Whether the walker knew the process, and so its frames are right. Else they follow frame pointers.
+    pub is_known: bool,
+    /// When it came here.
+    pub taken: Instant,
     /// rip, rsp and rbp.
     pub registers: [u64; 3],
     /// The stack from rsp on.
@@ -54,7 +67,7 @@ pub struct CopiedStack {
 }
 
 impl UnwindMaps {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    pub(super) fn take(ebpf: &mut Ebpf, found: FoundInCopies) -> Result<Self, KernelError> {
         Ok(Self {
             rules: Shared::of_array(&array(ebpf, "RULES")?)?,
             mappings: Shared::of_array(&array(ebpf, "MAPPINGS")?)?,
@@ -62,6 +75,7 @@ impl UnwindMaps {
             shards: Vec::new(),
             processes: HashMap::try_from(take(ebpf, "PROCESSES")?)?,
             copies: RingBuf::try_from(take(ebpf, "STACK_COPIES")?)?,
+            found,
         })
     }
 
@@ -119,7 +133,7 @@ impl UnwindMaps {
         Ok(self.processes.insert(id.0, process, 0)?)
     }
 
-    /// The next copy of a stack, of those processes that were told with [`process::COPY`].
+    /// The next copy of a stack: of one that was cut, or of a process that was told with [`process::COPY`].
     pub fn next_copy(&mut self) -> Option<CopiedStack> {
         let record = self.copies.next()?;
         if record.len() < size_of::<StackCopy>() {
@@ -131,11 +145,21 @@ impl UnwindMaps {
         let frames = copy.walked.frames.get(..copy.walked.length as usize).unwrap_or(&copy.walked.frames);
         Some(CopiedStack {
             process: ProcessId(copy.process),
+            id: copy.id,
+            stands_in: copy.id & COPIED != 0,
+            is_known: copy.walked.end != end::FRAME_POINTERS,
+            taken: Instant::now(),
             registers: copy.registers,
             bytes: copy.bytes.get(..length).unwrap_or(&copy.bytes).to_vec(),
             walked: frames.to_vec(),
             is_complete: copy.walked.end == end::COMPLETE,
         })
+    }
+
+    /// Puts what was found in a copy in the place of the walk: native frames, innermost first. Whoever read the stack
+    /// already has the walk.
+    pub fn put_found(&self, id: u64, addresses: Vec<u64>, end: StackEnd) {
+        self.found.put(id, Found { addresses: addresses.into(), end });
     }
 
     /// Tells the walker to forget a process.

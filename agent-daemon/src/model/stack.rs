@@ -48,13 +48,13 @@ pub struct Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StackEnd {
-    /// At the outermost frame.
+    /// At the outermost frame: of the walk, or of a copy of the stack that stood in for it while tables were missing.
     Complete,
     /// At the limit of native frames, or of an interpreter's.
     Truncated,
     /// In code without unwind information, which keeps no frame pointers either.
     Gap,
-    /// In a file whose unwind table was still being made.
+    /// In a file whose unwind table was still being made, with no copy of the stack to stand in, or one too short.
     NoTable,
     /// In code that no mapping is known for.
     NoMapping,
@@ -64,8 +64,8 @@ pub enum StackEnd {
     UnknownRule,
     /// At a frame that does not lie above the one that it called.
     Inconsistent,
-    /// The process was not known to the walker yet: these are frame pointers, which may be wrong, and do not say
-    /// where a stack ends.
+    /// The process was not known to the walker yet, and no copy of the stack stood in: these are frame pointers, which
+    /// may be wrong, and do not say where a stack ends.
     FramePointers,
     /// In 32-bit code, which is not walked.
     #[serde(rename = "not_64_bit")]

@@ -47,11 +47,14 @@ pub enum Loss {
     UnwindTablesFull,
     /// There was no room for the mappings of a process: its stacks follow frame pointers.
     UnwindMappingsFull,
+    /// Nothing was made in time of the copy of a stack whose walk was cut, while its process was new to the walker: the
+    /// stack ends where its walk did.
+    StackCopyUnused,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -70,6 +73,7 @@ impl Loss {
         Self::UnwindTableUnmade,
         Self::UnwindTablesFull,
         Self::UnwindMappingsFull,
+        Self::StackCopyUnused,
     ];
 
     /// Stable name.
@@ -94,6 +98,7 @@ impl Loss {
             Self::UnwindTableUnmade => "unwind_table_unmade",
             Self::UnwindTablesFull => "unwind_tables_full",
             Self::UnwindMappingsFull => "unwind_mappings_full",
+            Self::StackCopyUnused => "stack_copy_unused",
         }
     }
 }

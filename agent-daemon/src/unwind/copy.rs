@@ -96,6 +96,13 @@ impl CopyFile {
         })
     }
 
+    /// What it takes of memory.
+    pub fn bytes(&self) -> usize {
+        let loaded = |section: &Option<Loaded>| section.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        let debug_frame = self.debug_frame.as_ref().map_or(0, |bytes| bytes.len());
+        loaded(&self.eh_frame) + loaded(&self.eh_frame_header) + debug_frame
+    }
+
     fn sections(&self) -> ExplicitModuleSectionInfo<Arc<[u8]>> {
         let range = |(address, bytes): &Loaded| *address..address.saturating_add(bytes.len() as u64);
         let bytes = |(_, bytes): &Loaded| bytes.clone();
@@ -172,4 +179,4 @@ fn is_beyond(address: u64, stack_base: u64, stack: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

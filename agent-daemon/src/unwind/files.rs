@@ -140,9 +140,13 @@ impl Files {
     }
 
     /// The file's unwind information for the other unwinder.
-    pub(super) fn copy_file(&self, id: u64) -> Option<CopyFile> {
-        let opened = self.known.get(&id)?.file.as_ref()?.open()?;
-        CopyFile::read(opened.as_ref(), &self.limits).ok()
+    ///
+    /// # Errors
+    /// As [`CopyFile::read`]; not found, where it is closed.
+    pub(super) fn copy_file(&self, id: u64) -> Result<CopyFile, TableError> {
+        let opened = self.known.get(&id).and_then(|k| k.file.as_ref()?.open());
+        let opened = opened.ok_or_else(|| TableError::Io(std::io::ErrorKind::NotFound.into()))?;
+        CopyFile::read(opened.as_ref(), &self.limits)
     }
 
     /// The symbols of interpreters in the file.
@@ -163,25 +167,33 @@ impl Files {
         waiting.max_by_key(|(id, k)| (k.wanted, k.users, u64::MAX - **id)).map(|(id, _)| *id)
     }
 
-    /// Makes the table of a file that is waiting, and hands it to the walker.
-    pub(super) fn make(&mut self, id: u64, maps: &mut UnwindMaps, losses: &Losses) {
-        let Some(known) = self.known.get(&id) else { return };
-        let path = known.file.as_ref().map_or("", |f| f.path()).to_owned();
-        let opened = known.file.as_ref().and_then(|f| f.open());
-        let compiled = match &opened {
-            Some(file) => table::compile(file.as_ref(), &mut self.rules, &self.limits),
-            None => Err(TableError::Io(std::io::ErrorKind::NotFound.into())),
-        };
-        let state = match compiled {
+    /// Begins the table of a file that is waiting. Until [`Self::finish`], no other one can be made.
+    pub(super) fn begin(&mut self, id: u64) -> Option<Making> {
+        let file = self.known.get(&id)?.file.clone();
+        let rules = std::mem::take(&mut self.rules);
+        Some(Making { id, file, rules, limits: self.limits })
+    }
+
+    /// Hands the table that was made to the walker.
+    pub(super) fn finish(
+        &mut self,
+        making: Making,
+        made: Result<table::Table, TableError>,
+        maps: &mut UnwindMaps,
+        losses: &Losses,
+    ) {
+        self.rules = making.rules;
+        let state = match made {
             Ok(table) => self.place(&table, maps, losses),
             Err(TableError::NoUnwindInfo) => State::Without,
             Err(error) => {
+                let path = making.file.as_ref().map_or("", |f| f.path());
                 tracing::debug!(%error, path, "a file gives no unwind table");
                 losses.count(Loss::UnwindTableUnmade);
                 State::Without
             }
         };
-        if let Some(known) = self.known.get_mut(&id) {
+        if let Some(known) = self.known.get_mut(&making.id) {
             known.state = state;
         }
     }
@@ -235,6 +247,24 @@ impl Files {
     /// Bytes of tables that the walker has.
     pub(super) fn bytes(&self) -> u64 {
         u64::from(self.space.used()) * 4
+    }
+}
+
+/// A table on its way. It takes time, and nothing but the file.
+pub(super) struct Making {
+    id: u64,
+    file: Option<Arc<dyn CodeFile>>,
+    rules: Rules,
+    limits: Limits,
+}
+
+impl Making {
+    /// Makes the table.
+    pub(super) fn compile(&mut self) -> Result<table::Table, TableError> {
+        match self.file.as_ref().and_then(|f| f.open()) {
+            Some(file) => table::compile(file.as_ref(), &mut self.rules, &self.limits),
+            None => Err(TableError::Io(std::io::ErrorKind::NotFound.into())),
+        }
     }
 }
 

@@ -81,8 +81,7 @@ impl Processes {
         maps: &mut UnwindMaps,
         losses: &Losses,
     ) -> bool {
-        // The walker compares addresses as signed numbers. Only the vsyscall page is in the upper half, and nothing
-        // runs there.
+        // The walker compares addresses as signed numbers. Nothing that a process maps is in the upper half.
         let regions: Vec<&Region> = regions.iter().filter(|r| r.start >> 63 == 0).collect();
         let mut placed: Vec<Placed> = regions.iter().map(|r| Placed::of(r)).collect();
         placed.sort_unstable_by_key(|p| p.start);
@@ -173,16 +172,16 @@ impl Processes {
         }
     }
 
-    /// The files that a process has mapped, and a number that changes with them.
-    pub(super) fn code(&self, process: ProcessId) -> Option<(u64, Vec<(MappedCode, u64)>)> {
-        let id = self.known.peek(&process)?.space;
-        let mapped = self
-            .spaces
-            .get(&id)?
-            .mappings
-            .iter()
-            .filter_map(|p| Some((MappedCode { start: p.start, end: p.end, offset: p.offset }, p.file?)));
-        Some((id, mapped.collect()))
+    /// A number for what a process has mapped, which changes with it.
+    pub(super) fn space(&self, process: ProcessId) -> Option<u64> {
+        self.known.peek(&process).map(|k| k.space)
+    }
+
+    /// What a process has mapped, by address, and the files in it.
+    pub(super) fn mappings(&self, process: ProcessId) -> Vec<(MappedCode, Option<u64>)> {
+        let space = self.space(process).and_then(|id| self.spaces.get(&id));
+        let mapped = |p: &Placed| (MappedCode { start: p.start, end: p.end, offset: p.offset }, p.file);
+        space.map_or_else(Vec::new, |s| s.mappings.iter().map(mapped).collect())
     }
 
     /// The file that is mapped at an address of a process.

@@ -1,20 +1,12 @@
 //! Judges the kernel's walks: the same stacks, copied at the same moment, are unwound by another unwinder, and the
 //! frames compared. For tests; the log says how many are equal. Copies hold memory of processes, and go no further.
 
-use std::num::NonZeroUsize;
-
-use lru::LruCache;
-use rustc_hash::FxHashMap;
-
 use super::{
-    copy::{CopyEnd, CopyFile, CopyUnwinder, Registers},
-    files::Files,
-    processes::Processes,
+    copy::CopyEnd,
+    unwinders::{CodeSource, CopyUnwinders},
 };
-use crate::{kernel::unwind::CopiedStack, model::id::ProcessId};
+use crate::kernel::unwind::CopiedStack;
 
-/// Processes whose code the other unwinder knows.
-const UNWINDERS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 /// Stacks between two lines of the log.
 const REPORT: u64 = 100;
 
@@ -34,35 +26,23 @@ struct Totals {
 }
 
 /// Compares walks with what another unwinder makes of copies of their stacks.
+#[derive(Default)]
 pub(super) struct Validation {
-    /// With the address space that each was made for.
-    unwinders: LruCache<ProcessId, (u64, CopyUnwinder)>,
-    files: FxHashMap<u64, Option<CopyFile>>,
     totals: Totals,
 }
 
 impl Validation {
-    pub(super) fn new() -> Self {
-        Self { unwinders: LruCache::new(UNWINDERS), files: FxHashMap::default(), totals: Totals::default() }
-    }
-
     /// Compares one walk.
-    pub(super) fn judge(&mut self, copied: &CopiedStack, processes: &Processes, files: &Files) {
-        let Some((space, placed)) = processes.code(copied.process) else { return };
-        if self.unwinders.peek(&copied.process).is_none_or(|(known, _)| *known != space) {
-            let mut unwinder = CopyUnwinder::new();
-            for (mapping, file) in placed {
-                let code = self.files.entry(file).or_insert_with(|| files.copy_file(file));
-                if let Some(code) = code {
-                    unwinder.add_module(&mapping, code);
-                }
-            }
-            self.unwinders.put(copied.process, (space, unwinder));
+    pub(super) fn judge(
+        &mut self,
+        copied: &CopiedStack,
+        unwinders: &mut CopyUnwinders,
+        code: &impl CodeSource,
+    ) {
+        if let Ok(other) = unwinders.unwind(copied, code) {
+            let frames = &other.frames;
+            self.count(copied, &frames.addresses, frames.end == CopyEnd::Complete);
         }
-        let Some((_, unwinder)) = self.unwinders.get_mut(&copied.process) else { return };
-        let [ip, sp, fp] = copied.registers;
-        let other = unwinder.unwind(Registers { ip, sp, fp }, sp, &copied.bytes);
-        self.count(copied, &other.addresses, other.end == CopyEnd::Complete);
     }
 
     fn count(&mut self, copied: &CopiedStack, other: &[u64], is_complete: bool) {

@@ -1,26 +1,32 @@
 //! The thread "unwind": it keeps the walker's maps. What it is told comes first; tables are made while nothing
-//! else is to be done, and for no more than a share of the time.
+//! else is to be done, and for no more than a share of the time. Between any two of these, and beside a table, the
+//! copies of stacks are unwound that the walker sends for want of one.
 
 use std::{
     io,
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel},
     },
-    thread::{Builder, JoinHandle},
+    thread::{self, Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
 use super::{
+    copy::{CopyFile, MappedCode},
     files::Files,
     image::{Code, Region},
     interpreters::{CodeOf, Interpreters},
     processes::Processes,
+    stopgap::{self, Verdict, Waiting},
+    table::TableError,
+    unwinders::{CodeSource, CopyUnwinders},
     validation::Validation,
 };
 use crate::{
-    kernel::unwind::{UnwindMaps, process},
+    config,
+    kernel::unwind::{CopiedStack, UnwindMaps, process},
     model::id::ProcessId,
     telemetry::{Loss, Telemetry},
 };
@@ -33,8 +39,8 @@ const BURST: Duration = Duration::from_secs(1);
 const SHARE: u32 = 4;
 /// How long the thread sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
-/// The same while walks are judged.
-const VALIDATION: Duration = Duration::from_millis(20);
+/// The same while copies of stacks are to be expected: their ring has room for those of 80 ms of two CPUs.
+const COPIES: Duration = Duration::from_millis(20);
 
 enum Event {
     Mapped(ProcessId, Vec<Region>),
@@ -51,7 +57,7 @@ pub struct Unwinder {
 }
 
 impl Unwinder {
-    /// Starts the thread. If it `validates`, walks are judged by another unwinder, and the log says how.
+    /// Starts the thread.
     ///
     /// # Errors
     /// No thread can be started.
@@ -59,12 +65,16 @@ impl Unwinder {
         maps: UnwindMaps,
         interpreters: Arc<Interpreters>,
         telemetry: Arc<Telemetry>,
-        validates: bool,
+        config: &config::Kernel,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (events, waiting) = sync_channel(QUEUE);
+        let flags = if config.stack_copies { process::COPY } else { 0 };
         let worker = Worker {
-            processes: Processes::new(maps.max_mappings(), if validates { process::COPY } else { 0 }),
-            validation: validates.then(Validation::new),
+            processes: Processes::new(maps.max_mappings(), flags),
+            unwinders: CopyUnwinders::new(),
+            waiting_copies: Waiting::default(),
+            validation: config.stack_copies.then(Validation::default),
+            makes_tables: !config.withhold_tables,
             files: Files::new(),
             maps,
             interpreters,
@@ -109,21 +119,48 @@ struct Worker {
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
     credit: Credit,
+    unwinders: CopyUnwinders,
+    waiting_copies: Waiting,
     validation: Option<Validation>,
+    /// Not in tests of what stands in for tables.
+    makes_tables: bool,
+}
+
+/// What the other unwinder asks.
+impl CodeSource for (&Processes, &Files) {
+    fn space(&self, process: ProcessId) -> Option<u64> {
+        self.0.space(process)
+    }
+
+    fn mappings(&self, process: ProcessId) -> Vec<(MappedCode, Option<u64>)> {
+        self.0.mappings(process)
+    }
+
+    fn file(&self, id: u64) -> Result<CopyFile, TableError> {
+        self.1.copy_file(id)
+    }
 }
 
 impl Worker {
     fn run(mut self, events: &Receiver<Event>) {
         loop {
             let waiting = self.files.next_waiting();
-            let idle = if self.validation.is_some() { VALIDATION } else { IDLE };
-            let patience = if waiting.is_some() { self.credit.missing() } else { idle };
-            match events.recv_timeout(patience) {
+            let patience = match waiting {
+                Some(_) if self.makes_tables => self.credit.missing(),
+                Some(_) => COPIES,
+                None if self.validation.is_some() => COPIES,
+                None => IDLE,
+            };
+            let received = events.recv_timeout(patience);
+            // Copies that were made of a process before it ended or executed another program.
+            self.take_copies();
+            match received {
                 Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout) => match waiting {
-                    Some(file) => self.make_table(file),
-                    None => self.validate(),
-                },
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(file) = waiting.filter(|_| self.makes_tables) {
+                        self.make_table(file);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -131,18 +168,25 @@ impl Worker {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Mapped(process, regions) => self.mapped(process, &regions),
+            Event::Mapped(process, regions) => {
+                self.mapped(process, &regions);
+                self.retry_copies(process);
+            }
             Event::Forked { parent, child } => {
                 self.processes.forked(parent, child, &mut self.maps, &self.telemetry.losses);
                 self.interpreters.forked(parent, child);
+                self.retry_copies(child);
             }
             // Its names are still wanted, and its interpreter with them: those that were used least go first.
             Event::Exited(process) => self.processes.exited(process, &mut self.files, &mut self.maps),
-            Event::Wanted(process, address) => {
-                if let Some(file) = self.processes.file_at(process, address) {
-                    self.files.want(file);
-                }
-            }
+            Event::Wanted(process, address) => self.want(process, address),
+        }
+    }
+
+    /// A walk ended at this address for want of a table.
+    fn want(&mut self, process: ProcessId, address: u64) {
+        if let Some(file) = self.processes.file_at(process, address) {
+            self.files.want(file);
         }
     }
 
@@ -166,16 +210,63 @@ impl Worker {
         Some(CodeOf { path: file.path().to_owned(), bias, symbols })
     }
 
-    fn validate(&mut self) {
-        let Some(validation) = &mut self.validation else { return };
+    /// Unwinds the copies that have come.
+    fn take_copies(&mut self) {
         while let Some(copied) = self.maps.next_copy() {
-            validation.judge(&copied, &self.processes, &self.files);
+            if let Some(validation) = &mut self.validation {
+                validation.judge(&copied, &mut self.unwinders, &(&self.processes, &self.files));
+            }
+            if copied.stands_in {
+                if let (true, Some(address)) = (copied.is_known, copied.walked.last()) {
+                    self.want(copied.process, *address);
+                }
+                self.stand_in(copied);
+            }
+        }
+        self.waiting_copies.expire(Instant::now());
+        self.unwinders.rest();
+    }
+
+    /// Does what may take longer than the ring has room for, while another thread unwinds the copies that come. Where
+    /// there can be no other thread, they wait, or are lost.
+    fn beside_copies<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            let (working, is_working) = channel::<()>();
+            let unwind = move || {
+                while is_working.recv_timeout(COPIES) == Err(RecvTimeoutError::Timeout) {
+                    self.take_copies();
+                }
+            };
+            if let Err(error) = Builder::new().name("unwind-copies".to_owned()).spawn_scoped(scope, unwind) {
+                tracing::debug!(%error, "no thread for copies of stacks");
+            }
+            let done = work();
+            drop(working);
+            done
+        })
+    }
+
+    fn retry_copies(&mut self, process: ProcessId) {
+        for copied in self.waiting_copies.take(process) {
+            self.stand_in(copied);
+        }
+    }
+
+    /// Puts what is found in a copy in the walk's place.
+    fn stand_in(&mut self, copied: CopiedStack) {
+        let outcome = self.unwinders.unwind(&copied, &(&self.processes, &self.files));
+        match stopgap::judge(&copied, outcome) {
+            Verdict::Found(addresses, end) => self.maps.put_found(copied.id, addresses, end),
+            Verdict::Wait => self.waiting_copies.push(copied),
+            Verdict::Keep => {}
         }
     }
 
     fn make_table(&mut self, file: u64) {
         let begun = Instant::now();
-        self.files.make(file, &mut self.maps, &self.telemetry.losses);
+        let Some(mut making) = self.files.begin(file) else { return };
+        let made = self.beside_copies(|| making.compile());
+        self.files.finish(making, made, &mut self.maps, &self.telemetry.losses);
         self.processes.ready(file, &self.files, &mut self.maps);
         self.telemetry.unwind_table_bytes.store(self.files.bytes(), Ordering::Relaxed);
         self.credit.spend(begun.elapsed());

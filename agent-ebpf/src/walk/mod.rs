@@ -13,13 +13,16 @@ mod tables;
 use core::ffi::c_void;
 
 use agent_common::{
-    stack::{InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, TAKE_AGAIN, UserStack, end, interpreter},
+    stack::{
+        COPIED, InterpreterFrame, MAX_FRAMES, MAX_INTERPRETER_FRAMES, TAKE_AGAIN, UserStack, end, interpreter,
+    },
     thread::Thread,
-    unwind::{Mapping, Process, Rule, cfa, fp, mapping, process},
+    unwind::{Mapping, Process, Rule, cfa, fp, mapping},
 };
 use aya_ebpf::helpers::generated::bpf_loop;
 
 pub(crate) use self::{
+    copy::{Purpose, send as send_copy},
     memory::{can_read_others, find_direct_map},
     tables::{forget, process},
 };
@@ -122,14 +125,11 @@ pub(crate) fn walk<const REMOTE: bool>(
         walk.mapping.end = 0;
         walk.stack.end = GOES_ON;
         run(MAX_FRAMES as u32 + 1, step::<REMOTE>, walk, process);
-        if !REMOTE && process.flags & process::COPY != 0 {
-            copy::send(walk, thread.process, registers);
-        }
         if process.python.runtime != 0 {
             python::read::<REMOTE>(walk, process, task, thread);
         }
     }
-    let id = mix(walk.hash, u64::from(walk.stack.end)) & !TAKE_AGAIN | 1;
+    let id = mix(walk.hash, u64::from(walk.stack.end)) & !(TAKE_AGAIN | COPIED) | 1;
     let end = walk.stack.end;
     if end == end::NO_TABLE || end == end::NO_MAPPING { id | TAKE_AGAIN } else { id }
 }
@@ -144,8 +144,8 @@ pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     h ^ (h >> 32)
 }
 
-#[inline(always)]
 /// Steps until one ends the loop, `times` at most; returns how many there were.
+#[inline(always)]
 fn run(times: u32, step: extern "C" fn(u32, *mut c_void) -> i64, walk: &mut Walk, process: &Process) -> i64 {
     let mut steps = Steps { walk, process };
     // SAFETY: the callback gets the context that it expects, which outlives the call.

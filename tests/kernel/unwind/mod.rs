@@ -13,6 +13,7 @@ mod native;
 mod programs;
 mod python;
 mod pythons;
+mod stopgap;
 
 /// Builds every program of these tests, for machines that have no compilers. (Go's is built where there is Go.)
 pub(crate) fn build_all() {

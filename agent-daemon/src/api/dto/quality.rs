@@ -128,7 +128,8 @@ fn why(end: StackEnd) -> &'static str {
             "code without unwind information and without frame pointers, such as hand-written assembly"
         }
         StackEnd::NoTable => {
-            "the unwind table of a file was still being made, soon after the process was first seen"
+            "the unwind table of a file was still being made, soon after the process was first seen, and more such \
+             stacks were taken than are unwound from copies"
         }
         StackEnd::NoMapping => {
             "code at an address that no known mapping covers, such as a library just loaded"

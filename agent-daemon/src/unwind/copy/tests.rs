@@ -28,15 +28,15 @@ extern "C" fn push_address(context: *mut c_void, into: *mut c_void) -> c_int {
 }
 
 /// A stack of this thread: where it was taken, its bytes, and its return addresses by the C library's unwinder.
-struct Taken {
-    registers: Registers,
-    stack: Vec<u8>,
-    truth: Vec<u64>,
+pub(in crate::unwind) struct Taken {
+    pub(in crate::unwind) registers: Registers,
+    pub(in crate::unwind) stack: Vec<u8>,
+    pub(in crate::unwind) truth: Vec<u64>,
 }
 
 impl Taken {
     #[inline(never)]
-    fn here() -> Self {
+    pub(in crate::unwind) fn here() -> Self {
         let (ip, sp, fp): (u64, u64, u64);
         // SAFETY: reads three registers.
         unsafe {
@@ -91,7 +91,8 @@ fn stack_end(sp: u64) -> u64 {
     maps().into_iter().map(|l| l.mapping).find(|m| (m.start..m.end).contains(&sp)).unwrap().end
 }
 
-fn code() -> Vec<(MappedCode, File)> {
+/// The executable mappings of files.
+pub(in crate::unwind) fn code() -> Vec<(MappedCode, File)> {
     let lines = maps().into_iter().filter(|l| l.executable && l.path.starts_with('/'));
     lines.map(|l| (l.mapping, File::open(l.path).unwrap())).collect()
 }
