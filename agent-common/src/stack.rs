@@ -46,13 +46,13 @@ pub mod end {
 /// Whose frames [`UserStack::interpreter`] holds.
 pub mod interpreter {
     /// Nobody's.
-    pub const NONE: u32 = 0;
+    pub const NONE: u16 = 0;
     /// CPython's, innermost first.
-    pub const PYTHON: u32 = 1;
+    pub const PYTHON: u16 = 1;
     /// V8's: each belongs to one native frame.
-    pub const V8: u32 = 2;
+    pub const V8: u16 = 2;
     /// Or'ed to either: there were more frames than [`super::MAX_INTERPRETER_FRAMES`].
-    pub const CUT: u32 = 0x100;
+    pub const CUT: u16 = 0x100;
 }
 
 /// One kernel stack, innermost frame first.
@@ -85,7 +85,9 @@ pub struct UserStack {
     /// Interpreter's frames in use.
     pub interpreter_length: u32,
     /// See [`interpreter`].
-    pub interpreter_kind: u32,
+    pub interpreter_kind: u16,
+    /// `Thread::execs` of then: which of its programs the process ran.
+    pub execs: u16,
     /// How the walk ended: see [`end`].
     pub end: u32,
     /// Addresses; those from `length` on mean nothing. The first is an instruction's, the others are one past a byte of

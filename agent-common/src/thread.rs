@@ -131,7 +131,9 @@ pub struct Thread {
     /// The process that ended the wait: its tgid; 0 if no process did.
     pub waker: u32,
     /// 1 from the moment the process's last thread began to exit: this is that thread.
-    pub last: u32,
+    pub last: u16,
+    /// Programs that the process has executed since it is watched; wraps.
+    pub execs: u16,
     /// The futex the thread last waited on: a waker that has itself waited there hands over a lock.
     pub futex: u64,
     /// When the syscall in progress began, ns; 0 if none is being timed.

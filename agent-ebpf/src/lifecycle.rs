@@ -37,7 +37,7 @@ const PLAIN_COUNTER: u32 = 8;
 fn process_fork(ctx: BtfTracePointContext) -> u32 {
     let (parent, child): (*mut u8, *mut u8) = (ctx.arg(0), ctx.arg(1));
     let Some(forker) = threads::get(parent) else { return 0 };
-    let (agent, forker_process) = (forker.agent, forker.process);
+    let (agent, forker_process, execs) = (forker.agent, forker.process, forker.execs);
     if !agents::is_live(agent) {
         return 0;
     }
@@ -50,6 +50,7 @@ fn process_fork(ctx: BtfTracePointContext) -> u32 {
     thread.process = process;
     thread.agent = agent;
     thread.state = state::RUN_QUEUE;
+    thread.execs = if process == forker_process { execs } else { 0 };
     thread.wait.syscall = NO_SYSCALL;
     thread.woken = now;
     thread.since = if agents::wants(agent, probe::OFF_CPU) { now } else { 0 };
@@ -91,6 +92,7 @@ fn process_exec(ctx: BtfTracePointContext) -> u32 {
         Some(thread) => {
             walk::forget(thread.process);
             thread.python_state = 0;
+            thread.execs = thread.execs.wrapping_add(1);
             agents::executes(thread.agent);
             report_exec(task, bprm, thread);
         }

@@ -64,7 +64,7 @@ pub(crate) fn user<C: EbpfContext>(
             purpose.judges = process.flags & process::COPY != 0;
             walk::walk::<false>(walk, process, task, thread, registers)
         }
-        None => by_frame_pointers(ctx, &mut walk.stack),
+        None => by_frame_pointers(ctx, &mut walk.stack, thread),
     };
     let id = walk::send_copy(&walk.stack, thread.process, registers, id, purpose);
     store_user(&walk.stack, thread.process, id, known)
@@ -117,7 +117,7 @@ fn is_young(process: u64) -> bool {
 
 /// What can be had while nothing is known about the process.
 #[inline(always)]
-fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
+fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack, thread: &Thread) -> u64 {
     let flags = u64::from(BPF_F_USER_STACK);
     // SAFETY: `frames` is USER_BYTES long.
     let n = unsafe { bpf_get_stack(ctx.as_ptr(), (&raw mut stack.frames).cast(), USER_BYTES, flags) };
@@ -128,6 +128,7 @@ fn by_frame_pointers<C: EbpfContext>(ctx: &C, stack: &mut UserStack) -> u64 {
     stack.length = n as u32 / 8;
     stack.interpreter_length = 0;
     stack.interpreter_kind = interpreter::NONE;
+    stack.execs = thread.execs;
     stack.end = end::FRAME_POINTERS;
     hash(&raw const stack.frames, stack.length) & !COPIED | TAKE_AGAIN
 }

@@ -31,6 +31,7 @@ pub(crate) fn user_stack(addresses: &[u64]) -> RawUserStack {
         interpreter: Interpreter::None,
         interpreted: [].into(),
         end: StackEnd::Complete,
+        execs: 0,
     }
 }
 
@@ -141,7 +142,7 @@ impl Names {
 
     /// Tells the resolver what a process maps now.
     pub(crate) fn see(&self, process: ProcessId) {
-        self.resolver.mapped(process, mappings::read(process.pid()).expect("the process lives"));
+        self.resolver.mapped(process, 0, mappings::read(process.pid()).expect("the process lives"));
     }
 
     /// Waits until everything told so far has been done.

@@ -280,7 +280,9 @@ impl Aggregator {
                 let agents = self.roster.by_slot();
                 self.windows.close(counted, agents).await;
             }
-            Observation::Mapped { process, mappings } => self.windows.resolver().mapped(process, mappings),
+            Observation::Mapped { process, execs, mappings } => {
+                self.windows.resolver().mapped(process, execs, mappings);
+            }
             observation => self.observe_process(observation).await,
         }
     }

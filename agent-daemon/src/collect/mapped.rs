@@ -41,6 +41,8 @@ const MAX_COMPARED: usize = 64;
 pub(super) struct Mapped {
     due: [VecDeque<(Instant, ProcessId)>; DELAYS.len() + 1],
     known: FxHashMap<ProcessId, Known>,
+    /// Programs that the processes have executed since they were watched, as the kernel programs count them.
+    execs: FxHashMap<ProcessId, u16>,
     /// What has been found since stacks were cut last.
     replaced: Vec<Replaced>,
 }
@@ -83,12 +85,19 @@ impl Replaced {
 
 impl Mapped {
     pub(super) fn new() -> Self {
-        Self { due: Default::default(), known: FxHashMap::default(), replaced: Vec::new() }
+        Self {
+            due: Default::default(),
+            known: FxHashMap::default(),
+            execs: FxHashMap::default(),
+            replaced: Vec::new(),
+        }
     }
 
     /// The process executed a program.
     pub(super) fn executed(&mut self, process: ProcessId, now: Instant) {
         self.known.remove(&process);
+        let execs = self.execs.entry(process).or_default();
+        *execs = execs.wrapping_add(1);
         for (queue, delay) in self.due.iter_mut().zip(DELAYS) {
             if queue.len() < MAX_DUE {
                 queue.push_back((now + delay, process));
@@ -116,11 +125,13 @@ impl Mapped {
     /// The process is gone.
     pub(super) fn exited(&mut self, process: ProcessId) {
         self.known.remove(&process);
+        self.execs.remove(&process);
     }
 
     /// Forgets the processes that no agent has any more.
     pub(super) fn keep(&mut self, live: &Live) {
         self.known.retain(|process, _| live.contains(*process));
+        self.execs.retain(|process, _| live.contains(*process));
     }
 
     /// When the next reading is due.
@@ -166,7 +177,8 @@ impl Mapped {
             self.replaced.push(Replaced { process, ranges: replaced });
         }
         self.known.insert(process, known);
-        Some(Observation::Mapped { process, mappings })
+        let execs = self.execs.get(&process).copied().unwrap_or_default();
+        Some(Observation::Mapped { process, execs, mappings })
     }
 
     /// Cuts the stacks that were taken while something was mapped in the place of something else.

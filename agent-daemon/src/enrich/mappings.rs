@@ -1,10 +1,13 @@
 //! Which code is mapped where, per process. A process that executed another program has a new image, and keeps
-//! the last one for what it did before; one that exited is kept until its last windows are named. Bounded by
+//! the last few for what it did before; one that exited is kept until its last windows are named. Bounded by
 //! processes and by mappings: exited processes go first, then those that did nothing for longest.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    iter,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use lru::LruCache;
@@ -19,6 +22,8 @@ use crate::{
 const MAX_PROCESSES: usize = 8192;
 /// Mappings kept over all processes.
 const MAX_REGIONS: usize = 128 << 10;
+/// Images kept of the programs that a process ran before the present one.
+const MAX_BEFORE: usize = 8;
 /// Rounds of naming for which an exited process is kept: one for the window it exited in, one more because
 /// its exit may be reported before the window that ended earlier is named.
 const ROUNDS_AFTER_EXIT: u64 = 2;
@@ -63,10 +68,12 @@ pub(super) struct Region {
 pub(super) struct Image {
     /// Identifies the image for as long as the daemon runs.
     pub(super) id: u64,
+    /// Programs that the process had executed since it was watched (modulo 2^16).
+    pub(super) execs: u16,
     /// By address.
-    pub(super) regions: Box<[Region]>,
+    pub(super) regions: Arc<[Region]>,
     /// What the process says of its generated code.
-    pub(super) generated: Mutex<GeneratedCode>,
+    pub(super) generated: Arc<Mutex<GeneratedCode>>,
 }
 
 impl Image {
@@ -76,16 +83,15 @@ impl Image {
         self.regions.get(after.checked_sub(1)?).filter(|r| address < r.end)
     }
 
+    /// The same image, of a process that has executed nothing since it was forked.
+    fn forked(&self) -> Self {
+        let (regions, generated) = (Arc::clone(&self.regions), Arc::clone(&self.generated));
+        Self { id: self.id, execs: 0, regions, generated }
+    }
+
     /// Whether some of its code was made at run time.
     pub(super) fn has_generated_code(&self) -> bool {
         self.regions.iter().any(|r| matches!(r.code, Code::Generated(_)))
-    }
-
-    /// Whether a file stands at the same place in both: not after an exec, which moves everything but the
-    /// kernel's own pages.
-    fn shares_a_place_with(&self, other: &Self) -> bool {
-        let is_in_other = |r: &Region| other.find(r.start).is_some_and(|o| o.equals(r));
-        self.regions.iter().filter(|r| matches!(r.code, Code::File(_))).any(is_in_other)
     }
 
     /// Where the process says names of its generated code.
@@ -94,9 +100,10 @@ impl Image {
     }
 
     fn equals(&self, other: &Self) -> bool {
-        self.sources() == other.sources()
+        self.execs == other.execs
+            && self.sources() == other.sources()
             && self.regions.len() == other.regions.len()
-            && self.regions.iter().zip(&other.regions).all(|(a, b)| a.equals(b))
+            && self.regions.iter().zip(other.regions.iter()).all(|(a, b)| a.equals(b))
     }
 }
 
@@ -121,22 +128,37 @@ impl Code {
 /// A process's images.
 #[derive(Clone)]
 pub(super) struct Images {
-    pub(super) current: Arc<Image>,
-    /// What it ran before it executed what it runs now.
-    pub(super) before: Option<Arc<Image>>,
+    current: Arc<Image>,
+    /// What it ran before, the latest first.
+    before: Vec<Arc<Image>>,
 }
 
 impl Images {
-    /// The image and mapping that cover an address: of the program that runs, else of the one before.
-    pub(super) fn find(&self, address: u64) -> Option<(&Arc<Image>, &Region)> {
-        [Some(&self.current), self.before.as_ref()]
-            .into_iter()
-            .flatten()
-            .find_map(|image| Some((image, image.find(address)?)))
+    fn of(current: Arc<Image>) -> Self {
+        Self { current, before: Vec::new() }
+    }
+
+    /// The image of the program that the process ran after so many others. Where we have not been told of an exec
+    /// yet, that is the one we know of.
+    pub(super) fn after(&self, execs: u16) -> Option<&Arc<Image>> {
+        let is_later = execs.wrapping_sub(self.current.execs).cast_signed() > 0;
+        if is_later {
+            return Some(&self.current);
+        }
+        iter::once(&self.current).chain(&self.before).find(|image| image.execs == execs)
+    }
+
+    /// Takes note of what is mapped now: libraries were loaded or unloaded, or another program is run.
+    fn replace(&mut self, image: Arc<Image>) {
+        let old = std::mem::replace(&mut self.current, image);
+        if old.execs != self.current.execs {
+            self.before.insert(0, old);
+            self.before.truncate(MAX_BEFORE);
+        }
     }
 
     fn regions(&self) -> usize {
-        self.current.regions.len() + self.before.as_ref().map_or(0, |b| b.regions.len())
+        iter::once(&self.current).chain(&self.before).map(|image| image.regions.len()).sum()
     }
 }
 
@@ -159,12 +181,11 @@ impl Processes {
         let has_exited = self.exited.contains(&process);
         let images = match self.take(process) {
             Some(old) if old.current.equals(&image) => old,
-            // Libraries were loaded or unloaded.
-            Some(old) if old.current.shares_a_place_with(&image) => {
-                Images { current: image, before: old.before }
+            Some(mut old) => {
+                old.replace(image);
+                old
             }
-            Some(old) => Images { current: image, before: Some(old.current) },
-            None => Images { current: image, before: None },
+            None => Images::of(image),
         };
         self.put(process, images, losses);
         if has_exited {
@@ -172,11 +193,12 @@ impl Processes {
         }
     }
 
-    /// Gives a forked process the images of its parent, unless its own are known.
+    /// Gives a forked process the image of its parent, unless its own is known.
     pub(super) fn forked(&mut self, parent: ProcessId, child: ProcessId, losses: &Losses) {
         let is_known = self.live.contains(&child) || self.exited.contains(&child);
-        if let Some(images) = self.find(parent).filter(|_| !is_known).cloned() {
-            self.put(child, images, losses);
+        if let Some(images) = self.find(parent).filter(|_| !is_known) {
+            let image = Images::of(Arc::new(images.current.forked()));
+            self.put(child, image, losses);
         }
     }
 
@@ -232,11 +254,15 @@ mod tests {
     use super::*;
 
     fn image(ids: &CodeIds, starts: impl IntoIterator<Item = u64>) -> Arc<Image> {
+        image_after(0, ids, starts)
+    }
+
+    fn image_after(execs: u16, ids: &CodeIds, starts: impl IntoIterator<Item = u64>) -> Arc<Image> {
         let binary = Arc::new(Binary { path: "[jit]".to_owned(), build_id: None });
         let region =
             |start| Region { start, end: start + 10, offset: 0, code: Code::Generated(Arc::clone(&binary)) };
         let regions = starts.into_iter().map(region).collect();
-        Arc::new(Image { id: ids.next(), regions, generated: Mutex::default() })
+        Arc::new(Image { id: ids.next(), execs, regions, generated: Arc::default() })
     }
 
     #[test]
@@ -250,16 +276,23 @@ mod tests {
     }
 
     #[test]
-    fn the_program_before_an_exec_is_remembered() {
+    fn the_programs_before_an_exec_are_remembered() {
         let (mut processes, ids, losses) = (Processes::new(), CodeIds::new(), Losses::default());
         let id = ProcessId(1);
-        for start in [100, 200, 300, 300] {
-            processes.mapped(id, image(&ids, [start]), &losses);
+        // The third program loads a library; the second one stood where it stands.
+        for (execs, start) in [(65535, 100), (0, 200), (1, 300), (1, 200), (1, 200)] {
+            processes.mapped(id, image_after(execs, &ids, [start]), &losses);
         }
         let images = processes.find(id).unwrap();
-        assert_eq!([100, 200, 300].map(|a| images.find(a).is_some()), [false, true, true]);
-        assert_eq!(images.current.id, CodeIds::FIRST + 2, "an equal image changes nothing");
-        assert_eq!(processes.regions, 2);
+        let after = |execs| images.after(execs).map(|image| image.id - CodeIds::FIRST);
+        assert_eq!([65535, 0, 1].map(after), [Some(0), Some(1), Some(3)], "an equal image changes nothing");
+        assert_eq!(after(2), Some(3), "we were not told yet");
+        assert_eq!(after(65534), None, "it is forgotten, or was never known");
+        assert_eq!(processes.regions, 3);
+        for execs in 2..100 {
+            processes.mapped(id, image_after(execs, &ids, [u64::from(execs) * 100]), &losses);
+        }
+        assert_eq!(processes.regions, 1 + MAX_BEFORE);
     }
 
     #[test]
@@ -268,10 +301,10 @@ mod tests {
         let (parent, child) = (ProcessId(1), ProcessId(2));
         processes.mapped(parent, image(&ids, [100]), &losses);
         processes.forked(parent, child, &losses);
-        assert!(processes.find(child).unwrap().find(100).is_some());
+        assert!(processes.find(child).unwrap().after(0).unwrap().find(100).is_some());
         processes.mapped(child, image(&ids, [200]), &losses);
         processes.forked(parent, child, &losses);
-        assert!(processes.find(child).unwrap().find(200).is_some());
+        assert!(processes.find(child).unwrap().after(0).unwrap().find(200).is_some());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) const SWEEP: Duration = Duration::from_secs(5);
 
 /// What the resolver is told and asked.
 pub(super) enum Request {
-    Mapped(ProcessId, Vec<Mapping>),
+    Mapped { process: ProcessId, execs: u16, mappings: Vec<Mapping> },
     Forked { parent: ProcessId, child: ProcessId },
     Exited(ProcessId),
     Resolve(Arc<Counted>, oneshot::Sender<Resolved>),
@@ -113,9 +113,10 @@ impl Resolver {
     }
 
     /// Tells what a process maps, as early as can be: it must still live for its files to be opened. To be told
-    /// again after an exec and whenever its mappings may have changed; telling the same again is cheap.
-    pub fn mapped(&self, process: ProcessId, mappings: Vec<Mapping>) {
-        self.tell(Request::Mapped(process, mappings));
+    /// again after an exec and whenever its mappings may have changed; telling the same again is cheap. `execs` numbers
+    /// its programs, as their stacks do.
+    pub fn mapped(&self, process: ProcessId, execs: u16, mappings: Vec<Mapping>) {
+        self.tell(Request::Mapped { process, execs, mappings });
     }
 
     /// Tells that a process was forked: until its own are told, the child has its parent's mappings.
@@ -217,7 +218,7 @@ fn give_back_memory() {
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroUsize, sync::Mutex};
+    use std::num::NonZeroUsize;
 
     use super::*;
     use crate::{
@@ -244,6 +245,7 @@ mod tests {
                 interpreter: Interpreter::None,
                 interpreted: [].into(),
                 end: StackEnd::Complete,
+                execs: 0,
             };
             let stack = RawStack { kernel: Addresses::Absent, user };
             RawCpu { slot: Slot(0), process: PROCESS, stack, samples: 1, cpu_ns: 1 }
@@ -257,7 +259,7 @@ mod tests {
     fn stacks(code: Code, telemetry: &Telemetry) -> Stacks {
         let ids = Arc::new(CodeIds::new());
         let regions = [Region { start: 0x10_000, end: 0x20_000, offset: 0, code }];
-        let image = Image { id: ids.next(), regions: regions.into(), generated: Mutex::default() };
+        let image = Image { id: ids.next(), execs: 0, regions: regions.into(), generated: Arc::default() };
         let mut stacks = Stacks::new(ids, Arc::default(), None);
         stacks.processes.mapped(PROCESS, Arc::new(image), &telemetry.losses);
         stacks

@@ -14,7 +14,7 @@ use super::{
     frames::{Budget, FrameKey, Frames, Origin, Round},
     interleave::interleave,
     kallsyms::{Taken, tracer_frames},
-    mappings::{Code, CodeIds, Image, Images, Processes},
+    mappings::{Code, CodeIds, Image, Processes},
 };
 use crate::{
     model::{
@@ -40,11 +40,11 @@ pub(super) struct Asked<'a> {
     pub(super) weight: u64,
 }
 
-/// Identifies a named stack: the images it was taken in, and the number under which the names of the current
-/// one's generated code hold.
+/// Identifies a named stack: the image it was taken in, and the number under which the names of its generated code
+/// hold.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct StackKey {
-    images: (u64, u64),
+    image: u64,
     generated: u64,
     taken: Taken,
     stack: RawStack,
@@ -122,12 +122,11 @@ impl Stacks {
     }
 
     fn plan(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Pending {
-        let images = self.processes.find(asked.process).cloned();
-        let generated = images.as_ref().map_or(0, |i| plan.generated(&i.current, &self.ids));
-        let id = |image: Option<&Arc<Image>>| image.map_or(0, |i| i.id);
-        let images_of = |i: &Images| (id(Some(&i.current)), id(i.before.as_ref()));
+        let images = self.processes.find(asked.process);
+        let image = images.and_then(|images| images.after(asked.stack.user.execs)).cloned();
+        let generated = image.as_ref().map_or(0, |image| plan.generated(image, &self.ids));
         let key = StackKey {
-            images: images.as_ref().map_or((0, 0), images_of),
+            image: image.as_ref().map_or(0, |image| image.id),
             generated,
             taken: asked.taken,
             stack: self.with_names(asked),
@@ -139,7 +138,7 @@ impl Stacks {
             return Pending::Planned(i);
         }
         let kernel = self.kernel_keys(asked, plan);
-        let user = self.user_keys(asked, images.as_ref(), plan);
+        let user = self.user_keys(asked, image.as_ref(), plan);
         plan.index.insert(key.clone(), plan.planned.len());
         let python = match asked.stack.user.interpreter {
             Interpreter::Python => self.interpreters.python(asked.process),
@@ -170,7 +169,7 @@ impl Stacks {
             .collect()
     }
 
-    fn user_keys(&mut self, asked: &Asked<'_>, images: Option<&Images>, plan: &mut Plan) -> Vec<FrameKey> {
+    fn user_keys(&mut self, asked: &Asked<'_>, image: Option<&Arc<Image>>, plan: &mut Plan) -> Vec<FrameKey> {
         let mut keys = Vec::new();
         for (i, &address) in asked.stack.user.addresses.iter().enumerate() {
             // A chain of frame pointers ends in whatever the outermost function kept in the register.
@@ -178,7 +177,7 @@ impl Stacks {
                 break;
             }
             let exact = i == 0;
-            let (origin, place) = plan.locate(images, address, exact, &self.ids);
+            let (origin, place) = plan.locate(image, address, exact, &self.ids);
             keys.push(self.frames.want(&mut plan.round, origin, place, exact, asked.weight));
         }
         keys
@@ -233,9 +232,15 @@ impl Plan {
     }
 
     /// What an address belongs to, and where it stands in that.
-    fn locate(&mut self, images: Option<&Images>, address: u64, exact: bool, ids: &CodeIds) -> (Origin, u64) {
+    fn locate(
+        &mut self,
+        image: Option<&Arc<Image>>,
+        address: u64,
+        exact: bool,
+        ids: &CodeIds,
+    ) -> (Origin, u64) {
         let site = address - u64::from(!exact);
-        let Some((image, region)) = images.and_then(|i| i.find(site)) else {
+        let Some((image, region)) = image.and_then(|image| Some((image, image.find(site)?))) else {
             return (Origin::Nowhere, address);
         };
         let in_file = (address - region.start).wrapping_add(region.offset);

@@ -128,6 +128,7 @@ fn decode(stack: &UserStack) -> RawUserStack {
             _ => Interpreter::None,
         },
         interpreted: interpreted.collect(),
+        execs: stack.execs,
         end: match stack.end {
             end::COMPLETE if stack.interpreter_kind & interpreter::CUT != 0 => StackEnd::Truncated,
             end::COMPLETE => StackEnd::Complete,

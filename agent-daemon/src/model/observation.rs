@@ -83,6 +83,8 @@ pub enum Observation {
     Mapped {
         /// The process.
         process: ProcessId,
+        /// Programs that it had executed since it was watched (modulo 2^16).
+        execs: u16,
         /// Its executable mappings, by address.
         mappings: Vec<Mapping>,
     },
@@ -156,13 +158,16 @@ pub struct RawUserStack {
     pub interpreted: Arc<[InterpretedFrame]>,
     /// How the walk ended.
     pub end: StackEnd,
+    /// Programs that the process had executed since it was watched (modulo 2^16): which of its images this is of.
+    pub execs: u16,
 }
 
 impl RawUserStack {
     /// No stack, for the reason that `end` tells.
     #[must_use]
     pub fn without(end: StackEnd) -> Self {
-        Self { addresses: Arc::default(), interpreter: Interpreter::None, interpreted: Arc::default(), end }
+        let (addresses, interpreted) = (Arc::default(), Arc::default());
+        Self { addresses, interpreter: Interpreter::None, interpreted, end, execs: 0 }
     }
 }
 

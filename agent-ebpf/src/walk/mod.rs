@@ -113,7 +113,8 @@ pub(crate) fn walk<const REMOTE: bool>(
     walk.stack.interpreter_length = 0;
     walk.stack.interpreter_kind = interpreter::NONE;
     walk.stack.end = end::NOT_64_BIT;
-    walk.hash = SEED;
+    walk.stack.execs = thread.execs;
+    walk.hash = SEED ^ u64::from(thread.execs);
     if registers.cs == USER_CS {
         walk.ip = registers.ip;
         walk.sp = registers.sp;

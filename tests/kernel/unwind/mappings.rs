@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{
     chain::{Chain, Seen},
-    programs::{FLAGS, Running, daemon, deep, program, watch_cpu},
+    programs::{FLAGS, FREQUENCY_HZ, Running, daemon, deep, program, watch_cpu},
 };
-use crate::support::{api::Api, stacks::Stack};
+use crate::support::{api::Api, daemon::Daemon, stacks::Stack};
 
 /// Time in which the daemon must have noticed new mappings and made their tables, on a busy machine too.
 const SETTLE: Duration = Duration::from_millis(2000);
@@ -27,6 +27,19 @@ fn plugin(room: &str, inner: &str) -> PathBuf {
 /// The builds of `plugin.c` that the tests load.
 pub(super) fn plugins() -> [PathBuf; 3] {
     [plugin("40", "plugin_inner"), plugin("4000", "plugin_inner"), plugin("40", "another_name")]
+}
+
+/// The builds of `relay.c`: programs that lie at the same addresses, with other functions there.
+pub(super) fn relays() -> [PathBuf; 2] {
+    ["first", "second"].map(|name| {
+        let own = [
+            "-no-pie",
+            "-fno-PIE",
+            &format!("-DNAME={name}_work"),
+            &format!("-DOTHER={}", u8::from(name == "first")),
+        ];
+        program("relay.c", "gcc", &[&FLAGS[..], &own].concat())
+    })
 }
 
 /// Tells a process to compute, waits until all must be known, and judges what it does from then on.
@@ -101,6 +114,30 @@ fn another_program_in_the_middle() {
     let walked: Vec<Stack> = after.into_iter().filter(|s| s.calls("leaf")).collect();
     let seen = Chain::of_deep(&["leaf"]).judge(&walked, "complete");
     seen.expect("after exec");
+}
+
+/// Two programs that lie at the same addresses, each of which becomes the other within a window.
+#[test]
+fn programs_at_the_same_place_are_kept_apart() {
+    let [first, second] = relays();
+    // One window holds them all.
+    let daemon = Daemon::start(json!({ "window": "30s", "sampling": { "frequency_hz": FREQUENCY_HZ } }));
+    let (a, b) = (first.display().to_string(), second.display().to_string());
+    let mut running = Running::start(&first, &[&b, &a]);
+    let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
+    running.say("go");
+    assert_eq!(running.hear(), "done");
+    daemon.api().detach(&agent);
+
+    let stacks = daemon.api().stacks(&agent, "cpu");
+    let counts = ["first_work", "second_work"].map(|name| {
+        let own = stacks.iter().filter(|s| s.calls(name));
+        own.map(|s| s.count).sum::<u64>()
+    });
+    let all: u64 = stacks.iter().filter(|s| s.calls("main")).map(|s| s.count).sum();
+    eprintln!("first and second: {counts:?} of {all}");
+    // Each computes half of the time; the second one must not be named by the first one's symbols, or the reverse.
+    assert!(counts.iter().all(|n| *n as f64 > 0.4 * all as f64), "{counts:?} of {all}: {stacks:#?}");
 }
 
 #[test]

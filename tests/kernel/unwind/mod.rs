@@ -22,6 +22,7 @@ pub(crate) fn build_all() {
     bulk::builds();
     mappings::changes();
     mappings::plugins();
+    mappings::relays();
     budget::build();
     deaths::build();
     edges::build();
