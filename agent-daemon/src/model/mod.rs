@@ -5,6 +5,7 @@ pub mod control;
 pub mod errno_names;
 pub mod id;
 pub mod interpreter;
+mod merge;
 pub mod observation;
 pub mod off_cpu;
 pub mod probe;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::Store;
 use crate::model::{
     agent::{Agent, AgentSource},
     id::{AgentId, ProcessId},
@@ -10,7 +11,7 @@ use crate::model::{
     process::Process,
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
-    time::Timestamp,
+    time::{TimeRange, Timestamp},
     window::{CpuStat, Window},
 };
 
@@ -132,4 +133,11 @@ pub(crate) fn off_cpu(
         count: 1,
         max_ns: blocked_ns + run_queue_ns,
     }
+}
+
+/// An agent's windows in a range, in the order in which the store shows them.
+pub(crate) fn windows(store: &dyn Store, agent: &AgentId, range: TimeRange) -> Vec<Window> {
+    let mut windows = Vec::new();
+    store.visit(agent, range, &mut |window| windows.push(window.clone())).unwrap();
+    windows
 }
