@@ -51,6 +51,9 @@ pub enum StoreError {
     /// The disk is full, or the quota used up.
     #[error("no space is left on the disk of {}", .0.display())]
     Full(PathBuf),
+    /// Records wait in memory to be written: the disk was full, and they are sealed as soon as it is not.
+    #[error("records of segment {0} wait in memory for room on the disk")]
+    Unsealed(u64),
     /// A file or folder could not be read or written.
     #[error("{what} {}: {error}", .path.display())]
     Io {
@@ -96,6 +99,6 @@ impl StoreError {
     /// Whether it may go away by itself: the disk is full, or does not answer just now.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Io { .. } | Self::Database { .. })
+        matches!(self, Self::Full(_) | Self::Unsealed(_) | Self::Io { .. } | Self::Database { .. })
     }
 }

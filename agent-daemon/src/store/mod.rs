@@ -1,5 +1,6 @@
 //! What agentperf knows, kept: append, query, retention. Readers and the one writer meet only here.
 
+pub mod disk;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -7,6 +8,7 @@ mod memory;
 pub mod query;
 pub mod writer;
 
+pub use disk::Disk;
 pub use error::StoreError;
 pub use memory::{Limits, Memory};
 

@@ -47,11 +47,17 @@ pub enum Loss {
     UnwindTablesFull,
     /// There was no room for the mappings of a process: its stacks follow frame pointers.
     UnwindMappingsFull,
+    /// The end of a file of the store was damaged, as by a power cut, and was cut off at the last whole record.
+    StoreTailCut,
+    /// A stored record, window or stack was damaged and is left out of answers.
+    StoreRecordUnread,
+    /// Writing to the store failed, mostly for want of room; it is tried again.
+    StoreWriteFailed,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -70,6 +76,9 @@ impl Loss {
         Self::UnwindTableUnmade,
         Self::UnwindTablesFull,
         Self::UnwindMappingsFull,
+        Self::StoreTailCut,
+        Self::StoreRecordUnread,
+        Self::StoreWriteFailed,
     ];
 
     /// Stable name.
@@ -94,6 +103,9 @@ impl Loss {
             Self::UnwindTableUnmade => "unwind_table_unmade",
             Self::UnwindTablesFull => "unwind_tables_full",
             Self::UnwindMappingsFull => "unwind_mappings_full",
+            Self::StoreTailCut => "store_tail_cut",
+            Self::StoreRecordUnread => "store_record_unread",
+            Self::StoreWriteFailed => "store_write_failed",
         }
     }
 }
