@@ -73,7 +73,10 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "cache_size", -2048)?;
-    db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    // Only a new one: on a full disk, a store opens as long as nothing is written.
+    if db.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0))? != APPLICATION_ID {
+        db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
     schema::migrate(db)
 }
 

@@ -6,10 +6,11 @@ use proptest::{
     sample::select,
 };
 
-use super::{Descriptor, Numbered, ProcessId, WaitCause, decode, descriptor_of, encode, time_of};
+use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
-        off_cpu::OffCpuStat,
+        id::ProcessId,
+        off_cpu::{Descriptor, OffCpuStat, WaitCause},
         syscall::{BUCKETS, Histogram, SyscallStat},
         window::CpuStat,
     },
