@@ -8,7 +8,7 @@ mod memory;
 pub mod query;
 pub mod writer;
 
-pub use disk::Disk;
+pub use disk::{Disk, Options};
 pub use error::StoreError;
 pub use memory::{Limits, Memory};
 

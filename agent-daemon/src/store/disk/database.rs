@@ -3,7 +3,7 @@
 //! WAL keeps the two apart: a reader sees the state at its first read, whatever is written meanwhile, and nobody
 //! waits. Sealing must be on the disk before its segment is deleted, so commits are synced.
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
@@ -24,7 +24,11 @@ const WAL_LIMIT: i64 = 4 << 20;
 
 /// Opens the database to write, and makes it if there is none.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    // SQLite would let others read a file that it makes; those beside it follow this one.
+    let mut options = OpenOptions::new();
+    let made = options.append(true).create(true).mode(0o600).open(path);
+    made.map_err(StoreError::io("opening", path))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     let mut db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(StoreError::database(path))?;
     check(&db, path)?;
@@ -114,6 +118,8 @@ mod tests {
         let path = folder.path().join(FILE);
         drop(open_to_write(&path).unwrap());
         let db = open_to_write(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
         let vacuum: i64 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
         assert_eq!(vacuum, 2, "incremental");
         assert!(open_to_read(&path).unwrap().execute("DELETE FROM state", []).is_err());

@@ -123,3 +123,35 @@ fn bodies(db: &Connection, agent: i64, level: Level, hour: i64) -> rusqlite::Res
         .query_map(params![level as u8, hour, agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+    use crate::{
+        model::off_cpu::WaitCause,
+        store::fixture::{agent_at, at, cpu, off_cpu, process_id, syscall, window_at},
+    };
+
+    #[test]
+    fn rows_of_one_key_become_one_and_the_span_is_that_of_all() {
+        let id = agent_at(at(0)).id;
+        let window = |seconds, ns, reason: &str| {
+            let mut window = window_at(&id, at(seconds), 0);
+            window.syscalls = vec![syscall(100, 0, ns), syscall(100, 1, ns)];
+            window.off_cpu = vec![off_cpu(100, WaitCause::Lock, &["main"], ns, 1)];
+            window.cpu = vec![cpu(100, &["main"], 2), cpu(101, &["main"], 3)];
+            window.unread = vec![(process_id(100), reason.to_owned())];
+            window
+        };
+        let merged = Window::merge(vec![window(5, 40, "late"), window(0, 10, "early")]).unwrap();
+        assert_eq!((merged.start, merged.end, merged.rows()), (at(0), at(10), 5));
+        let call = &merged.syscalls[0];
+        assert_eq!((call.count, call.total_ns, call.max_ns, &call.errors), (2, 50, 40, &vec![(2, 2)]));
+        assert_eq!(call.histogram.0.iter().sum::<u64>(), 2);
+        let wait = &merged.off_cpu[0];
+        assert_eq!((wait.blocked_ns, wait.run_queue_ns, wait.count, wait.max_ns), (50, 2, 2, 41));
+        assert_eq!((merged.cpu[0].samples, merged.cpu[1].samples), (4, 6));
+        assert_eq!(merged.unread, [(process_id(100), "late".to_owned())]);
+        assert!(Window::<u64>::merge(Vec::new()).is_none());
+    }
+}

@@ -3,7 +3,7 @@
 //! A record that does not get onto the disk is in memory all the same, and waits; what is in memory is bounded, and
 //! beyond the bound the oldest windows go, counted.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::VecDeque, path::Path, sync::Arc};
 
 use rusqlite::Connection;
 
@@ -109,7 +109,8 @@ impl Disk {
 
     pub(super) fn write_process(&self, agent: &AgentId, process: Process) {
         let mut writer = self.lock_writer();
-        if self.read_roster().get(agent).is_none() {
+        let owned = self.read_roster().get(agent).is_some();
+        if !owned || !self.make_room() {
             self.telemetry.losses.count(Loss::ProcessForgotten);
             return;
         }
@@ -121,7 +122,8 @@ impl Disk {
 
     pub(super) fn write_window(&self, window: Window) {
         let mut writer = self.lock_writer();
-        if self.read_roster().get(&window.agent).is_none() {
+        let owned = self.read_roster().get(&window.agent).is_some();
+        if !owned || !self.make_room() {
             self.telemetry.losses.count(Loss::WindowDropped);
             return;
         }
@@ -130,20 +132,72 @@ impl Disk {
         let block: Arc<[u8]> = block::encode(&[numbered]).into();
         let (names, stacks) = writer.push_names();
         writer.push_owned(Kind::Window, &agent, &block);
-        let mut head = self.write_head();
-        if let Some(part) = head.back_mut() {
+        if let Some(part) = self.write_head().back_mut() {
             part.bytes += names;
             // Copies only while somebody reads.
             Arc::make_mut(&mut part.stacks).extend(stacks);
             part.push_window(HeadWindow { agent, start, end, block });
         }
+    }
+
+    /// Drops the oldest windows of a head that is too large. Whether there is room now: what else the head holds, for
+    /// want of a disk to seal it to, may be too much by itself.
+    fn make_room(&self) -> bool {
+        let mut head = self.write_head();
+        let bytes = |head: &VecDeque<Part>| head.iter().map(|part| part.bytes).sum::<usize>();
         let mut dropped = 0;
-        while head.iter().map(|part| part.bytes).sum::<usize>() > MAX_HEAD
-            && head.iter_mut().any(Part::drop_oldest)
-        {
+        while bytes(&head) > MAX_HEAD && head.iter_mut().any(Part::drop_oldest) {
             dropped += 1;
         }
-        drop(head);
         self.telemetry.losses.add(Loss::WindowDropped, dropped);
+        bytes(&head) <= MAX_HEAD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        model::time::TimeRange,
+        store::{
+            Options, Store,
+            fixture::{agent_at, at, cpu, process_at, window_at, windows},
+        },
+    };
+
+    #[test]
+    fn a_head_that_cannot_be_sealed_is_bounded_whatever_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let telemetry = Arc::new(crate::telemetry::Telemetry::default());
+        let options = Options { seal_after: Duration::from_secs(1 << 30), ..Options::default() };
+        let store = Disk::open(folder.path(), options, telemetry.clone()).unwrap();
+        let agent = agent_at(at(0));
+        store.put_agent(agent.clone());
+        let lost = |name| telemetry.losses.all()[name];
+        let bytes = || store.read_head().iter().map(|part| part.bytes).sum::<usize>();
+        // Housekeeping, which would seal, never runs here.
+        for n in 0..400 {
+            let mut window = window_at(&agent.id, at(n), 0);
+            let row = |row: u32| cpu(row, &["main"], (n as u64 + 1) * 65_537 * u64::from(row));
+            window.cpu = (0..10_000).map(row).collect();
+            store.append(window);
+        }
+        assert!(bytes() < MAX_HEAD + (1 << 20) && lost("window_dropped") > 0);
+        let kept = windows(&store, &agent.id, TimeRange::ALL);
+        assert_eq!(kept.len() as u64 + lost("window_dropped"), 400);
+        assert_eq!(kept.last().map(|w| w.start), Some(at(399)), "the newest stay");
+        for pid in 0..200_000 {
+            store.put_process(&agent.id, process_at(pid, at(0)));
+        }
+        assert!(bytes() < MAX_HEAD + (1 << 20) && lost("process_forgotten") > 0);
+        let name = "a function's name, as long as some are, ".repeat(100);
+        for n in 0..1_000 {
+            let mut window = window_at(&agent.id, at(n), 0);
+            window.cpu = vec![cpu(1, &[&format!("{name}{n}")], 1)];
+            store.append(window);
+        }
+        assert!(bytes() < MAX_HEAD + (1 << 20));
     }
 }

@@ -3,6 +3,7 @@
 
 mod crash;
 mod full;
+mod killed;
 mod memory;
 mod reading;
 mod retention;
