@@ -5,9 +5,14 @@ use std::{
     io::{Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    time::Duration,
 };
 
 use crate::store::StoreError;
+
+/// How often, and how many times, a lock that is held is tried again: whoever holds it may be about to end, and a
+/// process that was just forked has it until it runs its program.
+const AGAIN: (Duration, usize) = (Duration::from_millis(20), 10);
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -20,7 +25,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&path).map_err(StoreError::io("opening", &path))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -37,6 +42,17 @@ impl Lock {
             .and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
+}
+
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let (pause, times) = AGAIN;
+    for _ in 0..times {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            outcome => return outcome,
+        }
+    }
+    file.try_lock()
 }
 
 #[cfg(test)]
