@@ -12,9 +12,12 @@ use axum::{
 };
 
 use super::dto::problem::ProblemDto;
-use crate::model::{
-    control::{AttachError, DetachError},
-    id::AgentId,
+use crate::{
+    model::{
+        control::{AttachError, DetachError},
+        id::AgentId,
+    },
+    store::StoreError,
 };
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -132,6 +135,12 @@ impl From<DetachError> for Problem {
             DetachError::Ended(_) => Self::conflict("agent-ended", "Agent has ended", error),
             DetachError::ShuttingDown => Self::unavailable(error),
         }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal("store", &error)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod errno_names;
 pub mod exposition;
 pub mod id;
 pub mod interpreter;
+mod merge;
 pub mod observation;
 pub mod off_cpu;
 pub mod probe;

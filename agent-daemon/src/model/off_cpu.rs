@@ -100,7 +100,7 @@ pub enum Descriptor {
 
 /// Blocks of one process in one window that share cause, call, waker and stack.
 #[derive(Clone, Debug)]
-pub struct OffCpuStat {
+pub struct OffCpuStat<S = Arc<Stack>> {
     /// Who waited.
     pub process: ProcessId,
     /// What for.
@@ -112,7 +112,7 @@ pub struct OffCpuStat {
     /// Pid of the process that ended the wait; `None` for timers, interrupts and preemption.
     pub waker: Option<u32>,
     /// Where it waited: kernel frames, then user frames, innermost first.
-    pub stack: Arc<Stack>,
+    pub stack: S,
     /// Time blocked, ns. For [`WaitCause::Preempted`] 0: that time is all run-queue delay.
     pub blocked_ns: u64,
     /// Time runnable but not running after the wake-up (or preemption), ns.
@@ -121,4 +121,35 @@ pub struct OffCpuStat {
     pub count: u64,
     /// The longest wait, blocked and run queue together, ns.
     pub max_ns: u64,
+}
+
+impl<S> OffCpuStat<S> {
+    /// The same row with its stack named otherwise.
+    pub(super) fn map_stack<T>(self, map: impl FnOnce(S) -> T) -> OffCpuStat<T> {
+        let Self {
+            process,
+            cause,
+            syscall,
+            descriptor,
+            waker,
+            stack,
+            blocked_ns,
+            run_queue_ns,
+            count,
+            max_ns,
+        } = self;
+        let stack = map(stack);
+        OffCpuStat {
+            process,
+            cause,
+            syscall,
+            descriptor,
+            waker,
+            stack,
+            blocked_ns,
+            run_queue_ns,
+            count,
+            max_ns,
+        }
+    }
 }

@@ -13,6 +13,6 @@ pub enum Record {
     Process(AgentId, Process),
     /// A closed window.
     Window(Window),
-    /// Answer once everything before is stored.
+    /// Answer once everything before is stored and outlasts the daemon. Dropped where that cannot be, for now.
     Barrier(oneshot::Sender<()>),
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 /// Which world a frame belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameKind {
     /// Compiled user code.

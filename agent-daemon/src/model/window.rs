@@ -1,4 +1,7 @@
 //! Windows: the unit of aggregation and of storage.
+//!
+//! A window is additive: windows of one agent merge into a longer one ([`Window::merge`]) and no sum changes.
+//! `S` is how a row names its stack: the stack itself everywhere but in a store, which keeps numbers instead.
 
 use std::sync::Arc;
 
@@ -12,11 +15,11 @@ use super::{
 
 /// On-CPU samples of one process in one window that share a stack.
 #[derive(Clone, Debug)]
-pub struct CpuStat {
+pub struct CpuStat<S = Arc<Stack>> {
     /// Who ran.
     pub process: ProcessId,
     /// Where: kernel frames, then user frames, innermost first.
-    pub stack: Arc<Stack>,
+    pub stack: S,
     /// Samples.
     pub samples: u64,
     /// CPU time the samples stand for, ns: samples × the sampling period.
@@ -25,7 +28,7 @@ pub struct CpuStat {
 
 /// What one agent did in one stretch of time. Immutable once stored.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub struct Window<S = Arc<Stack>> {
     /// Whose.
     pub agent: AgentId,
     /// Start of the stretch.
@@ -35,17 +38,34 @@ pub struct Window {
     /// Syscalls by process and number.
     pub syscalls: Vec<SyscallStat>,
     /// Off-CPU time by process, cause and stack.
-    pub off_cpu: Vec<OffCpuStat>,
+    pub off_cpu: Vec<OffCpuStat<S>>,
     /// CPU samples by process and stack.
-    pub cpu: Vec<CpuStat>,
+    pub cpu: Vec<CpuStat<S>>,
     /// Processes with an interpreter whose frames cannot be read, and why.
     pub unread: Vec<(ProcessId, String)>,
 }
 
-impl Window {
+impl<S> Window<S> {
     /// Rows held, the measure of the memory a window takes.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.syscalls.len() + self.off_cpu.len() + self.cpu.len()
+    }
+
+    /// The same window with its stacks named otherwise.
+    #[must_use]
+    pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
+        let Self { agent, start, end, syscalls, off_cpu, cpu, unread } = self;
+        let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
+        let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
+        Window { agent, start, end, syscalls, off_cpu, cpu, unread }
+    }
+}
+
+impl<S> CpuStat<S> {
+    /// The same row with its stack named otherwise.
+    fn map_stack<T>(self, map: impl FnOnce(S) -> T) -> CpuStat<T> {
+        let Self { process, stack, samples, cpu_ns } = self;
+        CpuStat { process, stack: map(stack), samples, cpu_ns }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::Store;
 use crate::model::{
     agent::{Agent, AgentSource},
     id::{AgentId, ProcessId},
@@ -10,7 +11,7 @@ use crate::model::{
     process::Process,
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
-    time::Timestamp,
+    time::{TimeRange, Timestamp},
     window::{CpuStat, Window},
 };
 
@@ -132,4 +133,30 @@ pub(crate) fn off_cpu(
         count: 1,
         max_ns: blocked_ns + run_queue_ns,
     }
+}
+
+/// An agent's windows in a range, in the order in which the store shows them.
+pub(crate) fn windows(store: &dyn Store, agent: &AgentId, range: TimeRange) -> Vec<Window> {
+    let mut windows = Vec::new();
+    store.visit(agent, range, &mut |window| windows.push(window.clone())).unwrap();
+    windows
+}
+
+/// A window with rows of every kind, told apart by `seed`: few processes and stacks, many numbers.
+pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Window {
+    const CAUSES: [WaitCause; 3] = [WaitCause::Timer, WaitCause::PageFault, WaitCause::Network];
+    const STACKS: [&[&str]; 4] = [&["k_wait", "leaf", "main"], &["leaf", "main"], &["main"], &[]];
+    let pick = |n: u32, of: u32| (seed.wrapping_mul(2_654_435_761).wrapping_add(n * 7919) >> 7) % of;
+    let ns = |n| 1_000 + u64::from(pick(n, 1 << 20));
+    let mut window = window_at(agent, start, 0);
+    for n in 0..pick(0, 4) {
+        window.syscalls.push(syscall(100 + n, pick(n, 3), ns(n)));
+        let (cause, stack) = (CAUSES[pick(n, 3) as usize], STACKS[pick(n + 1, 4) as usize]);
+        window.off_cpu.push(off_cpu(100 + n, cause, stack, ns(n + 2), ns(n + 3)));
+        window.cpu.push(cpu(100 + n, STACKS[pick(n + 4, 4) as usize], 1 + ns(n) % 7));
+    }
+    if seed.is_multiple_of(3) {
+        window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
+    }
+    window
 }

@@ -12,7 +12,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use super::Store;
+use super::{Store, StoreError};
 use crate::{
     model::{
         agent::Agent,
@@ -139,7 +139,12 @@ impl Store for Memory {
         self.telemetry.losses.add(Loss::WindowDropped, dropped.len() as u64);
     }
 
-    fn expire(&self, now: Timestamp) {
+    /// There is nothing to outlast this process.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn maintain(&self, now: Timestamp) {
         let Ok(cutoff) = now.checked_sub(self.limits.keep) else { return };
         let mut kept = self.write();
         let forgotten = kept.expire(cutoff);
@@ -157,7 +162,7 @@ impl Store for Memory {
         self.read().agents.get(id).map(|a| a.agent.clone())
     }
 
-    fn processes(&self, agent: &AgentId, range: TimeRange) -> Vec<Process> {
+    fn processes(&self, agent: &AgentId, range: TimeRange) -> Result<Vec<Process>, StoreError> {
         let lived = |p: &&Arc<Process>| p.started < range.to && p.ended.is_none_or(|end| end >= range.from);
         let handles: Vec<_> = match self.read().agents.get(agent) {
             Some(kept) => kept.processes.values().filter(lived).cloned().collect(),
@@ -165,14 +170,21 @@ impl Store for Memory {
         };
         let mut processes: Vec<_> = handles.into_iter().map(Arc::unwrap_or_clone).collect();
         processes.sort_by_key(|p| (p.started, p.id));
-        processes
+        Ok(processes)
     }
 
-    fn windows(&self, agent: &AgentId, range: TimeRange) -> Vec<Arc<Window>> {
-        match self.read().agents.get(agent) {
+    fn visit(
+        &self,
+        agent: &AgentId,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Window),
+    ) -> Result<(), StoreError> {
+        let windows: Vec<_> = match self.read().agents.get(agent) {
             Some(kept) => kept.windows.iter().filter(|w| range.overlaps(w.start, w.end)).cloned().collect(),
             None => Vec::new(),
-        }
+        };
+        windows.iter().for_each(|window| visit(window));
+        Ok(())
     }
 }
 

@@ -1,14 +1,16 @@
 //! What agentperf knows, kept: append, query, retention. Readers and the one writer meet only here.
 
+pub mod disk;
+mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod memory;
 pub mod query;
 pub mod writer;
 
+pub use disk::{Disk, Options};
+pub use error::StoreError;
 pub use memory::{Limits, Memory};
-
-use std::sync::Arc;
 
 use crate::model::{
     agent::Agent,
@@ -23,6 +25,10 @@ use crate::model::{
 /// versions of themselves. Every implementation bounds what it keeps.
 ///
 /// An agent is put before its processes and windows: what belongs to nobody is a counted loss.
+///
+/// One thread writes, and may block on a disk. Readers never wait for it, nor it for them; they see what was put
+/// even before it is [synced](Store::sync). The agents are at hand in memory; what may block to be read returns a
+/// `Result`, and belongs on a thread that may block.
 pub trait Store: Send + Sync {
     /// Adds or replaces an agent.
     fn put_agent(&self, agent: Agent);
@@ -30,17 +36,34 @@ pub trait Store: Send + Sync {
     fn put_process(&self, agent: &AgentId, process: Process);
     /// Appends a window.
     fn append(&self, window: Window);
-    /// Forgets what is older at `now` than the store keeps. Called by the writer, so that the store needs no
-    /// clock of its own.
-    fn expire(&self, now: Timestamp);
+    /// Makes all that was put before outlast this process.
+    ///
+    /// # Errors
+    /// It cannot for now; readers see it all the same, and the next call tries again.
+    fn sync(&self) -> Result<(), StoreError>;
+    /// Does a little of the housekeeping that is due at `now`: forgets what is older than the store keeps, and
+    /// merges what is old. Called by the writer every second or so, so that the store needs no clock of its own.
+    fn maintain(&self, now: Timestamp);
     /// Every agent, live and ended, oldest first.
     fn agents(&self) -> Vec<Agent>;
     /// One agent.
     fn agent(&self, id: &AgentId) -> Option<Agent>;
     /// An agent's processes that lived in the range, oldest first.
-    fn processes(&self, agent: &AgentId, range: TimeRange) -> Vec<Process>;
-    /// An agent's windows that overlap the range, oldest first.
-    fn windows(&self, agent: &AgentId, range: TimeRange) -> Vec<Arc<Window>>;
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn processes(&self, agent: &AgentId, range: TimeRange) -> Result<Vec<Process>, StoreError>;
+    /// Shows an agent's windows that overlap the range to `visit`, each once, one at a time. Oldest first but for
+    /// few: nothing may depend on their order.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some windows may have been visited by then.
+    fn visit(
+        &self,
+        agent: &AgentId,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&Window),
+    ) -> Result<(), StoreError>;
 }
 
 /// Sees every record on its way into the store, in order: for what is counted without being asked for. Must not block.

@@ -1,54 +1,109 @@
 //! The one writer: takes what the aggregator hands over and keeps it. Ends when the aggregator hangs up and
 //! everything it sent is stored.
+//!
+//! It runs on a thread that may block, and gathers what has queued up before it syncs: under load one sync serves
+//! many records, and without load each record is safe at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
 };
 
 use super::{Follower, Store};
 use crate::model::{record::Record, time::Timestamp};
 
-/// How often what is too old is forgotten. A reader may see things this much older than the store keeps.
-const EXPIRE_EVERY: Duration = Duration::from_secs(10);
+/// How often the store does its housekeeping. A reader may see things this much older than the store keeps.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts the writer on the current runtime. It finishes, with everything written, once every sender of
+/// The most records between two syncs.
+const BATCH: usize = 1024;
+
+/// Starts the writer beside the current runtime. It finishes, with everything written, once every sender of
 /// `records` is gone.
 pub fn spawn(
     store: Arc<dyn Store>,
     records: mpsc::Receiver<Record>,
     followers: Vec<Arc<dyn Follower>>,
 ) -> JoinHandle<()> {
-    tokio::spawn(run(store, records, followers))
+    let runtime = Handle::current();
+    spawn_blocking(move || Writer { store, records, followers, in_trouble: false }.run(&runtime))
 }
 
-async fn run(store: Arc<dyn Store>, mut records: mpsc::Receiver<Record>, followers: Vec<Arc<dyn Follower>>) {
-    let mut expiry = interval(EXPIRE_EVERY);
-    expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            record = records.recv() => match record {
-                Some(record) => {
-                    followers.iter().for_each(|follower| follower.follow(&record));
-                    write(store.as_ref(), record);
-                }
-                None => return,
-            },
-            _ = expiry.tick() => store.expire(Timestamp::now()),
+struct Writer {
+    store: Arc<dyn Store>,
+    records: mpsc::Receiver<Record>,
+    followers: Vec<Arc<dyn Follower>>,
+    /// Whether the last sync failed: told once when it begins, and once when it is over.
+    in_trouble: bool,
+}
+
+impl Writer {
+    fn run(mut self, runtime: &Handle) {
+        let mut due = Instant::now();
+        loop {
+            let now = Instant::now();
+            if now >= due {
+                self.store.maintain(Timestamp::now());
+                due = now + MAINTAIN_EVERY;
+            }
+            let patience = due.saturating_duration_since(Instant::now());
+            let next = async { timeout(patience, self.records.recv()).await };
+            match runtime.block_on(next) {
+                Ok(Some(record)) => self.write_batch(record),
+                Ok(None) => return self.sync(Vec::new()),
+                // In trouble, each beat tries again.
+                Err(_) if self.in_trouble => self.sync(Vec::new()),
+                Err(_) => {}
+            }
         }
     }
-}
 
-fn write(store: &dyn Store, record: Record) {
-    match record {
-        Record::Agent(agent) => store.put_agent(agent),
-        Record::Process(agent, process) => store.put_process(&agent, process),
-        Record::Window(window) => store.append(window),
-        // Whoever asked may have given up waiting: that is no loss.
-        Record::Barrier(done) => drop(done.send(())),
+    /// Writes this record and those that wait behind it.
+    fn write_batch(&mut self, first: Record) {
+        let mut waiting = Vec::new();
+        self.write(first, &mut waiting);
+        for _ in 1..BATCH {
+            let Ok(record) = self.records.try_recv() else { break };
+            self.write(record, &mut waiting);
+        }
+        self.sync(waiting);
+    }
+
+    fn write(&self, record: Record, waiting: &mut Vec<oneshot::Sender<()>>) {
+        self.followers.iter().for_each(|follower| follower.follow(&record));
+        match record {
+            Record::Agent(agent) => self.store.put_agent(agent),
+            Record::Process(agent, process) => self.store.put_process(&agent, process),
+            Record::Window(window) => self.store.append(window),
+            Record::Barrier(done) => waiting.push(done),
+        }
+    }
+
+    /// Makes what was written last, and tells those who wait for it. Where it cannot be made to, they are not
+    /// told: they see the answer's channel closed.
+    fn sync(&mut self, waiting: Vec<oneshot::Sender<()>>) {
+        let outcome = self.store.sync();
+        match &outcome {
+            Err(error) if !self.in_trouble => {
+                tracing::error!(%error, "what is recorded is not durable for now; trying again");
+            }
+            Ok(()) if self.in_trouble => tracing::info!("what is recorded is durable again"),
+            _ => {}
+        }
+        self.in_trouble = outcome.is_err();
+        if outcome.is_ok() {
+            for done in waiting {
+                // Whoever asked may have given up waiting: that is no loss.
+                let _ = done.send(());
+            }
+        }
     }
 }
 
@@ -76,8 +131,8 @@ mod tests {
         tx.send(Record::Window(fixture::window_at(&agent.id, now, 3))).await.unwrap();
         tx.send(Record::Barrier(done)).await.unwrap();
         answer.await.unwrap();
-        assert_eq!(store.windows(&agent.id, TimeRange::ALL).len(), 1);
-        assert_eq!(store.processes(&agent.id, TimeRange::ALL).len(), 1);
+        assert_eq!(fixture::windows(store.as_ref(), &agent.id, TimeRange::ALL).len(), 1);
+        assert_eq!(store.processes(&agent.id, TimeRange::ALL).unwrap().len(), 1);
         drop(tx);
         writer.await.unwrap();
     }
@@ -89,14 +144,15 @@ mod tests {
         let agent = fixture::agent_at(old);
         store.put_agent(agent.clone());
         store.append(fixture::window_at(&agent.id, old, 3));
-        let (_tx, rx) = mpsc::channel(1);
+        let (tx, rx) = mpsc::channel(1);
         let writer = spawn(store.clone(), rx, Vec::new());
         let forgotten = async {
-            while !store.windows(&agent.id, TimeRange::ALL).is_empty() {
+            while !fixture::windows(store.as_ref(), &agent.id, TimeRange::ALL).is_empty() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), forgotten).await.unwrap();
-        writer.abort();
+        timeout(Duration::from_secs(30), forgotten).await.unwrap();
+        drop(tx);
+        writer.await.unwrap();
     }
 }

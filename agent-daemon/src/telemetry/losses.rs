@@ -50,11 +50,17 @@ pub enum Loss {
     /// Nothing was made in time of the copy of a stack whose walk was cut, while its process was new to the walker: the
     /// stack ends where its walk did.
     StackCopyUnused,
+    /// The end of a file of the store was damaged, as by a power cut, and was cut off at the last whole record.
+    StoreTailCut,
+    /// A stored record, window or stack was damaged and is left out of answers.
+    StoreRecordUnread,
+    /// Writing to the store failed, mostly for want of room; it is tried again.
+    StoreWriteFailed,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -74,6 +80,9 @@ impl Loss {
         Self::UnwindTablesFull,
         Self::UnwindMappingsFull,
         Self::StackCopyUnused,
+        Self::StoreTailCut,
+        Self::StoreRecordUnread,
+        Self::StoreWriteFailed,
     ];
 
     /// Stable name.
@@ -99,6 +108,9 @@ impl Loss {
             Self::UnwindTablesFull => "unwind_tables_full",
             Self::UnwindMappingsFull => "unwind_mappings_full",
             Self::StackCopyUnused => "stack_copy_unused",
+            Self::StoreTailCut => "store_tail_cut",
+            Self::StoreRecordUnread => "store_record_unread",
+            Self::StoreWriteFailed => "store_write_failed",
         }
     }
 }

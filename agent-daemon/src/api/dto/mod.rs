@@ -15,17 +15,12 @@ pub mod stack;
 pub mod status;
 pub mod syscall;
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    model::{
-        time::{TimeRange, Timestamp},
-        window::Window,
-    },
-    store::query,
+    model::time::{TimeRange, Timestamp},
+    store::query::Covered,
 };
 
 /// The stretch of time that an answer speaks of. Windows belong to a range whole, so it may be a little
@@ -43,12 +38,10 @@ pub struct CoveredDto {
     pub windows: usize,
 }
 
-impl CoveredDto {
-    /// What these windows cover; `None` without windows.
-    #[must_use]
-    pub fn of(windows: &[Arc<Window>]) -> Option<Self> {
-        let TimeRange { from, to } = query::covered(windows)?;
-        Some(Self { from, to, seconds: to.duration_since(from).as_secs_f64(), windows: windows.len() })
+impl From<Covered> for CoveredDto {
+    fn from(covered: Covered) -> Self {
+        let Covered { range: TimeRange { from, to }, windows } = covered;
+        Self { from, to, seconds: to.duration_since(from).as_secs_f64(), windows }
     }
 }
 

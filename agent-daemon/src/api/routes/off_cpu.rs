@@ -7,10 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        dto::{
-            CoveredDto,
-            off_cpu::{CauseDto, OffCpuReportDto, WaitDto},
-        },
+        dto::off_cpu::{CauseDto, OffCpuReportDto, WaitDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
         formats::Subject,
@@ -22,7 +19,10 @@ use crate::{
         probe::Probe,
         time::{TimeRange, Timestamp},
     },
-    store::{Store, query},
+    store::{
+        Store,
+        query::{self, CoveredFold, OffCpuFold},
+    },
 };
 
 /// Stacks that are shown unless `limit` says otherwise.
@@ -67,26 +67,31 @@ pub(super) async fn off_cpu(
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
-        Ok(report(store, &subject, range, limit))
+        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
+        report(store, &subject, range, limit)
     });
     fold.await.map(Json)
 }
 
-fn report(store: &dyn Store, subject: &Subject, range: TimeRange, limit: usize) -> OffCpuReportDto {
+fn report(
+    store: &dyn Store,
+    subject: &Subject,
+    range: TimeRange,
+    limit: usize,
+) -> Result<OffCpuReportDto, Problem> {
     let agent = &subject.agent;
-    let windows = store.windows(&agent.id, range);
-    let totals = query::off_cpu(&windows);
+    let fold = (CoveredFold::default(), OffCpuFold::default());
+    let (covered, totals) = query::over(store, &agent.id, range, fold)?;
     let mut causes: Vec<_> = totals.causes.iter().collect();
     causes.sort_by_key(|(cause, total)| (Reverse(total.ns()), **cause));
     let wait = |wait| WaitDto::new(wait, subject.comm(wait.process).map(str::to_owned));
-    OffCpuReportDto {
+    Ok(OffCpuReportDto {
         agent: agent.id.to_string(),
-        covered: CoveredDto::of(&windows),
+        covered: covered.map(Into::into),
         watched: agent.probes.contains(Probe::OffCpu),
         totals: (&totals).into(),
         causes: causes.into_iter().map(|(cause, total)| CauseDto::new(*cause, total)).collect(),
         stacks: totals.stacks.iter().take(limit).map(wait).collect(),
         stacks_total: totals.stacks.len(),
-    }
+    })
 }

@@ -85,7 +85,7 @@ pub(super) async fn profile(
     }
     let range = record(&state, loan, length).await;
     let fold = state.fold(move |store| {
-        let processes = store.processes(&agent.id, TimeRange::ALL);
+        let processes = store.processes(&agent.id, TimeRange::ALL)?;
         let mut alive = processes.iter().filter(|p| p.id.pid() == pid);
         let root = alive.next_back().map_or(agent.root, |p| p.id);
         let tree = query::descendants(&processes, root);

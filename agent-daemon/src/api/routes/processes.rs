@@ -44,7 +44,7 @@ pub(super) async fn processes(
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let rows = query::tree(store.processes(&id, range));
+        let rows = query::tree(store.processes(&id, range)?);
         Ok(rows.into_iter().map(Into::into).collect())
     });
     Ok(Json(ProcessTreeDto { agent: agent.id.to_string(), processes: fold.await? }))

@@ -30,7 +30,7 @@ use crate::{
     },
     store::{
         Store,
-        query::{self, Profile, ProfileKind, ProfileStack},
+        query::{self, CoveredFold, Profile, ProfileFold, ProfileKind, ProfileStack},
     },
 };
 
@@ -84,7 +84,7 @@ pub(super) async fn profile(
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
+        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
         render(store, &subject, range, kind, format)
     });
     Ok(fold.await?.into_response())
@@ -100,12 +100,12 @@ fn render(
     kind: ProfileTypeDto,
     format: ProfileFormatDto,
 ) -> Result<Rendered, Problem> {
-    let windows = store.windows(&subject.agent.id, range);
     let (wanted, probe) = match kind {
         ProfileTypeDto::Cpu => (ProfileKind::Cpu, Probe::Cpu),
         ProfileTypeDto::OffCpu => (ProfileKind::OffCpu, Probe::OffCpu),
     };
-    let profile = query::profile(&windows, wanted, None);
+    let fold = (CoveredFold::default(), ProfileFold::new(wanted, None));
+    let (covered, profile) = query::over(store, &subject.agent.id, range, fold)?;
     if profile.stacks.is_empty() && !subject.agent.probes.contains(probe) {
         return Err(not_watched(subject, probe));
     }
@@ -128,7 +128,7 @@ fn render(
             (headers, document.map_err(|e| Problem::internal("speedscope", &e))?)
         }
         ProfileFormatDto::Json => {
-            let dto = json(&profile, subject, kind, CoveredDto::of(&windows));
+            let dto = json(&profile, subject, kind, covered.map(Into::into));
             let bytes = serde_json::to_vec(&dto).map_err(|e| Problem::internal("profile", &e))?;
             (plain("application/json"), bytes)
         }
@@ -148,8 +148,8 @@ pub(super) fn pprof_of(
     range: TimeRange,
     of: &FxHashSet<ProcessId>,
 ) -> Result<Rendered, Problem> {
-    let windows = store.windows(&subject.agent.id, range);
-    let profile = query::profile(&windows, ProfileKind::Cpu, Some(of));
+    let fold = ProfileFold::new(ProfileKind::Cpu, Some(of));
+    let profile = query::over(store, &subject.agent.id, range, fold)?;
     pprof_file(&profile, subject, &format!("cpu-{}", subject.agent.id))
 }
 

@@ -7,10 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        dto::{
-            CoveredDto,
-            quality::{ProcessQualityDto, QualityReportDto},
-        },
+        dto::quality::{ProcessQualityDto, QualityReportDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
         formats::Subject,
@@ -19,7 +16,7 @@ use crate::{
         state::State,
     },
     model::time::{TimeRange, Timestamp},
-    store::query,
+    store::query::{self, CoveredFold, QualityFold},
 };
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -51,16 +48,16 @@ pub(super) async fn quality(
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL));
-        let windows = store.windows(&id, range);
-        let quality = query::quality(&windows);
+        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
+        let fold = (CoveredFold::default(), QualityFold::default());
+        let (covered, quality) = query::over(store, &id, range, fold)?;
         let row = |(process, quality): (&_, &_)| {
             let process: crate::model::id::ProcessId = *process;
             ProcessQualityDto::new(process.pid(), subject.comm(process).map(str::to_owned), quality)
         };
         let mut processes: Vec<_> = quality.processes.iter().map(row).collect();
         processes.sort_by_key(|p| (Reverse(p.cpu.count + p.off_cpu.count), p.pid));
-        Ok(QualityReportDto { agent: id.to_string(), covered: CoveredDto::of(&windows), processes })
+        Ok(QualityReportDto { agent: id.to_string(), covered: covered.map(Into::into), processes })
     });
     fold.await.map(Json)
 }

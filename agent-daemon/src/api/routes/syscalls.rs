@@ -6,10 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
-        dto::{
-            CoveredDto,
-            syscall::{SyscallDto, SyscallReportDto},
-        },
+        dto::syscall::{SyscallDto, SyscallReportDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
         formats::Subject,
@@ -21,7 +18,7 @@ use crate::{
         probe::Probe,
         time::{TimeRange, Timestamp},
     },
-    store::query::{self, By},
+    store::query::{self, By, CoveredFold, SyscallFold},
 };
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -69,17 +66,17 @@ pub(super) async fn syscalls(
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let windows = store.windows(&id, range);
         let processes = match by {
-            By::Process => store.processes(&id, TimeRange::ALL),
+            By::Process => store.processes(&id, TimeRange::ALL)?,
             By::Agent => Vec::new(),
         };
         let subject = Subject::new(agent, processes);
-        let totals = query::syscalls(&windows, by);
+        let fold = (CoveredFold::default(), SyscallFold::new(by));
+        let (covered, totals) = query::over(store, &id, range, fold)?;
         let comm = |t: &query::SyscallTotal| t.process.and_then(|p| subject.comm(p)).map(str::to_owned);
         Ok(SyscallReportDto {
             agent: id.to_string(),
-            covered: CoveredDto::of(&windows),
+            covered: covered.map(Into::into),
             watched: subject.agent.probes.contains(Probe::Syscalls),
             syscalls: totals.iter().map(|t| SyscallDto::new(t, comm(t))).collect(),
         })

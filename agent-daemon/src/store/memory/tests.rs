@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         Store,
-        fixture::{agent_at, at, numbered_agent, process_at, window_at},
+        fixture::{agent_at, at, numbered_agent, process_at, window_at, windows},
     },
     telemetry::Telemetry,
 };
@@ -45,8 +45,8 @@ fn the_oldest_window_of_all_agents_makes_room() {
     store.append(window_at(&b.id, at(5), 9));
     assert_eq!(lost(&telemetry, "window_dropped"), 0);
     store.append(window_at(&b.id, at(10), 0));
-    assert_eq!(store.windows(&a.id, TimeRange::ALL).len(), 0);
-    assert_eq!(store.windows(&b.id, TimeRange::ALL).len(), 2);
+    assert_eq!(windows(&store, &a.id, TimeRange::ALL).len(), 0);
+    assert_eq!(windows(&store, &b.id, TimeRange::ALL).len(), 2);
     assert_eq!(lost(&telemetry, "window_dropped"), 1);
 }
 
@@ -61,7 +61,7 @@ fn a_second_watch_takes_no_ghost_along() {
     store.put_agent(agent.clone());
     let lived = |from| {
         let range = TimeRange { from, ..TimeRange::ALL };
-        let processes = store.processes(&agent.id, range).into_iter();
+        let processes = store.processes(&agent.id, range).unwrap().into_iter();
         processes.map(|p| (p.id.pid(), p.ended)).collect::<Vec<_>>()
     };
     assert_eq!(lived(at(20)), [(100, None), (101, None)], "who outlived the watch may live still");
@@ -70,7 +70,7 @@ fn a_second_watch_takes_no_ghost_along() {
     store.put_process(&again.id, process_at(100, at(0)));
     assert_eq!(lived(at(20)), [(100, None)], "101 was not found again");
     assert_eq!(lived(at(0)), [(100, None), (101, Some(at(10)))]);
-    store.expire(at(71));
+    store.maintain(at(71));
     assert_eq!(lived(at(0)), [(100, None)]);
 }
 
@@ -80,7 +80,7 @@ fn a_window_larger_than_everything_is_counted_and_not_kept() {
     let agent = agent_at(at(0));
     store.put_agent(agent.clone());
     store.append(window_at(&agent.id, at(0), 500));
-    assert_eq!(store.windows(&agent.id, TimeRange::ALL).len(), 0);
+    assert_eq!(windows(&store, &agent.id, TimeRange::ALL).len(), 0);
     assert_eq!(lost(&telemetry, "window_dropped"), 1);
 }
 
@@ -94,7 +94,7 @@ fn windows_come_oldest_first_and_whole() {
     }
     let starts = |from, to| -> Vec<_> {
         let range = TimeRange { from: at(from), to: at(to) };
-        store.windows(&agent.id, range).iter().map(|w| w.start).collect()
+        windows(&store, &agent.id, range).iter().map(|w| w.start).collect()
     };
     assert_eq!(starts(0, 100), [at(0), at(5), at(10)]);
     assert_eq!(starts(4, 6), [at(0), at(5)], "a window that overlaps belongs to the range");
@@ -123,7 +123,8 @@ fn the_process_that_ended_first_makes_room_and_live_ones_stay() {
         (over.ended, over.exit) = (Some(at(i64::from(pid))), Some(Exit::Code(0)));
         store.put_process(&agent.id, over);
     }
-    let pids: Vec<_> = store.processes(&agent.id, TimeRange::ALL).iter().map(|p| p.id.pid()).collect();
+    let pids: Vec<_> =
+        store.processes(&agent.id, TimeRange::ALL).unwrap().iter().map(|p| p.id.pid()).collect();
     assert_eq!(pids, [100, 108, 109]);
     assert_eq!(lost(&telemetry, "process_forgotten"), 7);
 }
@@ -139,7 +140,7 @@ fn processes_are_chosen_by_the_time_they_lived() {
     store.put_process(&agent.id, process_at(102, at(20)));
     let pids = |from, to| -> Vec<_> {
         let range = TimeRange { from: at(from), to: at(to) };
-        store.processes(&agent.id, range).iter().map(|p| p.id.pid()).collect()
+        store.processes(&agent.id, range).unwrap().iter().map(|p| p.id.pid()).collect()
     };
     assert_eq!(pids(0, 100), [101, 102]);
     assert_eq!(pids(11, 15), [] as [u32; 0]);
@@ -163,13 +164,13 @@ fn what_is_older_than_keep_is_forgotten_without_a_loss() {
     let mut ended = old.clone();
     ended.ended = Some((at(3), AgentEnd::Exited));
     store.put_agent(ended);
-    store.expire(at(62));
+    store.maintain(at(62));
     assert!(store.agent(&old.id).is_some());
-    store.expire(at(65));
+    store.maintain(at(65));
     assert!(store.agent(&old.id).is_none());
     assert_eq!(store.agents().len(), 1);
-    assert_eq!(store.processes(&live.id, TimeRange::ALL).len(), 1);
-    assert_eq!(store.windows(&live.id, TimeRange::ALL).len(), 1);
+    assert_eq!(store.processes(&live.id, TimeRange::ALL).unwrap().len(), 1);
+    assert_eq!(windows(&store, &live.id, TimeRange::ALL).len(), 1);
     assert!(telemetry.losses.all().values().all(|n| *n == 0));
     assert_eq!(store.read().processes, 1);
     assert_eq!(store.read().rows, 2);
@@ -225,7 +226,7 @@ fn apply(store: &Memory, step: Step) {
             store.put_process(&id(agent), process);
         }
         Step::Window { agent, start, rows } => store.append(window_at(&id(agent), at(start), rows)),
-        Step::Expire(now) => store.expire(at(now)),
+        Step::Expire(now) => store.maintain(at(now)),
     }
 }
 
@@ -258,7 +259,7 @@ proptest! {
         for step in steps {
             apply(&store, step);
         }
-        store.expire(at(1000));
+        store.maintain(at(1000));
         let kept = store.read();
         prop_assert!(kept.rows == 0);
         prop_assert!(kept.agents.values().all(|a| a.agent.ended.is_none() && a.ended.is_empty()));
@@ -268,6 +269,6 @@ proptest! {
 #[test]
 fn a_range_of_everything_needs_no_clock() {
     let (store, _) = small();
-    store.expire(Timestamp::MIN);
+    store.maintain(Timestamp::MIN);
     assert_eq!(store.agents().len(), 0);
 }

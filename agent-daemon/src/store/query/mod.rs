@@ -1,6 +1,8 @@
-//! Pure folds over windows and processes: what the sinks ask of the store. No fold depends on the order of
-//! the windows, and every result is sorted, so equal data gives equal answers.
+//! Folds over windows, and the shape of processes: what the sinks ask of the store. A fold takes one window at a
+//! time, so that a range of any length needs no more memory than its answer. No fold depends on the order of the
+//! windows, and every result is sorted, so equal data gives equal answers.
 
+mod covered;
 mod off_cpu;
 mod processes;
 mod profile;
@@ -8,20 +10,64 @@ mod quality;
 mod stacks;
 mod syscalls;
 
-pub use off_cpu::{CauseTotal, OffCpuTotals, StackTotal, off_cpu};
+pub use covered::{Covered, CoveredFold};
+pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use processes::{TreeRow, descendants, tree};
-pub use profile::{Profile, ProfileKind, ProfileStack, profile};
-pub use quality::{EndTotal, Ends, ProcessQuality, Quality, quality};
-pub use syscalls::{By, SyscallTotal, syscalls};
+#[cfg(test)]
+pub(crate) use profile::profile;
+pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
+pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
+pub use syscalls::{By, SyscallFold, SyscallTotal};
 
-use std::sync::Arc;
+use super::{Store, StoreError};
+use crate::model::{id::AgentId, time::TimeRange, window::Window};
 
-use crate::model::{time::TimeRange, window::Window};
+/// What is made of some windows, one window after the other.
+pub trait Fold {
+    /// The answer.
+    type Output;
 
-/// The stretch from the first window's start to the last one's end; `None` without windows.
-#[must_use]
-pub fn covered(windows: &[Arc<Window>]) -> Option<TimeRange> {
-    let from = windows.iter().map(|w| w.start).min()?;
-    let to = windows.iter().map(|w| w.end).max()?;
-    Some(TimeRange { from, to })
+    /// Takes one window in.
+    fn add(&mut self, window: &Window);
+
+    /// The answer over all windows that were taken in.
+    fn finish(self) -> Self::Output;
+}
+
+/// Two answers in one pass.
+impl<A: Fold, B: Fold> Fold for (A, B) {
+    type Output = (A::Output, B::Output);
+
+    fn add(&mut self, window: &Window) {
+        self.0.add(window);
+        self.1.add(window);
+    }
+
+    fn finish(self) -> Self::Output {
+        (self.0.finish(), self.1.finish())
+    }
+}
+
+/// Folds an agent's windows that overlap the range.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn over<F: Fold>(
+    store: &dyn Store,
+    agent: &AgentId,
+    range: TimeRange,
+    mut fold: F,
+) -> Result<F::Output, StoreError> {
+    store.visit(agent, range, &mut |window| fold.add(window))?;
+    Ok(fold.finish())
+}
+
+/// Folds windows that a test made.
+#[cfg(test)]
+pub(crate) fn of<'a, F: Fold>(
+    windows: impl IntoIterator<Item = &'a std::sync::Arc<Window>>,
+    mut fold: F,
+) -> F::Output {
+    windows.into_iter().for_each(|window| fold.add(window));
+    fold.finish()
 }

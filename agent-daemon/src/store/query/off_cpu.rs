@@ -7,7 +7,10 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::stacks::{StackTable, order};
+use super::{
+    Fold,
+    stacks::{StackTable, order},
+};
 use crate::model::{
     id::ProcessId,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -102,25 +105,39 @@ impl OffCpuTotals {
     }
 }
 
-/// Off-CPU time by cause, and by process, cause, call, waker and stack.
-#[must_use]
-pub fn off_cpu(windows: &[Arc<Window>]) -> OffCpuTotals {
-    let mut table = StackTable::default();
-    let mut causes: BTreeMap<WaitCause, CauseTotal> = BTreeMap::new();
-    let mut rows: FxHashMap<_, CauseTotal> = FxHashMap::default();
-    for stat in windows.iter().flat_map(|w| &w.off_cpu) {
-        causes.entry(stat.cause).or_default().add(stat);
-        let stack = table.number(&stat.stack);
-        let key = (stat.process, stat.cause, stat.syscall, stat.descriptor, stat.waker, stack);
-        rows.entry(key).or_default().add(stat);
+/// Sums off-CPU time by cause, and by process, cause, call, waker and stack.
+#[derive(Debug, Default)]
+pub struct OffCpuFold {
+    table: StackTable,
+    causes: BTreeMap<WaitCause, CauseTotal>,
+    rows: FxHashMap<Key, CauseTotal>,
+}
+
+/// Process, cause, syscall, descriptor, waker, number of the stack.
+type Key = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Option<u32>, usize);
+
+impl Fold for OffCpuFold {
+    type Output = OffCpuTotals;
+
+    fn add(&mut self, window: &Window) {
+        for stat in &window.off_cpu {
+            self.causes.entry(stat.cause).or_default().add(stat);
+            let stack = self.table.number(&stat.stack);
+            let key = (stat.process, stat.cause, stat.syscall, stat.descriptor, stat.waker, stack);
+            self.rows.entry(key).or_default().add(stat);
+        }
     }
-    let row = |((process, cause, syscall, descriptor, waker, stack), total)| {
-        let stack = table.stack(stack)?;
-        Some(StackTotal { process, cause, syscall, descriptor, waker, stack, total })
-    };
-    let mut stacks: Vec<_> = rows.into_iter().filter_map(row).collect();
-    stacks.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)).then_with(|| order(&a.stack, &b.stack)));
-    OffCpuTotals { causes, stacks }
+
+    fn finish(self) -> OffCpuTotals {
+        let Self { table, causes, rows } = self;
+        let row = |((process, cause, syscall, descriptor, waker, stack), total)| {
+            let stack = table.stack(stack)?;
+            Some(StackTotal { process, cause, syscall, descriptor, waker, stack, total })
+        };
+        let mut stacks: Vec<_> = rows.into_iter().filter_map(row).collect();
+        stacks.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)).then_with(|| order(&a.stack, &b.stack)));
+        OffCpuTotals { causes, stacks }
+    }
 }
 
 fn sort_key(row: &StackTotal) -> impl Ord {
@@ -132,7 +149,14 @@ mod tests {
     use proptest::prelude::{Just, Strategy, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::store::fixture::{agent_at, at, off_cpu as wait, window_at};
+    use crate::store::{
+        fixture::{agent_at, at, off_cpu as wait, window_at},
+        query::of,
+    };
+
+    fn off_cpu(windows: &[Arc<Window>]) -> OffCpuTotals {
+        of(windows, OffCpuFold::default())
+    }
 
     fn window(seconds: i64, waits: Vec<OffCpuStat>) -> Arc<Window> {
         let mut window = window_at(&agent_at(at(0)).id, at(seconds), 0);

@@ -5,7 +5,8 @@ use std::{cmp::Reverse, sync::Arc};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    covered,
+    Fold,
+    covered::CoveredFold,
     stacks::{StackTable, order},
 };
 use crate::model::{id::ProcessId, off_cpu::WaitCause, stack::Stack, time::TimeRange, window::Window};
@@ -45,26 +46,60 @@ pub struct Profile {
     pub stacks: Vec<ProfileStack>,
 }
 
-/// The stacks of one kind, of some processes or (`None`) of all.
-#[must_use]
-pub fn profile(windows: &[Arc<Window>], kind: ProfileKind, of: Option<&FxHashSet<ProcessId>>) -> Profile {
-    let mut table = StackTable::default();
-    let mut weights: FxHashMap<(ProcessId, Option<WaitCause>, usize), (u64, u64)> = FxHashMap::default();
-    for row in windows.iter().flat_map(|w| rows(w, kind)) {
-        if of.is_none_or(|set| set.contains(&row.process)) {
-            let weight = weights.entry((row.process, row.cause, table.number(row.stack))).or_default();
+/// Weighs the stacks of one kind, of some processes or of all.
+#[derive(Debug)]
+pub struct ProfileFold<'a> {
+    kind: ProfileKind,
+    of: Option<&'a FxHashSet<ProcessId>>,
+    covered: CoveredFold,
+    table: StackTable,
+    /// Count and time by process, cause and number of the stack.
+    weights: FxHashMap<(ProcessId, Option<WaitCause>, usize), (u64, u64)>,
+}
+
+impl<'a> ProfileFold<'a> {
+    /// The stacks of one kind, of some processes or (`None`) of all.
+    #[must_use]
+    pub fn new(kind: ProfileKind, of: Option<&'a FxHashSet<ProcessId>>) -> Self {
+        let (covered, table, weights) = Default::default();
+        Self { kind, of, covered, table, weights }
+    }
+}
+
+impl Fold for ProfileFold<'_> {
+    type Output = Profile;
+
+    fn add(&mut self, window: &Window) {
+        self.covered.add(window);
+        for row in rows(window, self.kind).filter(|r| self.of.is_none_or(|set| set.contains(&r.process))) {
+            let key = (row.process, row.cause, self.table.number(row.stack));
+            let weight = self.weights.entry(key).or_default();
             *weight = (weight.0.saturating_add(row.count), weight.1.saturating_add(row.ns));
         }
     }
-    let named = |((process, cause, stack), (count, ns))| {
-        Some(ProfileStack { process, cause, stack: table.stack(stack)?, count, ns })
-    };
-    let mut stacks: Vec<_> = weights.into_iter().filter_map(named).collect();
-    stacks.sort_by(|a, b| {
-        let key = |s: &ProfileStack| (Reverse(s.ns), Reverse(s.count), s.process, s.cause);
-        key(a).cmp(&key(b)).then_with(|| order(&a.stack, &b.stack))
-    });
-    Profile { kind, covered: covered(windows), stacks }
+
+    fn finish(self) -> Profile {
+        let Self { kind, covered, table, weights, .. } = self;
+        let named = |((process, cause, stack), (count, ns))| {
+            Some(ProfileStack { process, cause, stack: table.stack(stack)?, count, ns })
+        };
+        let mut stacks: Vec<_> = weights.into_iter().filter_map(named).collect();
+        stacks.sort_by(|a, b| {
+            let key = |s: &ProfileStack| (Reverse(s.ns), Reverse(s.count), s.process, s.cause);
+            key(a).cmp(&key(b)).then_with(|| order(&a.stack, &b.stack))
+        });
+        Profile { kind, covered: covered.finish().map(|covered| covered.range), stacks }
+    }
+}
+
+/// The profile of windows that a test made.
+#[cfg(test)]
+pub(crate) fn profile(
+    windows: &[Arc<Window>],
+    kind: ProfileKind,
+    of: Option<&FxHashSet<ProcessId>>,
+) -> Profile {
+    super::of(windows, ProfileFold::new(kind, of))
 }
 
 /// What both kinds of row have in common.

@@ -1,12 +1,12 @@
 //! How well stacks are seen: how the walks of each process ended, by samples and by waits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use super::covered;
+use super::{Fold, covered::CoveredFold};
 use crate::model::{
     id::ProcessId,
-    stack::{FrameKind, StackEnd},
-    time::TimeRange,
+    stack::{FrameKind, Stack, StackEnd},
+    time::{TimeRange, Timestamp},
     window::Window,
 };
 
@@ -46,31 +46,48 @@ pub struct Quality {
     pub processes: BTreeMap<ProcessId, ProcessQuality>,
 }
 
-/// How the walks of each process ended.
-#[must_use]
-pub fn quality(windows: &[Arc<Window>]) -> Quality {
-    let mut processes: BTreeMap<ProcessId, ProcessQuality> = BTreeMap::new();
-    for window in windows {
+/// Counts how the walks of each process ended.
+#[derive(Debug, Default)]
+pub struct QualityFold {
+    covered: CoveredFold,
+    processes: BTreeMap<ProcessId, ProcessQuality>,
+    /// Why a process is unread, and since which window that is known.
+    unread: BTreeMap<ProcessId, (Timestamp, String)>,
+}
+
+impl Fold for QualityFold {
+    type Output = Quality;
+
+    fn add(&mut self, window: &Window) {
+        self.covered.add(window);
         for row in &window.cpu {
-            let process = processes.entry(row.process).or_default();
+            let process = self.processes.entry(row.process).or_default();
             add(&mut process.cpu, row.stack.end, row.samples, row.cpu_ns);
             process.count_frames(&row.stack, row.samples);
         }
         for (process, reason) in &window.unread {
-            processes.entry(*process).or_default().unread = Some(reason.clone());
+            // Of several reasons the latest counts, in whatever order the windows come.
+            let newest =
+                self.unread.get(process).is_none_or(|(at, known)| (at, known) < (&window.start, reason));
+            if newest {
+                self.unread.insert(*process, (window.start, reason.clone()));
+            }
         }
         for row in &window.off_cpu {
-            let process = processes.entry(row.process).or_default();
-            add(
-                &mut process.off_cpu,
-                row.stack.end,
-                row.count,
-                row.blocked_ns.saturating_add(row.run_queue_ns),
-            );
+            let process = self.processes.entry(row.process).or_default();
+            let ns = row.blocked_ns.saturating_add(row.run_queue_ns);
+            add(&mut process.off_cpu, row.stack.end, row.count, ns);
             process.count_frames(&row.stack, row.count);
         }
     }
-    Quality { covered: covered(windows), processes }
+
+    fn finish(self) -> Quality {
+        let mut processes = self.processes;
+        for (process, (_, reason)) in self.unread {
+            processes.entry(process).or_default().unread = Some(reason);
+        }
+        Quality { covered: self.covered.finish().map(|covered| covered.range), processes }
+    }
 }
 
 fn add(ends: &mut Ends, end: StackEnd, count: u64, ns: u64) {
@@ -80,7 +97,7 @@ fn add(ends: &mut Ends, end: StackEnd, count: u64, ns: u64) {
 }
 
 impl ProcessQuality {
-    fn count_frames(&mut self, stack: &crate::model::stack::Stack, times: u64) {
+    fn count_frames(&mut self, stack: &Stack, times: u64) {
         for frame in &stack.frames {
             let kind = match frame.kind {
                 FrameKind::Native => "native",
@@ -99,10 +116,15 @@ impl ProcessQuality {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         model::off_cpu::WaitCause,
-        store::fixture::{agent_at, at, cpu, off_cpu, process_id, window_at},
+        store::{
+            fixture::{agent_at, at, cpu, off_cpu, process_id, window_at},
+            query::of,
+        },
     };
 
     #[test]
@@ -112,11 +134,27 @@ mod tests {
         a.cpu = vec![cpu(100, &["hot", "main"], 7), cpu(101, &["hot", "[unknown]"], 2)];
         b.cpu = vec![cpu(100, &["hot", "main"], 3)];
         b.off_cpu = vec![off_cpu(100, WaitCause::Lock, &["main"], 50, 5)];
-        let quality = quality(&[Arc::new(a), Arc::new(b)]);
+        let quality = of(&[Arc::new(a), Arc::new(b)], QualityFold::default());
         let first = &quality.processes[&process_id(100)];
         let total = |count, ns| Ends::from([(StackEnd::Complete, EndTotal { count, ns })]);
         assert_eq!((&first.cpu, &first.off_cpu), (&total(10, 100_000_000), &total(1, 55)));
         assert_eq!((first.frames["native"], first.nameless), (21, 0));
         assert_eq!(quality.processes[&process_id(101)].nameless, 2);
+    }
+
+    #[test]
+    fn the_latest_reason_counts_in_whatever_order() {
+        let id = agent_at(at(0)).id;
+        let window = |seconds, reason: &str| {
+            let mut window = window_at(&id, at(seconds), 0);
+            window.unread = vec![(process_id(100), reason.to_owned())];
+            Arc::new(window)
+        };
+        let windows = [window(0, "old"), window(5, "new")];
+        let reason = |windows: &[Arc<Window>]| {
+            of(windows, QualityFold::default()).processes[&process_id(100)].unread.clone()
+        };
+        assert_eq!(reason(&windows).as_deref(), Some("new"));
+        assert_eq!(reason(&[windows[1].clone(), windows[0].clone()]).as_deref(), Some("new"));
     }
 }

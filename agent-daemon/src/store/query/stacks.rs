@@ -1,48 +1,66 @@
-//! Small numbers for equal stacks, so that folds compare a number and not a hundred frames. Rows of one
-//! window share their stacks' allocations, so most look-ups never read a frame.
+//! Small numbers for equal stacks, so that folds compare a number and not a hundred frames. Rows share their
+//! stacks' allocations, so most look-ups never read a frame.
+//!
+//! Windows come and go during a fold, and an allocation that is gone may come back as another stack's: so every
+//! allocation that is known by its address is held, and when there are too many, all are let go.
 
 use std::{cmp::Ordering, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use crate::model::stack::{Frame, Stack};
+use crate::model::stack::{Frame, FrameKind, Stack};
+
+/// Allocations that are known by address at once.
+const HELD: usize = 1 << 14;
 
 /// The stacks of some windows, each once.
-#[derive(Default)]
-pub(super) struct StackTable<'a> {
-    by_allocation: FxHashMap<*const Stack, usize>,
-    by_value: FxHashMap<&'a Stack, usize>,
-    stacks: Vec<&'a Arc<Stack>>,
+#[derive(Debug, Default)]
+pub(super) struct StackTable {
+    /// Each key is the address of the stack in its value.
+    by_allocation: FxHashMap<*const Stack, (usize, Arc<Stack>)>,
+    by_value: FxHashMap<Arc<Stack>, usize>,
+    stacks: Vec<Arc<Stack>>,
 }
 
-impl<'a> StackTable<'a> {
+impl StackTable {
     /// The number of a stack: equal stacks have equal numbers.
-    pub(super) fn number(&mut self, stack: &'a Arc<Stack>) -> usize {
-        if let Some(number) = self.by_allocation.get(&Arc::as_ptr(stack)) {
+    pub(super) fn number(&mut self, stack: &Arc<Stack>) -> usize {
+        if let Some((number, _)) = self.by_allocation.get(&Arc::as_ptr(stack)) {
             return *number;
         }
-        let next = self.stacks.len();
-        let number = *self.by_value.entry(stack).or_insert(next);
-        if number == next {
-            self.stacks.push(stack);
+        let number = match self.by_value.get(stack) {
+            Some(number) => *number,
+            None => {
+                self.by_value.insert(Arc::clone(stack), self.stacks.len());
+                self.stacks.push(Arc::clone(stack));
+                self.stacks.len() - 1
+            }
+        };
+        if self.by_allocation.len() >= HELD {
+            self.by_allocation.clear();
         }
-        self.by_allocation.insert(Arc::as_ptr(stack), number);
+        self.by_allocation.insert(Arc::as_ptr(stack), (number, Arc::clone(stack)));
         number
     }
 
     /// The stack that has this number.
     pub(super) fn stack(&self, number: usize) -> Option<Arc<Stack>> {
-        self.stacks.get(number).map(|s| Arc::clone(s))
+        self.stacks.get(number).cloned()
     }
 }
 
 /// An order of stacks by what they hold, to break ties the same way every time.
 pub(super) fn order(a: &Stack, b: &Stack) -> Ordering {
-    a.frames.iter().map(|f| key(f)).cmp(b.frames.iter().map(|f| key(f)))
+    let frames = a.frames.iter().map(|f| key(f)).cmp(b.frames.iter().map(|f| key(f)));
+    frames.then_with(|| a.end.cmp(&b.end))
 }
 
-fn key(frame: &Frame) -> (&str, u64, Option<u32>, Option<&str>) {
-    (&frame.function, frame.address, frame.line, frame.file.as_deref())
+/// Everything of a frame, what tells frames apart soonest first.
+type Key<'a> = (&'a str, u64, Option<u32>, Option<&'a str>, FrameKind, Option<(&'a str, Option<&'a str>)>);
+
+fn key(frame: &Frame) -> Key<'_> {
+    let binary = frame.binary.as_ref().map(|b| (b.path.as_str(), b.build_id.as_deref()));
+    (&frame.function, frame.address, frame.line, frame.file.as_deref(), frame.kind, binary)
 }
 
 #[cfg(test)]

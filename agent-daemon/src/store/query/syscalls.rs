@@ -3,11 +3,11 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, hash_map::Entry},
-    sync::Arc,
 };
 
 use rustc_hash::FxHashMap;
 
+use super::Fold;
 use crate::model::{
     id::ProcessId,
     syscall::{Histogram, SyscallStat},
@@ -73,32 +73,60 @@ impl SyscallTotal {
     }
 }
 
-/// Syscalls by number, or by process and number; most time first.
-#[must_use]
-pub fn syscalls(windows: &[Arc<Window>], by: By) -> Vec<SyscallTotal> {
-    let mut totals: FxHashMap<(Option<ProcessId>, u32), SyscallTotal> = FxHashMap::default();
-    for stat in windows.iter().flat_map(|w| &w.syscalls) {
-        let process = match by {
-            By::Agent => None,
-            By::Process => Some(stat.process),
-        };
-        let total = match totals.entry((process, stat.number)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(SyscallTotal::new(process, stat.number)),
-        };
-        total.add(stat);
+/// Sums syscalls by number, or by process and number; most time first.
+#[derive(Debug)]
+pub struct SyscallFold {
+    by: By,
+    totals: FxHashMap<(Option<ProcessId>, u32), SyscallTotal>,
+}
+
+impl SyscallFold {
+    /// Sums over all processes, or over each.
+    #[must_use]
+    pub fn new(by: By) -> Self {
+        Self { by, totals: FxHashMap::default() }
     }
-    let mut totals: Vec<_> = totals.into_values().collect();
-    totals.sort_by_key(|t| (Reverse(t.total_ns), t.process, t.number));
-    totals
+}
+
+impl Fold for SyscallFold {
+    type Output = Vec<SyscallTotal>;
+
+    fn add(&mut self, window: &Window) {
+        for stat in &window.syscalls {
+            let process = match self.by {
+                By::Agent => None,
+                By::Process => Some(stat.process),
+            };
+            let total = match self.totals.entry((process, stat.number)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(SyscallTotal::new(process, stat.number)),
+            };
+            total.add(stat);
+        }
+    }
+
+    fn finish(self) -> Vec<SyscallTotal> {
+        let mut totals: Vec<_> = self.totals.into_values().collect();
+        totals.sort_by_key(|t| (Reverse(t.total_ns), t.process, t.number));
+        totals
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::store::fixture::{agent_at, at, process_id, syscall, window_at};
+    use crate::store::{
+        fixture::{agent_at, at, process_id, syscall, window_at},
+        query::of,
+    };
+
+    fn syscalls(windows: &[Arc<Window>], by: By) -> Vec<SyscallTotal> {
+        of(windows, SyscallFold::new(by))
+    }
 
     fn windows(calls: &[(u32, u32, u64)]) -> Vec<Arc<Window>> {
         let id = agent_at(at(0)).id;

@@ -1,0 +1,130 @@
+//! Blocks: the windows of one agent that begin within one hour, as a row of the database.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    codec::{
+        CodecError,
+        block::{self, Numbered},
+        bytes::{nanoseconds, time_of},
+    },
+    compress::{Squeeze, Unsqueeze},
+    database::clamped,
+    failure::Failure,
+};
+use crate::model::{id::AgentId, time::Timestamp};
+
+/// Nanoseconds of an hour.
+const HOUR_NS: i64 = 3_600_000_000_000;
+/// Hours of a day.
+pub(super) const DAY_HOURS: i64 = 24;
+
+/// How much windows were merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Not at all.
+    Raw = 0,
+    /// A minute's into one.
+    Minute = 1,
+    /// An hour's into one.
+    Hour = 2,
+}
+
+impl Level {
+    /// Every level, the finest first.
+    pub(super) const ALL: [Self; 3] = [Self::Raw, Self::Minute, Self::Hour];
+}
+
+/// The hour that holds a time, counted from the epoch.
+pub(super) fn hour_of(time: Timestamp) -> i64 {
+    nanoseconds(time).div_euclid(HOUR_NS)
+}
+
+/// When an hour begins.
+pub(super) fn hour_start(hour: i64) -> Timestamp {
+    time_of(hour.saturating_mul(HOUR_NS))
+}
+
+/// Sums over all rows of a block.
+#[derive(Debug, Default)]
+struct Sums {
+    cpu_ns: u64,
+    cpu_samples: u64,
+    blocked_ns: u64,
+    run_queue_ns: u64,
+    syscalls: u64,
+    syscall_errors: u64,
+}
+
+impl Sums {
+    fn of(windows: &[Numbered]) -> Self {
+        let mut sums = Self::default();
+        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
+        for row in windows.iter().flat_map(|w| &w.cpu) {
+            add(&mut sums.cpu_ns, row.cpu_ns);
+            add(&mut sums.cpu_samples, row.samples);
+        }
+        for row in windows.iter().flat_map(|w| &w.off_cpu) {
+            add(&mut sums.blocked_ns, row.blocked_ns);
+            add(&mut sums.run_queue_ns, row.run_queue_ns);
+        }
+        for row in windows.iter().flat_map(|w| &w.syscalls) {
+            add(&mut sums.syscalls, row.count);
+            row.errors.iter().for_each(|(_, count)| add(&mut sums.syscall_errors, *count));
+        }
+        sums
+    }
+}
+
+/// Writes windows of one agent that all begin in this hour. None are no block.
+pub(super) fn insert(
+    db: &Connection,
+    squeeze: &mut Squeeze,
+    (agent, level, hour): (i64, Level, i64),
+    windows: &[Numbered],
+) -> Result<(), Failure> {
+    let Some(first) = windows.iter().map(|w| nanoseconds(w.start)).min() else { return Ok(()) };
+    let last = windows.iter().map(|w| nanoseconds(w.end)).max().unwrap_or(first);
+    let body = squeeze.squeeze(&block::encode(windows)).map_err(|_| CodecError::Compression)?;
+    let sums = Sums::of(windows);
+    let sql = "INSERT INTO block (agent, level, hour, first, last, windows, cpu_ns, cpu_samples, blocked_ns, \
+               run_queue_ns, syscalls, syscall_errors, checksum, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    db.prepare_cached(sql)?.execute(params![
+        agent,
+        level as u8,
+        hour,
+        first,
+        last,
+        windows.len(),
+        clamped(sums.cpu_ns),
+        clamped(sums.cpu_samples),
+        clamped(sums.blocked_ns),
+        clamped(sums.run_queue_ns),
+        clamped(sums.syscalls),
+        clamped(sums.syscall_errors),
+        crc32c::crc32c(&body),
+        body,
+    ])?;
+    Ok(())
+}
+
+/// The windows of a block's body.
+pub(super) fn open(
+    unsqueeze: &mut Unsqueeze,
+    agent: &AgentId,
+    checksum: u32,
+    body: &[u8],
+) -> Result<Vec<Numbered>, CodecError> {
+    if crc32c::crc32c(body) != checksum {
+        return Err(CodecError::Compression);
+    }
+    block::decode(&unsqueeze.unsqueeze(body)?, agent)
+}
+
+/// The key of an agent's row, if it has been sealed.
+pub(super) fn agent_key(db: &Connection, agent: &AgentId) -> rusqlite::Result<Option<i64>> {
+    let mut query = db.prepare_cached("SELECT key FROM agent WHERE id = ?1")?;
+    let mut rows = query.query([agent.as_str()])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
+}

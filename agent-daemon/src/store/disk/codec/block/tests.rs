@@ -1,0 +1,128 @@
+//! Whatever the windows are, they come back; whatever the bytes are, decoding ends.
+
+use proptest::{
+    option,
+    prelude::{Strategy, any, prop_assert_eq, proptest},
+    sample::select,
+};
+
+use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
+use crate::{
+    model::{
+        id::ProcessId,
+        off_cpu::{Descriptor, OffCpuStat, WaitCause},
+        syscall::{BUCKETS, Histogram, SyscallStat},
+        window::CpuStat,
+    },
+    store::fixture::{agent_at, at},
+};
+
+/// Small numbers and any.
+fn number() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0..64u32).prop_map(|(n, shift)| n >> shift)
+}
+
+fn process() -> impl Strategy<Value = ProcessId> {
+    number().prop_map(ProcessId)
+}
+
+fn syscall() -> impl Strategy<Value = SyscallStat> {
+    let errors = proptest::collection::vec((any::<u32>(), number()), 0..3);
+    let buckets = proptest::collection::vec((0..BUCKETS, number()), 0..4);
+    let numbers = (number(), number(), number());
+    (process(), any::<u32>(), numbers, errors, buckets).prop_map(|(process, number, n, errors, buckets)| {
+        let mut histogram = Histogram::default();
+        for (bucket, count) in buckets {
+            histogram.0[bucket] = count;
+        }
+        SyscallStat { process, number, count: n.0, errors, total_ns: n.1, max_ns: n.2, histogram }
+    })
+}
+
+fn wait() -> impl Strategy<Value = OffCpuStat<u64>> {
+    let descriptor = (0..8u64).prop_map(|tag| descriptor_of(tag).unwrap());
+    let key = (process(), select(WaitCause::ALL.as_slice()), option::of(any::<u32>()), descriptor);
+    let more = (option::of(any::<u32>()), number(), number(), number(), number(), number());
+    (key, more).prop_map(|((process, cause, syscall, descriptor), n)| OffCpuStat {
+        process,
+        cause,
+        syscall,
+        descriptor,
+        waker: n.0,
+        stack: n.1,
+        blocked_ns: n.2,
+        run_queue_ns: n.3,
+        count: n.4,
+        max_ns: n.5,
+    })
+}
+
+fn sample() -> impl Strategy<Value = CpuStat<u64>> {
+    (process(), number(), number(), number()).prop_map(|(process, stack, samples, cpu_ns)| CpuStat {
+        process,
+        stack,
+        samples,
+        cpu_ns,
+    })
+}
+
+fn window() -> impl Strategy<Value = Numbered> {
+    let rows = (
+        proptest::collection::vec(syscall(), 0..4),
+        proptest::collection::vec(wait(), 0..4),
+        proptest::collection::vec(sample(), 0..4),
+        proptest::collection::vec((process(), ".{0,8}"), 0..2),
+    );
+    (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
+        agent: agent_at(at(0)).id,
+        start: time_of(start),
+        end: time_of(end),
+        syscalls: rows.0,
+        off_cpu: rows.1,
+        cpu: rows.2,
+        unread: rows.3,
+    })
+}
+
+/// As it comes back, for comparison.
+fn sorted(mut windows: Vec<Numbered>) -> String {
+    for window in &mut windows {
+        window.syscalls.sort_by_key(|r| (r.process, r.number));
+        window.off_cpu.sort_by_key(|r| (r.process, r.stack, r.cause, r.syscall, r.descriptor, r.waker));
+        window.cpu.sort_by_key(|r| (r.process, r.stack));
+    }
+    format!("{windows:?}")
+}
+
+proptest! {
+    #[test]
+    fn windows_come_back(windows in proptest::collection::vec(window(), 0..4)) {
+        let bytes = encode(&windows);
+        prop_assert_eq!(sorted(decode(&bytes, &agent_at(at(0)).id).unwrap()), sorted(windows));
+    }
+
+    #[test]
+    fn damaged_windows_end_in_windows_or_an_error(
+        windows in proptest::collection::vec(window(), 1..3), at_byte in any::<usize>(), mask in 1..=255u8, cut in any::<bool>()
+    ) {
+        let mut bytes = encode(&windows);
+        let at_byte = at_byte % bytes.len();
+        if cut { bytes.truncate(at_byte) } else { bytes[at_byte] ^= mask }
+        let decoded = decode(&bytes, &agent_at(at(0)).id);
+        if cut {
+            prop_assert_eq!(decoded.is_err(), true);
+        }
+    }
+
+    #[test]
+    fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let bytes: Vec<_> = [1].into_iter().chain(bytes).collect();
+        let _ = decode(&bytes, &agent_at(at(0)).id);
+    }
+}
+
+#[test]
+fn every_descriptor_has_a_tag() {
+    assert_eq!(descriptor_of(7), Ok(Some(Descriptor::Anonymous)));
+    assert!(descriptor_of(8).is_err());
+}

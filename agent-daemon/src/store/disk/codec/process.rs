@@ -1,0 +1,102 @@
+//! A process as bytes.
+
+use super::{
+    CodecError,
+    bytes::{Decoder, Encoder},
+};
+use crate::model::{
+    id::ProcessId,
+    process::{Exit, Process},
+};
+
+const VERSION: u8 = 1;
+
+/// A process's bytes.
+pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
+    let mut to = Encoder::new(VERSION);
+    to.varint(process.id.0);
+    to.option(process.parent.map(|id| id.0));
+    to.varint(u64::from(process.parent_pid));
+    to.option_text(process.executable.as_deref());
+    to.text(&process.comm);
+    to.varint(process.args.len() as u64);
+    process.args.iter().for_each(|arg| to.text(arg));
+    to.time(process.started);
+    to.option_time(process.ended);
+    encode_exit(&mut to, process.exit);
+    to.varint(process.cpu_ns);
+    to.varint(process.cpu_before_ns);
+    to.varint(process.peak_rss_bytes);
+    to.finish()
+}
+
+/// The process of these bytes.
+pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let process = Process {
+        id: ProcessId(from.varint()?),
+        parent: from.option()?.map(ProcessId),
+        parent_pid: from.u32()?,
+        executable: from.option_text()?.map(str::to_owned),
+        comm: from.text()?.to_owned(),
+        args: decode_args(&mut from)?,
+        started: from.time()?,
+        ended: from.option_time()?,
+        exit: decode_exit(&mut from)?,
+        cpu_ns: from.varint()?,
+        cpu_before_ns: from.varint()?,
+        peak_rss_bytes: from.varint()?,
+    };
+    from.end().map(|()| process)
+}
+
+fn decode_args(from: &mut Decoder<'_>) -> Result<Vec<String>, CodecError> {
+    let count = from.count()?;
+    (0..count).map(|_| from.text().map(str::to_owned)).collect()
+}
+
+fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {
+    let (tag, value) = match exit {
+        None => (0, 0),
+        Some(Exit::Code(code)) => (1, code),
+        Some(Exit::Signal { number, core_dumped: false }) => (2, number),
+        Some(Exit::Signal { number, core_dumped: true }) => (3, number),
+    };
+    to.u8(tag);
+    to.u8(value);
+}
+
+fn decode_exit(from: &mut Decoder<'_>) -> Result<Option<Exit>, CodecError> {
+    let (tag, number) = (from.u8()?, from.u8()?);
+    Ok(Some(match tag {
+        0 => return Ok(None),
+        1 => Exit::Code(number),
+        2 => Exit::Signal { number, core_dumped: false },
+        3 => Exit::Signal { number, core_dumped: true },
+        _ => return Err(CodecError::Unknown("exit", tag)),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::{at, process_at, process_id};
+
+    #[test]
+    fn a_process_comes_back() {
+        let live = process_at(100, at(0));
+        let mut over = live.clone();
+        over.parent = Some(process_id(99));
+        over.executable = None;
+        over.ended = Some(at(9));
+        let exits = [Exit::Code(3), Exit::Signal { number: 9, core_dumped: true }];
+        let over = exits.map(|exit| Process { exit: Some(exit), ..over.clone() });
+        for process in over.into_iter().chain([live]) {
+            let bytes = encode(&process);
+            assert_eq!(decode(&bytes), Ok(process));
+            for cut in 0..bytes.len() {
+                assert!(decode(&bytes[..cut]).is_err(), "{cut}");
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The same is put into both stores; both say the same, also after restarts and sealing.
+
+use std::{sync::Arc, time::Duration};
+
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+
+use super::{QUICK, answers, open};
+use crate::{
+    model::{agent::AgentEnd, id::AgentId, process::Exit, time::TimeRange},
+    store::{
+        Limits, Memory, Store,
+        fixture::{at, busy_window, numbered_agent, process_at},
+    },
+    telemetry::Telemetry,
+};
+
+/// One thing that can be done to a store.
+#[derive(Clone, Debug)]
+enum Step {
+    Agent { pid: u32, watch: i64, ended: bool },
+    Process { agent: u32, pid: u32, ended: Option<i64> },
+    Window { agent: u32, start: i64, seed: u32 },
+    Maintain,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let ended = prop_oneof![Just(None), (0i64..9000).prop_map(Some)];
+    prop_oneof![
+        3 => (0..3u32, 0..3i64, any::<bool>())
+            .prop_map(|(pid, watch, ended)| Step::Agent { pid, watch, ended }),
+        4 => (0..3u32, 0..6u32, ended).prop_map(|(agent, pid, ended)| Step::Process { agent, pid, ended }),
+        6 => (0..3u32, 0..9000i64, any::<u32>())
+            .prop_map(|(agent, start, seed)| Step::Window { agent, start, seed }),
+        2 => Just(Step::Maintain),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn id(pid: u32) -> AgentId {
+    numbered_agent(pid, at(0)).id
+}
+
+fn apply(store: &dyn Store, step: &Step) {
+    match *step {
+        Step::Agent { pid, watch, ended } => {
+            let mut agent = numbered_agent(pid, at(0));
+            agent.attached = at(watch * 100);
+            agent.ended = ended.then_some((at(watch * 100 + 50), AgentEnd::Exited));
+            store.put_agent(agent);
+        }
+        Step::Process { agent, pid, ended } => {
+            let mut process = process_at(pid, at(i64::from(pid)));
+            process.ended = ended.map(at);
+            process.exit = ended.map(|_| Exit::Code(1));
+            store.put_process(&id(agent), process);
+        }
+        Step::Window { agent, start, seed } => store.append(busy_window(&id(agent), at(start), seed)),
+        Step::Maintain => store.maintain(at(9000)),
+        Step::Restart => store.sync().unwrap(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn both_stores_say_the_same(
+        steps in proptest::collection::vec(step(), 1..60), from in 0..9000i64, length in 1..9000i64
+    ) {
+        let keep = Duration::from_secs(1 << 20);
+        let memory = Memory::new(Limits { keep, ..Limits::default() }, Arc::new(Telemetry::default()));
+        let folder = tempfile::tempdir().unwrap();
+        let (mut disk, mut telemetry) = open(folder.path(), QUICK);
+        for step in steps {
+            apply(&memory, &step);
+            apply(&disk, &step);
+            if matches!(step, Step::Restart) {
+                drop(disk);
+                (disk, telemetry) = open(folder.path(), QUICK);
+            }
+        }
+        let some = TimeRange { from: at(from), to: at(from + length) };
+        for range in [TimeRange::ALL, some] {
+            for agent in (0..3).map(id) {
+                prop_assert_eq!(answers(&disk, &agent, range), answers(&memory, &agent, range));
+            }
+        }
+        prop_assert_eq!(format!("{:?}", disk.agents()), format!("{:?}", memory.agents()));
+        for loss in ["store_tail_cut", "store_record_unread", "store_write_failed"] {
+            prop_assert_eq!(telemetry.losses.all()[loss], 0, "{}", loss);
+        }
+        super::close(disk);
+    }
+}
+
+#[test]
+fn what_is_exported_makes_the_same_store_again() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (first, _) = open(from.path(), QUICK);
+    for (pid, seed) in [(1, 3), (2, 9)] {
+        apply(&first, &Step::Agent { pid, watch: 0, ended: false });
+        apply(&first, &Step::Process { agent: pid, pid, ended: Some(7) });
+        for n in 0..20 {
+            apply(&first, &Step::Window { agent: pid, start: i64::from(n) * 5, seed: seed + n });
+            first.maintain(at(9000));
+        }
+    }
+    let (second, _) = open(to.path(), QUICK);
+    let import = |item: super::super::Exported<'_>| match item {
+        super::super::Exported::Agent(agent) => second.put_agent(agent.clone()),
+        super::super::Exported::Process(agent, process) => second.put_process(agent, process.clone()),
+        super::super::Exported::Window(window) => second.append(window.clone()),
+    };
+    let mut import = import;
+    first.export(&mut import).unwrap();
+    second.compact(at(9000)).unwrap();
+    for agent in [id(1), id(2)] {
+        let range = TimeRange::ALL;
+        assert_eq!(answers(&second, &agent, range), answers(&first, &agent, range));
+    }
+    super::close(first);
+    super::close(second);
+}
