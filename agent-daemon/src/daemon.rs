@@ -16,12 +16,12 @@ use crate::{
     aggregate::{Aggregator, Channels},
     api::{self, BindError},
     collect::{Collector, Order},
-    config::{self, Config},
+    config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
     export::prometheus,
     kernel::{KernelError, UnwindMaps},
-    model::{control::Control, observation::Observation},
-    store::{Limits, Memory, Store, writer},
+    model::{agent::AgentEnd, control::Control, observation::Observation},
+    store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -45,6 +45,9 @@ pub enum DaemonError {
     /// The kernel side cannot work.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {
@@ -80,7 +83,7 @@ pub async fn run(
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (records, recorded) = mpsc::channel(RECORDS);
-    let store: Arc<dyn Store> = Arc::new(Memory::new(limits(&config), Arc::clone(&telemetry)));
+    let store = open_store(&config, &telemetry)?;
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
@@ -171,13 +174,19 @@ async fn join(threads: ResolverThreads) {
     }
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
-        keep: config.history.keep,
-        max_rows: config.history.max_rows,
-        max_processes: config.agents.max_processes,
-        ..Limits::default()
-    }
+/// Opens the store that is configured. No agent is watched yet: those that an earlier daemon did not let go were
+/// watched until it ended.
+fn open_store(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<dyn Store>, DaemonError> {
+    let History { directory, keep, raw, minutes, max_bytes, max_rows } = config.history.clone();
+    let max_processes = config.agents.max_processes;
+    let Some(directory) = directory else {
+        let limits = Limits { keep, max_rows, max_processes, ..Limits::default() };
+        return Ok(Arc::new(Memory::new(limits, Arc::clone(telemetry))));
+    };
+    let options = Options { keep, max_bytes, raw, minutes, max_processes, ..Options::default() };
+    let disk = Disk::open(&directory, options, Arc::clone(telemetry))?;
+    disk.close_watches(AgentEnd::Interrupted)?;
+    Ok(Arc::new(disk))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.

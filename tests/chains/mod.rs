@@ -140,9 +140,14 @@ impl Names {
         std::thread::spawn(start).join().expect("it starts")
     }
 
-    /// Tells the resolver what a process maps now.
+    /// Tells the resolver what a process maps now, which has executed nothing yet.
     pub(crate) fn see(&self, process: ProcessId) {
-        self.resolver.mapped(process, 0, mappings::read(process.pid()).expect("the process lives"));
+        self.see_after(0, process);
+    }
+
+    /// Tells the resolver what a process maps now that it has executed so many programs.
+    pub(crate) fn see_after(&self, execs: u16, process: ProcessId) {
+        self.resolver.mapped(process, execs, mappings::read(process.pid()).expect("the process lives"));
     }
 
     /// Waits until everything told so far has been done.
@@ -150,9 +155,15 @@ impl Names {
         self.window(Vec::new());
     }
 
-    /// Names the stack of a process.
+    /// Names the stack of a process that has executed nothing.
     pub(crate) fn stack(&self, process: ProcessId, user: &[u64]) -> Arc<Stack> {
-        let stack = RawStack { kernel: Addresses::Absent, user: user_stack(user) };
+        self.stack_after(0, process, user)
+    }
+
+    /// Names the stack of a process that has executed so many programs.
+    pub(crate) fn stack_after(&self, execs: u16, process: ProcessId, user: &[u64]) -> Arc<Stack> {
+        let user = RawUserStack { execs, ..user_stack(user) };
+        let stack = RawStack { kernel: Addresses::Absent, user };
         let row = RawCpu { slot: Slot(0), process, stack, samples: 1, cpu_ns: 1 };
         Arc::clone(&self.window(vec![row]).cpu[0].1.stack)
     }

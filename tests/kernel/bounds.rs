@@ -24,8 +24,9 @@ fn ten_thousand_children_and_each_exit_code() {
 
 #[test]
 fn memory_does_not_grow_with_dead_processes() {
-    let daemon =
-        Daemon::start(json!({ "agents": { "max_processes": 500 }, "history": { "max_rows": 4000 } }));
+    let daemon = Daemon::start(
+        json!({ "agents": { "max_processes": 500 }, "history": { "directory": "memory", "max_rows": 4000 } }),
+    );
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());
     // The first bombs fill every cache and buffer to its bound: the largest holds 16,384 processes.

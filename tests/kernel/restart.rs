@@ -1,12 +1,13 @@
 //! Crashes and stops: nothing stays in the kernel, and nothing is attached twice.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{api::eventually, daemon::Daemon, programs, puppet::Puppet};
 
 #[test]
 fn a_crash_and_a_restart_leave_no_program_twice() {
-    let mut daemon = Daemon::start(json!({}));
+    // Nothing that was counted before is to be told again.
+    let mut daemon = Daemon::start(json!({ "history": { "directory": "memory" } }));
     let mut puppet = Puppet::start();
     let before = daemon.api().attach(puppet.pid());
     puppet.tell("getppid 100");
@@ -26,6 +27,28 @@ fn a_crash_and_a_restart_leave_no_program_twice() {
     puppet.tell("getppid 1000");
     daemon.api().detach(&again);
     assert_eq!(daemon.api().calls(&again, "getppid"), 1000, "a program attached twice would count 2000");
+}
+
+#[test]
+fn what_was_told_once_is_told_again_after_a_crash() {
+    let mut daemon = Daemon::start(json!({}));
+    let mut puppet = Puppet::start();
+    let (released, running) = (daemon.api().attach(puppet.pid()), Puppet::start());
+    puppet.tell("getppid 1000");
+    daemon.api().detach(&released);
+    let other = daemon.api().attach(running.pid());
+    let answers = |daemon: &Daemon| -> Vec<Value> {
+        let reports =
+            ["", "/syscalls", "/off-cpu", "/processes", "/stacks/quality", "/profile?type=cpu&format=json"];
+        let get = |report| daemon.api().get(&format!("/api/v1/agents/{released}{report}")).json();
+        reports.map(get).into()
+    };
+    let before = answers(&daemon);
+    daemon.crash_and_restart();
+    assert_eq!(answers(&daemon), before);
+    assert_eq!(daemon.api().calls(&released, "getppid"), 1000);
+    // The other one was watched until the crash.
+    assert_eq!(daemon.api().get(&format!("/api/v1/agents/{other}")).json()["end_reason"], "interrupted");
 }
 
 #[test]

@@ -158,8 +158,8 @@ fn before_and_after_exec() {
     let in_shell = maps.lines().find(|l| l.contains(" r-xp ") && l.contains("sh")).unwrap();
     let in_shell = u64::from_str_radix(in_shell.split('-').next().unwrap(), 16).unwrap();
     let addresses = shell.go_on();
-    names.see(shell.id);
-    assert_eq!(functions(&names.stack(shell.id, &addresses)), C_CHAIN);
+    names.see_after(1, shell.id);
+    assert_eq!(functions(&names.stack_after(1, shell.id, &addresses)), C_CHAIN);
     let before = names.stack(shell.id, &[in_shell]);
     assert!(binary(&before.frames[0]).ends_with("sh"), "{before:?}");
 }

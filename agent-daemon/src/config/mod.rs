@@ -13,8 +13,9 @@ mod load;
 mod options;
 mod raw;
 mod rule;
+mod size;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use builtin::{Builtin, builtin_rules};
 pub use duration::{format_duration, parse_duration};
@@ -71,9 +72,17 @@ pub struct Agents {
 /// What the embedded store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// How long windows are kept, one minute to 31 days.
+    /// The folder of the store; `None` keeps it in memory.
+    pub directory: Option<PathBuf>,
+    /// How long anything is kept, one minute to 31 days.
     pub keep: Duration,
-    /// Most rows kept over all windows; beyond, the oldest windows go.
+    /// How long windows on disk are kept as they were recorded; then a minute's become one.
+    pub raw: Duration,
+    /// How long windows of a minute are kept on disk; then an hour's become one.
+    pub minutes: Duration,
+    /// Bytes on disk, about; beyond, the oldest hours go.
+    pub max_bytes: u64,
+    /// Most rows kept in memory over all windows; beyond, the oldest windows go.
     pub max_rows: usize,
 }
 
@@ -174,7 +183,15 @@ impl Default for Agents {
 
 impl Default for History {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(3600), max_rows: 300_000 }
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            directory: Some(PathBuf::from("/var/lib/agentperf")),
+            keep: 7 * DAY,
+            raw: DAY,
+            minutes: 3 * DAY,
+            max_bytes: 2_000_000_000,
+            max_rows: 300_000,
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! The file, the environment, the flags, the example and the documentation all go through this one table.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     Config, LogFormat, ThreadState,
     duration::{format_duration, parse_duration},
+    size::{format_bytes, parse_bytes},
 };
+
+/// In place of a folder: nothing is kept over a restart.
+const MEMORY: &str = "memory";
 
 /// Prefix of every environment variable.
 pub(super) const PREFIX: &str = "AGENTPERF_";
@@ -50,7 +54,7 @@ impl Opt {
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; 13] = [
+pub static OPTIONS: [Opt; 17] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -64,7 +68,7 @@ pub static OPTIONS: [Opt; 13] = [
         doc: "Length of an aggregation window, 500ms to 60s. Shorter shows more detail and keeps less history.",
         get: |c| format_duration(c.window),
         set: |c, t| {
-            let range = |d: &std::time::Duration| (500..=60_000).contains(&d.as_millis());
+            let range = |d: &Duration| (500..=60_000).contains(&d.as_millis());
             put(&mut c.window, parse_duration(t).filter(range), "a duration from 500ms to 60s")
         },
     },
@@ -95,17 +99,47 @@ pub static OPTIONS: [Opt; 13] = [
         },
     },
     Opt {
+        key: "history.directory",
+        doc: "Folder of the store, an absolute path; or memory, to keep nothing over a restart.",
+        get: |c| c.history.directory.as_ref().map_or(MEMORY.to_owned(), |path| path.display().to_string()),
+        set: |c, t| match t {
+            MEMORY => put(&mut c.history.directory, Some(None), ""),
+            _ => {
+                let path = Some(PathBuf::from(t)).filter(|path| path.is_absolute());
+                put(&mut c.history.directory, path.map(Some), "an absolute path, or memory")
+            }
+        },
+    },
+    Opt {
         key: "history.keep",
-        doc: "How long windows are kept, 1m to 31d.",
+        doc: "How long anything is kept, 1m to 31d.",
         get: |c| format_duration(c.history.keep),
+        set: |c, t| put(&mut c.history.keep, kept(t), "a duration from 1m to 31d"),
+    },
+    Opt {
+        key: "history.raw",
+        doc: "How long windows on disk are kept as they were recorded, 1m to 31d; then those of a minute become one.",
+        get: |c| format_duration(c.history.raw),
+        set: |c, t| put(&mut c.history.raw, kept(t), "a duration from 1m to 31d"),
+    },
+    Opt {
+        key: "history.minutes",
+        doc: "How long windows of a minute are kept on disk, 1m to 31d; then those of an hour become one.",
+        get: |c| format_duration(c.history.minutes),
+        set: |c, t| put(&mut c.history.minutes, kept(t), "a duration from 1m to 31d"),
+    },
+    Opt {
+        key: "history.max_size",
+        doc: "Bytes that the store may have on disk, about, 16MB to 1000GB; beyond, the oldest hours go.",
+        get: |c| format_bytes(c.history.max_bytes),
         set: |c, t| {
-            let range = |d: &std::time::Duration| (60..=31 * 86_400).contains(&d.as_secs());
-            put(&mut c.history.keep, parse_duration(t).filter(range), "a duration from 1m to 31d")
+            let range = |bytes: &u64| (16_000_000..=1_000_000_000_000).contains(bytes);
+            put(&mut c.history.max_bytes, parse_bytes(t).filter(range), "a size from 16MB to 1000GB")
         },
     },
     Opt {
         key: "history.max_rows",
-        doc: "Most rows kept over all windows, 1000 to 100000000; a row takes about 100 bytes.",
+        doc: "Most rows kept over all windows in memory, 1000 to 100000000; a row takes about 100 bytes.",
         get: |c| c.history.max_rows.to_string(),
         set: |c, t| {
             put(
@@ -203,4 +237,9 @@ fn level(text: &str) -> Option<String> {
         None => known(item),
     });
     fine.then(|| text.to_owned())
+}
+
+/// How long something is kept.
+fn kept(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|length| (60..=31 * 86_400).contains(&length.as_secs()))
 }

@@ -41,7 +41,11 @@ struct RawAgents {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawHistory {
+    directory: Text,
     keep: Text,
+    raw: Text,
+    minutes: Text,
+    max_size: Text,
     max_rows: Text,
 }
 
@@ -115,7 +119,11 @@ impl Raw {
             ("agents.builtin_rules", agents.builtin_rules),
             ("agents.max_agents", agents.max_agents),
             ("agents.max_processes", agents.max_processes),
+            ("history.directory", history.directory),
             ("history.keep", history.keep),
+            ("history.raw", history.raw),
+            ("history.minutes", history.minutes),
+            ("history.max_size", history.max_size),
             ("history.max_rows", history.max_rows),
             ("metrics.max_series", metrics.max_series),
             ("log.level", log.level),

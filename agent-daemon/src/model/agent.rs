@@ -24,6 +24,8 @@ pub enum AgentEnd {
     Detached,
     /// The time it was attached for is over.
     Expired,
+    /// The daemon ended without letting it go: it crashed, or was killed.
+    Interrupted,
 }
 
 /// A process tree under watch, rooted at one process. Watched a second time it is the same agent, with

@@ -158,6 +158,7 @@ fn configure(directory: &TempDir, port: u16, overrides: Value) {
         "listen": format!("127.0.0.1:{port}"),
         "window": "1s",
         "agents": { "builtin_rules": false },
+        "history": { "directory": directory.path().join("store") },
     });
     merge(&mut config, overrides);
     // JSON is YAML, too.

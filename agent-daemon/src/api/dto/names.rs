@@ -74,6 +74,8 @@ mirror! {
         Detached,
         /// The time it was attached for is over.
         Expired,
+        /// The daemon ended without letting it go: it crashed, or was killed.
+        Interrupted,
     }
 }
 

@@ -56,6 +56,7 @@ fn end<T>(at: Option<T>, why: u8) -> Result<Option<(T, AgentEnd)>, CodecError> {
         1 => Some(AgentEnd::Exited),
         2 => Some(AgentEnd::Detached),
         3 => Some(AgentEnd::Expired),
+        4 => Some(AgentEnd::Interrupted),
         _ => return Err(CodecError::Unknown("end of an agent", why)),
     };
     Ok(at.zip(why))
@@ -66,6 +67,7 @@ fn end_tag(why: AgentEnd) -> u8 {
         AgentEnd::Exited => 1,
         AgentEnd::Detached => 2,
         AgentEnd::Expired => 3,
+        AgentEnd::Interrupted => 4,
     }
 }
 
