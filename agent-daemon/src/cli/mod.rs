@@ -26,6 +26,7 @@ mod record;
 mod report;
 mod rules;
 mod serve;
+mod store;
 mod table;
 mod units;
 
@@ -66,6 +67,7 @@ enum Verb {
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
     Config(config::ConfigArgs),
+    Store(store::StoreArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     #[command(hide = true)]
@@ -86,6 +88,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),
         Verb::Config(args) => done(config::run(args)),
+        Verb::Store(args) => store::run(args),
         Verb::Completions(args) => done(completions::run(args)),
         Verb::Man(args) => done(man::run(args)),
         Verb::Gate(args) => gate::run(args),

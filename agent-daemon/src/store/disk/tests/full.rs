@@ -8,7 +8,7 @@ use std::{
 
 use super::{QUICK, close, open};
 use crate::{
-    model::time::TimeRange,
+    model::{id::AgentId, time::TimeRange},
     store::{
         Store,
         fixture::{agent_at, at, cpu, window_at, windows},
@@ -53,6 +53,18 @@ impl Drop for Small {
     }
 }
 
+/// The windows that are there if the store is killed now: in a copy of its files, elsewhere.
+fn windows_after_a_kill(folder: &Path, agent: &AgentId) -> i64 {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let (crashed, _) = open(copy.path(), QUICK);
+    let kept = windows(&crashed, agent, TimeRange::ALL).len() as i64;
+    close(crashed);
+    kept
+}
+
 #[test]
 fn a_full_disk_loses_nothing_that_was_synced_and_writing_goes_on_with_room() {
     let Some(small) = Small::mount(8) else {
@@ -90,15 +102,8 @@ fn a_full_disk_loses_nothing_that_was_synced_and_writing_goes_on_with_room() {
     let seen = windows(&store, &agent.id, TimeRange::ALL).len() as i64;
     assert_eq!(seen, 60, "readers see what waits");
 
-    // As if killed now: a copy of the files, elsewhere.
-    let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
-    let (crashed, _) = open(copy.path(), QUICK);
-    let kept = windows(&crashed, &agent.id, TimeRange::ALL).len() as i64;
+    let kept = windows_after_a_kill(&folder, &agent.id);
     assert!(kept >= safe, "{kept} of {safe}");
-    close(crashed);
 
     fs::remove_file(filler).unwrap();
     let _ = store.sync();
