@@ -99,7 +99,7 @@ impl Processes {
         };
         for region in &regions {
             if let Code::File(file) = &region.code {
-                files.hold(file);
+                files.hold(file, losses);
             }
         }
         let mappings: Vec<Mapping> = placed.iter().map(|p| p.mapping(files)).collect();

@@ -115,8 +115,10 @@ struct Worker {
 impl Worker {
     fn run(mut self, events: &Receiver<Event>) {
         loop {
-            let waiting = self.files.next_waiting();
+            let now = Instant::now();
+            let waiting = self.files.next_waiting(now);
             let idle = if self.validation.is_some() { VALIDATION } else { IDLE };
+            let idle = self.files.rest(now).map_or(idle, |rest| rest.min(idle));
             let patience = if waiting.is_some() { self.credit.missing() } else { idle };
             match events.recv_timeout(patience) {
                 Ok(event) => self.handle(event),
