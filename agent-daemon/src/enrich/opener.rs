@@ -20,7 +20,7 @@ use super::{
     vdso::Vdso,
 };
 use crate::{
-    model::{observation::Mapping, stack::Binary},
+    model::{id::ProcessId, observation::Mapping, stack::Binary},
     telemetry::{Loss, Telemetry},
     unwind::{self, CodeFile, Unwinder},
 };
@@ -79,7 +79,7 @@ impl Opener {
     fn pass_on(&mut self, request: Request) {
         let work = match request {
             Request::Mapped(process, mappings) => {
-                let image = self.image(process.pid(), &mappings);
+                let image = self.image(process, &mappings);
                 if let Some(unwinder) = &self.unwinder {
                     unwinder.mapped(process, self.code(&image));
                 }
@@ -122,14 +122,16 @@ impl Opener {
         regions.collect()
     }
 
-    fn image(&mut self, pid: u32, mappings: &[Mapping]) -> Image {
+    fn image(&mut self, process: ProcessId, mappings: &[Mapping]) -> Image {
+        let pid = process.pid();
         // No code, and it changes: it is mapped for us to find.
         let dump = generated::jitdump_mapping(pid, mappings);
         let code = mappings.iter().filter(|m| Some(*m) != dump);
         let mut regions: Vec<_> = code.map(|m| self.region(pid, m)).collect();
         regions.sort_by_key(|r| r.start);
         let is_any_generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
-        let names = if is_any_generated { GeneratedCode::open(pid, dump) } else { GeneratedCode::default() };
+        let names =
+            if is_any_generated { GeneratedCode::open(process, dump) } else { GeneratedCode::default() };
         Image { id: self.ids.next(), regions: regions.into(), generated: Mutex::new(names) }
     }
 

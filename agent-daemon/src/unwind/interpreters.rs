@@ -93,7 +93,7 @@ impl Interpreters {
 
     /// Looks which interpreter a process runs, by the files that it has mapped.
     pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf]) -> Told {
-        let memory = ProcessMemory::new(process.pid());
+        let memory = ProcessMemory::new(process);
         let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
         let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
         let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| {
@@ -160,7 +160,7 @@ impl Interpreters {
             return Arc::clone(&stack.interpreted);
         }
         let mut known = self.lock();
-        let memory = ProcessMemory::new(process.pid());
+        let memory = ProcessMemory::new(process);
         let named = stack
             .interpreted
             .iter()

@@ -3,6 +3,7 @@
 
 pub mod copy;
 mod files;
+pub(crate) mod identity;
 mod image;
 mod interpreters;
 pub mod memory;
