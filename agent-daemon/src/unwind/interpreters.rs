@@ -11,7 +11,7 @@ use std::{
 use lru::LruCache;
 
 use super::{
-    memory::{Memory as _, ProcessMemory},
+    memory::{Memory as _, ProcessMemory, Unreadable},
     processes::Interpreter as Told,
     python,
     symbols::Symbols,
@@ -91,35 +91,29 @@ impl Interpreters {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks which interpreter a process runs, by the files that it has mapped.
-    pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf]) -> Told {
+    /// Looks which interpreter a process runs, by the files that it has mapped; `is_whole` says that these could all
+    /// be read. `None` if that could not be told now, as of a process that is about to end: what was known stands.
+    pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf], is_whole: bool) -> Option<Told> {
         let memory = ProcessMemory::new(process);
-        let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
-        let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
-        let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| {
-            python::CodeFile { path: &file.path, bias: file.bias, symbol, section }
-        });
-        let code: Vec<_> = code.collect();
-        let found = match python::detect(&code, &memory) {
-            Ok(Some(layout)) => {
-                let cold = files.iter().find_map(|f| {
-                    let cold = f.symbols.eval_cold()?;
-                    Some(cold.start.wrapping_add(f.bias)..cold.end.wrapping_add(f.bias))
-                });
-                let grouping = Grouping { entry: layout.entry, cold: cold.unwrap_or_default() };
-                let told = Told { python: layout.walker, ..Told::default() };
-                Some((Runtime::Python(layout, grouping), told))
-            }
-            Ok(None) => detect_v8(files, &memory),
-            Err(refusal) => Some((Runtime::Refused(refusal.to_string()), Told::default())),
+        let found =
+            detect_python(files, &memory).transpose().or_else(|| detect_v8(files, &memory).transpose());
+        let is_certain = is_whole && !matches!(found, Some(Err(Refusal::Unreadable(_))));
+        let mut known = self.lock();
+        let knows = |known: &mut Known| {
+            matches!(known.runtimes.peek(&process), Some(Runtime::Python(..) | Runtime::V8(_)))
         };
-        let Some((runtime, told)) = found else {
-            self.lock().runtimes.pop(&process);
-            return Told::default();
+        let (runtime, told) = match found {
+            Some(Ok(found)) => found,
+            _ if !is_certain && knows(&mut known) => return None,
+            Some(Err(refusal)) => (Runtime::Refused(refusal.to_string()), Told::default()),
+            None => {
+                known.runtimes.pop(&process);
+                return Some(Told::default());
+            }
         };
         tracing::debug!(pid = process.pid(), ?runtime, "an interpreter");
-        self.lock().runtimes.put(process, runtime);
-        told
+        known.runtimes.put(process, runtime);
+        Some(told)
     }
 
     /// The child runs what its parent runs.
@@ -169,21 +163,59 @@ impl Interpreters {
     }
 }
 
-/// V8, where a binary tells of it.
-fn detect_v8(files: &[CodeOf], memory: &ProcessMemory) -> Option<(Runtime, Told)> {
-    const PREFIX: &str = "v8dbg_";
-    let file = files.iter().find(|f| f.symbols.with_prefix(PREFIX).next().is_some())?;
-    let numbers = file.symbols.with_prefix(PREFIX).filter_map(|(name, address)| {
-        let number = memory.u32(address.wrapping_add(file.bias)).ok()?;
-        Some((name, number.cast_signed()))
-    });
-    Some(match v8::Layout::read(numbers) {
-        Ok(layout) => {
-            let told = Told { js_shared: layout.js_shared, ..Told::default() };
-            (Runtime::V8(Box::new(layout)), told)
+/// Why there is an interpreter whose frames cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Python(python::Refusal),
+    #[error(transparent)]
+    V8(#[from] v8::Refusal),
+}
+
+impl From<python::Refusal> for Refusal {
+    fn from(refusal: python::Refusal) -> Self {
+        match refusal {
+            python::Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            refusal => Self::Python(refusal),
         }
-        Err(refusal) => (Runtime::Refused(refusal.to_string()), Told::default()),
-    })
+    }
+}
+
+/// CPython, where a binary has its state.
+fn detect_python(files: &[CodeOf], memory: &ProcessMemory) -> Result<Option<(Runtime, Told)>, Refusal> {
+    let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
+    let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
+    let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| python::CodeFile {
+        path: &file.path,
+        bias: file.bias,
+        symbol,
+        section,
+    });
+    let code: Vec<_> = code.collect();
+    let Some(layout) = python::detect(&code, memory)? else { return Ok(None) };
+    let cold = files.iter().find_map(|f| {
+        let cold = f.symbols.eval_cold()?;
+        Some(cold.start.wrapping_add(f.bias)..cold.end.wrapping_add(f.bias))
+    });
+    let grouping = Grouping { entry: layout.entry, cold: cold.unwrap_or_default() };
+    let told = Told { python: layout.walker, ..Told::default() };
+    Ok(Some((Runtime::Python(layout, grouping), told)))
+}
+
+/// V8, where a binary tells of it.
+fn detect_v8(files: &[CodeOf], memory: &ProcessMemory) -> Result<Option<(Runtime, Told)>, Refusal> {
+    const PREFIX: &str = "v8dbg_";
+    let is_v8 = |f: &&CodeOf| f.symbols.with_prefix(PREFIX).next().is_some();
+    let Some(file) = files.iter().find(is_v8) else { return Ok(None) };
+    let numbers = file
+        .symbols
+        .with_prefix(PREFIX)
+        .map(|(name, address)| Ok((name, memory.u32(address.wrapping_add(file.bias))?.cast_signed())));
+    let layout = v8::Layout::read(numbers.collect::<Result<Vec<_>, Unreadable>>()?)?;
+    let told = Told { js_shared: layout.js_shared, ..Told::default() };
+    Ok(Some((Runtime::V8(Box::new(layout)), told)))
 }
 
 impl Known {
@@ -234,3 +266,6 @@ impl Known {
         Some(frame)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,13 @@ impl Symbols {
         self.eval_cold.clone()
     }
 
+    /// These, of no file.
+    #[cfg(test)]
+    pub(super) fn of(symbols: &[(&str, u64)]) -> Self {
+        let by_name = symbols.iter().map(|(name, address)| ((*name).into(), *address)).collect();
+        Self { by_name, ..Self::default() }
+    }
+
     fn read_table(&mut self, image: &Image<'_>, symbols: &[u8], names: &[u8]) {
         let Some(table) = image.section_bytes(symbols, MAX_SYMBOLS) else { return };
         let Some(names) = image.section_bytes(names, MAX_NAMES) else { return };

@@ -155,17 +155,26 @@ impl Worker {
         if !changed {
             return;
         }
-        let files: Vec<_> = regions.iter().filter_map(|r| self.interpreter_file(r)).collect();
-        let interpreter = self.interpreters.detect(process, &files);
-        self.processes.set_interpreter(process, interpreter, &mut self.maps, losses);
+        let (code, is_whole) = self.interpreter_files(regions);
+        if let Some(interpreter) = self.interpreters.detect(process, &code, is_whole) {
+            self.processes.set_interpreter(process, interpreter, &mut self.maps, losses);
+        }
     }
 
-    /// What a mapping can tell about interpreters.
-    fn interpreter_file(&mut self, region: &Region) -> Option<CodeOf> {
-        let Code::File(file) = &region.code else { return None };
-        let symbols = self.files.symbols(file.id())?;
-        let bias = self.files.bias(file.id(), region.start, region.offset)?;
-        Some(CodeOf { path: file.path().to_owned(), bias, symbols })
+    /// What the mapped files can tell about interpreters, and whether all of them could be read.
+    fn interpreter_files(&mut self, regions: &[Region]) -> (Vec<CodeOf>, bool) {
+        let (mut code, mut is_whole) = (Vec::new(), true);
+        for region in regions {
+            let Code::File(file) = &region.code else { continue };
+            let Some(symbols) = self.files.symbols(file.id()) else {
+                is_whole = false;
+                continue;
+            };
+            if let Some(bias) = self.files.bias(file.id(), region.start, region.offset) {
+                code.push(CodeOf { path: file.path().to_owned(), bias, symbols });
+            }
+        }
+        (code, is_whole)
     }
 
     fn validate(&mut self) {
