@@ -23,6 +23,8 @@ use crate::{
 
 /// Words of all tables together: 32 MiB.
 const MAX_WORDS: u32 = 8 << 20;
+/// Bytes of all symbols of interpreters together.
+const MAX_SYMBOL_BYTES: usize = 16 << 20;
 /// Files that are known, with a table or without.
 const MAX_FILES: usize = 4096;
 
@@ -167,13 +169,28 @@ impl Files {
     /// The symbols of interpreters in the file; `None` if it cannot be opened now.
     pub(super) fn symbols(&mut self, id: u64) -> Option<Arc<Symbols>> {
         let known = self.known.get_mut(&id)?;
-        if known.symbols.is_none() {
-            let file = known.file.as_ref()?;
-            // Closed for now: not an answer to keep.
-            let opened = file.open()?;
-            known.symbols = Some(Arc::new(Symbols::read(opened.as_ref(), file.path())));
+        if let Some(symbols) = &known.symbols {
+            return Some(Arc::clone(symbols));
         }
-        known.symbols.clone()
+        let file = known.file.as_ref()?;
+        // Closed for now: not an answer to keep.
+        let opened = file.open()?;
+        let symbols = Arc::new(Symbols::read(opened.as_ref(), file.path()));
+        known.symbols = Some(Arc::clone(&symbols));
+        self.bound_symbols(MAX_SYMBOL_BYTES);
+        Some(symbols)
+    }
+
+    /// Forgets symbols where they are too many: the most of one file first, which can be read again.
+    fn bound_symbols(&mut self, max: usize) {
+        let bytes = |known: &Known| known.symbols.as_ref().map_or(0, |symbols| symbols.bytes());
+        let mut all: usize = self.known.values().map(bytes).sum();
+        while all > max
+            && let Some(most) = self.known.values_mut().max_by_key(|known| bytes(known))
+        {
+            all -= bytes(most);
+            most.symbols = None;
+        }
     }
 
     /// The file whose table is wanted most, of those that are waiting.

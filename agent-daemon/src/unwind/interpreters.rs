@@ -11,6 +11,7 @@ use std::{
 use lru::LruCache;
 
 use super::{
+    bounded::Bounded,
     memory::{Memory as _, ProcessMemory, Unreadable},
     processes::Interpreter as Told,
     python,
@@ -27,6 +28,8 @@ use crate::model::{
 const PROCESSES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 /// Frames with names: some 200 bytes each.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
+/// Bytes that they may take.
+const FRAME_BYTES: usize = 16 << 20;
 
 /// What a JavaScript function is called that has no name.
 const ANONYMOUS: &str = "(anonymous)";
@@ -67,7 +70,7 @@ struct Known {
     runtimes: LruCache<ProcessId, Runtime>,
     codes: python::Codes,
     functions: v8::Functions,
-    frames: LruCache<(ProcessId, u64, u64), Named>,
+    frames: Bounded<(ProcessId, u64, u64), Named>,
     round: u64,
 }
 
@@ -80,7 +83,7 @@ impl Default for Interpreters {
             runtimes: LruCache::new(PROCESSES),
             codes: python::Codes::default(),
             functions: v8::Functions::default(),
-            frames: LruCache::new(FRAMES),
+            frames: Bounded::new(FRAMES, FRAME_BYTES),
             round: 0,
         }))
     }
@@ -262,7 +265,9 @@ impl Known {
             Some(same) => Arc::clone(&same.frame),
             None => Arc::new(frame),
         };
-        self.frames.put(key, Named { frame: Arc::clone(&frame), round });
+        let bytes =
+            2 * size_of::<Frame>() + frame.function.len() + frame.file.as_ref().map_or(0, String::len);
+        self.frames.put(key, Named { frame: Arc::clone(&frame), round }, bytes);
         Some(frame)
     }
 }

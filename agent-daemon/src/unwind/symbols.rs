@@ -1,4 +1,5 @@
-//! The symbols of a file that tell of an interpreter: `Py…`, `_Py…` and `v8dbg_…`. Read once per file.
+//! The symbols of a file that tell of an interpreter: those few of CPython that are asked for, and `v8dbg_…`. Read once
+//! per file, and again where so many were kept that they had to go.
 
 use std::ops::Range;
 
@@ -20,13 +21,15 @@ const MAX_SYMBOLS: u64 = 64 << 20;
 const MAX_NAMES: u64 = 64 << 20;
 /// Longest name that is looked at, bytes.
 const MAX_NAME: usize = 128;
+/// How all names begin that matter.
+const PREFIXES: [&str; 3] = ["_Py", "Py", "v8dbg_"];
 /// CPython's evaluation loop, and what a part of it is called that the compiler moved elsewhere.
 const EVAL: &str = "_PyEval_EvalFrameDefault";
 const EVAL_COLD: &str = "_PyEval_EvalFrameDefault.cold";
 /// Longest evaluation loop that is looked through, bytes.
 const MAX_EVAL: u64 = 1 << 20;
-/// Symbols kept of one file.
-const MAX_KEPT: usize = 32 << 10;
+/// Symbols kept of one file: Node has some 600.
+const MAX_KEPT: usize = 2048;
 
 /// Addresses in the file, by name.
 #[derive(Debug, Default)]
@@ -89,12 +92,13 @@ impl Symbols {
         for symbol in table.iter().filter(|s| s.st_shndx.get(LE) != SHN_UNDEF) {
             let start = symbol.st_name.get(LE) as usize;
             let Some(name) = names.get(start..) else { continue };
-            if !name.starts_with(b"_Py") && !name.starts_with(b"Py") && !name.starts_with(b"v8dbg_") {
+            if !PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes())) {
                 continue;
             }
             let name = name.get(..MAX_NAME).unwrap_or(name).split(|b| *b == 0).next();
             if let Some(name) = name.and_then(|n| str::from_utf8(n).ok())
                 && self.by_name.len() < MAX_KEPT
+                && is_asked_for(name)
             {
                 self.by_name.insert(name.into(), symbol.st_value.get(LE));
             }
@@ -105,6 +109,12 @@ impl Symbols {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<u64> {
         self.by_name.get(name).copied()
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        let entry = |name: &str| name.len() + 2 * size_of::<(Box<str>, u64)>();
+        size_of::<Self>() + self.by_name.keys().map(|name| entry(name)).sum::<usize>()
     }
 
     /// The address of a section that matters to interpreters.
@@ -120,7 +130,25 @@ impl Symbols {
     }
 }
 
+/// Whether anybody asks for a symbol with such a prefix.
+fn is_asked_for(name: &str) -> bool {
+    name.starts_with("v8dbg_") || name.starts_with(EVAL) || python::SYMBOLS.contains(&name)
+}
+
 fn is_interpreter(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     ["python", "libpython", "pypy", "node", "libnode", "electron"].iter().any(|p| name.starts_with(p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_is_kept() {
+        let names =
+            ["_PyRuntime", "_PyEval_EvalFrameDefault.cold.7", "v8dbg_SmiShiftSize", "PyList_New", "_Pylon"];
+        assert_eq!(names.map(is_asked_for), [true, true, true, false, false]);
+        assert!(python::SYMBOLS.iter().all(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix))));
+    }
 }

@@ -108,3 +108,17 @@ fn a_file_of_another_kind_is_not_looked_at_again() {
     assert!(matches!(files.known[&1].state, State::Without));
     assert_eq!(losses.all()["unwind_table_unmade"], 0);
 }
+
+#[test]
+fn of_too_many_symbols_the_most_go_and_are_read_again() {
+    let mut files = Files::new();
+    for (id, count) in [(1, 5), (2, 500), (3, 50)] {
+        held(&mut files, id);
+        let names: Vec<_> = (0..count).map(|n| (format!("v8dbg_{n}"), n)).collect();
+        let symbols: Vec<_> = names.iter().map(|(name, address)| (name.as_str(), *address)).collect();
+        files.known.get_mut(&id).unwrap().symbols = Some(Arc::new(Symbols::of(&symbols)));
+    }
+    files.bound_symbols(10_000);
+    assert_eq!([1, 2, 3].map(|id| files.known[&id].symbols.is_some()), [true, false, true]);
+    assert!(files.symbols(2).is_some());
+}

@@ -67,6 +67,12 @@ impl Function {
             script.zip(scope.start).and_then(|(script, start)| heap.line(script, start).ok().flatten());
         Ok(Self { name, script: script.and_then(|script| heap.script_name(script)), line, fingerprint })
     }
+
+    /// Bytes that it takes in a cache.
+    pub(super) fn bytes(&self) -> usize {
+        let text = [&self.name, &self.script].into_iter().flatten().map(|text| text.len());
+        2 * size_of::<Self>() + text.sum::<usize>()
+    }
 }
 
 impl<M: Memory> Heap<'_, M> {
