@@ -85,19 +85,27 @@ pub(super) struct Budget {
     pub(super) wall: Duration,
 }
 
-struct Clock {
+/// When a budget is spent.
+pub(super) struct Clock {
     cpu_until: Duration,
     wall_until: Instant,
 }
 
 impl Budget {
-    fn start(self) -> Clock {
+    /// Half of it.
+    pub(super) fn half(self) -> Self {
+        Self { cpu: self.cpu / 2, wall: self.wall / 2 }
+    }
+
+    /// What is spent from now on.
+    pub(super) fn start(self) -> Clock {
         Clock { cpu_until: thread_cpu_time() + self.cpu, wall_until: Instant::now() + self.wall }
     }
 }
 
 impl Clock {
-    fn is_over(&self) -> bool {
+    /// Whether it is spent.
+    pub(super) fn is_over(&self) -> bool {
         thread_cpu_time() >= self.cpu_until || Instant::now() >= self.wall_until
     }
 }
@@ -187,8 +195,7 @@ impl Frames {
     }
 
     /// Names what the round asked for. The kernel goes first: its names tell where stacks begin.
-    pub(super) fn name(&mut self, round: &mut Round, budget: Budget, losses: &Losses) {
-        let clock = budget.start();
+    pub(super) fn name(&mut self, round: &mut Round, clock: &Clock, losses: &Losses) {
         let mut batches: Vec<_> = std::mem::take(&mut round.batches).into_values().collect();
         batches.sort_unstable_by_key(|b| (!matches!(b.origin, Origin::Kernel), u64::MAX - b.weight));
         for Batch { origin, keys, .. } in &batches {

@@ -11,7 +11,7 @@ use lru::LruCache;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    frames::{Budget, FrameKey, Frames, Origin, Round},
+    frames::{Budget, Clock, FrameKey, Frames, Origin, Round},
     interleave::interleave,
     kallsyms::{Taken, tracer_frames},
     mappings::{Code, CodeIds, Image, Images, Processes},
@@ -22,7 +22,7 @@ use crate::{
         observation::{Addresses, Counted, Interpreter, RawStack},
         stack::{Frame, FrameKind, Stack, StackEnd},
     },
-    telemetry::Losses,
+    telemetry::{Loss, Losses},
     unwind::{Grouping, Interpreters, Unwinder},
 };
 
@@ -102,9 +102,17 @@ impl Stacks {
     /// Names stacks, in the order they are asked for.
     pub(super) fn name(&mut self, asked: &[Asked<'_>], budget: Budget, losses: &Losses) -> Vec<Arc<Stack>> {
         self.interpreters.begin_round();
+        // Native frames have what interpreters leave, and half of the time at the least.
+        let (clock, interpreters) = (budget.start(), budget.half().start());
         let mut plan = Plan::default();
-        let pending: Vec<_> = asked.iter().map(|a| self.plan(a, &mut plan)).collect();
-        self.frames.name(&mut plan.round, budget, losses);
+        let pending: Vec<_> = asked
+            .iter()
+            .map(|asked| {
+                let stack = self.with_names(asked, &interpreters, losses);
+                self.plan(asked, stack, &mut plan)
+            })
+            .collect();
+        self.frames.name(&mut plan.round, &clock, losses);
         let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round)).collect();
         let finished = pending.into_iter().filter_map(|p| match p {
             Pending::Ready(stack) => Some(stack),
@@ -121,7 +129,7 @@ impl Stacks {
         rows.into_iter().filter_map(refusal).collect()
     }
 
-    fn plan(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Pending {
+    fn plan(&mut self, asked: &Asked<'_>, stack: RawStack, plan: &mut Plan) -> Pending {
         let images = self.processes.find(asked.process).cloned();
         let generated = images.as_ref().map_or(0, |i| plan.generated(&i.current, &self.ids));
         let id = |image: Option<&Arc<Image>>| image.map_or(0, |i| i.id);
@@ -130,7 +138,7 @@ impl Stacks {
             images: images.as_ref().map_or((0, 0), images_of),
             generated,
             taken: asked.taken,
-            stack: self.with_names(asked),
+            stack,
         };
         if let Some(stack) = self.by_addresses.get(&key) {
             return Pending::Ready(Arc::clone(stack));
@@ -150,10 +158,13 @@ impl Stacks {
     }
 
     /// The raw stack with the names of its interpreted frames, which belong to what it is: a code object's address
-    /// may be another's later.
-    fn with_names(&self, asked: &Asked<'_>) -> RawStack {
+    /// may be another's later. Those for which there is no time are counted.
+    fn with_names(&self, asked: &Asked<'_>, clock: &Clock, losses: &Losses) -> RawStack {
         let mut stack = asked.stack.clone();
-        stack.user.interpreted = self.interpreters.name(asked.process, &stack.user);
+        let in_time = || !clock.is_over();
+        let (named, late) = self.interpreters.name_in_time(asked.process, &stack.user, in_time);
+        losses.add(Loss::NamesLate, late);
+        stack.user.interpreted = named;
         if stack.user.end == StackEnd::NoTable
             && let (Some(unwinder), Some(address)) = (&self.unwinder, stack.user.addresses.last())
         {

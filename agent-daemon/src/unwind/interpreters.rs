@@ -6,6 +6,7 @@ use std::{
     num::NonZeroUsize,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use lru::LruCache;
@@ -30,6 +31,9 @@ const PROCESSES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 const FRAMES: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
 /// Bytes that they may take.
 const FRAME_BYTES: usize = 16 << 20;
+
+/// How long naming a stack may take on the collector's thread: a hundred times what it mostly takes.
+const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// What a JavaScript function is called that has no name.
 const ANONYMOUS: &str = "(anonymous)";
@@ -150,21 +154,41 @@ impl Interpreters {
         }
     }
 
-    /// The interpreted frames of a stack with their names, as far as those can be read.
+    /// The interpreted frames of a stack with their names, as far as those can be read at once.
     #[must_use]
     pub fn name(&self, process: ProcessId, stack: &RawUserStack) -> Arc<[InterpretedFrame]> {
+        let began = Instant::now();
+        self.name_in_time(process, stack, || began.elapsed() < AT_ONCE).0
+    }
+
+    /// The interpreted frames of a stack with their names, as far as those can be read while there is time; and for
+    /// how many there was none. Names that were right a round ago then stand.
+    #[must_use]
+    pub fn name_in_time(
+        &self,
+        process: ProcessId,
+        stack: &RawUserStack,
+        in_time: impl Fn() -> bool,
+    ) -> (Arc<[InterpretedFrame]>, u64) {
         if stack.interpreter == Interpreter::None {
-            return Arc::clone(&stack.interpreted);
+            return (Arc::clone(&stack.interpreted), 0);
         }
-        let mut known = self.lock();
         let memory = ProcessMemory::new(process);
-        let named = stack
-            .interpreted
-            .iter()
-            .map(|frame| InterpretedFrame { frame: known.frame(process, &memory, frame), ..*frame });
-        named.collect()
+        let mut late = 0;
+        let named = stack.interpreted.iter().map(|raw| {
+            // Others, among them the collector, wait for no more than one frame.
+            let frame = self.lock().frame(process, &memory, raw, &in_time).unwrap_or_else(|Late| {
+                late += 1;
+                None
+            });
+            InterpretedFrame { frame, ..*raw }
+        });
+        (named.collect(), late)
     }
 }
+
+/// There was no time to read a name.
+struct Late;
 
 /// Why there is an interpreter whose frames cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -227,39 +251,21 @@ impl Known {
         process: ProcessId,
         memory: &ProcessMemory,
         raw: &InterpretedFrame,
-    ) -> Option<Arc<Frame>> {
+        in_time: impl Fn() -> bool,
+    ) -> Result<Option<Arc<Frame>>, Late> {
         let key = (process, raw.function, raw.position);
         let round = self.round;
-        if let Some(named) = self.frames.get(&key).filter(|n| n.round == round) {
-            return Some(Arc::clone(&named.frame));
+        let known = self.frames.get(&key).filter(|n| n.round + 1 >= round);
+        if let Some(named) = known.filter(|n| n.round == round || !in_time()) {
+            return Ok(Some(Arc::clone(&named.frame)));
         }
-        let frame = match self.runtimes.get(&process)? {
-            Runtime::Refused(_) => return None,
-            Runtime::Python(layout, _) => {
-                let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
-                let line = code.line(raw.position);
-                Frame {
-                    kind: FrameKind::Python,
-                    function: code.name.to_string(),
-                    file: Some(code.file.to_string()),
-                    line,
-                    binary: None,
-                    address: 0,
-                }
-            }
-            Runtime::V8(layout) => {
-                let function = self.functions.get(process, memory, layout, raw.function).ok()?;
-                let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-                Frame {
-                    kind: FrameKind::Javascript,
-                    function: text(&function.name).unwrap_or_else(|| ANONYMOUS.to_owned()),
-                    file: text(&function.script),
-                    line: function.line,
-                    binary: None,
-                    address: 0,
-                }
-            }
-        };
+        if !matches!(self.runtimes.peek(&process), Some(Runtime::Python(..) | Runtime::V8(_))) {
+            return Ok(None);
+        }
+        if !in_time() {
+            return Err(Late);
+        }
+        let Some(frame) = self.read(process, memory, raw) else { return Ok(None) };
         // Most frames are what they were: their allocation is kept, so that stacks stay equal.
         let frame = match self.frames.get(&key).filter(|n| *n.frame == frame) {
             Some(same) => Arc::clone(&same.frame),
@@ -268,7 +274,25 @@ impl Known {
         let bytes =
             2 * size_of::<Frame>() + frame.function.len() + frame.file.as_ref().map_or(0, String::len);
         self.frames.put(key, Named { frame: Arc::clone(&frame), round }, bytes);
-        Some(frame)
+        Ok(Some(frame))
+    }
+
+    /// Reads a frame's name from its process's memory.
+    fn read(&mut self, process: ProcessId, memory: &ProcessMemory, raw: &InterpretedFrame) -> Option<Frame> {
+        let (kind, function, file, line) = match self.runtimes.get(&process)? {
+            Runtime::Refused(_) => return None,
+            Runtime::Python(layout, _) => {
+                let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
+                let line = code.line(raw.position);
+                (FrameKind::Python, code.name.to_string(), Some(code.file.to_string()), line)
+            }
+            Runtime::V8(layout) => {
+                let read = self.functions.get(process, memory, layout, raw.function).ok()?;
+                let name = read.name.as_deref().unwrap_or(ANONYMOUS).to_owned();
+                (FrameKind::Javascript, name, read.script.as_deref().map(str::to_owned), read.line)
+            }
+        };
+        Some(Frame { kind, function, file, line, binary: None, address: 0 })
     }
 }
 

@@ -38,3 +38,35 @@ fn what_the_readable_files_do_not_tell_is_no_answer_if_others_cannot_be_read() {
     assert_eq!(interpreters.detect(gone, &[], true), Some(Told::default()));
     assert!(interpreters.python(gone).is_none());
 }
+
+#[test]
+fn without_time_names_stand_for_a_round_and_others_are_late() {
+    let (interpreters, gone) = knowing();
+    let frame = |function| InterpretedFrame { function, position: 0, frame: None };
+    let stack = RawUserStack {
+        addresses: [].into(),
+        interpreter: Interpreter::Python,
+        interpreted: [frame(1), frame(2)].into(),
+        end: crate::model::stack::StackEnd::Complete,
+    };
+    let known = Frame {
+        kind: FrameKind::Python,
+        function: "known".to_owned(),
+        file: None,
+        line: None,
+        binary: None,
+        address: 0,
+    };
+    interpreters.lock().frames.put((gone, 1, 0), Named { frame: Arc::new(known), round: 0 }, 1);
+    let name = |in_time: bool| {
+        let (named, late) = interpreters.name_in_time(gone, &stack, || in_time);
+        let names: Vec<_> = named.iter().map(|f| f.frame.as_ref().map(|f| f.function.clone())).collect();
+        interpreters.begin_round();
+        (names, late)
+    };
+    let known = Some("known".to_owned());
+    assert_eq!(name(false), (vec![known.clone(), None], 1), "in its own round");
+    assert_eq!(name(false), (vec![known, None], 1), "a round later");
+    assert_eq!(name(false), (vec![None, None], 2));
+    assert_eq!(name(true), (vec![None, None], 0), "there was time, and nothing to read");
+}
