@@ -113,7 +113,7 @@ impl Stacks {
             })
             .collect();
         self.frames.name(&mut plan.round, &clock, losses);
-        let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round)).collect();
+        let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round, losses)).collect();
         let finished = pending.into_iter().filter_map(|p| match p {
             Pending::Ready(stack) => Some(stack),
             Pending::Planned(i) => planned.get(i).cloned(),
@@ -195,7 +195,7 @@ impl Stacks {
         keys
     }
 
-    fn finish(&mut self, planned: Planned, round: &Round) -> Arc<Stack> {
+    fn finish(&mut self, planned: Planned, round: &Round, losses: &Losses) -> Arc<Stack> {
         let Planned { key, kernel, user, python } = planned;
         let mut frames = Vec::with_capacity(kernel.len() + user.len());
         frames.extend(kernel.iter().filter_map(|k| round.frame(k)).cloned());
@@ -205,7 +205,7 @@ impl Stacks {
             frames.push(Arc::clone(&self.lost_kernel));
         }
         let native: Vec<_> = user.iter().filter_map(|k| round.frame(k)).cloned().collect();
-        frames.extend(interleave(native, &key.stack.user, python));
+        frames.extend(interleave(native, &key.stack.user, python, losses));
         let stack = self.share(Stack { frames, end: key.stack.user.end });
         if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));

@@ -47,11 +47,17 @@ pub enum Loss {
     UnwindTablesFull,
     /// There was no room for the mappings of a process: its stacks follow frame pointers.
     UnwindMappingsFull,
+    /// A stack lacks frames of its interpreter: the walk of these ended early, or where they belong is not known.
+    /// Counted when the stack is named, which is once while it is remembered.
+    InterpretedMissing,
+    /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
+    /// loop as groups of frames. Counted as those that miss some.
+    OrderGuessed,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -70,6 +76,8 @@ impl Loss {
         Self::UnwindTableUnmade,
         Self::UnwindTablesFull,
         Self::UnwindMappingsFull,
+        Self::InterpretedMissing,
+        Self::OrderGuessed,
     ];
 
     /// Stable name.
@@ -94,6 +102,8 @@ impl Loss {
             Self::UnwindTableUnmade => "unwind_table_unmade",
             Self::UnwindTablesFull => "unwind_tables_full",
             Self::UnwindMappingsFull => "unwind_mappings_full",
+            Self::InterpretedMissing => "interpreted_missing",
+            Self::OrderGuessed => "order_guessed",
         }
     }
 }
