@@ -30,9 +30,6 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
 /// Addresses named between two looks at the clock: some 5 ms.
 const CHUNK: usize = 256;
 
-const UNKNOWN: &str = "[unknown]";
-const GENERATED: &str = "[jit]";
-
 /// What an address belongs to.
 pub(super) enum Origin {
     /// The kernel.
@@ -264,11 +261,11 @@ impl Frames {
 
     fn frame(&self, origin: &Origin, key: FrameKey, found: Found) -> Frame {
         let (kind, nameless, binary) = match origin {
-            Origin::Kernel => (FrameKind::Kernel, UNKNOWN, Some(&self.kernel_binary)),
-            Origin::Nowhere => (FrameKind::Native, UNKNOWN, None),
-            Origin::Vdso => (FrameKind::Native, UNKNOWN, Some(&self.vdso_binary)),
-            Origin::File(file) => (FrameKind::Native, UNKNOWN, Some(&file.binary)),
-            Origin::Generated(_, binary, _) => (FrameKind::Native, GENERATED, Some(binary)),
+            Origin::Kernel => (FrameKind::Kernel, Frame::UNKNOWN, Some(&self.kernel_binary)),
+            Origin::Nowhere => (FrameKind::Native, Frame::UNKNOWN, None),
+            Origin::Vdso => (FrameKind::Native, Frame::UNKNOWN, Some(&self.vdso_binary)),
+            Origin::File(file) => (FrameKind::Native, Frame::UNKNOWN, Some(&file.binary)),
+            Origin::Generated(_, binary, _) => (FrameKind::Native, Frame::GENERATED, Some(binary)),
         };
         Frame {
             kind: found.kind.unwrap_or(kind),

@@ -93,7 +93,7 @@ fn with_python(
 fn unnamed() -> Arc<Frame> {
     Arc::new(Frame {
         kind: FrameKind::Python,
-        function: "[unknown]".to_owned(),
+        function: Frame::UNKNOWN.to_owned(),
         file: None,
         line: None,
         binary: None,

@@ -265,7 +265,7 @@ impl Plan {
 pub(super) fn unnamed(raw: &RawStack) -> Stack {
     let frame = |kind: FrameKind| {
         move |address: &u64| {
-            let function = "[unknown]".to_owned();
+            let function = Frame::UNKNOWN.to_owned();
             Arc::new(Frame { kind, function, file: None, line: None, binary: None, address: *address })
         }
     };
