@@ -41,9 +41,10 @@ pub enum Loss {
     AgentForgotten,
     /// The unwinder was too busy to be told of a process: its stacks follow frame pointers, or end early.
     UnwinderQueueFull,
-    /// A file's unwind information could not be read or compiled: frame pointers are followed in it.
+    /// A file's unwind information could not be read or compiled, or not all of it: frame pointers are followed there.
     UnwindTableUnmade,
-    /// There was no room for a file's unwind table: frame pointers are followed in it.
+    /// There was no room for a file's unwind table, in which frame pointers are followed then, or for some of its
+    /// rules, where stacks end.
     UnwindTablesFull,
     /// There was no room for the mappings of a process: its stacks follow frame pointers.
     UnwindMappingsFull,

@@ -14,7 +14,7 @@ use super::{
     image::CodeFile,
     space::{REST, Space},
     symbols::Symbols,
-    table::{self, Limits, Rules, Segments, TableError},
+    table::{self, Limits, Reason, Rules, Segments, Stats, TableError},
 };
 use crate::{
     kernel::unwind::{self as walker, UnwindMaps},
@@ -217,7 +217,13 @@ impl Files {
             None => Err(TableError::Io(std::io::ErrorKind::NotFound.into())),
         };
         let state = match compiled {
-            Ok(table) => self.place(&table, maps, losses),
+            Ok(table) => {
+                let state = self.place(&table, maps, losses);
+                if matches!(state, State::Ready { .. }) {
+                    report(&path, &table.stats, losses);
+                }
+                state
+            }
             Err(TableError::NoUnwindInfo) => State::Without,
             Err(error) => {
                 tracing::debug!(%error, path, "a file gives no unwind table");
@@ -287,6 +293,14 @@ impl Files {
     pub(super) fn bytes(&self) -> u64 {
         u64::from(self.space.used()) * 4
     }
+}
+
+/// Tells what a file's table lacks: the log all of it, the counters what is our doing or cuts it short.
+fn report(path: &str, stats: &Stats, losses: &Losses) {
+    let (Stats { source_bytes, functions, skipped, cut_short, .. }, invalid) = (stats, stats.all_invalid());
+    tracing::debug!(path, source_bytes, functions, skipped, cut_short, ?invalid, "an unwind table");
+    losses.add(Loss::UnwindTableUnmade, u64::from(*cut_short));
+    losses.add(Loss::UnwindTablesFull, u64::from(stats.invalid(Reason::NoRoom) > 0));
 }
 
 impl Known {

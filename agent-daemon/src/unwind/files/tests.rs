@@ -122,3 +122,15 @@ fn of_too_many_symbols_the_most_go_and_are_read_again() {
     assert_eq!([1, 2, 3].map(|id| files.known[&id].symbols.is_some()), [true, false, true]);
     assert!(files.symbols(2).is_some());
 }
+
+#[test]
+fn what_a_table_lacks_is_counted() {
+    let losses = Losses::default();
+    report("/whole", &Stats::default(), &losses);
+    let counted = || ["unwind_table_unmade", "unwind_tables_full"].map(|name| losses.all()[name]);
+    assert_eq!(counted(), [0, 0]);
+    let mut cut = Stats::default();
+    cut.cut_short = true;
+    report("/cut", &cut, &losses);
+    assert_eq!(counted(), [1, 0]);
+}
