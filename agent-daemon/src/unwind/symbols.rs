@@ -17,6 +17,8 @@ use super::{
 
 /// Largest symbol table that is read, bytes.
 const MAX_SYMBOLS: u64 = 64 << 20;
+/// The same of a file whose `.symtab` is looked through only because nothing else tells.
+const MAX_UNLIKELY: u64 = 16 << 20;
 /// Largest table of names, bytes.
 const MAX_NAMES: u64 = 64 << 20;
 /// Longest name that is looked at, bytes.
@@ -40,14 +42,17 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Reads what can be read. `.symtab` is looked through only in files that are named like an interpreter, or
-    /// that have no `.dynsym`: it is many times longer.
+    /// Reads what can be read. `.symtab`, which is many times longer than `.dynsym`, is looked through in files that are
+    /// likely to be an interpreter, and in those that export nothing: a program that an interpreter was linked into.
+    /// Of these only as far as [`MAX_UNLIKELY`] goes.
     pub(super) fn read(bytes: &dyn ReadAt, path: &str) -> Self {
         let mut symbols = Self::default();
         let Ok(image) = Image::read(bytes) else { return symbols };
-        symbols.read_table(&image, b".dynsym", b".dynstr");
+        let exports = symbols.read_table(&image, (b".dynsym", b".dynstr"), MAX_SYMBOLS);
         if is_interpreter(path) || symbols.by_name.contains_key("_PyRuntime") {
-            symbols.read_table(&image, b".symtab", b".strtab");
+            symbols.read_table(&image, (b".symtab", b".strtab"), MAX_SYMBOLS);
+        } else if !exports {
+            symbols.read_table(&image, (b".symtab", b".strtab"), MAX_UNLIKELY);
         }
         if let Some(address) = image.section_address(b".PyRuntime") {
             symbols.sections.insert(".PyRuntime", address);
@@ -84,12 +89,15 @@ impl Symbols {
         Self { by_name, ..Self::default() }
     }
 
-    fn read_table(&mut self, image: &Image<'_>, symbols: &[u8], names: &[u8]) {
-        let Some(table) = image.section_bytes(symbols, MAX_SYMBOLS) else { return };
-        let Some(names) = image.section_bytes(names, MAX_NAMES) else { return };
+    /// Reads a table of symbols and that of their names; whether the file defines any by it.
+    fn read_table(&mut self, image: &Image<'_>, sections: (&[u8], &[u8]), max: u64) -> bool {
+        let Some(table) = image.section_bytes(sections.0, max) else { return false };
+        let Some(names) = image.section_bytes(sections.1, MAX_NAMES) else { return false };
         let count = table.len() / size_of::<Sym64<LE>>();
-        let Ok((table, _)) = pod::slice_from_bytes::<Sym64<LE>>(&table, count) else { return };
+        let Ok((table, _)) = pod::slice_from_bytes::<Sym64<LE>>(&table, count) else { return false };
+        let mut defines = false;
         for symbol in table.iter().filter(|s| s.st_shndx.get(LE) != SHN_UNDEF) {
+            defines = true;
             let start = symbol.st_name.get(LE) as usize;
             let Some(name) = names.get(start..) else { continue };
             if !PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes())) {
@@ -103,6 +111,7 @@ impl Symbols {
                 self.by_name.insert(name.into(), symbol.st_value.get(LE));
             }
         }
+        defines
     }
 
     /// The address of a symbol that the file defines.
@@ -142,7 +151,21 @@ fn is_interpreter(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, process::Command};
+
     use super::*;
+
+    #[test]
+    fn an_interpreter_in_a_static_program_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let (source, program) = (directory.path().join("x.c"), directory.path().join("x"));
+        fs::write(&source, "int _PyRuntime = 1; void _start(void) { for (;;); }\n").unwrap();
+        let arguments = ["-static", "-nostdlib", "-o"];
+        assert!(Command::new("cc").args(arguments).arg(&program).arg(&source).status().unwrap().success());
+        let read = |path| Symbols::read(&fs::read(&program).unwrap(), path).get("_PyRuntime");
+        assert!(read("/app/server").is_some());
+        assert_eq!(read("/app/server"), read("/usr/bin/python3.11"));
+    }
 
     #[test]
     fn only_what_is_asked_for_is_kept() {
