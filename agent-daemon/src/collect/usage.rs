@@ -146,13 +146,12 @@ fn high_water_bytes(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Live, Observation, ProcessId, Slot, Stat, Timestamp};
-    use crate::model::id::{PID_BITS, START_SHIFT};
 
     /// This process, as the kernel programs would name it.
     fn own(live: &Live) -> ProcessId {
         let pid = std::process::id();
         let start_ns = Stat::read(pid).expect("this process lives").start_ticks * live.tick_ns;
-        ProcessId(start_ns >> START_SHIFT << PID_BITS | u64::from(pid))
+        ProcessId::new(pid, start_ns)
     }
 
     #[test]

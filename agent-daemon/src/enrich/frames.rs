@@ -30,9 +30,6 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
 /// Addresses named between two looks at the clock: some 5 ms.
 const CHUNK: usize = 256;
 
-const UNKNOWN: &str = "[unknown]";
-const GENERATED: &str = "[jit]";
-
 /// What an address belongs to.
 pub(super) enum Origin {
     /// The kernel.
@@ -85,19 +82,27 @@ pub(super) struct Budget {
     pub(super) wall: Duration,
 }
 
-struct Clock {
+/// When a budget is spent.
+pub(super) struct Clock {
     cpu_until: Duration,
     wall_until: Instant,
 }
 
 impl Budget {
-    fn start(self) -> Clock {
+    /// Half of it.
+    pub(super) fn half(self) -> Self {
+        Self { cpu: self.cpu / 2, wall: self.wall / 2 }
+    }
+
+    /// What is spent from now on.
+    pub(super) fn start(self) -> Clock {
         Clock { cpu_until: thread_cpu_time() + self.cpu, wall_until: Instant::now() + self.wall }
     }
 }
 
 impl Clock {
-    fn is_over(&self) -> bool {
+    /// Whether it is spent.
+    pub(super) fn is_over(&self) -> bool {
         thread_cpu_time() >= self.cpu_until || Instant::now() >= self.wall_until
     }
 }
@@ -187,8 +192,7 @@ impl Frames {
     }
 
     /// Names what the round asked for. The kernel goes first: its names tell where stacks begin.
-    pub(super) fn name(&mut self, round: &mut Round, budget: Budget, losses: &Losses) {
-        let clock = budget.start();
+    pub(super) fn name(&mut self, round: &mut Round, clock: &Clock, losses: &Losses) {
         let mut batches: Vec<_> = std::mem::take(&mut round.batches).into_values().collect();
         batches.sort_unstable_by_key(|b| (!matches!(b.origin, Origin::Kernel), u64::MAX - b.weight));
         for Batch { origin, keys, .. } in &batches {
@@ -257,11 +261,11 @@ impl Frames {
 
     fn frame(&self, origin: &Origin, key: FrameKey, found: Found) -> Frame {
         let (kind, nameless, binary) = match origin {
-            Origin::Kernel => (FrameKind::Kernel, UNKNOWN, Some(&self.kernel_binary)),
-            Origin::Nowhere => (FrameKind::Native, UNKNOWN, None),
-            Origin::Vdso => (FrameKind::Native, UNKNOWN, Some(&self.vdso_binary)),
-            Origin::File(file) => (FrameKind::Native, UNKNOWN, Some(&file.binary)),
-            Origin::Generated(_, binary, _) => (FrameKind::Native, GENERATED, Some(binary)),
+            Origin::Kernel => (FrameKind::Kernel, Frame::UNKNOWN, Some(&self.kernel_binary)),
+            Origin::Nowhere => (FrameKind::Native, Frame::UNKNOWN, None),
+            Origin::Vdso => (FrameKind::Native, Frame::UNKNOWN, Some(&self.vdso_binary)),
+            Origin::File(file) => (FrameKind::Native, Frame::UNKNOWN, Some(&file.binary)),
+            Origin::Generated(_, binary, _) => (FrameKind::Native, Frame::GENERATED, Some(binary)),
         };
         Frame {
             kind: found.kind.unwrap_or(kind),

@@ -1,5 +1,6 @@
 //! Puts the frames of an interpreter between the native ones, where they belong: a JavaScript frame in place of
-//! the compiled code or trampoline that runs it, Python frames just inside the evaluation loop that runs them.
+//! the compiled code or trampoline that runs it, Python frames just inside the evaluation loop that runs them. Stacks
+//! that miss frames of the interpreter, or whose order is a guess, are counted.
 
 use std::sync::Arc;
 
@@ -8,32 +9,45 @@ use crate::{
         observation::{InterpretedFrame, Interpreter, RawUserStack},
         stack::{Frame, FrameKind, StackEnd},
     },
+    telemetry::{Loss, Losses},
     unwind::{
         Grouping,
         python::{self, Native, PythonFrames, Slot},
     },
 };
 
-/// Frames of an interpreter that one walk keeps: where there are as many, the outermost may be missing.
-const MAX_INTERPRETED: usize = 63;
-
 /// The frames of a user stack, innermost first; `native` are those of its addresses.
 pub(super) fn interleave(
     native: Vec<Arc<Frame>>,
     raw: &RawUserStack,
     python: Option<Grouping>,
+    losses: &Losses,
 ) -> Vec<Arc<Frame>> {
     match (raw.interpreter, python) {
-        (Interpreter::V8, _) => with_javascript(native, &raw.interpreted),
-        (Interpreter::Python, Some(grouping)) => with_python(&native, raw, &grouping),
-        (Interpreter::Python | Interpreter::None, _) => native,
+        (Interpreter::V8, _) => with_javascript(native, &raw.interpreted, losses),
+        (Interpreter::Python, Some(grouping)) => with_python(&native, raw, &grouping, losses),
+        // Nobody knows any more what its Python was like.
+        (Interpreter::Python, None) => {
+            losses.add(Loss::InterpretedMissing, u64::from(!raw.interpreted.is_empty()));
+            native
+        }
+        (Interpreter::None, _) => native,
     }
 }
 
-fn with_javascript(mut native: Vec<Arc<Frame>>, interpreted: &[InterpretedFrame]) -> Vec<Arc<Frame>> {
+fn with_javascript(
+    mut native: Vec<Arc<Frame>>,
+    interpreted: &[InterpretedFrame],
+    losses: &Losses,
+) -> Vec<Arc<Frame>> {
+    let index = |frame: &InterpretedFrame| usize::try_from(frame.position).unwrap_or(usize::MAX);
+    // Their native frames were cut off, where an address could not be one.
+    let is_missing = interpreted.iter().any(|frame| index(frame) >= native.len());
+    losses.add(Loss::InterpretedMissing, is_missing.into());
     for frame in interpreted {
+        // Its native frame stays: code without a name.
         let Some(name) = &frame.frame else { continue };
-        let place = usize::try_from(frame.position).ok().and_then(|i| native.get_mut(i));
+        let place = native.get_mut(index(frame));
         // A perf map that the process writes knows more: its names carry what the code was compiled as.
         if let Some(place) = place.filter(|p| p.kind != FrameKind::Javascript) {
             *place =
@@ -43,7 +57,12 @@ fn with_javascript(mut native: Vec<Arc<Frame>>, interpreted: &[InterpretedFrame]
     native
 }
 
-fn with_python(native: &[Arc<Frame>], raw: &RawUserStack, grouping: &Grouping) -> Vec<Arc<Frame>> {
+fn with_python(
+    native: &[Arc<Frame>],
+    raw: &RawUserStack,
+    grouping: &Grouping,
+    losses: &Losses,
+) -> Vec<Arc<Frame>> {
     let natives: Vec<Native> = native
         .iter()
         .zip(raw.addresses.iter())
@@ -57,9 +76,12 @@ fn with_python(native: &[Arc<Frame>], raw: &RawUserStack, grouping: &Grouping) -
         })
         .collect();
     let owners: Vec<u8> = raw.interpreted.iter().map(|f| python::owner(f.position)).collect();
-    let frames =
-        PythonFrames { owners: &owners, entry: grouping.entry, whole: owners.len() < MAX_INTERPRETED };
+    let frames = PythonFrames::walked(&owners, grouping.entry);
     let merged = python::merge(&natives, raw.end == StackEnd::Complete, frames);
+    // Where there are none at all, there is no order to guess.
+    let (is_guessed, has_none) = (!merged.merged, owners.is_empty());
+    losses.add(Loss::OrderGuessed, u64::from(is_guessed && !has_none));
+    losses.add(Loss::InterpretedMissing, u64::from(!frames.whole || is_guessed && has_none));
     let frame = |slot: &Slot| match *slot {
         Slot::Native(i) => native.get(i).cloned(),
         Slot::Python(i) => raw.interpreted.get(i).map(|f| f.frame.clone().unwrap_or_else(unnamed)),
@@ -71,10 +93,75 @@ fn with_python(native: &[Arc<Frame>], raw: &RawUserStack, grouping: &Grouping) -
 fn unnamed() -> Arc<Frame> {
     Arc::new(Frame {
         kind: FrameKind::Python,
-        function: "[unknown]".to_owned(),
+        function: Frame::UNKNOWN.to_owned(),
         file: None,
         line: None,
         binary: None,
         address: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unwind::python::Entry;
+
+    const LOOP: &str = "_PyEval_EvalFrameDefault";
+
+    fn frame(kind: FrameKind, function: &str) -> Arc<Frame> {
+        let function = function.to_owned();
+        Arc::new(Frame { kind, function, file: None, line: None, binary: None, address: 0 })
+    }
+
+    /// The functions of a stack, and what was counted as missing and as guessed.
+    fn interleaved(
+        native: &[&str],
+        interpreter: Interpreter,
+        positions: &[u64],
+        grouping: Option<Entry>,
+    ) -> (String, [u64; 2]) {
+        let interpreted = positions.iter().enumerate().map(|(i, position)| InterpretedFrame {
+            function: 0,
+            position: *position,
+            frame: Some(frame(FrameKind::Python, &format!("f{i}"))),
+        });
+        let raw = RawUserStack {
+            addresses: vec![0x5000; native.len()].into(),
+            interpreter,
+            interpreted: interpreted.collect(),
+            end: StackEnd::Complete,
+            execs: 0,
+        };
+        let native = native.iter().map(|function| frame(FrameKind::Native, function)).collect();
+        let losses = Losses::default();
+        let grouping = grouping.map(|entry| Grouping { entry, cold: 0..0 });
+        let frames = interleave(native, &raw, grouping, &losses);
+        let names: Vec<_> = frames.iter().map(|f| f.function.as_str()).collect();
+        let counted = ["interpreted_missing", "order_guessed"].map(|name| losses.all()[name]);
+        (names.join(" "), counted)
+    }
+
+    #[test]
+    fn what_is_missing_or_guessed_is_counted() {
+        let python = |native: &[&str], owners: &[u64]| {
+            let positions: Vec<_> = owners.iter().map(|owner| owner << 48).collect();
+            interleaved(native, Interpreter::Python, &positions, Some(Entry::Shim))
+        };
+        let whole = python(&[LOOP, "main"], &[0, 3]);
+        assert_eq!(whole, (format!("f0 {LOOP} main"), [0, 0]));
+        assert_eq!(python(&["main"], &[0, 3]), ("main f0".to_owned(), [0, 1]), "the loop has no name");
+        let cut = python(&[LOOP, LOOP, "main"], &[0, 3, 0]);
+        assert_eq!(cut, (format!("f0 {LOOP} f2 {LOOP} main"), [1, 0]), "a frame could not be read");
+        assert_eq!(python(&[LOOP, "main"], &[]).1, [1, 0]);
+        assert_eq!(python(&["main"], &[]).1, [0, 0]);
+        let gone = interleaved(&[LOOP, "main"], Interpreter::Python, &[0, 3 << 48], None);
+        assert_eq!(gone, (format!("{LOOP} main"), [1, 0]));
+    }
+
+    #[test]
+    fn javascript_takes_its_native_frames_place() {
+        let v8 = |positions: &[u64]| interleaved(&["[jit]", "main"], Interpreter::V8, positions, None);
+        assert_eq!(v8(&[0]), ("f0 main".to_owned(), [0, 0]));
+        assert_eq!(v8(&[0, 2]), ("f0 main".to_owned(), [1, 0]));
+    }
 }

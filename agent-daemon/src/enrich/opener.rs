@@ -20,7 +20,7 @@ use super::{
     vdso::Vdso,
 };
 use crate::{
-    model::{observation::Mapping, stack::Binary},
+    model::{id::ProcessId, observation::Mapping, stack::Binary},
     telemetry::{Loss, Telemetry},
     unwind::{self, CodeFile, Unwinder},
 };
@@ -79,7 +79,7 @@ impl Opener {
     fn pass_on(&mut self, request: Request) {
         let work = match request {
             Request::Mapped { process, execs, mappings } => {
-                let image = self.image(process.pid(), execs, &mappings);
+                let image = self.image(process, execs, &mappings);
                 if let Some(unwinder) = &self.unwinder {
                     unwinder.mapped(process, self.code(&image));
                 }
@@ -122,7 +122,8 @@ impl Opener {
         regions.collect()
     }
 
-    fn image(&mut self, pid: u32, execs: u16, mappings: &[Mapping]) -> Image {
+    fn image(&mut self, process: ProcessId, execs: u16, mappings: &[Mapping]) -> Image {
+        let pid = process.pid();
         // No code, and it changes: it is mapped for us to find.
         let dump = generated::jitdump_mapping(pid, mappings);
         // The vsyscall page is the kernel's, in its half of the addresses; it would look like code made at run time,
@@ -131,7 +132,8 @@ impl Opener {
         let mut regions: Vec<_> = code.map(|m| self.region(pid, m)).collect();
         regions.sort_by_key(|r| r.start);
         let is_any_generated = regions.iter().any(|r| matches!(r.code, Code::Generated(_)));
-        let names = if is_any_generated { GeneratedCode::open(pid, dump) } else { GeneratedCode::default() };
+        let names =
+            if is_any_generated { GeneratedCode::open(process, dump) } else { GeneratedCode::default() };
         Image { id: self.ids.next(), execs, regions: regions.into(), generated: Arc::new(Mutex::new(names)) }
     }
 
@@ -176,7 +178,8 @@ mod tests {
             path: path.to_owned(),
         };
         let kernels = mapping(0xffff_ffff_ff60_0000, "[vsyscall]");
-        let mut has_generated = |mappings: &[Mapping]| opener.image(0, 0, mappings).has_generated_code();
+        let mut has_generated =
+            |mappings: &[Mapping]| opener.image(ProcessId(0), 0, mappings).has_generated_code();
         assert!(!has_generated(&[mapping(0x7fff_0000_0000, "[vdso]"), kernels.clone()]));
         assert!(has_generated(&[mapping(0x7f00_0000_0000, ""), kernels]));
     }

@@ -11,7 +11,7 @@ use lru::LruCache;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    frames::{Budget, FrameKey, Frames, Origin, Round},
+    frames::{Budget, Clock, FrameKey, Frames, Origin, Round},
     interleave::interleave,
     kallsyms::{Taken, tracer_frames},
     mappings::{Code, CodeIds, Image, Processes},
@@ -22,7 +22,7 @@ use crate::{
         observation::{Addresses, Counted, Interpreter, RawStack},
         stack::{Frame, FrameKind, Stack, StackEnd},
     },
-    telemetry::Losses,
+    telemetry::{Loss, Losses},
     unwind::{Grouping, Interpreters, Unwinder},
 };
 
@@ -102,10 +102,18 @@ impl Stacks {
     /// Names stacks, in the order they are asked for.
     pub(super) fn name(&mut self, asked: &[Asked<'_>], budget: Budget, losses: &Losses) -> Vec<Arc<Stack>> {
         self.interpreters.begin_round();
+        // Native frames have what interpreters leave, and half of the time at the least.
+        let (clock, interpreters) = (budget.start(), budget.half().start());
         let mut plan = Plan::default();
-        let pending: Vec<_> = asked.iter().map(|a| self.plan(a, &mut plan)).collect();
-        self.frames.name(&mut plan.round, budget, losses);
-        let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round)).collect();
+        let pending: Vec<_> = asked
+            .iter()
+            .map(|asked| {
+                let stack = self.with_names(asked, &interpreters, losses);
+                self.plan(asked, stack, &mut plan)
+            })
+            .collect();
+        self.frames.name(&mut plan.round, &clock, losses);
+        let planned: Vec<_> = plan.planned.drain(..).map(|p| self.finish(p, &plan.round, losses)).collect();
         let finished = pending.into_iter().filter_map(|p| match p {
             Pending::Ready(stack) => Some(stack),
             Pending::Planned(i) => planned.get(i).cloned(),
@@ -121,7 +129,7 @@ impl Stacks {
         rows.into_iter().filter_map(refusal).collect()
     }
 
-    fn plan(&mut self, asked: &Asked<'_>, plan: &mut Plan) -> Pending {
+    fn plan(&mut self, asked: &Asked<'_>, stack: RawStack, plan: &mut Plan) -> Pending {
         let images = self.processes.find(asked.process);
         let image = images.and_then(|images| images.after(asked.stack.user.execs)).cloned();
         let generated = image.as_ref().map_or(0, |image| plan.generated(image, &self.ids));
@@ -129,7 +137,7 @@ impl Stacks {
             image: image.as_ref().map_or(0, |image| image.id),
             generated,
             taken: asked.taken,
-            stack: self.with_names(asked),
+            stack,
         };
         if let Some(stack) = self.by_addresses.get(&key) {
             return Pending::Ready(Arc::clone(stack));
@@ -149,10 +157,13 @@ impl Stacks {
     }
 
     /// The raw stack with the names of its interpreted frames, which belong to what it is: a code object's address
-    /// may be another's later.
-    fn with_names(&self, asked: &Asked<'_>) -> RawStack {
+    /// may be another's later. Those for which there is no time are counted.
+    fn with_names(&self, asked: &Asked<'_>, clock: &Clock, losses: &Losses) -> RawStack {
         let mut stack = asked.stack.clone();
-        stack.user.interpreted = self.interpreters.name(asked.process, &stack.user);
+        let in_time = || !clock.is_over();
+        let (named, late) = self.interpreters.name_in_time(asked.process, &stack.user, in_time);
+        losses.add(Loss::NamesLate, late);
+        stack.user.interpreted = named;
         if stack.user.end == StackEnd::NoTable
             && let (Some(unwinder), Some(address)) = (&self.unwinder, stack.user.addresses.last())
         {
@@ -183,7 +194,7 @@ impl Stacks {
         keys
     }
 
-    fn finish(&mut self, planned: Planned, round: &Round) -> Arc<Stack> {
+    fn finish(&mut self, planned: Planned, round: &Round, losses: &Losses) -> Arc<Stack> {
         let Planned { key, kernel, user, python } = planned;
         let mut frames = Vec::with_capacity(kernel.len() + user.len());
         frames.extend(kernel.iter().filter_map(|k| round.frame(k)).cloned());
@@ -193,7 +204,7 @@ impl Stacks {
             frames.push(Arc::clone(&self.lost_kernel));
         }
         let native: Vec<_> = user.iter().filter_map(|k| round.frame(k)).cloned().collect();
-        frames.extend(interleave(native, &key.stack.user, python));
+        frames.extend(interleave(native, &key.stack.user, python, losses));
         let stack = self.share(Stack { frames, end: key.stack.user.end });
         if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));
@@ -259,7 +270,7 @@ impl Plan {
 pub(super) fn unnamed(raw: &RawStack) -> Stack {
     let frame = |kind: FrameKind| {
         move |address: &u64| {
-            let function = "[unknown]".to_owned();
+            let function = Frame::UNKNOWN.to_owned();
             Arc::new(Frame { kind, function, file: None, line: None, binary: None, address: *address })
         }
     };

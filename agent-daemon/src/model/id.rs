@@ -13,6 +13,12 @@ pub const START_SHIFT: u32 = 16;
 pub struct ProcessId(pub u64);
 
 impl ProcessId {
+    /// The process with this pid that started `start_ns` after boot.
+    #[must_use]
+    pub fn new(pid: u32, start_ns: u64) -> Self {
+        Self(start_ns >> START_SHIFT << PID_BITS | u64::from(pid))
+    }
+
     /// The pid (thread group id) in the initial pid namespace.
     #[must_use]
     pub fn pid(self) -> u32 {

@@ -44,6 +44,21 @@ pub struct Frame {
     pub address: u64,
 }
 
+impl Frame {
+    /// What a function is called that no symbol covers.
+    pub const UNKNOWN: &str = "[unknown]";
+    /// What one is called that a runtime compiled and told nobody of.
+    pub const GENERATED: &str = "[jit]";
+
+    /// Whether a function of user code has no name. Names may well begin with a bracket: JavaScript's
+    /// `[Symbol.iterator]`.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        let is_marker = self.function == Self::UNKNOWN || self.function == Self::GENERATED;
+        is_marker && self.kind != FrameKind::Kernel
+    }
+}
+
 /// How the walk of a stack's user part ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -41,9 +41,10 @@ pub enum Loss {
     AgentForgotten,
     /// The unwinder was too busy to be told of a process: its stacks follow frame pointers, or end early.
     UnwinderQueueFull,
-    /// A file's unwind information could not be read or compiled: frame pointers are followed in it.
+    /// A file's unwind information could not be read or compiled, or not all of it: frame pointers are followed there.
     UnwindTableUnmade,
-    /// There was no room for a file's unwind table: frame pointers are followed in it.
+    /// There was no room for a file's unwind table, in which frame pointers are followed then, or for some of its
+    /// rules, where stacks end.
     UnwindTablesFull,
     /// There was no room for the mappings of a process: its stacks follow frame pointers.
     UnwindMappingsFull,
@@ -56,11 +57,17 @@ pub enum Loss {
     StoreRecordUnread,
     /// Writing to the store failed, mostly for want of room; it is tried again.
     StoreWriteFailed,
+    /// A stack lacks frames of its interpreter: the walk of these ended early, or where they belong is not known.
+    /// Counted when the stack is named, which is once while it is remembered.
+    InterpretedMissing,
+    /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
+    /// loop as groups of frames. Counted as those that miss some.
+    OrderGuessed,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -83,6 +90,8 @@ impl Loss {
         Self::StoreTailCut,
         Self::StoreRecordUnread,
         Self::StoreWriteFailed,
+        Self::InterpretedMissing,
+        Self::OrderGuessed,
     ];
 
     /// Stable name.
@@ -111,6 +120,8 @@ impl Loss {
             Self::StoreTailCut => "store_tail_cut",
             Self::StoreRecordUnread => "store_record_unread",
             Self::StoreWriteFailed => "store_write_failed",
+            Self::InterpretedMissing => "interpreted_missing",
+            Self::OrderGuessed => "order_guessed",
         }
     }
 }

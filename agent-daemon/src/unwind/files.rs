@@ -1,16 +1,20 @@
 //! The unwind tables of files: made once per content, shared by all processes, kept while there is room. A file
 //! waits for its table until the worker has time; those on whose stacks most time is spent go first.
 
-use std::{collections::hash_map::Entry, ops::Range, sync::Arc, time::Instant};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustc_hash::FxHashMap;
 
 use super::{
     copy::CopyFile,
     image::CodeFile,
-    space::Space,
+    space::{REST, Space},
     symbols::Symbols,
-    table::{self, Limits, ReadAt, Rules, Segments, TableError},
+    table::{self, Limits, Reason, Rules, Segments, Stats, TableError},
 };
 use crate::{
     kernel::unwind::{self as walker, UnwindMaps},
@@ -19,6 +23,8 @@ use crate::{
 
 /// Words of all tables together: 32 MiB.
 const MAX_WORDS: u32 = 8 << 20;
+/// Bytes of all symbols of interpreters together.
+const MAX_SYMBOL_BYTES: usize = 16 << 20;
 /// Files that are known, with a table or without.
 const MAX_FILES: usize = 4096;
 
@@ -27,6 +33,9 @@ const _: () = assert!(MAX_WORDS <= walker::MAX_SHARDS << walker::SHARD_SHIFT);
 /// How a file's table stands.
 #[derive(Debug)]
 enum State {
+    /// It could not be read when it was looked at last, or all room for tables is in use: frame pointers are followed
+    /// until it is mapped once more, and looked at again.
+    Refused,
     /// To be made.
     Waiting,
     /// The walker has it.
@@ -58,38 +67,50 @@ pub(super) struct Files {
     written: usize,
     limits: Limits,
     clock: u64,
+    /// No table is made before: room for one has been made, but rests.
+    rests_until: Option<Instant>,
+}
+
+/// Room for a table.
+#[derive(Debug, PartialEq, Eq)]
+enum Room {
+    Here(Range<u32>),
+    /// Once what was given back has rested.
+    Later,
+    /// Tables in use take it all.
+    Nowhere,
 }
 
 impl Files {
     pub(super) fn new() -> Self {
+        Self::with_room(MAX_WORDS)
+    }
+
+    /// With room for so many words.
+    fn with_room(words: u32) -> Self {
         Self {
             known: FxHashMap::default(),
-            space: Space::new(MAX_WORDS),
+            space: Space::new(words),
             rules: Rules::new(),
             written: 0,
             limits: Limits::default(),
             clock: 0,
+            rests_until: None,
         }
     }
 
-    /// One more address space maps the file.
-    pub(super) fn hold(&mut self, file: &Arc<dyn CodeFile>) {
+    /// One more address space maps the file. One that could not be read before is tried again.
+    pub(super) fn hold(&mut self, file: &Arc<dyn CodeFile>, losses: &Losses) {
         self.clock += 1;
         if self.known.len() >= MAX_FILES {
             self.forget_idle();
         }
-        match self.known.entry(file.id()) {
-            Entry::Occupied(known) => {
-                let known = known.into_mut();
-                known.users += 1;
-                // It may have been closed since, and this one is open.
-                known.file = Some(Arc::clone(file));
-            }
-            Entry::Vacant(place) => {
-                let opened = file.open();
-                let known = place.insert(Known::new(opened.as_deref(), file.path()));
-                known.file = Some(Arc::clone(file));
-            }
+        let known = self.known.entry(file.id()).or_insert_with(Known::new);
+        known.users += 1;
+        // It may have been closed since, and this one is open.
+        known.file = Some(Arc::clone(file));
+        if matches!(known.state, State::Refused) {
+            known.look(file.as_ref(), losses);
         }
     }
 
@@ -119,7 +140,7 @@ impl Files {
         let Some(known) = self.known.get(&id) else { return by_frame_pointers };
         let Some(bias) = known.segments.bias(start, offset) else { return by_frame_pointers };
         match &known.state {
-            State::Without => by_frame_pointers,
+            State::Without | State::Refused => by_frame_pointers,
             State::Waiting => walker::Mapping { kind: walker::mapping::PENDING, ..by_frame_pointers },
             State::Ready { words, text, pages } => walker::Mapping {
                 start,
@@ -149,22 +170,45 @@ impl Files {
         CopyFile::read(opened.as_ref(), &self.limits)
     }
 
-    /// The symbols of interpreters in the file.
+    /// The symbols of interpreters in the file; `None` if it cannot be opened now.
     pub(super) fn symbols(&mut self, id: u64) -> Option<Arc<Symbols>> {
         let known = self.known.get_mut(&id)?;
-        if known.symbols.is_none() {
-            let file = known.file.as_ref()?;
-            let opened = file.open();
-            let symbols = opened.map(|o| Symbols::read(o.as_ref(), file.path())).unwrap_or_default();
-            known.symbols = Some(Arc::new(symbols));
+        if let Some(symbols) = &known.symbols {
+            return Some(Arc::clone(symbols));
         }
-        known.symbols.clone()
+        let file = known.file.as_ref()?;
+        // Closed for now: not an answer to keep.
+        let opened = file.open()?;
+        let symbols = Arc::new(Symbols::read(opened.as_ref(), file.path()));
+        known.symbols = Some(Arc::clone(&symbols));
+        self.bound_symbols(MAX_SYMBOL_BYTES);
+        Some(symbols)
+    }
+
+    /// Forgets symbols where they are too many: the most of one file first, which can be read again.
+    fn bound_symbols(&mut self, max: usize) {
+        let bytes = |known: &Known| known.symbols.as_ref().map_or(0, |symbols| symbols.bytes());
+        let mut all: usize = self.known.values().map(bytes).sum();
+        while all > max
+            && let Some(most) = self.known.values_mut().max_by_key(|known| bytes(known))
+        {
+            all -= bytes(most);
+            most.symbols = None;
+        }
     }
 
     /// The file whose table is wanted most, of those that are waiting.
-    pub(super) fn next_waiting(&self) -> Option<u64> {
+    pub(super) fn next_waiting(&self, now: Instant) -> Option<u64> {
+        if self.rest(now).is_some() {
+            return None;
+        }
         let waiting = self.known.iter().filter(|(_, k)| matches!(k.state, State::Waiting) && k.users > 0);
         waiting.max_by_key(|(id, k)| (k.wanted, k.users, u64::MAX - **id)).map(|(id, _)| *id)
+    }
+
+    /// How long no table is made, since room for one rests.
+    pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        self.rests_until?.checked_duration_since(now).filter(|rest| !rest.is_zero())
     }
 
     /// Begins the table of a file that is waiting. Until [`Self::finish`], no other one can be made.
@@ -183,14 +227,20 @@ impl Files {
         losses: &Losses,
     ) {
         self.rules = making.rules;
+        let path = making.file.as_ref().map_or("", |f| f.path());
         let state = match made {
-            Ok(table) => self.place(&table, maps, losses),
+            Ok(table) => {
+                let state = self.place(&table, maps, losses);
+                if matches!(state, State::Ready { .. }) {
+                    report(path, &table.stats, losses);
+                }
+                state
+            }
             Err(TableError::NoUnwindInfo) => State::Without,
             Err(error) => {
-                let path = making.file.as_ref().map_or("", |f| f.path());
                 tracing::debug!(%error, path, "a file gives no unwind table");
                 losses.count(Loss::UnwindTableUnmade);
-                State::Without
+                if error.is_final() { State::Without } else { State::Refused }
             }
         };
         if let Some(known) = self.known.get_mut(&making.id) {
@@ -202,9 +252,13 @@ impl Files {
     fn place(&mut self, table: &table::Table, maps: &mut UnwindMaps, losses: &Losses) -> State {
         let words: Vec<u32> = table.words().collect();
         let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
-        let Some(range) = self.make_room(length) else {
-            losses.count(Loss::UnwindTablesFull);
-            return State::Without;
+        let range = match self.make_room(length, Instant::now()) {
+            Room::Here(range) => range,
+            Room::Later => return State::Waiting,
+            Room::Nowhere => {
+                losses.count(Loss::UnwindTablesFull);
+                return State::Refused;
+            }
         };
         maps.write_rules(self.written, self.rules.new_since(self.written));
         self.written = self.rules.len();
@@ -212,36 +266,39 @@ impl Files {
             tracing::warn!(%error, "an unwind table could not be handed to the kernel");
             losses.count(Loss::UnwindTablesFull);
             self.space.give_back(range, Instant::now());
-            return State::Without;
+            return State::Refused;
         }
         let pages = u32::try_from(table.page_count()).unwrap_or(0);
         State::Ready { words: range, text: table.text, pages }
     }
 
-    /// Room for a table, for which those that nobody uses go, the longest unused first.
-    fn make_room(&mut self, length: u32) -> Option<Range<u32>> {
-        loop {
-            if let Some(range) = self.space.take(length, Instant::now()) {
-                return Some(range);
-            }
-            if !self.evict_one() {
-                return None;
+    /// Room for a table, for which those that nobody uses go, the longest unused first: no more of them than it takes.
+    fn make_room(&mut self, length: u32, now: Instant) -> Room {
+        if let Some(range) = self.space.take(length, now) {
+            return Room::Here(range);
+        }
+        while !self.space.will_have(length) {
+            if !self.evict_one(now, |known| matches!(known.state, State::Ready { .. })) {
+                return Room::Nowhere;
             }
         }
+        self.rests_until = Some(now + REST);
+        Room::Later
     }
 
-    fn evict_one(&mut self) -> bool {
-        let idle = self.known.iter().filter(|(_, k)| k.users == 0);
+    /// Forgets the longest unused file of those that are meant; whether there was one.
+    fn evict_one(&mut self, now: Instant, is_meant: impl Fn(&Known) -> bool) -> bool {
+        let idle = self.known.iter().filter(|(_, k)| k.users == 0 && is_meant(k));
         let Some(id) = idle.min_by_key(|(_, k)| k.idle_since).map(|(id, _)| *id) else { return false };
         if let Some(Known { state: State::Ready { words, .. }, .. }) = self.known.remove(&id) {
-            // Nobody can be reading it: what was let go has rested in the processes' own ranges.
-            self.space.give_back(words, Instant::now());
+            // A walk that began while it was mapped may still read it: the room rests first.
+            self.space.give_back(words, now);
         }
         true
     }
 
     fn forget_idle(&mut self) {
-        while self.known.len() >= MAX_FILES && self.evict_one() {}
+        while self.known.len() >= MAX_FILES && self.evict_one(Instant::now(), |_| true) {}
     }
 
     /// Bytes of tables that the walker has.
@@ -268,14 +325,46 @@ impl Making {
     }
 }
 
+/// Tells what a file's table lacks: the log all of it, the counters what is our doing or cuts it short.
+fn report(path: &str, stats: &Stats, losses: &Losses) {
+    let (Stats { source_bytes, functions, skipped, cut_short, .. }, invalid) = (stats, stats.all_invalid());
+    tracing::debug!(path, source_bytes, functions, skipped, cut_short, ?invalid, "an unwind table");
+    losses.add(Loss::UnwindTableUnmade, u64::from(*cut_short));
+    losses.add(Loss::UnwindTablesFull, u64::from(stats.invalid(Reason::NoRoom) > 0));
+}
+
 impl Known {
-    fn new(opened: Option<&dyn ReadAt>, path: &str) -> Self {
-        let image = opened.and_then(|file| table::Image::read(file).ok());
-        let state = if image.is_some() { State::Waiting } else { State::Without };
-        if image.is_none() {
-            tracing::debug!(path, "a mapped file cannot be read");
+    /// A file that nobody has looked at yet.
+    fn new() -> Self {
+        Self {
+            file: None,
+            segments: Segments::default(),
+            symbols: None,
+            state: State::Refused,
+            users: 0,
+            idle_since: 0,
+            wanted: 0,
         }
-        let segments = image.map(|i| i.segments()).unwrap_or_default();
-        Self { file: None, segments, symbols: None, state, users: 1, idle_since: 0, wanted: 0 }
+    }
+
+    /// Looks what the file is. One that cannot be read now may be another time.
+    fn look(&mut self, file: &dyn CodeFile, losses: &Losses) {
+        let opened = file.open();
+        let not_open = || TableError::Io(std::io::ErrorKind::NotFound.into());
+        let image = opened.as_deref().ok_or_else(not_open).and_then(table::Image::read);
+        self.state = match image {
+            Ok(image) => {
+                self.segments = image.segments();
+                State::Waiting
+            }
+            Err(error) => {
+                tracing::debug!(%error, path = file.path(), "a mapped file cannot be read");
+                losses.add(Loss::UnwindTableUnmade, u64::from(!error.is_final()));
+                if error.is_final() { State::Without } else { State::Refused }
+            }
+        };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,14 @@ use std::{
     num::NonZeroUsize,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use lru::LruCache;
 
 use super::{
-    memory::{Memory as _, ProcessMemory},
+    bounded::Bounded,
+    memory::{Memory as _, ProcessMemory, Unreadable},
     processes::Interpreter as Told,
     python,
     symbols::Symbols,
@@ -27,6 +29,11 @@ use crate::model::{
 const PROCESSES: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 /// Frames with names: some 200 bytes each.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
+/// Bytes that they may take.
+const FRAME_BYTES: usize = 16 << 20;
+
+/// How long naming a stack may take on the collector's thread: a hundred times what it mostly takes.
+const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// What a JavaScript function is called that has no name.
 const ANONYMOUS: &str = "(anonymous)";
@@ -67,7 +74,7 @@ struct Known {
     runtimes: LruCache<ProcessId, Runtime>,
     codes: python::Codes,
     functions: v8::Functions,
-    frames: LruCache<(ProcessId, u64, u64), Named>,
+    frames: Bounded<(ProcessId, u64, u64), Named>,
     round: u64,
 }
 
@@ -80,7 +87,7 @@ impl Default for Interpreters {
             runtimes: LruCache::new(PROCESSES),
             codes: python::Codes::default(),
             functions: v8::Functions::default(),
-            frames: LruCache::new(FRAMES),
+            frames: Bounded::new(FRAMES, FRAME_BYTES),
             round: 0,
         }))
     }
@@ -91,35 +98,29 @@ impl Interpreters {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks which interpreter a process runs, by the files that it has mapped.
-    pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf]) -> Told {
-        let memory = ProcessMemory::new(process.pid());
-        let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
-        let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
-        let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| {
-            python::CodeFile { path: &file.path, bias: file.bias, symbol, section }
-        });
-        let code: Vec<_> = code.collect();
-        let found = match python::detect(&code, &memory) {
-            Ok(Some(layout)) => {
-                let cold = files.iter().find_map(|f| {
-                    let cold = f.symbols.eval_cold()?;
-                    Some(cold.start.wrapping_add(f.bias)..cold.end.wrapping_add(f.bias))
-                });
-                let grouping = Grouping { entry: layout.entry, cold: cold.unwrap_or_default() };
-                let told = Told { python: layout.walker, ..Told::default() };
-                Some((Runtime::Python(layout, grouping), told))
-            }
-            Ok(None) => detect_v8(files, &memory),
-            Err(refusal) => Some((Runtime::Refused(refusal.to_string()), Told::default())),
+    /// Looks which interpreter a process runs, by the files that it has mapped; `is_whole` says that these could all
+    /// be read. `None` if that could not be told now, as of a process that is about to end: what was known stands.
+    pub(super) fn detect(&self, process: ProcessId, files: &[CodeOf], is_whole: bool) -> Option<Told> {
+        let memory = ProcessMemory::new(process);
+        let found =
+            detect_python(files, &memory).transpose().or_else(|| detect_v8(files, &memory).transpose());
+        let is_certain = is_whole && !matches!(found, Some(Err(Refusal::Unreadable(_))));
+        let mut known = self.lock();
+        let knows = |known: &mut Known| {
+            matches!(known.runtimes.peek(&process), Some(Runtime::Python(..) | Runtime::V8(_)))
         };
-        let Some((runtime, told)) = found else {
-            self.lock().runtimes.pop(&process);
-            return Told::default();
+        let (runtime, told) = match found {
+            Some(Ok(found)) => found,
+            _ if !is_certain && knows(&mut known) => return None,
+            Some(Err(refusal)) => (Runtime::Refused(refusal.to_string()), Told::default()),
+            None => {
+                known.runtimes.pop(&process);
+                return Some(Told::default());
+            }
         };
         tracing::debug!(pid = process.pid(), ?runtime, "an interpreter");
-        self.lock().runtimes.put(process, runtime);
-        told
+        known.runtimes.put(process, runtime);
+        Some(told)
     }
 
     /// The child runs what its parent runs.
@@ -153,37 +154,95 @@ impl Interpreters {
         }
     }
 
-    /// The interpreted frames of a stack with their names, as far as those can be read.
+    /// The interpreted frames of a stack with their names, as far as those can be read at once.
     #[must_use]
     pub fn name(&self, process: ProcessId, stack: &RawUserStack) -> Arc<[InterpretedFrame]> {
+        let began = Instant::now();
+        self.name_in_time(process, stack, || began.elapsed() < AT_ONCE).0
+    }
+
+    /// The interpreted frames of a stack with their names, as far as those can be read while there is time; and for
+    /// how many there was none. Names that were right a round ago then stand.
+    #[must_use]
+    pub fn name_in_time(
+        &self,
+        process: ProcessId,
+        stack: &RawUserStack,
+        in_time: impl Fn() -> bool,
+    ) -> (Arc<[InterpretedFrame]>, u64) {
         if stack.interpreter == Interpreter::None {
-            return Arc::clone(&stack.interpreted);
+            return (Arc::clone(&stack.interpreted), 0);
         }
-        let mut known = self.lock();
-        let memory = ProcessMemory::new(process.pid());
-        let named = stack
-            .interpreted
-            .iter()
-            .map(|frame| InterpretedFrame { frame: known.frame(process, &memory, frame), ..*frame });
-        named.collect()
+        let memory = ProcessMemory::new(process);
+        let mut late = 0;
+        let named = stack.interpreted.iter().map(|raw| {
+            // Others, among them the collector, wait for no more than one frame.
+            let frame = self.lock().frame(process, &memory, raw, &in_time).unwrap_or_else(|Late| {
+                late += 1;
+                None
+            });
+            InterpretedFrame { frame, ..*raw }
+        });
+        (named.collect(), late)
     }
 }
 
-/// V8, where a binary tells of it.
-fn detect_v8(files: &[CodeOf], memory: &ProcessMemory) -> Option<(Runtime, Told)> {
-    const PREFIX: &str = "v8dbg_";
-    let file = files.iter().find(|f| f.symbols.with_prefix(PREFIX).next().is_some())?;
-    let numbers = file.symbols.with_prefix(PREFIX).filter_map(|(name, address)| {
-        let number = memory.u32(address.wrapping_add(file.bias)).ok()?;
-        Some((name, number.cast_signed()))
-    });
-    Some(match v8::Layout::read(numbers) {
-        Ok(layout) => {
-            let told = Told { js_shared: layout.js_shared, ..Told::default() };
-            (Runtime::V8(Box::new(layout)), told)
+/// There was no time to read a name.
+struct Late;
+
+/// Why there is an interpreter whose frames cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Python(python::Refusal),
+    #[error(transparent)]
+    V8(#[from] v8::Refusal),
+}
+
+impl From<python::Refusal> for Refusal {
+    fn from(refusal: python::Refusal) -> Self {
+        match refusal {
+            python::Refusal::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            refusal => Self::Python(refusal),
         }
-        Err(refusal) => (Runtime::Refused(refusal.to_string()), Told::default()),
-    })
+    }
+}
+
+/// CPython, where a binary has its state.
+fn detect_python(files: &[CodeOf], memory: &ProcessMemory) -> Result<Option<(Runtime, Told)>, Refusal> {
+    let symbols: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.get(name)).collect();
+    let sections: Vec<_> = files.iter().map(|f| |name: &str| f.symbols.section(name)).collect();
+    let code = files.iter().zip(&symbols).zip(&sections).map(|((file, symbol), section)| python::CodeFile {
+        path: &file.path,
+        bias: file.bias,
+        symbol,
+        section,
+    });
+    let code: Vec<_> = code.collect();
+    let Some(layout) = python::detect(&code, memory)? else { return Ok(None) };
+    let cold = files.iter().find_map(|f| {
+        let cold = f.symbols.eval_cold()?;
+        Some(cold.start.wrapping_add(f.bias)..cold.end.wrapping_add(f.bias))
+    });
+    let grouping = Grouping { entry: layout.entry, cold: cold.unwrap_or_default() };
+    let told = Told { python: layout.walker, ..Told::default() };
+    Ok(Some((Runtime::Python(layout, grouping), told)))
+}
+
+/// V8, where a binary tells of it.
+fn detect_v8(files: &[CodeOf], memory: &ProcessMemory) -> Result<Option<(Runtime, Told)>, Refusal> {
+    const PREFIX: &str = "v8dbg_";
+    let is_v8 = |f: &&CodeOf| f.symbols.with_prefix(PREFIX).next().is_some();
+    let Some(file) = files.iter().find(is_v8) else { return Ok(None) };
+    let numbers = file
+        .symbols
+        .with_prefix(PREFIX)
+        .map(|(name, address)| Ok((name, memory.u32(address.wrapping_add(file.bias))?.cast_signed())));
+    let layout = v8::Layout::read(numbers.collect::<Result<Vec<_>, Unreadable>>()?)?;
+    let told = Told { js_shared: layout.js_shared, ..Told::default() };
+    Ok(Some((Runtime::V8(Box::new(layout)), told)))
 }
 
 impl Known {
@@ -192,45 +251,50 @@ impl Known {
         process: ProcessId,
         memory: &ProcessMemory,
         raw: &InterpretedFrame,
-    ) -> Option<Arc<Frame>> {
+        in_time: impl Fn() -> bool,
+    ) -> Result<Option<Arc<Frame>>, Late> {
         let key = (process, raw.function, raw.position);
         let round = self.round;
-        if let Some(named) = self.frames.get(&key).filter(|n| n.round == round) {
-            return Some(Arc::clone(&named.frame));
+        let known = self.frames.get(&key).filter(|n| n.round + 1 >= round);
+        if let Some(named) = known.filter(|n| n.round == round || !in_time()) {
+            return Ok(Some(Arc::clone(&named.frame)));
         }
-        let frame = match self.runtimes.get(&process)? {
-            Runtime::Refused(_) => return None,
-            Runtime::Python(layout, _) => {
-                let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
-                let line = code.line(raw.position);
-                Frame {
-                    kind: FrameKind::Python,
-                    function: code.name.to_string(),
-                    file: Some(code.file.to_string()),
-                    line,
-                    binary: None,
-                    address: 0,
-                }
-            }
-            Runtime::V8(layout) => {
-                let function = self.functions.get(process, memory, layout, raw.function).ok()?;
-                let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-                Frame {
-                    kind: FrameKind::Javascript,
-                    function: text(&function.name).unwrap_or_else(|| ANONYMOUS.to_owned()),
-                    file: text(&function.script),
-                    line: function.line,
-                    binary: None,
-                    address: 0,
-                }
-            }
-        };
+        if !matches!(self.runtimes.peek(&process), Some(Runtime::Python(..) | Runtime::V8(_))) {
+            return Ok(None);
+        }
+        if !in_time() {
+            return Err(Late);
+        }
+        let Some(frame) = self.read(process, memory, raw) else { return Ok(None) };
         // Most frames are what they were: their allocation is kept, so that stacks stay equal.
         let frame = match self.frames.get(&key).filter(|n| *n.frame == frame) {
             Some(same) => Arc::clone(&same.frame),
             None => Arc::new(frame),
         };
-        self.frames.put(key, Named { frame: Arc::clone(&frame), round });
-        Some(frame)
+        let bytes =
+            2 * size_of::<Frame>() + frame.function.len() + frame.file.as_ref().map_or(0, String::len);
+        self.frames.put(key, Named { frame: Arc::clone(&frame), round }, bytes);
+        Ok(Some(frame))
+    }
+
+    /// Reads a frame's name from its process's memory.
+    fn read(&mut self, process: ProcessId, memory: &ProcessMemory, raw: &InterpretedFrame) -> Option<Frame> {
+        let (kind, function, file, line) = match self.runtimes.get(&process)? {
+            Runtime::Refused(_) => return None,
+            Runtime::Python(layout, _) => {
+                let code = self.codes.get(process, memory, &layout.names, raw.function).ok()?;
+                let line = code.line(raw.position);
+                (FrameKind::Python, code.name.to_string(), Some(code.file.to_string()), line)
+            }
+            Runtime::V8(layout) => {
+                let read = self.functions.get(process, memory, layout, raw.function).ok()?;
+                let name = read.name.as_deref().unwrap_or(ANONYMOUS).to_owned();
+                (FrameKind::Javascript, name, read.script.as_deref().map(str::to_owned), read.line)
+            }
+        };
+        Some(Frame { kind, function, file, line, binary: None, address: 0 })
     }
 }
+
+#[cfg(test)]
+mod tests;

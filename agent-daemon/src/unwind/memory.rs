@@ -6,6 +6,9 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, sync::OnceLock};
 
+use super::identity;
+use crate::model::id::ProcessId;
+
 /// Memory that could not be read, or not all of it: it is not mapped, or its process is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("memory at {address:#x} cannot be read")]
@@ -57,46 +60,59 @@ pub trait Memory {
     }
 }
 
-/// The memory of a process by its pid. Whose pid it is now is the caller's to know: pids are used again.
+/// The memory of one process, and of no other that has its pid later.
 #[derive(Debug)]
 pub struct ProcessMemory {
-    pid: libc::pid_t,
-    /// `/proc/PID/mem`, once `process_vm_readv` was refused.
-    file: OnceLock<Option<File>>,
+    process: ProcessId,
+    source: OnceLock<Source>,
+}
+
+/// How memory is read. Security modules, seccomp filters and capabilities know the two ways apart.
+#[derive(Debug)]
+enum Source {
+    /// `/proc/PID/mem`, which stays with the address space that it was opened for.
+    File(File),
+    /// `process_vm_readv`, where the file was refused: it takes a pid, whose process is asked for after each read.
+    Call,
+    /// The process is gone.
+    Nobody,
 }
 
 impl ProcessMemory {
     /// The memory of a process. Nothing is opened until it is read.
     #[must_use]
-    pub fn new(pid: u32) -> Self {
-        // No pid is that large; -1 is nobody's.
-        Self { pid: pid.try_into().unwrap_or(-1), file: OnceLock::new() }
+    pub fn new(process: ProcessId) -> Self {
+        Self { process, source: OnceLock::new() }
+    }
+}
+
+impl Source {
+    fn open(process: ProcessId) -> Self {
+        match File::open(format!("/proc/{}/mem", process.pid())) {
+            Ok(file) if identity::is_same(process) => Self::File(file),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::Call,
+            Ok(_) | Err(_) => Self::Nobody,
+        }
     }
 
-    /// Security modules and seccomp filters know the file and the call apart.
-    fn read_file(&self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let open = || File::open(format!("/proc/{}/mem", self.pid)).ok();
-        let file = self.file.get_or_init(open).as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
-        file.read_exact_at(buffer, address)
+    fn read(&self, process: ProcessId, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read_exact_at(buffer, address),
+            Self::Call => {
+                // No pid is that large; -1 is nobody's.
+                read_vm(process.pid().try_into().unwrap_or(-1), address, buffer)?;
+                if identity::is_same(process) { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+            }
+            Self::Nobody => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 }
 
 impl Memory for ProcessMemory {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Unreadable> {
-        let read = if matches!(self.file.get(), Some(Some(_))) {
-            self.read_file(address, buffer)
-        } else {
-            match read_vm(self.pid, address, buffer) {
-                Err(error) if is_refused(&error) => self.read_file(address, buffer),
-                read => read,
-            }
-        };
-        read.map_err(|_| Unreadable { address })
+        let source = self.source.get_or_init(|| Source::open(self.process));
+        source.read(self.process, address, buffer).map_err(|_| Unreadable { address })
     }
-}
-
-fn is_refused(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS))
 }
 
 fn read_vm(pid: libc::pid_t, address: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -121,27 +137,43 @@ fn to_usize(address: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        identity::{forerunner, this_process},
+        *,
+    };
+
+    /// Both ways of reading.
+    fn memories(process: ProcessId) -> [ProcessMemory; 2] {
+        let by_call = ProcessMemory { process, source: OnceLock::from(Source::Call) };
+        [ProcessMemory::new(process), by_call]
+    }
 
     #[test]
     fn own_memory_is_read() {
         let secret = [7_u64, 8, 9];
-        let memory = ProcessMemory::new(std::process::id());
         let address = secret.as_ptr().addr() as u64;
-        assert_eq!(memory.u64(address + 8), Ok(8));
-        assert_eq!(memory.u32(address + 16), Ok(9));
-        assert_eq!(memory.u16(address), Ok(7));
-        let mut bytes = [0; 16];
-        memory.read_file(address + 8, &mut bytes).expect("/proc/self/mem opens");
-        assert_eq!((bytes[0], bytes[8]), (8, 9));
+        for memory in memories(this_process()) {
+            assert_eq!(memory.u64(address + 8), Ok(8));
+            assert_eq!(memory.u32(address + 16), Ok(9));
+            assert_eq!(memory.u16(address), Ok(7));
+        }
+    }
+
+    #[test]
+    fn a_stranger_with_the_same_pid_is_not_read() {
+        let secret = 7_u64;
+        let address = (&raw const secret).addr() as u64;
+        for memory in memories(forerunner()) {
+            assert_eq!(memory.u64(address), Err(Unreadable { address }));
+        }
     }
 
     #[test]
     fn what_is_not_there_is_unreadable() {
-        let memory = ProcessMemory::new(std::process::id());
-        for address in [0, 8, u64::MAX, u64::MAX - 7, 1 << 63, 0xffff_ffff_8000_0000] {
-            assert_eq!(memory.u64(address), Err(Unreadable { address }));
+        for memory in memories(this_process()) {
+            for address in [0, 8, u64::MAX, u64::MAX - 7, 1 << 63, 0xffff_ffff_8000_0000] {
+                assert_eq!(memory.u64(address), Err(Unreadable { address }));
+            }
         }
-        assert!(ProcessMemory::new(u32::MAX).u64(0x1000).is_err());
     }
 }

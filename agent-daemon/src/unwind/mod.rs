@@ -1,8 +1,10 @@
 //! The user side of the walker in the kernel: unwind tables of files, the mappings of processes, and the
 //! interpreters in them. `agent_common::unwind` is the contract; the thread "unwind" fulfils it.
 
+mod bounded;
 pub mod copy;
 mod files;
+pub(crate) mod identity;
 mod image;
 mod interpreters;
 pub mod memory;

@@ -85,12 +85,15 @@ impl Processes {
         let regions: Vec<&Region> = regions.iter().filter(|r| r.start >> 63 == 0).collect();
         let mut placed: Vec<Placed> = regions.iter().map(|r| Placed::of(r)).collect();
         placed.sort_unstable_by_key(|p| p.start);
-        let known = self.known.get(&process).and_then(|k| self.spaces.get(&k.space));
-        if known.is_some_and(|space| space.mappings == placed) {
+        let known = self.known.get(&process);
+        let old = known.and_then(|k| self.spaces.get(&k.space)).map_or(&[][..], |space| &space.mappings);
+        if known.is_some() && old == placed {
             // The kernel forgets a process that executes a program, be it the same.
             self.tell(process, maps, losses);
             return false;
         }
+        // What it runs is looked at next, which takes a while.
+        let interpreter = known.filter(|_| are_of_one_program(old, &placed)).map(|k| k.interpreter);
         let length = u32::try_from(placed.len()).unwrap_or(u32::MAX);
         let Some(at) = self.places.take(length, Instant::now()) else {
             losses.count(Loss::UnwindMappingsFull);
@@ -98,14 +101,15 @@ impl Processes {
         };
         for region in &regions {
             if let Code::File(file) = &region.code {
-                files.hold(file);
+                files.hold(file, losses);
             }
         }
         let mappings: Vec<Mapping> = placed.iter().map(|p| p.mapping(files)).collect();
         maps.write_mappings(at.start as usize, &mappings);
         self.next += 1;
         self.spaces.insert(self.next, AddressSpace { at, mappings: placed, users: 1 });
-        let old = self.known.put(process, Known { space: self.next, interpreter: Interpreter::default() });
+        let now = Known { space: self.next, interpreter: interpreter.unwrap_or_default() };
+        let old = self.known.put(process, now);
         self.tell(process, maps, losses);
         if let Some(old) = old {
             self.let_go(old.space, files);
@@ -223,6 +227,12 @@ impl Processes {
     }
 }
 
+/// Whether a process maps some file where it did before: not after an exec, which moves everything (but where
+/// addresses are not randomized).
+fn are_of_one_program(before: &[Placed], now: &[Placed]) -> bool {
+    before.iter().any(|placed| placed.file.is_some() && now.contains(placed))
+}
+
 impl Placed {
     fn of(region: &Region) -> Self {
         let file = match &region.code {
@@ -238,5 +248,21 @@ impl Placed {
             Some(id) => files.mapping(id, start, end, offset),
             None => Mapping { start, end, kind: walker::mapping::FRAME_POINTERS, ..Mapping::default() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_loaded_leaves_the_program_what_it_is() {
+        let placed = |start, file| Placed { start, end: start + 10, offset: 0, file };
+        let program = [placed(100, Some(1)), placed(200, Some(2)), placed(300, None)];
+        let more = [placed(50, Some(3)), placed(100, Some(1)), placed(300, None)];
+        assert!(are_of_one_program(&program, &more));
+        let moved = [placed(110, Some(1)), placed(210, Some(2)), placed(300, None)];
+        assert!(!are_of_one_program(&program, &moved), "it executed itself");
+        assert!(!are_of_one_program(&[], &program));
     }
 }

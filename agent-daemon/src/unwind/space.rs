@@ -8,10 +8,10 @@ use std::{
 };
 
 /// How long a range rests: walks take microseconds.
-const REST: Duration = Duration::from_millis(500);
+pub(super) const REST: Duration = Duration::from_millis(500);
 
 /// The free places.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Space {
     /// Start and end of each free range; no two touch.
     free: BTreeMap<u32, u32>,
@@ -40,6 +40,18 @@ impl Space {
         }
         self.used += length;
         Some(start..start + length)
+    }
+
+    /// Whether there will be a free range of this length, once all that was given back has rested.
+    pub(super) fn will_have(&self, length: u32) -> bool {
+        let free = self.free.iter().map(|(start, end)| *start..*end);
+        let mut ranges: Vec<_> = free.chain(self.resting.iter().map(|(_, range)| range.clone())).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut joined = 0..0;
+        ranges.into_iter().any(|range| {
+            joined = if joined.end == range.start { joined.start..range.end } else { range };
+            joined.end - joined.start >= length
+        })
     }
 
     /// Gives a range back.
@@ -87,6 +99,7 @@ mod tests {
             space.give_back(range.clone(), now);
         }
         assert_eq!(space.take(1, now + REST / 2), None, "it rests");
+        assert_eq!((space.will_have(30), space.will_have(31)), (true, false));
         assert_eq!(space.take(30, now + REST), Some(30..60));
     }
 
@@ -101,6 +114,8 @@ mod tests {
                 now += REST / 3;
                 if gives_back && !held.is_empty() {
                     space.give_back(held.swap_remove(length as usize % held.len()), now);
+                    let later = |length| space.clone().take(length, now + REST).is_some();
+                    prop_assert_eq!(space.will_have(length), later(length));
                 } else if let Some(range) = space.take(length, now) {
                     prop_assert!(range.end <= 256 && range.len() == length as usize);
                     prop_assert!(held.iter().all(|h| h.end <= range.start || range.end <= h.start));

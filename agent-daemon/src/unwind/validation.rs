@@ -15,7 +15,8 @@ const REPORT: u64 = 100;
 struct Totals {
     stacks: u64,
     identical: u64,
-    /// Frames of both, up to the end of the shorter.
+    /// Frames of both: of the longer, where both say that they are complete; else up to the end of the shorter, since
+    /// nobody knows what is behind it.
     frames: u64,
     equal_frames: u64,
     walk_complete: u64,
@@ -48,12 +49,13 @@ impl Validation {
     fn count(&mut self, copied: &CopiedStack, other: &[u64], is_complete: bool) {
         let totals = &mut self.totals;
         let walked = &copied.walked;
-        let both = walked.len().min(other.len()) as u64;
+        let (shorter, longer) = (walked.len().min(other.len()), walked.len().max(other.len()));
+        let frames = if copied.is_complete && is_complete { longer } else { shorter } as u64;
         let equal = walked.iter().zip(other).take_while(|(a, b)| a == b).count() as u64;
         let identical = walked == other;
         totals.stacks += 1;
         totals.identical += u64::from(identical);
-        totals.frames += both;
+        totals.frames += frames;
         totals.equal_frames += equal;
         totals.walk_complete += u64::from(copied.is_complete);
         totals.copy_complete += u64::from(is_complete);
@@ -74,5 +76,38 @@ impl Validation {
                 "stacks validated"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::model::id::ProcessId;
+
+    #[test]
+    fn a_complete_stack_that_lacks_frames_is_not_equal() {
+        let mut validation = Validation::default();
+        let mut count = |walked: &[u64], is_complete: bool, other: &[u64], other_is_complete: bool| {
+            let copied = CopiedStack {
+                process: ProcessId(1),
+                id: 1,
+                stands_in: false,
+                is_known: true,
+                taken: Instant::now(),
+                registers: [0; 3],
+                bytes: Vec::new(),
+                walked: walked.to_vec(),
+                is_complete,
+            };
+            validation.totals = Totals::default();
+            validation.count(&copied, other, other_is_complete);
+            let Totals { frames, equal_frames, identical, .. } = validation.totals;
+            (frames, equal_frames, identical)
+        };
+        assert_eq!(count(&[1, 2, 3], true, &[1, 2, 3], true), (3, 3, 1));
+        assert_eq!(count(&[1, 2], true, &[1, 2, 3], true), (3, 2, 0));
+        assert_eq!(count(&[1, 2], false, &[1, 2, 3], true), (2, 2, 0));
     }
 }

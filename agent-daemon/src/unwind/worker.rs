@@ -144,13 +144,11 @@ impl CodeSource for (&Processes, &Files) {
 impl Worker {
     fn run(mut self, events: &Receiver<Event>) {
         loop {
-            let waiting = self.files.next_waiting();
-            let patience = match waiting {
-                Some(_) if self.makes_tables => self.credit.missing(),
-                Some(_) => COPIES,
-                None if self.validation.is_some() => COPIES,
-                None => IDLE,
-            };
+            let now = Instant::now();
+            let waiting = self.files.next_waiting(now);
+            let idle = if waiting.is_some() || self.validation.is_some() { COPIES } else { IDLE };
+            let idle = self.files.rest(now).map_or(idle, |rest| rest.min(idle));
+            let patience = if waiting.is_some() && self.makes_tables { self.credit.missing() } else { idle };
             let received = events.recv_timeout(patience);
             // Copies that were made of a process before it ended or executed another program.
             self.take_copies();
@@ -197,17 +195,26 @@ impl Worker {
         if !changed {
             return;
         }
-        let files: Vec<_> = regions.iter().filter_map(|r| self.interpreter_file(r)).collect();
-        let interpreter = self.interpreters.detect(process, &files);
-        self.processes.set_interpreter(process, interpreter, &mut self.maps, losses);
+        let (code, is_whole) = self.interpreter_files(regions);
+        if let Some(interpreter) = self.interpreters.detect(process, &code, is_whole) {
+            self.processes.set_interpreter(process, interpreter, &mut self.maps, losses);
+        }
     }
 
-    /// What a mapping can tell about interpreters.
-    fn interpreter_file(&mut self, region: &Region) -> Option<CodeOf> {
-        let Code::File(file) = &region.code else { return None };
-        let symbols = self.files.symbols(file.id())?;
-        let bias = self.files.bias(file.id(), region.start, region.offset)?;
-        Some(CodeOf { path: file.path().to_owned(), bias, symbols })
+    /// What the mapped files can tell about interpreters, and whether all of them could be read.
+    fn interpreter_files(&mut self, regions: &[Region]) -> (Vec<CodeOf>, bool) {
+        let (mut code, mut is_whole) = (Vec::new(), true);
+        for region in regions {
+            let Code::File(file) = &region.code else { continue };
+            let Some(symbols) = self.files.symbols(file.id()) else {
+                is_whole = false;
+                continue;
+            };
+            if let Some(bias) = self.files.bias(file.id(), region.start, region.offset) {
+                code.push(CodeOf { path: file.path().to_owned(), bias, symbols });
+            }
+        }
+        (code, is_whole)
     }
 
     /// Unwinds the copies that have come.

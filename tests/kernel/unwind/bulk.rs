@@ -19,6 +19,7 @@ const ENOUGH: u64 = 1000;
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     stacks: u64,
+    identical: u64,
     frames: u64,
     equal: u64,
     complete: u64,
@@ -36,6 +37,7 @@ impl Seen {
         };
         Self {
             stacks: number("stacks"),
+            identical: number("identical"),
             frames: number("frames"),
             equal: number("equal_frames"),
             complete: number("walk_complete"),
@@ -45,6 +47,7 @@ impl Seen {
     fn since(self, before: Self) -> Self {
         Self {
             stacks: self.stacks - before.stacks,
+            identical: self.identical - before.identical,
             frames: self.frames - before.frames,
             equal: self.equal - before.equal,
             complete: self.complete - before.complete,
@@ -90,6 +93,7 @@ fn walks_equal_another_unwinders() {
         let seen = judge(&daemon, running);
         eprintln!("{name}: {seen:?}");
         assert!(seen.equal as f64 >= 0.999 * seen.frames as f64, "{name}: {seen:?}");
+        assert!(seen.identical as f64 >= 0.99 * seen.stacks as f64, "{name}: {seen:?}");
         assert!(seen.complete as f64 >= 0.99 * seen.stacks as f64, "{name}: {seen:?}");
     }
 }

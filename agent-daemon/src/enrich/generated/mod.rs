@@ -18,7 +18,10 @@ pub use perf_map::scan;
 
 use self::perf_map::PerfMap;
 use super::{binary, mappings::CodeIds};
-use crate::model::observation::Mapping;
+use crate::{
+    model::{id::ProcessId, observation::Mapping},
+    unwind::identity::is_same,
+};
 
 /// What one process says of its generated code, if it says anything.
 #[derive(Default)]
@@ -31,9 +34,12 @@ pub(super) struct GeneratedCode {
 
 impl GeneratedCode {
     /// Opens what a process writes. It stays readable after the process has exited.
-    pub(super) fn open(pid: u32, dump: Option<&Mapping>) -> Self {
+    pub(super) fn open(process: ProcessId, dump: Option<&Mapping>) -> Self {
+        let pid = process.pid();
         let jitdump = dump.and_then(|mapping| binary::open(pid, mapping).ok()).map(Jitdump::new);
-        Self { perf_map: PerfMap::open(pid), jitdump, number: 0 }
+        let opened = Self { perf_map: PerfMap::open(pid), jitdump, number: 0 };
+        // Of another process, if it has the pid by now.
+        if is_same(process) { opened } else { Self::default() }
     }
 
     /// Whether there is a perf map, and whether there is a jitdump.
@@ -88,6 +94,16 @@ fn pid_inside(pid: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unwind::identity::{forerunner, this_process};
+
+    #[test]
+    fn the_map_of_another_process_with_the_pid_is_not_read() {
+        let path = format!("/tmp/perf-{}.map", std::process::id());
+        fs::write(&path, "1000 10 name\n").unwrap();
+        let found = [this_process(), forerunner()].map(|p| GeneratedCode::open(p, None).perf_map.exists());
+        fs::remove_file(path).unwrap();
+        assert_eq!(found, [true, false]);
+    }
 
     #[test]
     fn a_jitdump_is_known_by_the_pid_in_its_name() {

@@ -29,6 +29,12 @@ pub(super) fn describe(text: &str) -> GeneratedName {
         return named(FrameKind::Native, text, None, None);
     };
     let script = script.trim_start_matches(['*', '~', '^', '+']);
+    // The name of a script may be its source, blanks and all.
+    if let Some((function, source)) = script.split_once(" data:") {
+        let (source, line) = without_place(source);
+        let place = format!("data:[{} characters]", source.chars().count());
+        return named(FrameKind::Javascript, or_anonymous(function), Some(&place), line);
+    }
     let (function, place) = script.rsplit_once(' ').unwrap_or((script, ""));
     let mut parts = place.rsplitn(3, ':').collect::<Vec<_>>();
     parts.reverse();
@@ -37,8 +43,22 @@ pub(super) fn describe(text: &str) -> GeneratedName {
         [file, line] if line.parse::<u32>().is_ok() => (Some(*file), line.parse().ok()),
         _ => (Some(place), None),
     };
-    let function = if function.is_empty() { "(anonymous)" } else { function };
-    named(FrameKind::Javascript, function, file, line)
+    named(FrameKind::Javascript, or_anonymous(function), file, line)
+}
+
+/// A source without the `:LINE:COLUMN` behind it, and the line.
+fn without_place(source: &str) -> (&str, Option<u32>) {
+    let mut parts = source.rsplitn(3, ':');
+    let mut number = || parts.next()?.parse::<u32>().ok();
+    let (column, line) = (number(), number());
+    match (column, line, parts.next()) {
+        (Some(_), Some(line), Some(source)) => (source, Some(line)),
+        _ => (source, None),
+    }
+}
+
+fn or_anonymous(function: &str) -> &str {
+    if function.is_empty() { "(anonymous)" } else { function }
 }
 
 fn named(kind: FrameKind, function: &str, file: Option<&str>, line: Option<u32>) -> GeneratedName {
@@ -61,6 +81,11 @@ mod tests {
             ),
             ("Script:~ /app/x.js", named(FrameKind::Javascript, "(anonymous)", Some("/app/x.js"), None)),
             ("JS:* :1:3", named(FrameKind::Javascript, "(anonymous)", None, None)),
+            (
+                "JS:~spin data:text/javascript,let key = 'hunter2':1:5",
+                named(FrameKind::Javascript, "spin", Some("data:[35 characters]"), Some(1)),
+            ),
+            ("JS:~ data:,1", named(FrameKind::Javascript, "(anonymous)", Some("data:[2 characters]"), None)),
             ("Builtin:ArrayMap", named(FrameKind::Native, "Builtin:ArrayMap", None, None)),
         ];
         for (text, expected) in cases {

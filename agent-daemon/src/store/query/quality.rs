@@ -107,7 +107,7 @@ impl ProcessQuality {
             };
             let count = self.frames.entry(kind).or_default();
             *count = count.saturating_add(times);
-            if frame.function.starts_with('[') && frame.kind != FrameKind::Kernel {
+            if frame.is_nameless() {
                 self.nameless = self.nameless.saturating_add(times);
             }
         }
@@ -131,7 +131,8 @@ mod tests {
     fn ends_are_counted_by_process_and_kind() {
         let id = agent_at(at(0)).id;
         let (mut a, mut b) = (window_at(&id, at(0), 0), window_at(&id, at(5), 0));
-        a.cpu = vec![cpu(100, &["hot", "main"], 7), cpu(101, &["hot", "[unknown]"], 2)];
+        a.cpu =
+            vec![cpu(100, &["hot", "main"], 7), cpu(101, &["[Symbol.iterator]", "[unknown]", "[jit]"], 2)];
         b.cpu = vec![cpu(100, &["hot", "main"], 3)];
         b.off_cpu = vec![off_cpu(100, WaitCause::Lock, &["main"], 50, 5)];
         let quality = of(&[Arc::new(a), Arc::new(b)], QualityFold::default());
@@ -139,7 +140,7 @@ mod tests {
         let total = |count, ns| Ends::from([(StackEnd::Complete, EndTotal { count, ns })]);
         assert_eq!((&first.cpu, &first.off_cpu), (&total(10, 100_000_000), &total(1, 55)));
         assert_eq!((first.frames["native"], first.nameless), (21, 0));
-        assert_eq!(quality.processes[&process_id(101)].nameless, 2);
+        assert_eq!(quality.processes[&process_id(101)].nameless, 4);
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl CodeObject {
         })
     }
 
+    /// Bytes that it takes in a cache.
+    pub(super) fn bytes(&self) -> usize {
+        2 * size_of::<Self>() + self.name.len() + self.file.len() + self.table.len()
+    }
+
     /// The line of a position as the walker gives it (its owner is left out of account); `None` for instructions
     /// that have none.
     #[must_use]

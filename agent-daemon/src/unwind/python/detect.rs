@@ -13,6 +13,21 @@ use super::{
 };
 use crate::unwind::memory::Memory;
 
+/// The symbols that [`detect`] asks for.
+pub const SYMBOLS: [&str; 7] =
+    [RUNTIME, VERSION, FREE_THREADED, FUNCTIONS[0].0, FUNCTIONS[1].0, FUNCTIONS[2].0, FUNCTIONS[3].0];
+const RUNTIME: &str = "_PyRuntime";
+const VERSION: &str = "Py_Version";
+/// Only builds without the global lock merge reference counts.
+const FREE_THREADED: &str = "_Py_MergeZeroLocalRefcount";
+/// Functions that came with a minor version, and stay.
+const FUNCTIONS: [(&str, u8); 4] = [
+    ("PyIter_Send", 10),
+    ("PyThreadState_GetFrame", 9),
+    ("PyPickleBuffer_FromObject", 8),
+    ("PyContext_New", 7),
+];
+
 /// One file of which a process has mapped code.
 pub struct CodeFile<'a> {
     /// Its path, as the process's maps show it.
@@ -36,7 +51,7 @@ impl CodeFile<'_> {
 
     /// Where `_PyRuntime` is in the process. From 3.13 on it has a section of its own, which strip keeps.
     fn runtime(&self) -> Option<u64> {
-        let address = (self.symbol)("_PyRuntime").or_else(|| (self.section)(".PyRuntime"))?;
+        let address = (self.symbol)(RUNTIME).or_else(|| (self.section)(".PyRuntime"))?;
         Some(address.wrapping_add(self.bias))
     }
 }
@@ -70,8 +85,7 @@ fn layout(file: &CodeFile<'_>, runtime: u64, memory: &impl Memory) -> Result<Lay
         return Ok(layout);
     }
     let version = version(file, memory)?;
-    // Only such builds merge reference counts.
-    if file.defines("_Py_MergeZeroLocalRefcount") {
+    if file.defines(FREE_THREADED) {
         return Err(Refusal::FreeThreaded(version));
     }
     match (version.major, version.minor) {
@@ -81,22 +95,15 @@ fn layout(file: &CodeFile<'_>, runtime: u64, memory: &impl Memory) -> Result<Lay
 }
 
 fn version(file: &CodeFile<'_>, memory: &impl Memory) -> Result<Version, Refusal> {
-    let Some(address) = (file.symbol)("Py_Version") else { return Ok(version_by_functions(file)) };
+    let Some(address) = (file.symbol)(VERSION) else { return Ok(version_by_functions(file)) };
     match Version::from_hex(memory.u32(address.wrapping_add(file.bias))?) {
         (version, true) => Err(Refusal::PreRelease(version)),
         (version, false) => Ok(version),
     }
 }
 
-/// Functions that came with a version, and stay.
 fn version_by_functions(file: &CodeFile<'_>) -> Version {
-    let functions = [
-        ("PyIter_Send", 10),
-        ("PyThreadState_GetFrame", 9),
-        ("PyPickleBuffer_FromObject", 8),
-        ("PyContext_New", 7),
-    ];
-    let newest = functions.iter().find(|(function, _)| file.defines(function));
+    let newest = FUNCTIONS.iter().find(|(function, _)| file.defines(function));
     // A binary stripped of its C API too may still tell by its name.
     newest
         .map(|&(_, minor)| Version::new(3, minor))

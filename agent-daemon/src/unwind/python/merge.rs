@@ -4,9 +4,15 @@
 //! Python frames. Each call of the eval loop runs a group of Python frames (see [`Entry`]), and they belong just
 //! inside its native frame. If there are as many calls as groups, or one stack was cut off at its outer end,
 //! the order is certain; if not (the loop's frame has no name in a stripped build, or the sample fell between
-//! the two that CPython pushes), all frames are kept and the result says that their order is a guess.
+//! the two that CPython pushes), all frames are kept and the result says that their order is a guess. Whoever asked
+//! counts that.
+//!
+//! Whether Python's outermost frame is there is told by how the frames group: it ends a group. Until 3.10 nothing tells.
 
 use super::layout::{Entry, OWNER_SHIM};
+
+/// Frames of an interpreter that one walk keeps.
+const MAX_FRAMES: usize = agent_common::stack::MAX_INTERPRETER_FRAMES;
 
 /// What a native frame is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,19 @@ pub struct PythonFrames<'a> {
     pub entry: Entry,
     /// Whether the outermost frame is among them.
     pub whole: bool,
+}
+
+impl<'a> PythonFrames<'a> {
+    /// The frames that a walk kept.
+    #[must_use]
+    pub fn walked(owners: &'a [u8], entry: Entry) -> Self {
+        let ends_group = match (entry, owners.last()) {
+            (_, None) | (Entry::Each, _) => true,
+            (Entry::Marked, Some(owner)) => *owner != 0,
+            (Entry::Shim, Some(owner)) => *owner >= OWNER_SHIM,
+        };
+        Self { owners, entry, whole: ends_group && owners.len() < MAX_FRAMES }
+    }
 }
 
 /// Merges native frames, innermost first, with Python's. `whole` says that the native walk reached its end.
@@ -176,6 +195,15 @@ mod tests {
         assert_eq!((show(&merged).as_str(), merged.merged), ("p0 n0 n1 p1 p2", true));
         let merged = merge(&[EvalLoop; 4], true, PythonFrames { whole: false, ..python });
         assert_eq!((show(&merged).as_str(), merged.merged), ("p0 n0 p1 n1 p2 n2 n3", true));
+    }
+
+    #[test]
+    fn a_walk_is_whole_if_its_last_group_is() {
+        let whole = |owners: &[u8], entry| PythonFrames::walked(owners, entry).whole;
+        assert!([Entry::Each, Entry::Marked, Entry::Shim].iter().all(|entry| whole(&[], *entry)));
+        assert!(whole(&[0], Entry::Each) && whole(&[0, 1], Entry::Marked) && whole(&[0, 4], Entry::Shim));
+        assert!(!whole(&[1, 0], Entry::Marked) && !whole(&[3, 1], Entry::Shim));
+        assert!(!whole(&[3; MAX_FRAMES], Entry::Shim) && !whole(&[0; MAX_FRAMES], Entry::Each));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod version;
 pub use cache::Codes;
 pub use code::{CodeObject, Fingerprint, owner, position};
 pub use cold::cold_part;
-pub use detect::{CodeFile, detect};
+pub use detect::{CodeFile, SYMBOLS, detect};
 pub use layout::{CodeLayout, Entry, Layout, LineFormat, OWNER_SHIM};
 pub use merge::{Merged, Native, PythonFrames, Slot, merge};
 pub use text::NotCode;

@@ -11,7 +11,6 @@ use rustc_hash::FxHashMap;
 pub struct Rules {
     rules: Vec<Rule>,
     numbers: FxHashMap<Rule, u16>,
-    refused: u64,
 }
 
 /// A rule that needs no offsets.
@@ -29,7 +28,7 @@ impl Rules {
 
     /// A dictionary of the rules that have fixed numbers.
     pub fn new() -> Self {
-        let mut rules = Self { rules: Vec::new(), numbers: FxHashMap::default(), refused: 0 };
+        let mut rules = Self { rules: Vec::new(), numbers: FxHashMap::default() };
         for kind in [cfa::INVALID, cfa::GAP, cfa::END] {
             rules.intern(plain(kind), MAX_RULES);
         }
@@ -56,11 +55,6 @@ impl Rules {
         self.rules.get(n..).unwrap_or_default()
     }
 
-    /// How many times a rule found no room and became [`Self::INVALID`].
-    pub fn refused(&self) -> u64 {
-        self.refused
-    }
-
     /// The number of a rule; [`Self::INVALID`] for a new one where there are `max` already.
     pub(super) fn intern(&mut self, rule: Rule, max: usize) -> u16 {
         match self.numbers.entry(rule) {
@@ -70,10 +64,7 @@ impl Rules {
                     self.rules.push(rule);
                     *slot.insert(number)
                 }
-                _ => {
-                    self.refused += 1;
-                    Self::INVALID
-                }
+                _ => Self::INVALID,
             },
         }
     }
@@ -109,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn a_full_dictionary_gives_invalid_and_counts() {
+    fn a_full_dictionary_gives_invalid() {
         let mut rules = Rules::new();
         for n in 0..MAX_RULES + 10 {
             rules.intern(rule(n), MAX_RULES + 10);
         }
-        assert_eq!((rules.len(), rules.refused()), (MAX_RULES, 13));
+        assert_eq!(rules.len(), MAX_RULES);
         assert_eq!(rules.intern(rule(MAX_RULES), MAX_RULES), Rules::INVALID);
         let number = rules.intern(rule(7), MAX_RULES);
         assert_eq!(rules.get(number), Some(rule(7)));

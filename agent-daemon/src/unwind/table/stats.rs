@@ -31,7 +31,7 @@ impl Reason {
         Self::NoRoom,
     ];
 
-    /// As metrics name it.
+    /// As the log names it.
     pub fn name(self) -> &'static str {
         match self {
             Self::ReturnAddress => "return_address",
@@ -63,6 +63,12 @@ impl Stats {
     /// Rows that became INVALID for this reason, before equal neighbours were merged.
     pub fn invalid(&self, reason: Reason) -> u64 {
         self.invalid.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Rows that became INVALID, by reason, for those reasons that there were.
+    pub fn all_invalid(&self) -> Vec<(&'static str, u64)> {
+        let all = Reason::ALL.iter().map(|reason| (reason.name(), self.invalid(*reason)));
+        all.filter(|(_, rows)| *rows > 0).collect()
     }
 
     pub(super) fn count_invalid(&mut self, reason: Reason) {

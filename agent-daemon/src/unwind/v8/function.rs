@@ -14,6 +14,8 @@ use crate::unwind::memory::Memory;
 const MAX_NAME: u64 = 256;
 /// Those of a script's name: the last ones.
 const MAX_SCRIPT: u64 = 512;
+/// How the name of a script begins that is its own source.
+const DATA: &str = "data:";
 /// Modules (ECMAScript's) are named by address, others by path.
 const FILE: &str = "file://";
 
@@ -31,8 +33,8 @@ pub struct Function {
     /// Its name, or the one that V8 inferred from where it was assigned (`handlers.spin`); `None` if it has none,
     /// as the function that a script itself is.
     pub name: Option<Arc<str>>,
-    /// Its script: a path, or an address such as `node:internal/timers`; `None` if it has none: built-in, or made
-    /// by `eval`.
+    /// Its script: a path, or an address such as `node:internal/timers`, of one that holds the source (`data:`) only
+    /// the length; `None` if it has none: built-in, or made by `eval`.
     pub script: Option<Arc<str>>,
     /// The line on which it begins, as far as that can be read.
     pub line: Option<u32>,
@@ -67,6 +69,12 @@ impl Function {
             script.zip(scope.start).and_then(|(script, start)| heap.line(script, start).ok().flatten());
         Ok(Self { name, script: script.and_then(|script| heap.script_name(script)), line, fingerprint })
     }
+
+    /// Bytes that it takes in a cache.
+    pub(super) fn bytes(&self) -> usize {
+        let text = [&self.name, &self.script].into_iter().flatten().map(|text| text.len());
+        2 * size_of::<Self>() + text.sum::<usize>()
+    }
 }
 
 impl<M: Memory> Heap<'_, M> {
@@ -100,6 +108,11 @@ impl<M: Memory> Heap<'_, M> {
 
     fn script_name(&self, script: u64) -> Option<Arc<str>> {
         let name = self.object(script, self.layout.script.name).ok()?;
+        let scheme = self.text(name, DATA.len() as u64, End::First).ok()?;
+        if scheme.starts_with(DATA) {
+            let length = self.length(name).ok()?;
+            return Some(format!("{DATA}[{} characters]", length.saturating_sub(DATA.len() as u64)).into());
+        }
         let name = self.some_text(name, MAX_SCRIPT, End::Last)?;
         Some(name.strip_prefix(FILE).map_or_else(|| Arc::clone(&name), Arc::from))
     }

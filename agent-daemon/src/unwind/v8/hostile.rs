@@ -163,6 +163,15 @@ fn scopes_of_both_kinds_give_names_and_lines() {
 }
 
 #[test]
+fn source_in_the_name_of_a_script_is_not_kept() {
+    let mut heap = Objects::default();
+    let (name, script) = (heap.text("spin"), heap.text("data:text/javascript,export const key = 'hunter2'"));
+    let script = heap.put(167, &[0, script, 0, 0, 0, 0, 0]);
+    let function = heap.function(name, script);
+    assert_eq!(heap.read(&layout(), function).script.as_deref(), Some("data:[44 characters]"));
+}
+
+#[test]
 fn strings_of_every_form_are_read() {
     let mut heap = Objects::default();
     let (left, right) = (heap.text("chain"), heap.text("saw"));

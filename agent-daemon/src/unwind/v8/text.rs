@@ -86,7 +86,8 @@ impl<M: Memory> Heap<'_, M> {
         Err(NotFunction::Other(string))
     }
 
-    fn length(&self, string: u64) -> Result<u64, NotFunction> {
+    /// UTF-16 units of a string.
+    pub(super) fn length(&self, string: u64) -> Result<u64, NotFunction> {
         let offset = self.layout.string.length;
         let length = self.memory.u32(string.wrapping_add(offset.into()))?;
         if length > i32::MAX as u32 { Err(NotFunction::Other(string)) } else { Ok(length.into()) }
