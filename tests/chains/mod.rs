@@ -107,9 +107,15 @@ impl Drop for Chain {
     }
 }
 
-/// The identity of a process: any start time does here.
+/// The identity of a process; of one that does not live, with some start time.
 pub(crate) fn process_id(pid: u32) -> ProcessId {
-    ProcessId(1 << 22 | u64::from(pid))
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything; the start is the twentieth field behind it.
+    let start =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
+    // SAFETY: sysconf takes an integer and touches no memory.
+    let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).expect("clock ticks");
+    ProcessId::new(pid, start.map_or(1 << 20, |ticks| ticks * (1_000_000_000 / ticks_per_second)))
 }
 
 /// A resolver with its own counters.
