@@ -18,6 +18,7 @@ mod chains;
 mod cli;
 mod cpu;
 mod lifecycle;
+mod metrics;
 mod off_cpu;
 mod pprof;
 mod privacy;

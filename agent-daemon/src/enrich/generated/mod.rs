@@ -26,6 +26,8 @@ use crate::{
 /// What one process says of its generated code, if it says anything.
 #[derive(Default)]
 pub(super) struct GeneratedCode {
+    /// Who says it; `None` if nobody does.
+    process: Option<ProcessId>,
     perf_map: PerfMap,
     jitdump: Option<Jitdump<File>>,
     /// The number under which what they said when they were read last holds; 0 if nobody asked yet.
@@ -37,9 +39,19 @@ impl GeneratedCode {
     pub(super) fn open(process: ProcessId, dump: Option<&Mapping>) -> Self {
         let pid = process.pid();
         let jitdump = dump.and_then(|mapping| binary::open(pid, mapping).ok()).map(Jitdump::new);
-        let opened = Self { perf_map: PerfMap::open(pid), jitdump, number: 0 };
+        let opened = Self { process: Some(process), perf_map: PerfMap::open(pid), jitdump, number: 0 };
         // Of another process, if it has the pid by now.
         if is_same(process) { opened } else { Self::default() }
+    }
+
+    /// A runtime may be told to write a perf map at any time.
+    fn look_for_perf_map(&mut self) {
+        if let Some(process) = self.process.filter(|_| !self.perf_map.exists()) {
+            let found = PerfMap::open(process.pid());
+            if found.exists() && is_same(process) {
+                self.perf_map = found;
+            }
+        }
     }
 
     /// Whether there is a perf map, and whether there is a jitdump.
@@ -50,6 +62,7 @@ impl GeneratedCode {
     /// The number under which its names hold: `first`, and a new one whenever there is more than was read, since
     /// addresses may have other names then.
     pub(super) fn number(&mut self, first: u64, ids: &CodeIds) -> u64 {
+        self.look_for_perf_map();
         if self.number == 0 {
             self.number = first;
         } else if self.perf_map.has_news() || self.jitdump.as_ref().is_some_and(Jitdump::has_news) {
@@ -103,6 +116,25 @@ mod tests {
         let found = [this_process(), forerunner()].map(|p| GeneratedCode::open(p, None).perf_map.exists());
         fs::remove_file(path).unwrap();
         assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn a_map_that_comes_late_is_found() {
+        let ids = CodeIds::new();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let stat = procfs::process::Process::new(child.id().cast_signed()).and_then(|p| p.stat()).unwrap();
+        let start_ns = stat.starttime * (1_000_000_000 / procfs::ticks_per_second());
+        let mut code = GeneratedCode::open(ProcessId::new(child.id(), start_ns), None);
+        let first = code.number(ids.next(), &ids);
+        assert_eq!(code.names(&[0x1008]), [None]);
+        let path = format!("/tmp/perf-{}.map", child.id());
+        fs::write(&path, "1000 10 late\n").unwrap();
+        assert_ne!(code.number(ids.next(), &ids), first, "there is more to be said");
+        let names = code.names(&[0x1008]);
+        fs::remove_file(path).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(names[0].is_some());
     }
 
     #[test]
