@@ -4,9 +4,9 @@
 //! The ledger grows here: its states are the states below, and its per-agent sets are moved at exactly the
 //! places where `state` changes.
 
-/// log2 of the unit of a process's start in its identity, ns: 66 µs, in which no pid comes round, and 42 bits of which
-/// last for nine years.
-pub const START_SHIFT: u32 = 16;
+/// log2 of the unit of a process's start in its identity, ns: 16 µs, in which no pid is given to a second process, and
+/// 42 bits of which last for two years.
+pub const START_SHIFT: u32 = 14;
 /// Bits of a process's identity that hold its pid: the kernel's `PID_MAX_LIMIT` is 2^22.
 pub const PID_BITS: u32 = 22;
 

@@ -104,7 +104,9 @@ fn an_agent_does_not_pass_to_the_next_owner_of_its_pid() {
     assert_ne!(first, second, "another process, another agent");
     proceed();
     outside.wait().unwrap();
-    eventually("the second agent ends, too", || daemon.api().process(&second, pid).signal);
+    eventually("the second agent ends, too", || {
+        daemon.api().processes(&second).into_iter().find(|p| p.pid == pid)?.signal
+    });
     daemon.api().process(&first, pid);
 }
 

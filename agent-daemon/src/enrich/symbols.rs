@@ -7,6 +7,7 @@
 
 use std::{
     fs::File,
+    ops::Range,
     panic::{self, AssertUnwindSafe},
     time::{Duration, Instant},
 };
@@ -32,6 +33,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Where separate debug files are kept, by build id.
 const DEBUG_FILES: &str = "/usr/lib/debug/.build-id";
 
+/// The name of every stub of a linkage table.
+const STUB: &str = "[plt]";
+
 /// What is known of the code at an address.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Name {
@@ -54,7 +58,13 @@ pub(super) struct Table {
     symbolizer: Symbolizer,
     extract: Extract,
     layout: Layout,
+    /// Where the linkage tables stand in the file: no symbol covers their stubs, and the one before them does not
+    /// mean them.
+    linkage: Vec<Range<u64>>,
 }
+
+/// Sections of stubs that jump to functions of other files.
+const LINKAGE: [&[u8]; 3] = [b".plt", b".plt.sec", b".plt.got"];
 
 impl Table {
     /// Reads the table of a file; that of the separate debug file with its build id, where that tells more.
@@ -70,7 +80,8 @@ impl Table {
             .enable_inlined_fns(false)
             .set_debug_dirs(Some::<[&str; 0]>([]))
             .build();
-        Ok(Self { symbolizer, extract, layout: elf.layout })
+        let linkage = linkage(&elf);
+        Ok(Self { symbolizer, extract, layout: elf.layout, linkage })
     }
 
     /// Names offsets in the file, one name each.
@@ -92,6 +103,11 @@ impl Table {
                 name.function = function.or_else(|| Some(demangle(&symbol.name)).filter(|n| !n.is_empty()));
             }
         }
+        for (name, offset) in names.iter_mut().zip(offsets) {
+            if self.linkage.iter().any(|stubs| stubs.contains(offset)) {
+                *name = Name { function: Some(STUB.to_owned()), file: None, line: None };
+            }
+        }
         names
     }
 
@@ -103,6 +119,12 @@ impl Table {
         let Some(Ok(found)) = found else { return Vec::new() };
         found.into_iter().map(Symbolized::into_sym).collect()
     }
+}
+
+fn linkage(elf: &Elf<'_>) -> Vec<Range<u64>> {
+    let sections = elf.sections().unwrap_or_default().into_iter().flatten();
+    let stubs = sections.filter(|section| LINKAGE.contains(&section.name.as_slice()));
+    stubs.map(|section| section.offset..section.offset + section.size).collect()
 }
 
 /// File and line of a piece of code.
@@ -198,7 +220,7 @@ impl Tables {
 pub(super) mod tests {
     use std::{fs, process::Command, sync::LazyLock};
 
-    use object::{Object, ObjectSymbol, read::elf::ElfFile64};
+    use object::{Object, ObjectSection, ObjectSymbol, read::elf::ElfFile64};
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
     use super::*;
@@ -245,6 +267,18 @@ pub(super) mod tests {
             assert!(name.file.take().unwrap().ends_with("/x.c"));
         }
         assert_eq!(names, [name("main", 2), name("inner", 1), name("inner", 1)]);
+    }
+
+    /// A program calls `__cxa_finalize` through a stub, which follows `_init`.
+    #[test]
+    fn a_stub_is_not_the_function_before_it() {
+        let elf = ElfFile64::<object::LittleEndian>::parse(PROGRAM.as_slice()).unwrap();
+        let stubs = [".plt.got", ".plt"].iter().find_map(|name| elf.section_by_name(name)).unwrap();
+        let (at, size) = stubs.file_range().unwrap();
+        let main = offset(&PROGRAM, "main");
+        let names = Table::open(&*PROGRAM).unwrap().names(&[at, at + size - 1, main]);
+        let functions: Vec<_> = names.iter().map(|n| n.function.as_deref()).collect();
+        assert_eq!(functions, [Some(STUB), Some(STUB), Some("main")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 /// Bits of a [`ProcessId`] that hold the pid: the kernel's `PID_MAX_LIMIT` is 2^22.
 pub const PID_BITS: u32 = 22;
 /// log2 of the unit in which a [`ProcessId`] holds a start, ns.
-pub const START_SHIFT: u32 = 16;
+pub const START_SHIFT: u32 = 14;
 
 /// One process of this boot: its start (units of 2^[`START_SHIFT`] ns since boot, boot clock) and its pid in the initial pid
 /// namespace, packed as the kernel programs pack it. A reused pid has another start, hence another id.
@@ -25,7 +25,7 @@ impl ProcessId {
         u32::try_from(self.0 & ((1 << PID_BITS) - 1)).unwrap_or(0)
     }
 
-    /// When the process was created: nanoseconds of the boot clock, to 66 µs.
+    /// When the process was created: nanoseconds of the boot clock, to 16 µs.
     #[must_use]
     pub fn start_ns(self) -> u64 {
         (self.0 >> PID_BITS) << START_SHIFT
