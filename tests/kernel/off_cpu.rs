@@ -71,8 +71,10 @@ fn lock_waits_of_known_length() {
             "more than was waited for locks: {context}"
         );
         if kind != "mutex" {
+            // Whoever lets a mutex go may have it back before the one that it woke: in the worst case one thread has all
+            // its turns first, and half of the waiting is over before anybody has woken another after waiting.
             assert!(
-                seen.seconds_of(&["lock"]) >= waited * (0.5 - allowed(0.02)),
+                seen.seconds_of(&["lock"]) >= waited * (0.4 - allowed(0.02)),
                 "not recognised as a lock: {context}"
             );
         }
