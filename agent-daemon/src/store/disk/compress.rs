@@ -39,7 +39,12 @@ impl Unsqueeze {
         let mut from = Decoder::bare(bytes);
         let length = usize::try_from(from.varint()?).ok().filter(|length| *length <= MAX_RECORD);
         let length = length.ok_or(CodecError::Range("a length"))?;
-        let whole = self.0.decompress(from.rest(), length).map_err(|_| CodecError::Compression)?;
+        let frame = from.rest();
+        // No frame would do for no bytes.
+        if frame.is_empty() {
+            return Err(CodecError::Compression);
+        }
+        let whole = self.0.decompress(frame, length).map_err(|_| CodecError::Compression)?;
         if whole.len() == length { Ok(whole) } else { Err(CodecError::Compression) }
     }
 }
