@@ -177,14 +177,14 @@ async fn join(threads: ResolverThreads) {
 /// Opens the store that is configured. No agent is watched yet: those that an earlier daemon did not let go were
 /// watched until it ended.
 fn open_store(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<dyn Store>, DaemonError> {
-    let History { directory, keep, raw, minutes, max_bytes, max_rows } = config.history.clone();
-    let max_processes = config.agents.max_processes;
+    let History { directory, keep, max_rows, .. } = &config.history;
     let Some(directory) = directory else {
-        let limits = Limits { keep, max_rows, max_processes, ..Limits::default() };
+        let (keep, max_rows) = (*keep, *max_rows);
+        let limits =
+            Limits { keep, max_rows, max_processes: config.agents.max_processes, ..Limits::default() };
         return Ok(Arc::new(Memory::new(limits, Arc::clone(telemetry))));
     };
-    let options = Options { keep, max_bytes, raw, minutes, max_processes, ..Options::default() };
-    let disk = Disk::open(&directory, options, Arc::clone(telemetry))?;
+    let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
     disk.close_watches(AgentEnd::Interrupted)?;
     Ok(Arc::new(disk))
 }

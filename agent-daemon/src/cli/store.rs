@@ -98,7 +98,7 @@ struct VerifiedDto {
 /// Does what is asked for.
 pub(super) fn run(args: &StoreArgs) -> Result<ExitCode, CliError> {
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
-    let Some(folder) = args.directory.clone().or(config.history.directory) else {
+    let Some(folder) = args.directory.clone().or_else(|| config.history.directory.clone()) else {
         return Err(CliError::Usage("history.directory is memory: there is no store on disk".to_owned()));
     };
     let failed = |error| CliError::Failed(format!("{error}"));
@@ -126,15 +126,7 @@ pub(super) fn run(args: &StoreArgs) -> Result<ExitCode, CliError> {
         StoreVerb::Compact => {
             // Looking first: opening would make a store where there is none.
             let before = info(&folder).map_err(failed)?;
-            let history = Config::load(args.config.as_deref(), Overrides::default())?.history;
-            let options = Options {
-                keep: history.keep,
-                max_bytes: history.max_bytes,
-                raw: history.raw,
-                minutes: history.minutes,
-                ..Options::default()
-            };
-            let store = Disk::open(&folder, options, Arc::default()).map_err(failed)?;
+            let store = Disk::open(&folder, Options::from(&config), Arc::default()).map_err(failed)?;
             store.compact(Timestamp::now()).map_err(failed)?;
             drop(store);
             let after = info(&folder).map_err(failed)?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Config;
+
 /// What a [`Disk`](super::Disk) keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -32,6 +34,20 @@ impl Default for Options {
             seal_after: Duration::from_secs(60),
             max_agents: 5_000,
             max_processes: 20_000,
+        }
+    }
+}
+
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        let history = &config.history;
+        Self {
+            keep: history.keep,
+            max_bytes: history.max_bytes,
+            raw: history.raw,
+            minutes: history.minutes,
+            max_processes: config.agents.max_processes,
+            ..Self::default()
         }
     }
 }
