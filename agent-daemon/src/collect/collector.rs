@@ -235,7 +235,7 @@ impl Collector {
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
         let process = seeded.process;
         self.outbox.extend(self.lifecycle.seeded(seeded, slot, &self.clock, &mut self.live));
-        self.outbox.extend(self.mapped.read(process, &self.live, &self.telemetry.losses));
+        self.outbox.extend(self.mapped.read(process, &self.telemetry.losses));
     }
 
     fn forget(&mut self, slot: Slot) {

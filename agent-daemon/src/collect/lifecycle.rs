@@ -16,6 +16,7 @@ use crate::{
         id::{ProcessId, Slot},
         observation::Observation,
     },
+    unwind::identity::is_same,
 };
 
 /// Processes whose dead threads' CPU time is remembered. A process is touched whenever a thread of it exits.
@@ -54,7 +55,7 @@ impl Lifecycle {
         let args = fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap_or_default();
         let executed = Observation::ProcessExecuted {
             process,
-            executable: executable(process, String::new(), live),
+            executable: executable(process, String::new()),
             comm: seeded.comm.clone(),
             args: argv::sanitise(&args).args,
         };
@@ -94,7 +95,7 @@ impl Lifecycle {
                     args.push(0);
                 }
                 let args = argv::sanitise(&args).args;
-                let executable = executable(process, path, live);
+                let executable = executable(process, path);
                 Some(Observation::ProcessExecuted { process, executable, comm, args })
             }
             Event::Exit { process, at, exit, cpu_ns, peak_rss_bytes } => {
@@ -125,9 +126,9 @@ impl Lifecycle {
 }
 
 /// The executable's path as the kernel knows it, else as it was given to exec.
-fn executable(process: ProcessId, given: String, live: &Live) -> String {
+fn executable(process: ProcessId, given: String) -> String {
     match fs::read_link(format!("/proc/{}/exe", process.pid())) {
-        Ok(path) if live.is_same(process) => {
+        Ok(path) if is_same(process) => {
             let path = path.to_string_lossy();
             path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned()
         }

@@ -20,6 +20,7 @@ use crate::{
         stack::StackEnd,
     },
     telemetry::{Loss, Losses},
+    unwind::identity::is_same,
 };
 
 /// Delays after an exec: when the loader has mapped the libraries, and when a program has loaded its own.
@@ -145,7 +146,7 @@ impl Mapped {
         for stage in 0..=ASKED {
             while let Some(process) = self.pop_due(stage, now) {
                 if live.contains(process) {
-                    observations.extend(self.read(process, live, losses));
+                    observations.extend(self.read(process, losses));
                 } else if stage == 0 {
                     losses.count(Loss::MappingsUnread);
                 }
@@ -161,10 +162,10 @@ impl Mapped {
     }
 
     /// Reads a process's mappings now.
-    pub(super) fn read(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Observation> {
+    pub(super) fn read(&mut self, process: ProcessId, losses: &Losses) -> Option<Observation> {
         let read = mappings::read(process.pid());
         // Checked after the reading: the pid may have been reused during it.
-        let Some(mappings) = read.ok().filter(|m| !m.is_empty()).filter(|_| live.is_same(process)) else {
+        let Some(mappings) = read.ok().filter(|m| !m.is_empty()).filter(|_| is_same(process)) else {
             losses.count(Loss::MappingsUnread);
             return None;
         };
@@ -208,12 +209,12 @@ impl Mapped {
         old.sort_unstable();
         old.truncate(MAX_COMPARED);
         old.retain(|(_, process)| live.contains(*process));
-        old.into_iter().filter_map(|(_, process)| self.compare_one(process, live, losses)).collect()
+        old.into_iter().filter_map(|(_, process)| self.compare_one(process, losses)).collect()
     }
 
-    fn compare_one(&mut self, process: ProcessId, live: &Live, losses: &Losses) -> Option<Observation> {
+    fn compare_one(&mut self, process: ProcessId, losses: &Losses) -> Option<Observation> {
         let before = self.known.get(&process)?.ranges.clone();
-        let observation = self.read(process, live, losses)?;
+        let observation = self.read(process, losses)?;
         (self.known.get(&process)?.ranges != before).then_some(observation)
     }
 
@@ -231,7 +232,7 @@ impl Mapped {
         stale.sort_unstable();
         stale.dedup();
         stale.retain(|process| live.contains(*process));
-        stale.into_iter().filter_map(|process| self.read(process, live, losses)).collect()
+        stale.into_iter().filter_map(|process| self.read(process, losses)).collect()
     }
 
     fn knows(&self, process: ProcessId, stack: &RawStack) -> bool {

@@ -70,11 +70,6 @@ impl Live {
         self.processes.iter().find(|(process, _)| process.pid() == pid).map(|(_, known)| known.slot)
     }
 
-    /// Whether the process with this pid is still the one that we mean.
-    pub(super) fn is_same(&self, process: ProcessId) -> bool {
-        Stat::read(process.pid()).is_some_and(|stat| self.matches(process, &stat))
-    }
-
     /// /proc tells starts by clock ticks, so one tick of rounding is allowed.
     fn matches(&self, process: ProcessId, stat: &Stat) -> bool {
         (process.start_ns() / self.tick_ns).abs_diff(stat.start_ticks) <= 1

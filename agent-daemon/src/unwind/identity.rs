@@ -14,12 +14,18 @@ pub(crate) fn is_same(process: ProcessId) -> bool {
     stat.is_some_and(|stat| u128::from(stat.starttime).abs_diff(ticks) <= 1)
 }
 
+/// The process that has this pid.
+#[cfg(test)]
+pub(crate) fn process_now(pid: u32) -> ProcessId {
+    let stat = Process::new(pid.cast_signed()).and_then(|p| p.stat()).unwrap();
+    let start_ns = u128::from(stat.starttime) * 1_000_000_000 / u128::from(ticks_per_second());
+    ProcessId::new(pid, u64::try_from(start_ns).unwrap())
+}
+
 /// The process that this test is.
 #[cfg(test)]
 pub(crate) fn this_process() -> ProcessId {
-    let stat = Process::myself().and_then(|p| p.stat()).unwrap();
-    let start_ns = u128::from(stat.starttime) * 1_000_000_000 / u128::from(ticks_per_second());
-    ProcessId::new(std::process::id(), u64::try_from(start_ns).unwrap())
+    process_now(std::process::id())
 }
 
 /// A process that had the pid of this test before.

@@ -107,7 +107,7 @@ fn pid_inside(pid: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unwind::identity::{forerunner, this_process};
+    use crate::unwind::identity::{forerunner, process_now, this_process};
 
     #[test]
     fn the_map_of_another_process_with_the_pid_is_not_read() {
@@ -122,9 +122,7 @@ mod tests {
     fn a_map_that_comes_late_is_found() {
         let ids = CodeIds::new();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let stat = procfs::process::Process::new(child.id().cast_signed()).and_then(|p| p.stat()).unwrap();
-        let start_ns = stat.starttime * (1_000_000_000 / procfs::ticks_per_second());
-        let mut code = GeneratedCode::open(ProcessId::new(child.id(), start_ns), None);
+        let mut code = GeneratedCode::open(process_now(child.id()), None);
         let first = code.number(ids.next(), &ids);
         assert_eq!(code.names(&[0x1008]), [None]);
         let path = format!("/tmp/perf-{}.map", child.id());

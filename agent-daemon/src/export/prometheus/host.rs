@@ -1,11 +1,41 @@
-//! What the host does, read when it is asked for.
+//! What the host and the daemon use, read once for each exposition.
 
 use procfs::{Current as _, CurrentSI as _};
 
-/// Seconds of all CPUs since boot, by mode; empty where /proc cannot be read.
-pub(super) fn cpu_seconds() -> Vec<(&'static str, f64)> {
-    let Ok(stat) = procfs::KernelStats::current() else { return Vec::new() };
-    let total = stat.total;
+use crate::telemetry::{Usage, own_usage};
+
+/// A reading. What /proc does not tell is absent.
+pub(super) struct Reading {
+    /// CPUs that are online.
+    pub(super) cpus: Option<f64>,
+    /// Seconds of all CPUs since boot, by mode.
+    pub(super) cpu_seconds: Vec<(&'static str, f64)>,
+    /// Physical memory, bytes.
+    pub(super) memory: Option<f64>,
+    /// What of it programs could have without swapping, bytes.
+    pub(super) memory_available: Option<f64>,
+    /// Load average of the last minute.
+    pub(super) load1: Option<f64>,
+    /// The daemon's own.
+    pub(super) own: Usage,
+}
+
+impl Reading {
+    pub(super) fn take() -> Self {
+        let stat = procfs::KernelStats::current().ok();
+        let memory = procfs::Meminfo::current().ok();
+        Self {
+            cpus: stat.as_ref().map(|stat| stat.cpu_time.len() as f64),
+            cpu_seconds: stat.map(|stat| by_mode(&stat.total)).unwrap_or_default(),
+            memory: memory.as_ref().map(|memory| memory.mem_total as f64),
+            memory_available: memory.and_then(|memory| memory.mem_available).map(|bytes| bytes as f64),
+            load1: procfs::LoadAverage::current().ok().map(|load| f64::from(load.one)),
+            own: own_usage(),
+        }
+    }
+}
+
+fn by_mode(total: &procfs::CpuTime) -> Vec<(&'static str, f64)> {
     let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
     let modes = [
         ("user", Some(total.user)),
@@ -18,20 +48,4 @@ pub(super) fn cpu_seconds() -> Vec<(&'static str, f64)> {
         ("steal", total.steal),
     ];
     modes.into_iter().filter_map(|(mode, ticks)| Some((mode, seconds(ticks?)))).collect()
-}
-
-/// CPUs that are online.
-pub(super) fn cpus() -> Option<f64> {
-    Some(procfs::KernelStats::current().ok()?.cpu_time.len() as f64)
-}
-
-/// Physical memory and what of it programs could have, bytes.
-pub(super) fn memory() -> Option<(f64, Option<f64>)> {
-    let memory = procfs::Meminfo::current().ok()?;
-    Some((memory.mem_total as f64, memory.mem_available.map(|bytes| bytes as f64)))
-}
-
-/// Load average of the last minute.
-pub(super) fn load1() -> Option<f64> {
-    Some(f64::from(procfs::LoadAverage::current().ok()?.one))
 }

@@ -83,9 +83,10 @@ impl Follower for Metrics {
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let reading = host::Reading::take();
         let totals = self.lock();
         for row in &ROWS {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host);
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
             if series.is_empty() {
                 continue;
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
-    host,
+    host::Reading,
     totals::{AgentTotals, ProcessTotals, RESULTS, Rooms, Totals, WaitTotals},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
         syscall_names::syscall_name,
     },
-    telemetry::{HostInfo, Telemetry, own_usage},
+    telemetry::{HostInfo, Telemetry},
 };
 
 /// One series.
@@ -22,14 +22,20 @@ pub(super) type Series = (Vec<String>, f64);
 const OTHER: &str = "other";
 
 /// Every series of a metric, sorted.
-pub(super) fn of(family: Family, totals: &Totals, telemetry: &Telemetry, host: &HostInfo) -> Vec<Series> {
+pub(super) fn of(
+    family: Family,
+    totals: &Totals,
+    telemetry: &Telemetry,
+    host: &HostInfo,
+    reading: &Reading,
+) -> Vec<Series> {
     let mut series = match family {
         Family::BuildInfo => one([host.version.to_owned(), host.kernel.clone()], 1.0),
-        Family::HostCpus => some(host::cpus()),
-        Family::HostCpuSeconds => labelled(host::cpu_seconds()),
-        Family::HostMemoryBytes => some(host::memory().map(|(total, _)| total)),
-        Family::HostMemoryAvailableBytes => some(host::memory().and_then(|(_, available)| available)),
-        Family::HostLoad1 => some(host::load1()),
+        Family::HostCpus => some(reading.cpus),
+        Family::HostCpuSeconds => labelled(reading.cpu_seconds.iter().copied()),
+        Family::HostMemoryBytes => some(reading.memory),
+        Family::HostMemoryAvailableBytes => some(reading.memory_available),
+        Family::HostLoad1 => some(reading.load1),
         Family::Agents => {
             some(Some(totals.agents.values().filter(|a| a.agent.ended.is_none()).count() as f64))
         }
@@ -41,8 +47,8 @@ pub(super) fn of(family: Family, totals: &Totals, telemetry: &Telemetry, host: &
                 .map(|p| (p.name, f64::from(u8::from(p.state != ProbeState::Unavailable)))),
         ),
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
-        Family::OwnCpuSeconds => some(Some(own_usage().cpu_seconds)),
-        Family::OwnMemoryBytes => some(Some(own_usage().rss_bytes as f64)),
+        Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
+        Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::SeriesOverflow => overflow(&totals.rooms),
         _ => totals.agents.values().flat_map(|agent| of_agent(family, agent)).collect(),
     };
