@@ -150,7 +150,7 @@ mirror! {
     StackEndDto as StackEnd of StackEnd {
         /// At the outermost frame.
         Complete,
-        /// At the frame limit.
+        /// At the limit of native frames, or of an interpreter's.
         Truncated,
         /// In code without unwind information, which keeps no frame pointers either.
         Gap,
