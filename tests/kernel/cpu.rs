@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{
     daemon::Daemon,
     puppet::Puppet,
-    tolerance::{allowed, assert_within},
+    tolerance::{allowed, assert_within, is_slow},
     workload::Truth,
 };
 
@@ -69,5 +69,6 @@ fn a_sleeping_agent_has_next_to_no_samples() {
     puppet.tell("sleep 2");
     daemon.api().detach(&agent);
     let stacks = daemon.api().folded(&agent, "cpu");
-    assert!(stacks.len() < 5, "it slept for two seconds: {stacks:?}");
+    let most = if is_slow() { 50 } else { 5 };
+    assert!(stacks.len() < most, "it slept for two seconds: {stacks:?}");
 }

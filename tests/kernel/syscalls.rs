@@ -22,6 +22,17 @@ fn calls_are_counted_exactly_with_thread_state_in_a_hash() {
     assert!(processes.iter().any(|p| p.comm == "sh" && p.exit_code == Some(0)), "{processes:?}");
 }
 
+/// As under `lockdown=confidentiality`: another way to load the programs.
+#[test]
+fn calls_are_counted_exactly_where_the_kernels_memory_is_not_read() {
+    let daemon = Daemon::start_with(&["--confidential"], json!({}));
+    count_exactly(&daemon);
+    let status = daemon.api().status();
+    let probes = status["probes"].as_array().expect("the state of the programs");
+    let unavailable = |name: &str| probes.iter().any(|p| p["name"] == name && p["state"] == "unavailable");
+    assert!(unavailable("descriptors") && unavailable("late_stacks"));
+}
+
 fn count_exactly(daemon: &Daemon) {
     let mut puppet = Puppet::start();
     let agent = daemon.api().attach(puppet.pid());

@@ -50,6 +50,9 @@ pub(super) struct ServeArgs {
     /// Make no unwind tables: stacks end early, but for those of which a copy was made
     #[arg(long, hide = true)]
     withhold_tables: bool,
+    /// Read nothing of the kernel's memory, as under lockdown=confidentiality
+    #[arg(long, hide = true)]
+    confidential: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -63,6 +66,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let mut config = Config::load(file.as_deref(), flags)?;
     config.kernel.stack_copies = args.validate_stacks;
     config.kernel.withhold_tables = args.withhold_tables;
+    config.kernel.confidential = args.confidential;
     logging::init(&config.log);
     for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         tracing::warn!(

@@ -120,6 +120,8 @@ pub struct Kernel {
     pub stack_copies: bool,
     /// No unwind tables are made, so that copies of stacks stand in for walks: for tests, by a hidden flag.
     pub withhold_tables: bool,
+    /// Nothing of the kernel's memory is read, as under `lockdown=confidentiality`: for tests, by a hidden flag.
+    pub confidential: bool,
     /// Where the kernel programs keep what they know of a thread.
     pub thread_state: ThreadState,
 }
@@ -213,6 +215,7 @@ impl Default for Kernel {
             debug_log: false,
             stack_copies: false,
             withhold_tables: false,
+            confidential: false,
             thread_state: ThreadState::Auto,
         }
     }

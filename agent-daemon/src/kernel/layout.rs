@@ -2,6 +2,7 @@
 //! `agent-ebpf/src/layout.rs` declares the globals that are set here.
 
 use super::{btf::Types, error::KernelError};
+use crate::config::Kernel;
 
 /// Global, structure, field.
 const FIELDS: [(&str, &str, &str); 38] = [
@@ -46,8 +47,8 @@ const FIELDS: [(&str, &str, &str); 38] = [
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),
 ];
 
-/// Every global with its value for the running kernel.
-pub(super) fn resolve() -> Result<Vec<(&'static str, u32)>, KernelError> {
+/// Every global with its value for the running kernel; `confidential`: it must not read the kernel's memory.
+pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, KernelError> {
     let path = "/sys/kernel/btf/vmlinux";
     let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
     let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
@@ -65,7 +66,7 @@ pub(super) fn resolve() -> Result<Vec<(&'static str, u32)>, KernelError> {
         .bit("task_struct", "in_iowait")
         .ok_or(KernelError::NoField { structure: "task_struct", field: "in_iowait" })?;
     globals.extend([("TASK_IOWAIT_BYTE", byte), ("TASK_IOWAIT_MASK", mask)]);
-    globals.push(("CAN_READ_KERNEL", u32::from(!is_confidential())));
+    globals.push(("CAN_READ_KERNEL", u32::from(!confidential)));
     globals.push(("FIVE_LEVELS", u32::from(cpu_flag("la57"))));
     Ok(globals)
 }
@@ -94,7 +95,10 @@ fn cpu_flag(name: &str) -> bool {
     flags.is_some_and(|line| line.split(' ').any(|flag| flag == name))
 }
 
-/// Whether the kernel is locked down to confidentiality, where bpf_probe_read_kernel does not exist.
-pub(super) fn is_confidential() -> bool {
-    std::fs::read_to_string("/sys/kernel/security/lockdown").is_ok_and(|s| s.contains("[confidentiality]"))
+/// Whether the kernel is locked down to confidentiality, where bpf_probe_read_kernel does not exist, or is to be
+/// treated so.
+pub(super) fn is_confidential(config: &Kernel) -> bool {
+    config.confidential
+        || std::fs::read_to_string("/sys/kernel/security/lockdown")
+            .is_ok_and(|s| s.contains("[confidentiality]"))
 }

@@ -3,6 +3,7 @@
 //! [`Kernel`] loads the programs once, attaches those that some agent needs, and hands out decoded events
 //! and drained counts. It belongs to one thread, the collector's.
 
+mod as_compiled;
 mod batch;
 mod btf;
 mod copies;
@@ -80,11 +81,13 @@ impl Kernel {
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         features::require_kernel()?;
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
-        let (mut ebpf, storage) = object::load(&btf, config)?;
-        let mut programs = programs::Programs::load(&mut ebpf, &btf)?;
+        let object::Opened { mut ebpf, storage, as_compiled } = object::open(&btf, config)?;
+        let mut programs = programs::Programs::load(&mut ebpf, &btf, as_compiled)?;
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
-        programs.note(late_stacks(&mut ebpf)?);
+        let confidential = layout::is_confidential(&config.kernel);
+        programs.note(late_stacks(&mut ebpf, confidential)?);
+        programs.note(descriptors(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
@@ -224,11 +227,11 @@ impl Kernel {
 }
 
 /// Whether stacks of threads that do not run can be walked: the iterator finds the direct map at its first run.
-fn late_stacks(ebpf: &mut Ebpf) -> Result<ProbeStatus, KernelError> {
+fn late_stacks(ebpf: &mut Ebpf, confidential: bool) -> Result<ProbeStatus, KernelError> {
     iterate::run(ebpf, "seed_threads")?;
     let map = ebpf.map("DIRECT_MAP").ok_or(KernelError::NoMap("DIRECT_MAP"))?;
     let base = Array::<_, u64>::try_from(map)?.get(&0, 0)?;
-    let reason = if layout::is_confidential() {
+    let reason = if confidential {
         Some("the kernel is locked down to confidentiality")
     } else {
         (base <= NO_DIRECT_MAP).then_some("where the kernel maps all memory could not be found out")
@@ -241,6 +244,20 @@ fn late_stacks(ebpf: &mut Ebpf) -> Result<ProbeStatus, KernelError> {
         attached: false,
         reason: reason.map(|r| format!("{r}; such waits have no user stack")),
     })
+}
+
+/// Whether the programs can look up what a descriptor is.
+fn descriptors(confidential: bool) -> ProbeStatus {
+    let reason =
+        "the kernel is locked down to confidentiality; the system call alone tells what a wait is for";
+    ProbeStatus {
+        name: "descriptors",
+        purpose: "whether a wait is for a file, a pipe, a socket or a terminal",
+        probe: None,
+        state: if confidential { ProbeState::Unavailable } else { ProbeState::Ready },
+        attached: false,
+        reason: confidential.then(|| reason.to_owned()),
+    }
 }
 
 /// Returns freed memory to the system: the kernel's type information takes tens of megabytes while programs are

@@ -3,6 +3,7 @@
 use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
 
 use super::{
+    as_compiled::AsCompiled,
     error::{KernelError, one_line},
     layout,
 };
@@ -14,9 +15,19 @@ use crate::{
 static TASK_STORAGE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/task-storage.bpf.o"));
 static TID_HASH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tid-hash.bpf.o"));
 
-/// Loads the object that the configuration and the kernel allow; tells which.
-pub(super) fn load(btf: &Btf, config: &Config) -> Result<(Ebpf, ProbeStatus), KernelError> {
-    let offsets = layout::resolve()?;
+/// An object whose maps exist, and whose programs are still to be loaded.
+pub(super) struct Opened {
+    pub(super) ebpf: Ebpf,
+    /// Which object it is.
+    pub(super) storage: ProbeStatus,
+    /// The programs for a kernel that aya would change them for in vain.
+    pub(super) as_compiled: Option<AsCompiled>,
+}
+
+/// Opens the object that the configuration and the kernel allow.
+pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
+    let confidential = layout::is_confidential(&config.kernel);
+    let offsets = layout::resolve(confidential)?;
     let physical_mask = layout::physical_mask();
     // Slot 0 means "no agent".
     let slots = u32::try_from(config.agents.max_agents).unwrap_or(u32::MAX).saturating_add(1);
@@ -34,20 +45,25 @@ pub(super) fn load(btf: &Btf, config: &Config) -> Result<(Ebpf, ProbeStatus), Ke
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
         }
-        loader.load(object).map_err(|e| one_line(&e))
+        let ebpf = loader.load(object).map_err(|e| one_line(&e))?;
+        let as_compiled = confidential.then(|| AsCompiled::new(object, &ebpf)).transpose()?;
+        Ok((ebpf, as_compiled))
     };
+    let opened = |(ebpf, as_compiled), storage| Opened { ebpf, storage, as_compiled };
     let refused = |reason| KernelError::Refused { what: "the kernel object", reason };
     if config.thread_state == ThreadState::TidHash {
         let reason = "the configuration asks for a hash by thread id".to_owned();
-        return Ok((attempt(TID_HASH).map_err(refused)?, status(ProbeState::Substituted, Some(reason))));
+        let object = attempt(TID_HASH).map_err(refused)?;
+        return Ok(opened(object, status(ProbeState::Substituted, Some(reason))));
     }
     match attempt(TASK_STORAGE) {
-        Ok(ebpf) => Ok((ebpf, status(ProbeState::Ready, None))),
+        Ok(object) => Ok(opened(object, status(ProbeState::Ready, None))),
         Err(reason) if config.thread_state == ThreadState::TaskStorage => Err(refused(reason)),
         Err(reason) => {
             tracing::warn!(reason, "the kernel refuses task storage; keeping thread state in a hash");
             let reason = format!("{reason}; a hash by thread id stands in for it");
-            Ok((attempt(TID_HASH).map_err(refused)?, status(ProbeState::Substituted, Some(reason))))
+            let object = attempt(TID_HASH).map_err(refused)?;
+            Ok(opened(object, status(ProbeState::Substituted, Some(reason))))
         }
     }
 }

@@ -4,10 +4,18 @@
 use aya::{
     Btf, Ebpf,
     maps::ProgramArray,
-    programs::{BtfTracePoint, Iter, PerfEvent, perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId},
+    programs::{
+        BtfTracePoint, Iter, PerfEvent, Program as Loaded, ProgramError, ProgramInfo,
+        perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId,
+    },
+};
+use aya_obj::{
+    btf::BtfKind,
+    generated::{bpf_attach_type, bpf_prog_type},
 };
 
 use super::{
+    as_compiled::{AsCompiled, Kind},
     error::{KernelError, one_line},
     perf,
 };
@@ -113,10 +121,17 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Loads every program. One that belongs to a probe may fail: the probe is then unavailable.
-    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, KernelError> {
+    pub(super) fn load(
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        as_compiled: Option<AsCompiled>,
+    ) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
         for row in &ROWS {
-            let mut refusal = load(ebpf, btf, row)?.err();
+            let mut refusal = match &as_compiled {
+                Some(object) => load_as_compiled(object, ebpf, btf, row)?.err(),
+                None => load(ebpf, btf, row)?.err(),
+            };
             if let (None, Hook::After { array, .. }) = (&refusal, row.hook) {
                 refusal = enter(ebpf, row.name, array).err().map(|error| error.to_string());
             }
@@ -200,6 +215,50 @@ fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, Ker
         Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
     };
     Ok(loaded.map_err(|e| one_line(&e)))
+}
+
+/// As `load`, without aya's changes.
+fn load_as_compiled(
+    object: &AsCompiled,
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    row: &Row,
+) -> Result<Result<(), String>, KernelError> {
+    let place = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
+    Ok(row.hook.kind(btf).and_then(|kind| object.load(row.name, kind)).and_then(|(_loaded, info)| {
+        let adopted = row.hook.adopt(info, row.name).map_err(|e| one_line(&e))?;
+        *place = adopted;
+        Ok(())
+    }))
+}
+
+impl Hook {
+    fn kind(self, btf: &Btf) -> Result<Kind, String> {
+        let (name, sort, attach) = match self {
+            Self::Tracepoint(name) | Self::After { tracepoint: name, .. } => {
+                (format!("btf_trace_{name}"), BtfKind::Typedef, bpf_attach_type::BPF_TRACE_RAW_TP)
+            }
+            Self::Iterator => ("bpf_iter_task".to_owned(), BtfKind::Func, bpf_attach_type::BPF_TRACE_ITER),
+            Self::Clock => {
+                return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
+            }
+        };
+        let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
+        Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })
+    }
+
+    fn adopt(self, info: ProgramInfo, name: &'static str) -> Result<Loaded, ProgramError> {
+        let name = name.into();
+        Ok(match self {
+            Self::Tracepoint(_) | Self::After { .. } => {
+                // SAFETY: it was loaded as such.
+                let program = unsafe { BtfTracePoint::from_program_info(info, name) }?;
+                Loaded::BtfTracePoint(program)
+            }
+            Self::Iterator => Loaded::Iter(Iter::from_program_info(info, name)?),
+            Self::Clock => Loaded::PerfEvent(PerfEvent::from_program_info(info, name)?),
+        })
+    }
 }
 
 impl Program {

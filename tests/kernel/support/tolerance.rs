@@ -18,7 +18,12 @@ pub(crate) fn assert_within(share: f64, truth: f64, seen: f64, what: &str) {
 
 /// By what share a time may be off: `share`, or more on a slow machine; always less than all.
 pub(crate) fn allowed(share: f64) -> f64 {
-    if std::env::var_os("AGENTPERF_TEST_SLOW").is_some() { (share * SLOW).min(0.9) } else { share }
+    if is_slow() { (share * SLOW).min(0.9) } else { share }
+}
+
+/// Whether the machine is emulated.
+pub(crate) fn is_slow() -> bool {
+    std::env::var_os("AGENTPERF_TEST_SLOW").is_some()
 }
 
 /// The 2 % that times of known length may be off, more on a slow machine.

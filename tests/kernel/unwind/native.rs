@@ -7,12 +7,13 @@ use super::{
     chain::Chain,
     programs::{Running, daemon, deep, lld, watch, watch_cpu},
 };
+use crate::support::tolerance::is_slow;
 
 /// The programs, however they are built.
 pub(super) fn builds() -> Vec<(&'static str, PathBuf)> {
     let lld = lld();
     let lld: Vec<&str> = lld.iter().map(String::as_str).collect();
-    vec![
+    let mut builds = vec![
         ("gcc", deep("gcc", &[])),
         ("clang", deep("clang", &[])),
         ("gcc, lld", deep("gcc", &lld)),
@@ -21,7 +22,12 @@ pub(super) fn builds() -> Vec<(&'static str, PathBuf)> {
         ("gcc, static-pie", deep("gcc", &["-static-pie", "-fPIE"])),
         ("gcc, no PIE", deep("gcc", &["-no-pie", "-fno-PIE"])),
         ("gcc, -Os", deep("gcc", &["-Os"])),
-    ]
+    ];
+    if is_slow() {
+        // Eight at once would get too little of an emulated CPU.
+        builds.truncate(3);
+    }
+    builds
 }
 
 #[test]
@@ -58,6 +64,7 @@ fn every_call_off_the_cpu() {
         let excused = seen.faults.iter().all(|f| f.contains("over_budget")) && seen.wrong <= 1;
         assert!(excused, "{build}: {seen:#?}");
         assert!(seen.whole >= 50, "{build}: it slept for 20 ms again and again: {seen:?}");
-        assert!(seen.early <= 20, "{build}: the first moments last too long: {seen:?}");
+        let early = if is_slow() { 60 } else { 20 };
+        assert!(seen.early <= early, "{build}: the first moments last too long: {seen:?}");
     }
 }

@@ -84,17 +84,27 @@ fn lockdown() -> Check {
     let check = ready("lockdown", "read kernel memory in kernel programs");
     let mode = read("/sys/kernel/security/lockdown").and_then(|t| chosen(&t).map(str::to_owned));
     match mode.as_deref() {
-        Some("confidentiality") => check.required().unless(
+        Some("confidentiality") if !is_admin() => check.required().unless(
             false,
             ProbeState::Unavailable,
-            "lockdown is `confidentiality`: kernel programs may not read what agentperf needs; boot with \
-             lockdown=integrity or none",
+            "lockdown is `confidentiality`, where programs can be loaded only with CAP_SYS_ADMIN: add it, or boot \
+             with lockdown=integrity",
+        ),
+        Some("confidentiality") => check.unless(
+            false,
+            ProbeState::Substituted,
+            "lockdown is `confidentiality`: what a wait is for is told by the system call alone, and long waits \
+             that could not be walked when they began have no user stack",
         ),
         Some(mode @ ("none" | "integrity")) => {
             check.remark(format!("lockdown is `{mode}`, which costs nothing"))
         }
         _ => check,
     }
+}
+
+fn is_admin() -> bool {
+    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false)
 }
 
 /// The bracketed word in `none [integrity] confidentiality`.
@@ -126,8 +136,7 @@ fn perf_event_paranoid() -> Check {
         return check.unless(false, ProbeState::Unavailable, reason);
     };
     // Debian's level 3 asks for CAP_SYS_ADMIN even where CAP_PERFMON would do.
-    let admin =
-        caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false);
+    let admin = is_admin();
     let reason = format!("kernel.perf_event_paranoid is {level}: set it to 2, or run with CAP_SYS_ADMIN");
     check.remark(format!("level {level}")).unless(level < 3 || admin, ProbeState::Unavailable, reason)
 }
