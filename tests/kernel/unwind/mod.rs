@@ -7,9 +7,11 @@ mod chain;
 mod deaths;
 mod edges;
 mod gdb;
+mod generated;
 mod languages;
 mod mappings;
 mod native;
+mod node;
 mod programs;
 mod python;
 mod pythons;
@@ -26,4 +28,5 @@ pub(crate) fn build_all() {
     budget::build();
     deaths::build();
     edges::build();
+    generated::generated();
 }
