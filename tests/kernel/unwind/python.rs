@@ -1,13 +1,17 @@
 //! Names, files and lines of Python's frames on every thread, by CPython's own account and py-spy's; and their place
 //! among the native frames.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use super::{
-    programs::{Running, daemon, watch_blocked},
-    pythons::{Frame, Threads, py_spy, pythons, threads, truth, version},
+    chain::EARLY,
+    programs::{Running, daemon, watch_blocked, watch_cpu},
+    pythons::{Frame, Threads, environment, py_spy, pythons, threads, truth, version},
 };
-use crate::support::stacks::{self, Stack};
+use crate::support::{
+    stacks::{self, Stack},
+    workload::source,
+};
 
 /// The last version that py-spy is asked about; of later ones, CPython's own account is the truth.
 const PY_SPY_KNOWS: (u32, u32) = (3, 13);
@@ -124,4 +128,20 @@ fn innermost_and_outermost(watched: &Watched) {
     assert!(inner.iter().any(|f| f.contains("sleep") || f.contains("select")), "{inner:?}");
     assert!(outer.iter().any(|f| f.starts_with("_PyEval_EvalFrameDefault")), "{outer:?}");
     assert!(outer.iter().any(|f| f.contains("start_thread") || f.contains("clone")), "{outer:?}");
+}
+
+/// BLAS computes in assembly that says nothing of its frames, on threads of its own.
+#[test]
+fn numpy_with_its_blas() {
+    let mut command = Command::new(environment().join("bin/python"));
+    command.arg(source("unwind/matrices.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let running = Running::spawn(command);
+    let stacks = watch_cpu(daemon().api(), &[running.pid()]).remove(0);
+    let in_blas = |s: &Stack| s.end == "complete" && s.functions().iter().any(|f| f.contains("gemm"));
+    let count = |is: &dyn Fn(&Stack) -> bool| stacks.iter().filter(|s| is(s)).map(|s| s.count).sum::<u64>();
+    let (all, early) = (count(&|_| true), count(&|s| EARLY.contains(&s.end.as_str())));
+    let (complete, blas) = (count(&|s| s.end == "complete"), count(&in_blas));
+    eprintln!("{complete} complete, {early} early, {blas} in BLAS, of {all}");
+    assert!(blas >= 20, "{blas} of {complete} in BLAS");
+    assert!(complete * 10 >= (all - early) * 9, "{complete} complete, {early} early, of {all}");
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::programs::Running;
 use crate::support::{binary::target_directory, workload::source};
 
-/// The release of py-spy that is asked: pinned, since its words are compared with ours.
-const PY_SPY: &str = "py-spy==0.4.3";
+/// What is installed beside the system's Python. py-spy is pinned, since its words are compared with ours.
+const PACKAGES: [&str; 2] = ["py-spy==0.4.3", "numpy"];
 
 /// The Pythons that there are: the system's, one in a virtual environment, those of pyenv from 3.8 on, and those
 /// that `AGENTPERF_PYTHONS` names, by paths that stand as in PATH.
@@ -33,17 +33,18 @@ pub(super) fn version(python: &PathBuf) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// A virtual environment of the system's Python, which holds py-spy.
-fn environment() -> PathBuf {
+/// A virtual environment of the system's Python, which holds py-spy and numpy.
+pub(super) fn environment() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     let make = || {
         let folder = target_directory().join("venv/unwind");
-        if !folder.join("bin/py-spy").exists() {
+        let has_numpy = || Command::new(folder.join("bin/python")).args(["-c", "import numpy"]).status();
+        if !folder.join("bin/py-spy").exists() || !has_numpy().is_ok_and(|status| status.success()) {
             let run =
                 |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
             run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&folder));
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PY_SPY];
-            run(Command::new(folder.join("bin/python")).args(pip));
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+            run(Command::new(folder.join("bin/python")).args(pip).args(PACKAGES));
         }
         folder
     };
