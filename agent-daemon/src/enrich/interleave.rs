@@ -1,6 +1,6 @@
 //! Puts the frames of an interpreter between the native ones, where they belong: a JavaScript frame in place of
 //! the compiled code or trampoline that runs it, Python frames just inside the evaluation loop that runs them. Stacks
-//! that miss frames of the interpreter, or whose order is a guess, are counted.
+//! that miss frames of the interpreter, or whose order is a guess, say so, and are counted.
 
 use std::sync::Arc;
 
@@ -16,34 +16,46 @@ use crate::{
     },
 };
 
-/// The frames of a user stack, innermost first; `native` are those of its addresses.
+/// The frames of a user stack, innermost first, and how it ends; `native` are those of its addresses.
 pub(super) fn interleave(
     native: Vec<Arc<Frame>>,
     raw: &RawUserStack,
     python: Option<Grouping>,
     losses: &Losses,
-) -> Vec<Arc<Frame>> {
-    match (raw.interpreter, python) {
-        (Interpreter::V8, _) => with_javascript(native, &raw.interpreted, losses),
-        (Interpreter::Python, Some(grouping)) => with_python(&native, raw, &grouping, losses),
+) -> (Vec<Arc<Frame>>, StackEnd) {
+    let (frames, flaw) = match (raw.interpreter, python) {
+        (Interpreter::V8, _) => with_javascript(native, &raw.interpreted),
+        (Interpreter::Python, Some(grouping)) => with_python(&native, raw, &grouping),
         // Nobody knows any more what its Python was like.
-        (Interpreter::Python, None) => {
-            losses.add(Loss::InterpretedMissing, u64::from(!raw.interpreted.is_empty()));
-            native
-        }
-        (Interpreter::None, _) => native,
-    }
+        (Interpreter::Python, None) => (native, (!raw.interpreted.is_empty()).then_some(Flaw::Missing)),
+        (Interpreter::None, _) => (native, None),
+    };
+    let (loss, end) = match flaw {
+        None => return (frames, raw.end),
+        Some(Flaw::Missing) => (Loss::InterpretedMissing, StackEnd::InterpretedMissing),
+        Some(Flaw::Guessed) => (Loss::OrderGuessed, StackEnd::OrderGuessed),
+    };
+    losses.add(loss, 1);
+    // What ended the walk earlier says more.
+    (frames, if raw.end == StackEnd::Complete { end } else { raw.end })
+}
+
+/// What is wrong with the interpreter's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    /// Some are missing.
+    Missing,
+    /// Where they belong is a guess.
+    Guessed,
 }
 
 fn with_javascript(
     mut native: Vec<Arc<Frame>>,
     interpreted: &[InterpretedFrame],
-    losses: &Losses,
-) -> Vec<Arc<Frame>> {
+) -> (Vec<Arc<Frame>>, Option<Flaw>) {
     let index = |frame: &InterpretedFrame| usize::try_from(frame.position).unwrap_or(usize::MAX);
     // Their native frames were cut off, where an address could not be one.
     let is_missing = interpreted.iter().any(|frame| index(frame) >= native.len());
-    losses.add(Loss::InterpretedMissing, is_missing.into());
     for frame in interpreted {
         // Its native frame stays: code without a name.
         let Some(name) = &frame.frame else { continue };
@@ -54,15 +66,14 @@ fn with_javascript(
                 Arc::new(Frame { binary: place.binary.clone(), address: place.address, ..(**name).clone() });
         }
     }
-    native
+    (native, is_missing.then_some(Flaw::Missing))
 }
 
 fn with_python(
     native: &[Arc<Frame>],
     raw: &RawUserStack,
     grouping: &Grouping,
-    losses: &Losses,
-) -> Vec<Arc<Frame>> {
+) -> (Vec<Arc<Frame>>, Option<Flaw>) {
     let natives: Vec<Native> = native
         .iter()
         .zip(raw.addresses.iter())
@@ -80,13 +91,17 @@ fn with_python(
     let merged = python::merge(&natives, raw.end == StackEnd::Complete, frames);
     // Where there are none at all, there is no order to guess.
     let (is_guessed, has_none) = (!merged.merged, owners.is_empty());
-    losses.add(Loss::OrderGuessed, u64::from(is_guessed && !has_none));
-    losses.add(Loss::InterpretedMissing, u64::from(!frames.whole || is_guessed && has_none));
+    let flaw = match (is_guessed, has_none) {
+        _ if !frames.whole => Some(Flaw::Missing),
+        (true, true) => Some(Flaw::Missing),
+        (true, false) => Some(Flaw::Guessed),
+        (false, _) => None,
+    };
     let frame = |slot: &Slot| match *slot {
         Slot::Native(i) => native.get(i).cloned(),
         Slot::Python(i) => raw.interpreted.get(i).map(|f| f.frame.clone().unwrap_or_else(unnamed)),
     };
-    merged.order.iter().filter_map(frame).collect()
+    (merged.order.iter().filter_map(frame).collect(), flaw)
 }
 
 /// A Python frame whose code object could not be read.
@@ -135,9 +150,11 @@ mod tests {
         let native = native.iter().map(|function| frame(FrameKind::Native, function)).collect();
         let losses = Losses::default();
         let grouping = grouping.map(|entry| Grouping { entry, cold: 0..0 });
-        let frames = interleave(native, &raw, grouping, &losses);
+        let (frames, end) = interleave(native, &raw, grouping, &losses);
         let names: Vec<_> = frames.iter().map(|f| f.function.as_str()).collect();
         let counted = ["interpreted_missing", "order_guessed"].map(|name| losses.all()[name]);
+        let said = [StackEnd::InterpretedMissing, StackEnd::OrderGuessed].map(|e| u64::from(e == end));
+        assert_eq!(counted, said, "what is counted is said");
         (names.join(" "), counted)
     }
 

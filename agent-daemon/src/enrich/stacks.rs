@@ -204,8 +204,9 @@ impl Stacks {
             frames.push(Arc::clone(&self.lost_kernel));
         }
         let native: Vec<_> = user.iter().filter_map(|k| round.frame(k)).cloned().collect();
-        frames.extend(interleave(native, &key.stack.user, python, losses));
-        let stack = self.share(Stack { frames, end: key.stack.user.end });
+        let (user_frames, end) = interleave(native, &key.stack.user, python, losses);
+        frames.extend(user_frames);
+        let stack = self.share(Stack { frames, end });
         if !kernel.iter().chain(&user).any(|k| round.is_passing(k)) {
             self.by_addresses.put(key, Arc::clone(&stack));
         }

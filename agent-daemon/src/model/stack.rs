@@ -65,6 +65,10 @@ impl Frame {
 pub enum StackEnd {
     /// At the outermost frame: of the walk, or of a copy of the stack that stood in for it while tables were missing.
     Complete,
+    /// At the outermost frame, but where the frames of an interpreter stand among the native ones is a guess.
+    OrderGuessed,
+    /// At the outermost frame, but frames of an interpreter are missing.
+    InterpretedMissing,
     /// At the limit of native frames, or of an interpreter's.
     Truncated,
     /// In code without unwind information, which keeps no frame pointers either.

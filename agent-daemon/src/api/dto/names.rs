@@ -150,6 +150,10 @@ mirror! {
     StackEndDto as StackEnd of StackEnd {
         /// At the outermost frame.
         Complete,
+        /// At the outermost frame, but where the frames of an interpreter stand among the native ones is a guess.
+        OrderGuessed,
+        /// At the outermost frame, but frames of an interpreter are missing.
+        InterpretedMissing,
         /// At the limit of native frames, or of an interpreter's.
         Truncated,
         /// In code without unwind information, which keeps no frame pointers either.

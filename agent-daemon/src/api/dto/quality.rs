@@ -121,6 +121,13 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 fn why(end: StackEnd) -> &'static str {
     match end {
         StackEnd::Complete => "every frame up to the outermost one was seen",
+        StackEnd::OrderGuessed => {
+            "every frame was seen, but calls of the evaluation loop and groups of Python's frames are not as many: which \
+             belongs to which is a guess"
+        }
+        StackEnd::InterpretedMissing => {
+            "every native frame was seen, but frames of the interpreter are missing"
+        }
         StackEnd::Truncated => {
             "the stack has more than 128 frames, or more than 63 of an interpreter; the outermost are missing"
         }

@@ -48,10 +48,13 @@ impl Subject {
     }
 }
 
-/// What stands where frames are known to be missing, at the outer end.
+/// What stands at the outer end where frames are known to be missing, or may be wrong.
 fn missing(stack: &Stack) -> Option<&'static str> {
     match stack.end {
-        StackEnd::Complete | StackEnd::FramePointers => stack.frames.is_empty().then_some("[merged]"),
+        StackEnd::Complete => stack.frames.is_empty().then_some("[merged]"),
+        StackEnd::FramePointers => Some("[frame pointers]"),
+        StackEnd::OrderGuessed => Some("[order guessed]"),
+        StackEnd::InterpretedMissing => Some("[frames missing]"),
         StackEnd::Truncated => Some("[truncated]"),
         StackEnd::Gap
         | StackEnd::NoTable

@@ -109,6 +109,8 @@ pub(in crate::store::disk) fn end_tag(end: StackEnd) -> u8 {
         StackEnd::OverBudget => 10,
         StackEnd::Lost => 11,
         StackEnd::Absent => 12,
+        StackEnd::OrderGuessed => 13,
+        StackEnd::InterpretedMissing => 14,
     }
 }
 
@@ -128,6 +130,8 @@ pub(in crate::store::disk) fn end_of(tag: u8) -> Result<StackEnd, CodecError> {
         10 => StackEnd::OverBudget,
         11 => StackEnd::Lost,
         12 => StackEnd::Absent,
+        13 => StackEnd::OrderGuessed,
+        14 => StackEnd::InterpretedMissing,
         _ => return Err(CodecError::Unknown("end of a stack", tag)),
     })
 }
@@ -138,13 +142,13 @@ mod tests {
 
     #[test]
     fn tags_come_back() {
-        for tag in 0..=12 {
+        for tag in 0..=14 {
             assert_eq!(end_of(tag).map(end_tag), Ok(tag));
         }
         for tag in 0..=3 {
             assert_eq!(kind_of(tag).map(kind_tag), Ok(tag));
         }
-        assert!(end_of(13).is_err() && kind_of(4).is_err());
+        assert!(end_of(15).is_err() && kind_of(4).is_err());
     }
 
     #[test]
