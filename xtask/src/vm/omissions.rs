@@ -15,6 +15,7 @@ pub(super) struct Omission {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum On {
     Each,
+    Lockdown,
     Unprivileged,
 }
 
@@ -52,6 +53,10 @@ const OMISSIONS: &[Omission] = &[
         "unwind::stopgap::the_first_stacks_are_whole_and_right",
         "under emulation the other unwinder takes longer than the half second that the test looks at",
     ),
+    each(
+        "unwind::mappings::programs_at_the_same_place_are_kept_apart",
+        "under emulation a window's names take longer than they may",
+    ),
     each("workloads::", "the machines have no compiler"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
     each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),
@@ -60,6 +65,11 @@ const OMISSIONS: &[Omission] = &[
     each("refusals::other_web_pages_get_nothing", KERNEL_FREE),
     each("refusals::requests_that_make_no_sense_are_refused", KERNEL_FREE),
     each("rules::the_built_in_rules_are_listed", KERNEL_FREE),
+    lockdown("off_cpu::waits_of_known_length", "what a descriptor is must not be read there"),
+    lockdown(
+        "unwind::budget::a_process_that_slept_already_has_its_stack",
+        "memory of a thread that does not run must not be read there",
+    ),
     unprivileged(
         "cli::attach_through_a_running_daemon",
         "the test's file is root's, and agentperf may not write it",
@@ -69,6 +79,10 @@ const OMISSIONS: &[Omission] = &[
 
 const fn each(tests: &'static str, reason: &'static str) -> Omission {
     Omission { tests, on: On::Each, reason }
+}
+
+const fn lockdown(tests: &'static str, reason: &'static str) -> Omission {
+    Omission { tests, on: On::Lockdown, reason }
 }
 
 const fn unprivileged(tests: &'static str, reason: &'static str) -> Omission {
@@ -83,6 +97,7 @@ impl Omission {
     fn applies(&self, axis: &Axis) -> bool {
         match self.on {
             On::Each => true,
+            On::Lockdown => axis.lockdown,
             On::Unprivileged => axis.unprivileged,
         }
     }
