@@ -18,10 +18,17 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::prometheus,
+    export::{
+        journal::{Journal, JournalThread},
+        prometheus,
+    },
     kernel::{KernelError, UnwindMaps},
-    model::{agent::AgentEnd, control::Control, observation::Observation},
-    store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
+    model::{
+        agent::{Agent, AgentEnd},
+        control::Control,
+        observation::Observation,
+    },
+    store::{Disk, Follower, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -35,6 +42,8 @@ const RECORDS: usize = 4096;
 
 /// How long stopping waits for the resolver's threads, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long stopping waits for the journal to be written.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +92,8 @@ pub async fn run(
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (records, recorded) = mpsc::channel(RECORDS);
-    let store = open_store(&config, &telemetry)?;
+    let (store, let_go) = open_store(&config, &telemetry)?;
+    let (followers, journal) = start_journal(&config, &telemetry, let_go)?;
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
@@ -99,7 +109,8 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let writer = writer::spawn(Arc::clone(&store), recorded, vec![metrics]);
+    let followers = [vec![metrics as Arc<dyn Follower>], followers].concat();
+    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -121,6 +132,7 @@ pub async fn run(
         finished(aggregator).await;
         finished(collector).await;
         finished(writer).await;
+        write_out(journal).await;
         join(threads).await;
     }
     let _ = hang_up.send(true);
@@ -174,19 +186,48 @@ async fn join(threads: ResolverThreads) {
     }
 }
 
+/// Starts the journal that is configured, if one is, and tells it of the agents that the daemon before did not let go.
+fn start_journal(
+    config: &Config,
+    telemetry: &Arc<Telemetry>,
+    let_go: Vec<Agent>,
+) -> Result<(Vec<Arc<dyn Follower>>, Option<JournalThread>), DaemonError> {
+    let started = Journal::start(&config.journal, telemetry).map_err(io_error("opening the journal"))?;
+    let Some((journal, thread)) = started else { return Ok((Vec::new(), None)) };
+    journal.tell(let_go);
+    Ok((vec![Arc::new(journal)], Some(thread)))
+}
+
+/// Waits until the journal holds what it was told; not for ever, since its disk or journald may not answer.
+async fn write_out(journal: Option<JournalThread>) {
+    let Some(journal) = journal else { return };
+    let (ended, ending) = oneshot::channel();
+    let finish = move || {
+        journal.finish();
+        let _ = ended.send(());
+    };
+    let spawned = std::thread::Builder::new().name("journal-end".to_owned()).spawn(finish);
+    if spawned.is_err() || timeout(JOURNAL_PATIENCE, ending).await.is_err() {
+        tracing::warn!("the journal cannot be written: stopping without the rest of it");
+    }
+}
+
 /// Opens the store that is configured. No agent is watched yet: those that an earlier daemon did not let go were
-/// watched until it ended.
-fn open_store(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<dyn Store>, DaemonError> {
+/// watched until it ended, and are told.
+fn open_store(
+    config: &Config,
+    telemetry: &Arc<Telemetry>,
+) -> Result<(Arc<dyn Store>, Vec<Agent>), DaemonError> {
     let History { directory, keep, max_rows, .. } = &config.history;
     let Some(directory) = directory else {
         let (keep, max_rows) = (*keep, *max_rows);
         let limits =
             Limits { keep, max_rows, max_processes: config.agents.max_processes, ..Limits::default() };
-        return Ok(Arc::new(Memory::new(limits, Arc::clone(telemetry))));
+        return Ok((Arc::new(Memory::new(limits, Arc::clone(telemetry))), Vec::new()));
     };
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
-    disk.close_watches(AgentEnd::Interrupted)?;
-    Ok(Arc::new(disk))
+    let let_go = disk.close_watches(AgentEnd::Interrupted)?;
+    Ok((Arc::new(disk), let_go))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.

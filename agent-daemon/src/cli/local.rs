@@ -68,6 +68,7 @@ fn overrides(log_level_is_chosen: bool) -> Overrides {
         .set("a private daemon", "listen", own("127.0.0.1:0"))
         .set("a private daemon", "agents.builtin_rules", own("false"))
         .set("a private daemon", "history.directory", own("memory"))
+        .set("a private daemon", "journal.target", own("off"))
         .set("a private daemon", "log.level", own("warn").filter(|_| !log_level_is_chosen))
 }
 

@@ -39,6 +39,8 @@ pub struct Config {
     pub agents: Agents,
     /// What the embedded store keeps.
     pub history: History,
+    /// What is written down beside the store.
+    pub journal: Journal,
     /// What Prometheus is shown.
     pub metrics: Metrics,
     /// The daemon's own log.
@@ -84,6 +86,45 @@ pub struct History {
     pub max_bytes: u64,
     /// Most rows kept in memory over all windows; beyond, the oldest windows go.
     pub max_rows: usize,
+}
+
+/// What is written down beside the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Where it goes.
+    pub target: JournalTarget,
+    /// The file that is written, where it goes into files.
+    pub path: PathBuf,
+    /// Bytes after which the next file begins, about.
+    pub max_bytes: u64,
+    /// Age at which the next file begins.
+    pub max_age: Duration,
+    /// Files that are kept beside the one that is written.
+    pub max_files: usize,
+    /// How those are compressed.
+    pub compress: Compression,
+}
+
+/// Where the journal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalTarget {
+    /// There is none.
+    Off,
+    /// Into files.
+    File,
+    /// To systemd's journald.
+    Journald,
+}
+
+/// How a file that is over is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By gzip.
+    Gzip,
+    /// By zstd.
+    Zstd,
 }
 
 /// What Prometheus is shown.
@@ -163,6 +204,7 @@ impl Default for Config {
             sampling: Sampling::default(),
             agents: Agents::default(),
             history: History::default(),
+            journal: Journal::default(),
             metrics: Metrics::default(),
             log: Log::default(),
             kernel: Kernel::default(),
@@ -193,6 +235,19 @@ impl Default for History {
             minutes: 3 * DAY,
             max_bytes: 2_000_000_000,
             max_rows: 300_000,
+        }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            target: JournalTarget::Off,
+            path: PathBuf::from("/var/log/agentperf/journal.jsonl"),
+            max_bytes: 100_000_000,
+            max_age: Duration::from_secs(86_400),
+            max_files: 10,
+            compress: Compression::Zstd,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    Config, LogFormat, ThreadState,
+    Compression, Config, JournalTarget, LogFormat, ThreadState,
     duration::{format_duration, parse_duration},
     size::{format_bytes, parse_bytes},
 };
@@ -54,7 +54,7 @@ impl Opt {
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; 17] = [
+pub static OPTIONS: [Opt; 23] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -147,6 +147,72 @@ pub static OPTIONS: [Opt; 17] = [
                 number(t, 1000, 100_000_000),
                 "a whole number from 1000 to 100000000",
             )
+        },
+    },
+    Opt {
+        key: "journal.target",
+        doc: "Whether every record that is stored is also written as a line of JSON: off, file, or journald\n(docs/journal.md). agentperf store import builds a store of it.",
+        get: |c| match c.journal.target {
+            JournalTarget::Off => "off".to_owned(),
+            JournalTarget::File => "file".to_owned(),
+            JournalTarget::Journald => "journald".to_owned(),
+        },
+        set: |c, t| {
+            let target = match t {
+                "off" => Some(JournalTarget::Off),
+                "file" => Some(JournalTarget::File),
+                "journald" => Some(JournalTarget::Journald),
+                _ => None,
+            };
+            put(&mut c.journal.target, target, "off, file or journald")
+        },
+    },
+    Opt {
+        key: "journal.path",
+        doc: "File that is written, an absolute path. Its folder is agentperf's own; older files lie beside it.",
+        get: |c| c.journal.path.display().to_string(),
+        set: |c, t| {
+            let path = Some(PathBuf::from(t)).filter(|path| path.is_absolute() && path.file_name().is_some());
+            put(&mut c.journal.path, path, "an absolute path of a file")
+        },
+    },
+    Opt {
+        key: "journal.max_size",
+        doc: "Bytes after which the next file begins, 1MB to 1GB.",
+        get: |c| format_bytes(c.journal.max_bytes),
+        set: |c, t| {
+            let range = |bytes: &u64| (1_000_000..=1_000_000_000).contains(bytes);
+            put(&mut c.journal.max_bytes, parse_bytes(t).filter(range), "a size from 1MB to 1GB")
+        },
+    },
+    Opt {
+        key: "journal.max_age",
+        doc: "Age at which the next file begins, 1m to 31d.",
+        get: |c| format_duration(c.journal.max_age),
+        set: |c, t| put(&mut c.journal.max_age, kept(t), "a duration from 1m to 31d"),
+    },
+    Opt {
+        key: "journal.max_files",
+        doc: "Most files that are kept beside the one that is written, 1 to 10000; the oldest go.",
+        get: |c| c.journal.max_files.to_string(),
+        set: |c, t| put(&mut c.journal.max_files, number(t, 1, 10_000), "a whole number from 1 to 10000"),
+    },
+    Opt {
+        key: "journal.compress",
+        doc: "How these are compressed: zstd, gzip or none.",
+        get: |c| match c.journal.compress {
+            Compression::None => "none".to_owned(),
+            Compression::Gzip => "gzip".to_owned(),
+            Compression::Zstd => "zstd".to_owned(),
+        },
+        set: |c, t| {
+            let compression = match t {
+                "none" => Some(Compression::None),
+                "gzip" => Some(Compression::Gzip),
+                "zstd" => Some(Compression::Zstd),
+                _ => None,
+            };
+            put(&mut c.journal.compress, compression, "zstd, gzip or none")
         },
     },
     Opt {

@@ -18,6 +18,7 @@ pub(super) struct Raw {
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
     history: Option<RawHistory>,
+    journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
@@ -47,6 +48,17 @@ struct RawHistory {
     minutes: Text,
     max_size: Text,
     max_rows: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawJournal {
+    target: Text,
+    path: Text,
+    max_size: Text,
+    max_age: Text,
+    max_files: Text,
+    compress: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -109,6 +121,7 @@ impl Raw {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
         let history = self.history.unwrap_or_default();
+        let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
@@ -125,6 +138,12 @@ impl Raw {
             ("history.minutes", history.minutes),
             ("history.max_size", history.max_size),
             ("history.max_rows", history.max_rows),
+            ("journal.target", journal.target),
+            ("journal.path", journal.path),
+            ("journal.max_size", journal.max_size),
+            ("journal.max_age", journal.max_age),
+            ("journal.max_files", journal.max_files),
+            ("journal.compress", journal.compress),
             ("metrics.max_series", metrics.max_series),
             ("log.level", log.level),
             ("log.format", log.format),

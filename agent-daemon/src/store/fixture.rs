@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Store;
+use super::{
+    Store,
+    query::{self, By, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+};
 use crate::model::{
     agent::{Agent, AgentSource},
     id::{AgentId, ProcessId},
@@ -159,4 +162,18 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
     }
     window
+}
+
+/// Everything that the sinks ask about an agent in a range.
+pub(crate) fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
+    let processes = store.processes(agent, range).unwrap();
+    format!("{:?}\n{processes:?}\n{}", store.agent(agent), sums(store, agent, range))
+}
+
+/// What is summed over an agent's windows in a range.
+pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
+    let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
+    let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
+    let more = (OffCpuFold::default(), QualityFold::default());
+    format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
 }

@@ -63,11 +63,13 @@ pub enum Loss {
     /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
     /// loop as groups of frames. Counted as those that miss some.
     OrderGuessed,
+    /// The journal was too slow for a record, or could not be written: the record is missing from it.
+    JournalDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -92,6 +94,7 @@ impl Loss {
         Self::StoreWriteFailed,
         Self::InterpretedMissing,
         Self::OrderGuessed,
+        Self::JournalDropped,
     ];
 
     /// Stable name.
@@ -122,6 +125,7 @@ impl Loss {
             Self::StoreWriteFailed => "store_write_failed",
             Self::InterpretedMissing => "interpreted_missing",
             Self::OrderGuessed => "order_guessed",
+            Self::JournalDropped => "journal_dropped",
         }
     }
 }

@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["model", "config", "telemetry", "aggregate"]),
     ("api", &["model", "config", "telemetry", "store"]),
     ("export", &["model", "config", "telemetry", "store"]),
-    ("cli", &["model", "config", "telemetry", "store", "api", "daemon"]),
+    ("cli", &["model", "config", "telemetry", "store", "api", "export", "daemon"]),
     (
         "daemon",
         &[

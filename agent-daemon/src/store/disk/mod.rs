@@ -29,6 +29,7 @@ mod roster;
 mod schema;
 mod seal;
 mod segment;
+mod spans;
 mod stacks;
 mod verify;
 mod view;
@@ -113,31 +114,18 @@ impl Disk {
     /// Ends every agent that is still watched as far as the store knows, at the last time anything is known of it:
     /// for a daemon that has just opened the store and watches nobody yet.
     ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn close_watches(&self, why: AgentEnd) -> Result<(), StoreError> {
-        for mut agent in self.agents().into_iter().filter(|a| a.ended.is_none()) {
-            let seen = self.last_seen(&agent)?;
-            agent.ended = Some((seen, why));
-            self.put_agent(agent);
-        }
-        self.sync()
-    }
-
-    /// Writes all that can be written and reads it all back: agents, their processes, their windows, in this order
-    /// for each agent. What another store is [put](Store), it has too.
+    /// Returns those that were ended so.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn export(&self, visit: &mut dyn FnMut(Exported<'_>)) -> Result<(), StoreError> {
-        for agent in self.agents() {
-            visit(Exported::Agent(&agent));
-            for process in self.processes(&agent.id, TimeRange::ALL)? {
-                visit(Exported::Process(&agent.id, &process));
-            }
-            self.visit(&agent.id, TimeRange::ALL, &mut |window| visit(Exported::Window(window)))?;
+    pub fn close_watches(&self, why: AgentEnd) -> Result<Vec<Agent>, StoreError> {
+        let mut closed: Vec<_> = self.agents().into_iter().filter(|a| a.ended.is_none()).collect();
+        for agent in &mut closed {
+            let seen = self.last_seen(agent)?;
+            agent.ended = Some((seen, why));
+            self.put_agent(agent.clone());
         }
-        Ok(())
+        self.sync().map(|()| closed)
     }
 
     fn read_head(&self) -> RwLockReadGuard<'_, VecDeque<Part>> {
@@ -163,17 +151,6 @@ impl Disk {
     fn database(&self) -> PathBuf {
         self.folder.join(database::FILE)
     }
-}
-
-/// One thing that a store holds.
-#[derive(Clone, Copy, Debug)]
-pub enum Exported<'a> {
-    /// An agent.
-    Agent(&'a Agent),
-    /// A process of an agent.
-    Process(&'a AgentId, &'a Process),
-    /// A window; an old one stands for several.
-    Window(&'a Window),
 }
 
 impl Store for Disk {

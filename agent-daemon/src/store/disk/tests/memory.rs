@@ -92,32 +92,3 @@ proptest! {
         super::close(disk);
     }
 }
-
-#[test]
-fn what_is_exported_makes_the_same_store_again() {
-    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (first, _) = open(from.path(), QUICK);
-    for (pid, seed) in [(1, 3), (2, 9)] {
-        apply(&first, &Step::Agent { pid, watch: 0, ended: false });
-        apply(&first, &Step::Process { agent: pid, pid, ended: Some(7) });
-        for n in 0..20 {
-            apply(&first, &Step::Window { agent: pid, start: i64::from(n) * 5, seed: seed + n });
-            first.maintain(at(9000));
-        }
-    }
-    let (second, _) = open(to.path(), QUICK);
-    let import = |item: super::super::Exported<'_>| match item {
-        super::super::Exported::Agent(agent) => second.put_agent(agent.clone()),
-        super::super::Exported::Process(agent, process) => second.put_process(agent, process.clone()),
-        super::super::Exported::Window(window) => second.append(window.clone()),
-    };
-    let mut import = import;
-    first.export(&mut import).unwrap();
-    second.compact(at(9000)).unwrap();
-    for agent in [id(1), id(2)] {
-        let range = TimeRange::ALL;
-        assert_eq!(answers(&second, &agent, range), answers(&first, &agent, range));
-    }
-    super::close(first);
-    super::close(second);
-}

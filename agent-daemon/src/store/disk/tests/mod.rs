@@ -12,11 +12,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{Disk, Options, verify};
 use crate::{
-    model::{id::AgentId, time::TimeRange},
-    store::{
-        Store,
-        query::{self, By, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
-    },
+    store::fixture::{answers, sums},
     telemetry::Telemetry,
 };
 
@@ -34,20 +30,6 @@ const QUICK: Options = Options {
 fn open(folder: &Path, options: Options) -> (Disk, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::default());
     (Disk::open(folder, options, telemetry.clone()).unwrap(), telemetry)
-}
-
-/// Everything that the sinks ask about an agent in a range.
-fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
-    let processes = store.processes(agent, range).unwrap();
-    format!("{:?}\n{processes:?}\n{}", store.agent(agent), sums(store, agent, range))
-}
-
-/// What is summed over an agent's windows in a range.
-fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
-    let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
-    let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
-    let more = (OffCpuFold::default(), QualityFold::default());
-    format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
 }
 
 /// Closes the store, and sees that it is whole.

@@ -1,5 +1,9 @@
 //! `agentperf store`: looks at the store on disk, and after it.
 
+mod export;
+mod import;
+mod progress;
+
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use serde::Serialize;
@@ -19,7 +23,7 @@ use crate::{
     },
 };
 
-/// Look at what is kept on disk: how much it is, and whether it is whole.
+/// Look at what is kept on disk: how much it is, and whether it is whole; take it out, and put it in.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -27,6 +31,10 @@ Examples:
   sudo systemctl stop agentperf && agentperf store verify && sudo systemctl start agentperf
   agentperf store compact --directory /srv/agentperf
   agentperf store info --json | jq .database_bytes
+  agentperf store export --format parquet tables --since 2h
+  agentperf store export | zstd > history.jsonl.zst
+  agentperf store import /var/log/agentperf/journal*.jsonl*
+  journalctl -t agentperf -o json --all | agentperf store import -
 
 Exit codes: 0 done, and the store is whole; 1 it is damaged, or could not be read; 2 bad usage or configuration.")]
 pub(super) struct StoreArgs {
@@ -43,7 +51,7 @@ pub(super) struct StoreArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 enum StoreVerb {
     /// Say what it holds; a daemon may be using it
     Info,
@@ -51,6 +59,10 @@ enum StoreVerb {
     Verify,
     /// Merge and forget all that is due, and give the room back; no daemon may be using it
     Compact,
+    /// Write it as lines of JSON, the same as the journal's, or as Parquet tables; no daemon may be using it
+    Export(export::ExportArgs),
+    /// Put lines of JSON into it that were exported, or of a journal; no daemon may be using it
+    Import(import::ImportArgs),
 }
 
 #[derive(Serialize)]
@@ -102,7 +114,13 @@ pub(super) fn run(args: &StoreArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage("history.directory is memory: there is no store on disk".to_owned()));
     };
     let failed = |error| CliError::Failed(format!("{error}"));
-    match args.verb {
+    match &args.verb {
+        StoreVerb::Export(what) => {
+            info(&folder).map_err(failed)?;
+            let store = Disk::open(&folder, Options::from(&config), Arc::default()).map_err(failed)?;
+            export::run(what, &store, args.json)?;
+        }
+        StoreVerb::Import(what) => import::run(what, (&folder, Options::from(&config)), args.json)?,
         StoreVerb::Info => {
             let told = info(&folder).map_err(failed)?;
             let name = folder.display().to_string();

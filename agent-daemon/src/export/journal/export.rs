@@ -1,0 +1,79 @@
+//! A store into lines: the same as the journal's, in one section.
+
+use super::{encode::Encoder, line::Line};
+use crate::{
+    export::select::{Exported, Selection},
+    model::time::Timestamp,
+    store::{Store, StoreError},
+};
+
+/// Why an export ended early: the store, or who takes the lines.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError<E> {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Who takes them does not any more.
+    #[error("{0}")]
+    Taker(E),
+}
+
+/// The name of an export's only section.
+#[must_use]
+pub fn section_of_export(now: Timestamp) -> String {
+    format!("export-{:x}", now.as_nanosecond())
+}
+
+/// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows.
+///
+/// # Errors
+/// The store cannot be read, or `take` fails.
+pub fn export<E>(
+    store: &dyn Store,
+    selection: &Selection,
+    section: String,
+    take: &mut dyn FnMut(&[Line], &Exported) -> Result<(), E>,
+) -> Result<Exported, ExportError<E>> {
+    let mut export =
+        Running { encoder: Encoder::default(), done: Exported::default(), lines: Vec::new(), take };
+    let agents = selection.agents(store);
+    let at = agents.first().map_or(Timestamp::UNIX_EPOCH, |agent| agent.attached);
+    export.encoder.begin(section, at, &mut export.lines);
+    for agent in &agents {
+        export.encoder.agent(agent, &mut export.lines);
+        export.done.agents += 1;
+        for process in store.processes(&agent.id, selection.range)? {
+            export.encoder.process(&agent.id, agent.attached, &process, &mut export.lines);
+            export.done.processes += 1;
+        }
+        export.hand_over().map_err(ExportError::Taker)?;
+        let mut failed = None;
+        store.visit(&agent.id, selection.range, &mut |window| {
+            if failed.is_none() {
+                export.encoder.window(window.clone(), &mut export.lines);
+                export.done.windows += 1;
+                failed = export.hand_over().err();
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(ExportError::Taker(error));
+        }
+    }
+    export.hand_over().map_err(ExportError::Taker)?;
+    Ok(export.done)
+}
+
+struct Running<'a, E> {
+    encoder: Encoder,
+    done: Exported,
+    lines: Vec<Line>,
+    take: &'a mut dyn FnMut(&[Line], &Exported) -> Result<(), E>,
+}
+
+impl<E> Running<'_, E> {
+    fn hand_over(&mut self) -> Result<(), E> {
+        (self.take)(&self.lines, &self.done)?;
+        self.lines.clear();
+        Ok(())
+    }
+}

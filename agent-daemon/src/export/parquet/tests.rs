@@ -1,0 +1,60 @@
+//! What can be shown without another reader: the crate's own, and the reference.
+
+use std::sync::Arc;
+
+use ::parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
+
+use super::{super::select::Selection, tables::TABLES, *};
+use crate::store::{
+    Limits, Memory,
+    fixture::{agent_at, at, busy_window, process_at},
+};
+
+fn read(folder: &Path, table: &str) -> Vec<Vec<(String, Field)>> {
+    let file = std::fs::File::open(folder.join(format!("{table}.parquet"))).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    reader.get_row_iter(None).unwrap().map(|row| row.unwrap().into_columns()).collect()
+}
+
+#[test]
+fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
+    let store = Memory::new(Limits::default(), Arc::default());
+    let agent = agent_at(at(0));
+    store.put_agent(agent.clone());
+    store.put_process(&agent.id, process_at(100, at(0)));
+    let windows: Vec<_> = (0..50).map(|n| busy_window(&agent.id, at(5 * n), n as u32)).collect();
+    windows.iter().for_each(|window| store.append(window.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("tables");
+    let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();
+    assert_eq!((done.agents, done.processes, done.windows), (1, 1, 50));
+    for (id, columns) in &TABLES {
+        let rows = read(&folder, id.name());
+        assert!(!rows.is_empty(), "{}", id.name());
+        let names: Vec<_> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, columns.iter().map(|c| c.name).collect::<Vec<_>>());
+    }
+    let cpu = read(&folder, "cpu");
+    let expected: u64 = windows.iter().flat_map(|w| &w.cpu).map(|row| row.samples).sum();
+    let samples = cpu.iter().flatten().filter(|(name, _)| name == "samples").map(|(_, field)| match field {
+        Field::Long(n) => *n as u64,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(samples.sum::<u64>(), expected);
+    let error = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("agents.parquet"), "nothing is overwritten: {error}");
+}
+
+/// `UPDATE_GOLDEN=1` writes the file anew.
+#[test]
+fn the_reference_in_docs_is_that_of_the_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/parquet.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, reference()).unwrap();
+    }
+    let file = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(file, reference(), "docs/parquet.md has drifted: run the tests with UPDATE_GOLDEN=1");
+}

@@ -1,0 +1,51 @@
+//! When an agent's windows begin and end, without what is in them: for an import, which must not put one twice.
+
+use rusqlite::params;
+
+use super::{
+    Disk,
+    blocks::{self, Level, agent_key},
+    failure::Failure,
+    readers::Reader,
+};
+use crate::{
+    model::{id::AgentId, time::Timestamp},
+    store::StoreError,
+};
+
+/// Where a window begins and ends.
+type Span = (Timestamp, Timestamp);
+
+impl Disk {
+    /// Shows where each of an agent's windows begins and ends, and whether it is one that stands for several. A window
+    /// that is sealed meanwhile may be shown twice.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn spans(&self, agent: &AgentId, visit: &mut dyn FnMut(Span, bool)) -> Result<(), StoreError> {
+        for part in self.read_head().iter() {
+            let own = part.windows.iter().filter(|w| w.agent == *agent);
+            own.for_each(|w| visit((w.start, w.end), false));
+        }
+        self.readers
+            .with(|reader| sealed(reader, agent, visit).map_err(Failure::in_database(&self.database())))
+    }
+}
+
+fn sealed(
+    Reader { db, unsqueeze }: &mut Reader,
+    agent: &AgentId,
+    visit: &mut dyn FnMut(Span, bool),
+) -> Result<(), Failure> {
+    let Some(key) = agent_key(db, agent)? else { return Ok(()) };
+    let mut query = db.prepare_cached("SELECT level, checksum, body FROM block WHERE agent = ?1")?;
+    let mut rows = query.query(params![key])?;
+    while let Some(row) = rows.next()? {
+        let merged = row.get::<_, u8>(0)? != Level::Raw as u8;
+        let body = row.get_ref(2)?.as_blob().unwrap_or_default();
+        // What is damaged is in no answer, and may be put again.
+        let Ok(windows) = blocks::open(unsqueeze, agent, row.get(1)?, body) else { continue };
+        windows.iter().for_each(|w| visit((w.start, w.end), merged));
+    }
+    Ok(())
+}
