@@ -17,6 +17,8 @@ mod bounds;
 mod chains;
 mod cli;
 mod cpu;
+mod durable;
+mod journal;
 mod lifecycle;
 mod metrics;
 mod off_cpu;

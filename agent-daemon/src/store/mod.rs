@@ -26,7 +26,8 @@ use crate::model::{
 ///
 /// An agent is put before its processes and windows: what belongs to nobody is a counted loss.
 ///
-/// One thread writes, and may block on a disk. Readers never wait for it, nor it for them; they see what was put
+/// One thread writes, and may block on a disk; another [maintains](Store::maintain). Readers never wait for them, nor
+/// they for readers; they see what was put
 /// even before it is [synced](Store::sync). The agents are at hand in memory; what may block to be read returns a
 /// `Result`, and belongs on a thread that may block.
 pub trait Store: Send + Sync {
@@ -42,7 +43,7 @@ pub trait Store: Send + Sync {
     /// It cannot for now; readers see it all the same, and the next call tries again.
     fn sync(&self) -> Result<(), StoreError>;
     /// Does a little of the housekeeping that is due at `now`: forgets what is older than the store keeps, and
-    /// merges what is old. Called by the writer every second or so, so that the store needs no clock of its own.
+    /// merges what is old. Called every second or so, from a thread of its own, so that the store needs no clock.
     fn maintain(&self, now: Timestamp);
     /// Every agent, live and ended, oldest first.
     fn agents(&self) -> Vec<Agent>;

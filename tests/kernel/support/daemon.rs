@@ -68,6 +68,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The folder of its store, unless another was chosen.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
@@ -83,8 +88,14 @@ impl Daemon {
 
     /// Kills it as a crash would, and starts it again as it was.
     pub(crate) fn crash_and_restart(&mut self) {
+        self.crash_and_restart_after(|| {});
+    }
+
+    /// The same, and does something between the two.
+    pub(crate) fn crash_and_restart_after(&mut self, between: impl FnOnce()) {
         self.child.kill().expect("the daemon is ours to kill");
         self.child.wait().expect("the daemon is ours to wait for");
+        between();
         self.child = spawn(&self.directory, self.arguments);
         self.wait_until_ready();
     }

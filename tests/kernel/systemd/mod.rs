@@ -134,6 +134,26 @@ fn watched_by(container: &Container, wishes: &Value) -> Vec<String> {
 }
 
 #[test]
+fn its_journal_goes_to_journald_and_back_into_a_store() {
+    let container = Container::boot();
+    container.wait_until_active();
+    let configuration = "printf '\\njournal:\\n  target: journald\\n' >> /etc/agentperf/agentperf.yaml";
+    container.run(&["sh", "-c", configuration]);
+    container.run(&["systemctl", "restart", "agentperf"]);
+    container.wait_until_active();
+    container.let_service_see_the_host();
+    watched_by(&container, &json!({}));
+    container.run(&["systemctl", "stop", "agentperf"]);
+    let back = "journalctl --sync; journalctl -t agentperf -o json --all \
+                | agentperf store import --directory /root/back --json -";
+    let done: Value = serde_json::from_str(&container.run(&["sh", "-c", back])).expect("JSON");
+    assert_eq!(done["broken"], 0, "{done}");
+    assert!(done["windows"].as_u64() > Some(0) && done["processes"].as_u64() > Some(2), "{done}");
+    let of_one = "journalctl -o cat -p info -t agentperf AGENTPERF_LOGGER=agentperf.agent";
+    assert!(container.run(&["sh", "-c", of_one]).contains("was detached"), "for people, too");
+}
+
+#[test]
 fn the_unit_is_valid_and_hardened() {
     let container = Container::boot();
     // Its status is 0 even for errors, so what it says is what counts; `run` lets nothing on stderr pass.

@@ -6,7 +6,8 @@
 //! the database says which segment was sealed last, and whoever reads looks at the head first, at that number second,
 //! and leaves out of the head what it says.
 //!
-//! One thread writes; readers have connections of their own and never wait for it. The memory that is taken does not
+//! One thread writes and another keeps house: no record waits while something is sealed, merged or forgotten. Readers
+//! have connections of their own and never wait for either. The memory that is taken does not
 //! grow with what is stored: the agents, a minute of windows as bytes, the stacks read last, SQLite's page caches.
 
 mod blocks;
@@ -15,6 +16,7 @@ mod compress;
 mod database;
 mod failure;
 mod head;
+mod hostile;
 mod info;
 mod intern;
 mod keeper;
@@ -35,6 +37,8 @@ mod verify;
 mod view;
 mod writer;
 
+#[doc(hidden)]
+pub use hostile::decode_anything;
 pub use info::{Info, LevelInfo, info};
 pub use options::Options;
 pub use verify::{Verified, verify};
@@ -49,6 +53,7 @@ use std::{
 };
 
 use head::Part;
+use keeper::Keeper;
 use lock::Lock;
 use readers::Readers;
 use roster::Roster;
@@ -76,7 +81,9 @@ pub struct Disk {
     head: RwLock<VecDeque<Part>>,
     /// Locked for moments only, and after `head`.
     roster: RwLock<Roster>,
-    /// Locked by who writes, for as long as that takes, and before anything else.
+    /// Locked by the housekeeping, for as long as that takes, and before anything else.
+    keeper: Mutex<Keeper>,
+    /// Locked by who writes, for as long as that takes, and before `head`.
     writer: Mutex<Writer>,
     readers: Readers,
     stacks: Stacks,
@@ -104,7 +111,8 @@ impl Disk {
             telemetry,
             head: RwLock::new(parts),
             roster: RwLock::new(roster),
-            writer: Mutex::new(Writer::new(folder, db, number)?),
+            keeper: Mutex::new(Keeper::new(folder, db)?),
+            writer: Mutex::new(Writer::new(folder, number)?),
             readers: Readers::new(path),
             stacks: Stacks::default(),
             _lock: lock,
@@ -142,6 +150,10 @@ impl Disk {
 
     fn write_roster(&self) -> RwLockWriteGuard<'_, Roster> {
         self.roster.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {

@@ -14,7 +14,7 @@ use super::{
 use crate::model::time::Timestamp;
 
 /// Blocks or processes that are deleted at once.
-const BATCH: i64 = 256;
+const BATCH: i64 = 64;
 /// Rows of names that are looked at at once.
 const SWEEP: i64 = 4096;
 /// Pages that are given back to the disk at once.
@@ -27,11 +27,12 @@ pub(super) fn expire_blocks(db: &Connection, cutoff: Timestamp) -> rusqlite::Res
     let sql = "DELETE FROM block WHERE key IN (SELECT key FROM block \
                WHERE level = ?1 AND hour <= ?2 AND last <= ?3 LIMIT ?4)";
     let (hour, last) = (hour_of(cutoff), nanoseconds(cutoff));
-    let mut gone = 0;
     for level in Level::ALL {
-        gone += db.prepare_cached(sql)?.execute(params![level as u8, hour, last, BATCH])?;
+        if db.prepare_cached(sql)?.execute(params![level as u8, hour, last, BATCH])? > 0 {
+            return Ok(true);
+        }
     }
-    Ok(gone > 0)
+    Ok(false)
 }
 
 /// Deletes some blocks of the oldest hour; which hour that is, if there was any.
@@ -40,7 +41,9 @@ pub(super) fn drop_oldest_blocks(db: &Connection) -> rusqlite::Result<Option<i64
     let sql =
         "DELETE FROM block WHERE key IN (SELECT key FROM block WHERE level = ?1 AND hour = ?2 LIMIT ?3)";
     for level in Level::ALL {
-        db.prepare_cached(sql)?.execute(params![level as u8, hour, BATCH])?;
+        if db.prepare_cached(sql)?.execute(params![level as u8, hour, BATCH])? > 0 {
+            break;
+        }
     }
     Ok(Some(hour))
 }

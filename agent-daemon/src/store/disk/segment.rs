@@ -163,9 +163,14 @@ pub(super) struct Read {
 pub(super) fn read(folder: &Path, number: u64) -> Result<Read, StoreError> {
     let path = path(folder, number);
     let bytes = std::fs::read(&path).map_err(StoreError::io("reading", &path))?;
+    parse(bytes, number, &path)
+}
+
+/// The bytes of the segment of this number.
+pub(super) fn parse(bytes: Vec<u8>, number: u64, path: &Path) -> Result<Read, StoreError> {
     let whole = match bytes.first_chunk::<HEADER>() {
         Some(found) if *found == header(MAGIC, number) => true,
-        Some(found) => refuse_newer(found, number, &path).map(|()| false)?,
+        Some(found) => refuse_newer(found, number, path).map(|()| false)?,
         None => false,
     };
     let mut read = Read { bytes, good: if whole { HEADER } else { 0 } };

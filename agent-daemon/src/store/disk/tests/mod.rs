@@ -3,6 +3,7 @@
 
 mod crash;
 mod full;
+mod golden;
 mod killed;
 mod memory;
 mod reading;
