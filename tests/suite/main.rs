@@ -21,6 +21,7 @@ mod chains;
 mod cli_binary;
 mod cli_daemon;
 mod cli_record;
+mod cli_store;
 mod cli_usage;
 mod config_files;
 mod symbols;

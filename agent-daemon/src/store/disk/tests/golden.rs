@@ -62,7 +62,7 @@ fn fill(store: &Disk) {
             process.exit = exit;
             store.put_process(&agent.id, process);
         }
-        for begin in [0, 5 * DAY, 8 * DAY] {
+        for begin in [0, 6 * DAY, 8 * DAY] {
             (0..30).for_each(|n| store.append(busy_window(&agent.id, at(begin + 5 * n), (n as u32) * pid)));
         }
     }
@@ -88,7 +88,9 @@ fn make_the_golden_store() {
     })
     .unwrap();
     drop(store);
-    fs::remove_file(to.join("lock")).unwrap();
+    for left in ["lock", "agentperf.db-shm", "agentperf.db-wal"] {
+        let _ = fs::remove_file(to.join(left));
+    }
     fs::write(to.join("lines.jsonl.zst"), zstd::encode_all(text.as_slice(), 19).unwrap()).unwrap();
 }
 
@@ -114,7 +116,7 @@ fn imported(from: &Path, to: &Path) -> Disk {
 
 fn all_answers(store: &Disk) -> Vec<String> {
     let range = |from, to| TimeRange { from: at(from), to: at(to) };
-    let ranges = [TimeRange::ALL, range(0, DAY), range(5 * DAY, 6 * DAY), range(8 * DAY, 8 * DAY + 60)];
+    let ranges = [TimeRange::ALL, range(0, DAY), range(6 * DAY, 7 * DAY), range(8 * DAY, 8 * DAY + 60)];
     let agents = store.agents();
     let of = |range| agents.iter().map(move |agent| (agent.id.clone(), range)).collect::<Vec<_>>();
     ranges.into_iter().flat_map(of).map(|(id, range)| answers(store, &id, range)).collect()
