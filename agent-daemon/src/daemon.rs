@@ -186,12 +186,15 @@ async fn join(threads: ResolverThreads) {
     }
 }
 
+/// Who follows the store's writer beside the metrics, and the journal's thread.
+type Started = (Vec<Arc<dyn Follower>>, Option<JournalThread>);
+
 /// Starts the journal that is configured, if one is, and tells it of the agents that the daemon before did not let go.
 fn start_journal(
     config: &Config,
     telemetry: &Arc<Telemetry>,
     let_go: Vec<Agent>,
-) -> Result<(Vec<Arc<dyn Follower>>, Option<JournalThread>), DaemonError> {
+) -> Result<Started, DaemonError> {
     let started = Journal::start(&config.journal, telemetry).map_err(io_error("opening the journal"))?;
     let Some((journal, thread)) = started else { return Ok((Vec::new(), None)) };
     journal.tell(let_go);

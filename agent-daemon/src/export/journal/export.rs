@@ -24,15 +24,18 @@ pub fn section_of_export(now: Timestamp) -> String {
     format!("export-{:x}", now.as_nanosecond())
 }
 
+/// Takes lines, and hears what was exported so far.
+pub type Take<'a, E> = dyn FnMut(&[Line], &Exported) -> Result<(), E> + 'a;
+
 /// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows.
 ///
 /// # Errors
 /// The store cannot be read, or `take` fails.
-pub fn export<E>(
+pub fn export<'a, E>(
     store: &dyn Store,
     selection: &Selection,
     section: String,
-    take: &mut dyn FnMut(&[Line], &Exported) -> Result<(), E>,
+    take: &'a mut Take<'a, E>,
 ) -> Result<Exported, ExportError<E>> {
     let mut export =
         Running { encoder: Encoder::default(), done: Exported::default(), lines: Vec::new(), take };
@@ -67,7 +70,7 @@ struct Running<'a, E> {
     encoder: Encoder,
     done: Exported,
     lines: Vec<Line>,
-    take: &'a mut dyn FnMut(&[Line], &Exported) -> Result<(), E>,
+    take: &'a mut Take<'a, E>,
 }
 
 impl<E> Running<'_, E> {

@@ -83,8 +83,11 @@ impl Files {
             self.go_on(self.began)?;
         }
         let Some(file) = &self.file else { return Ok(()) };
-        let bytes: Vec<u8> =
-            lines.iter().flat_map(|line| [line.json.as_bytes(), b"\n"]).flatten().copied().collect();
+        let mut bytes = Vec::with_capacity(lines.iter().map(|line| line.json.len() + 1).sum());
+        for line in lines {
+            bytes.extend_from_slice(line.json.as_bytes());
+            bytes.push(b'\n');
+        }
         if let Err(error) = file.write_all_at(&bytes, self.good) {
             // What is left of it, should this fail, too, is a line that no reader takes.
             let _ = file.set_len(self.good);

@@ -21,7 +21,7 @@ mod sink;
 pub use data::{DataError, Entry};
 pub use decode::{Decoder, LineError};
 pub use encode::Encoder;
-pub use export::{ExportError, export, section_of_export};
+pub use export::{ExportError, Take, export, section_of_export};
 pub use import::{Broken, Import, Imported};
 pub use line::Line;
 pub use reader::{Numbered, Reader};

@@ -191,6 +191,12 @@ impl Disk {
         self.forget_some(keeper, now)
     }
 
+    /// One step of forgetting, for tests.
+    #[cfg(test)]
+    pub(super) fn step_of_forgetting(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.forget_some(&mut self.lock_keeper(), now)
+    }
+
     /// One step of forgetting or giving back; whether there may be more to do.
     fn forget_some(&self, keeper: &mut Keeper, now: Timestamp) -> Result<bool, StoreError> {
         let steps: [(&str, Step); 5] = [

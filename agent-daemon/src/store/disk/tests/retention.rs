@@ -184,3 +184,26 @@ fn watches_that_nobody_ended_are_closed_when_they_were_last_seen() {
     assert_eq!(ends(&store), expected);
     close(store);
 }
+
+#[test]
+fn forgetting_many_agents_is_many_small_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { keep: Duration::from_secs(86_400), max_agents: 1000, ..QUICK };
+    let (store, _) = open(folder.path(), options);
+    for pid in 1..=100 {
+        let mut agent = numbered_agent(pid, at(0));
+        agent.ended = Some((at(9), AgentEnd::Exited));
+        store.put_agent(agent.clone());
+        store.append(busy_window(&agent.id, at(0), pid));
+    }
+    store.compact(at(10)).unwrap();
+    let mut left = store.agents().len();
+    assert_eq!(left, 100);
+    while left > 0 {
+        store.step_of_forgetting(at(3 * 86_400)).unwrap();
+        let now = store.agents().len();
+        assert!(left - now <= 1, "{} at once", left - now);
+        left = now;
+    }
+    close(store);
+}
