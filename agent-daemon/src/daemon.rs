@@ -18,7 +18,7 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::prometheus,
+    export::{Doors, ExportError, prometheus},
     kernel::{KernelError, UnwindMaps},
     model::{agent::AgentEnd, control::Control, observation::Observation},
     store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
@@ -48,6 +48,9 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A door out cannot be opened.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {
@@ -90,6 +93,7 @@ pub async fn run(
     let metrics =
         Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
     let shown = Arc::<prometheus::Metrics>::clone(&metrics);
+    let doors = Doors::open(&config.export, &host, &metrics, &telemetry)?;
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let (hang_up, hung_up) = watch::channel(false);
@@ -99,7 +103,10 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let writer = writer::spawn(Arc::clone(&store), recorded, vec![metrics]);
+    let mut followers = doors.followers();
+    followers.push(metrics);
+    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
+    let sending = doors.start(&store);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -121,6 +128,7 @@ pub async fn run(
         finished(aggregator).await;
         finished(collector).await;
         finished(writer).await;
+        sending.stop().await;
         join(threads).await;
     }
     let _ = hang_up.send(true);

@@ -63,11 +63,15 @@ pub enum Loss {
     /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
     /// loop as groups of frames. Counted as those that miss some.
     OrderGuessed,
+    /// Something was not sent: its receiver refused it, or did not answer until there was no more room for it.
+    ExportDropped,
+    /// The end of a file of the spool was damaged, as by a power cut, and was cut off.
+    SpoolTailCut,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -92,6 +96,8 @@ impl Loss {
         Self::StoreWriteFailed,
         Self::InterpretedMissing,
         Self::OrderGuessed,
+        Self::ExportDropped,
+        Self::SpoolTailCut,
     ];
 
     /// Stable name.
@@ -122,6 +128,8 @@ impl Loss {
             Self::StoreWriteFailed => "store_write_failed",
             Self::InterpretedMissing => "interpreted_missing",
             Self::OrderGuessed => "order_guessed",
+            Self::ExportDropped => "export_dropped",
+            Self::SpoolTailCut => "spool_tail_cut",
         }
     }
 }
