@@ -17,6 +17,7 @@ mod bounds;
 mod chains;
 mod cli;
 mod cpu;
+mod export;
 mod lifecycle;
 mod metrics;
 mod off_cpu;

@@ -23,4 +23,5 @@ mod cli_daemon;
 mod cli_record;
 mod cli_usage;
 mod config_files;
+mod export;
 mod symbols;
