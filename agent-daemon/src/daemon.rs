@@ -18,9 +18,9 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::{Doors, ExportError, prometheus},
+    export::{Doors, ExportError, Sending, prometheus},
     kernel::{KernelError, UnwindMaps},
-    model::{agent::AgentEnd, control::Control, observation::Observation},
+    model::{agent::AgentEnd, control::Control, observation::Observation, record::Record},
     store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
@@ -103,10 +103,7 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let mut followers = doors.followers();
-    followers.push(metrics);
-    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
-    let sending = doors.start(&store);
+    let (writer, sending) = start_sinks(&store, recorded, metrics, doors);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -195,6 +192,18 @@ fn open_store(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<dyn Sto
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
     disk.close_watches(AgentEnd::Interrupted)?;
     Ok(Arc::new(disk))
+}
+
+/// Starts the writer, with all who follow it, and the doors out.
+fn start_sinks(
+    store: &Arc<dyn Store>,
+    records: mpsc::Receiver<Record>,
+    metrics: Arc<prometheus::Metrics>,
+    doors: Doors,
+) -> (JoinHandle<()>, Sending) {
+    let mut followers = doors.followers();
+    followers.push(metrics);
+    (writer::spawn(Arc::clone(store), records, followers), doors.start(store))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.

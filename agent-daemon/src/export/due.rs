@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     model::{
@@ -42,18 +42,22 @@ pub(super) struct Schedule {
     /// Before this nothing is sent.
     started: Timestamp,
     sent: FxHashMap<(AgentId, usize), Timestamp>,
+    /// Of what was due and has not been sent since.
+    unsent: FxHashSet<(AgentId, usize)>,
 }
 
 impl Schedule {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, started: Timestamp::now(), sent: FxHashMap::default() }
+        Self { store, started: Timestamp::now(), sent: FxHashMap::default(), unsent: FxHashSet::default() }
     }
 
     /// The agents of which something may be due. Those whose time is over are forgotten.
     pub(super) fn agents(&mut self, now: Timestamp) -> Vec<Agent> {
         let over = |agent: &Agent| agent.ended.is_some_and(|(at, _)| at + AFTER_END < now);
         let agents: Vec<Agent> = self.store.agents().into_iter().filter(|agent| !over(agent)).collect();
-        self.sent.retain(|(id, _), _| agents.iter().any(|agent| agent.id == *id));
+        let known = |id: &AgentId| agents.iter().any(|agent| agent.id == *id);
+        self.sent.retain(|(id, _), _| known(id));
+        self.unsent.retain(|(id, _)| known(id));
         agents
     }
 
@@ -64,10 +68,12 @@ impl Schedule {
         kind: usize,
         now: Timestamp,
     ) -> Result<(Option<Due>, u64), StoreError> {
-        let from = self.sent.get(&(agent.id.clone(), kind)).copied().unwrap_or(self.started);
+        let key = (agent.id.clone(), kind);
+        let from = self.sent.get(&key).copied().unwrap_or(self.started);
         let earliest = now - LONGEST;
-        let (from, late) =
-            if from < earliest { (earliest, u64::from(from > self.started)) } else { (from, 0) };
+        // Of an agent that did nothing for long, nothing is late.
+        let late = u64::from(from < earliest && self.unsent.contains(&key));
+        let from = from.max(earliest);
         let Some(of) = KINDS.get(kind).copied() else { return Ok((None, late)) };
         let fold = Whole { from, range: None, inner: ProfileFold::new(of, None) };
         let (range, profile) = over(self.store.as_ref(), &agent.id, TimeRange { from, to: now }, fold)?;
@@ -76,12 +82,14 @@ impl Schedule {
             self.sent(agent, kind, range);
             return Ok((None, late));
         }
+        self.unsent.insert(key);
         let subject = Subject::new(agent.clone(), self.store.processes(&agent.id, range)?);
         Ok((Some(Due { subject, profile, range }), late))
     }
 
     /// What was due is sent, or given up.
     pub(super) fn sent(&mut self, agent: &Agent, kind: usize, range: TimeRange) {
+        self.unsent.remove(&(agent.id.clone(), kind));
         self.sent.insert((agent.id.clone(), kind), range.to);
     }
 }

@@ -1,6 +1,7 @@
 //! Remote write into real servers, through an outage of theirs and a crash of ours: every sample's value and time is
 //! asked for afterwards.
 
+mod collector;
 mod servers;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -153,7 +153,7 @@ fn process_span(agent: &Agent, process: &Process, parent: Vec<u8>, at: Timestamp
             (code != 0).then(|| format!("exit code {code}"))
         }
         Some(Exit::Signal { number, .. }) => {
-            let name = signal_name(number.into()).map_or_else(|| format!("signal {number}"), str::to_owned);
+            let name = signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned);
             attributes.push(wire::text("agentperf.process.signal", &name));
             Some(format!("killed by {name}"))
         }
@@ -198,5 +198,4 @@ pub(super) fn end_name(end: AgentEnd) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "spans_tests.rs"]
 mod tests;
