@@ -19,6 +19,7 @@ use crate::{
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
     export::{
+        Doors, ExportError, Sending,
         journal::{Journal, JournalThread},
         prometheus,
     },
@@ -27,6 +28,7 @@ use crate::{
         agent::{Agent, AgentEnd},
         control::Control,
         observation::Observation,
+        record::Record,
     },
     store::{Disk, Follower, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
@@ -57,6 +59,9 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A door out cannot be opened.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {
@@ -100,6 +105,7 @@ pub async fn run(
     let metrics =
         Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
     let shown = Arc::<prometheus::Metrics>::clone(&metrics);
+    let doors = Doors::open(&config.export, &host, &metrics, &telemetry)?;
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let (hang_up, hung_up) = watch::channel(false);
@@ -110,7 +116,7 @@ pub async fn run(
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
     let followers = [vec![metrics as Arc<dyn Follower>], followers].concat();
-    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
+    let (writer, sending) = start_sinks(&store, recorded, followers, doors);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -133,6 +139,7 @@ pub async fn run(
         finished(collector).await;
         finished(writer).await;
         write_out(journal).await;
+        sending.stop().await;
         join(threads).await;
     }
     let _ = hang_up.send(true);
@@ -231,6 +238,17 @@ fn open_store(
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
     let let_go = disk.close_watches(AgentEnd::Interrupted)?;
     Ok((Arc::new(disk), let_go))
+}
+
+/// Starts the writer, with all who follow it, and the doors out.
+fn start_sinks(
+    store: &Arc<dyn Store>,
+    records: mpsc::Receiver<Record>,
+    followers: Vec<Arc<dyn Follower>>,
+    doors: Doors,
+) -> (JoinHandle<()>, Sending) {
+    let followers = [followers, doors.followers()].concat();
+    (writer::spawn(Arc::clone(store), records, followers), doors.start(store))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.

@@ -13,6 +13,7 @@ pub mod enrich;
 pub mod export;
 pub mod kernel;
 pub mod model;
+mod profile;
 pub mod store;
 pub mod telemetry;
 pub mod unwind;

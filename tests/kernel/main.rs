@@ -18,6 +18,7 @@ mod chains;
 mod cli;
 mod cpu;
 mod durable;
+mod export;
 mod journal;
 mod lifecycle;
 mod metrics;

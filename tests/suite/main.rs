@@ -24,4 +24,5 @@ mod cli_record;
 mod cli_store;
 mod cli_usage;
 mod config_files;
+mod export;
 mod symbols;

@@ -53,16 +53,14 @@ const SAMPLE_RULES: &str = "  rules:
 pub fn example() -> String {
     let defaults = Config::default();
     let mut out = HEAD.to_owned();
-    let mut section = "";
+    let mut before = "";
     for option in &OPTIONS {
-        let (own, name) = option.key.split_once('.').unwrap_or(("", option.key));
+        let (section, name) = option.key.rsplit_once('.').unwrap_or(("", option.key));
         out.push('\n');
-        if own != section {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{own}:");
-            section = own;
-        }
-        write_option(&mut out, option, name, if own.is_empty() { "" } else { "  " }, &defaults);
+        open_section(&mut out, before, section);
+        before = section;
+        let depth = if section.is_empty() { 0 } else { section.split('.').count() };
+        write_option(&mut out, option, name, &"  ".repeat(depth), &defaults);
         if option.key == "agents.builtin_rules" {
             out.push('\n');
             out.push_str(RULES);
@@ -71,6 +69,19 @@ pub fn example() -> String {
         }
     }
     out
+}
+
+/// Writes the keys of the sections that `section` is in and the one before it was not.
+fn open_section(out: &mut String, before: &str, section: &str) {
+    let mut open = before.split('.');
+    let mut same = true;
+    for (depth, key) in section.split('.').filter(|key| !key.is_empty()).enumerate() {
+        same = same && open.next() == Some(key);
+        if !same {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{}{key}:", "  ".repeat(depth));
+        }
+    }
 }
 
 fn write_option(out: &mut String, option: &Opt, name: &str, indent: &str, defaults: &Config) {

@@ -10,6 +10,7 @@ use serde_saphyr::{Location, Spanned};
 use super::{
     Config, ConfigError, Origin,
     options::{OPTIONS, Opt, PREFIX},
+    otel,
     raw::{Parts, Raw},
     rule::Rule,
 };
@@ -66,6 +67,11 @@ impl Config {
             Some(path) => Self::parse(&read(path)?, path)?,
             None => Self::default(),
         };
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        for (name, value) in &environment {
+            let wrong = |message| ConfigError::Shape { origin: Origin::Environment(name.clone()), message };
+            otel::take(&mut config.export, name, value).map_err(wrong)?;
+        }
         for (name, value) in environment {
             if let Some(option) = OPTIONS.iter().find(|o| o.variable() == name) {
                 set(&mut config, option, &value, || Origin::Environment(name))?;

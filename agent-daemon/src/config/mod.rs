@@ -8,9 +8,12 @@ mod builtin;
 mod duration;
 mod error;
 mod example;
+mod export;
+mod export_options;
 mod glob;
 mod load;
 mod options;
+mod otel;
 mod raw;
 mod rule;
 mod size;
@@ -21,6 +24,9 @@ pub use builtin::{Builtin, builtin_rules};
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Origin};
 pub use example::example;
+pub use export::{
+    Export, Headers, Otlp, OtlpOwn, OtlpProtocol, OtlpSignal, OtlpTarget, Pyroscope, Receiver, RemoteWrite,
+};
 pub use glob::{Glob, GlobError};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
@@ -43,6 +49,8 @@ pub struct Config {
     pub journal: Journal,
     /// What Prometheus is shown.
     pub metrics: Metrics,
+    /// Where it is sent.
+    pub export: Export,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -206,6 +214,7 @@ impl Default for Config {
             history: History::default(),
             journal: Journal::default(),
             metrics: Metrics::default(),
+            export: Export::default(),
             log: Log::default(),
             kernel: Kernel::default(),
             overrides: Overrides::default(),

@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     Compression, Config, JournalTarget, LogFormat, ThreadState,
     duration::{format_duration, parse_duration},
+    export_options,
     size::{format_bytes, parse_bytes},
 };
 
@@ -17,14 +18,14 @@ const MEMORY: &str = "memory";
 pub(super) const PREFIX: &str = "AGENTPERF_";
 
 /// One value that can be chosen.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Opt {
     /// Its key in the file, with the section it is in: `log.level`.
     pub key: &'static str,
     /// What it means, in a sentence or two.
     pub doc: &'static str,
-    get: fn(&Config) -> String,
-    set: fn(&mut Config, &str) -> Result<(), String>,
+    pub(super) get: fn(&Config) -> String,
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
 impl Opt {
@@ -48,13 +49,19 @@ impl Opt {
 
     /// Reads `text` into `config`; the error ends a sentence that begins with the key.
     pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
-        (self.set)(config, text.trim())
-            .map_err(|must| format!("is {:?} but must be {must}", text.chars().take(80).collect::<String>()))
+        // What stands before an @ may be a password.
+        let secret = text.contains("://") && text.contains('@');
+        let shown = if secret { "…@…".to_owned() } else { text.chars().take(80).collect::<String>() };
+        (self.set)(config, text.trim()).map_err(|must| format!("is {shown:?} but must be {must}"))
     }
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; 23] = [
+pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
+    joined(&GENERAL, &export_options::OPTIONS);
+
+/// Those that are not of the doors out.
+const GENERAL: [Opt; 23] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -277,8 +284,29 @@ pub static OPTIONS: [Opt; 23] = [
     },
 ];
 
+/// One table of two, made when this is compiled.
+#[expect(clippy::indexing_slicing, reason = "an index that is too large does not compile")]
+const fn joined<const A: usize, const B: usize, const N: usize>(a: &[Opt; A], b: &[Opt; B]) -> [Opt; N] {
+    assert!(A + B == N, "both tables, whole");
+    let mut all = [a[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < A { a[at] } else { b[at - A] };
+        at += 1;
+    }
+    all
+}
+
+/// An address of a receiver, if it is one. Credentials do not belong there: it is shown.
+pub(super) fn receiver_url(text: &str) -> Option<String> {
+    let uri: hyper::Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    let fine = matches!(uri.scheme_str(), Some("http" | "https")) && !authority.as_str().contains('@');
+    fine.then(|| text.to_owned())
+}
+
 /// Stores a value that could be read; otherwise says what it must be.
-fn put<T>(slot: &mut T, value: Option<T>, must: &str) -> Result<(), String> {
+pub(super) fn put<T>(slot: &mut T, value: Option<T>, must: &str) -> Result<(), String> {
     *slot = value.ok_or_else(|| must.to_owned())?;
     Ok(())
 }
@@ -287,7 +315,7 @@ fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
     text.parse().ok().filter(|n| (least..=most).contains(n)).and_then(|n| T::try_from(n).ok())
 }
 
-fn boolean(text: &str) -> Option<bool> {
+pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
         "false" => Some(false),

@@ -20,6 +20,7 @@ pub(super) struct Raw {
     history: Option<RawHistory>,
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
+    export: Option<RawExport>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
 }
@@ -65,6 +66,51 @@ struct RawJournal {
 #[serde(deny_unknown_fields, default)]
 struct RawMetrics {
     max_series: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawExport {
+    enabled: Text,
+    spool_directory: Text,
+    remote_write: Option<RawRemoteWrite>,
+    otlp: Option<RawOtlp>,
+    pyroscope: Option<RawPyroscope>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRemoteWrite {
+    url: Text,
+    interval: Text,
+    spool_size: Text,
+    timeout: Text,
+    bearer_token_file: Text,
+    headers_file: Text,
+    ca_file: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawOtlp {
+    endpoint: Text,
+    protocol: Text,
+    interval: Text,
+    timeout: Text,
+    compression: Text,
+    headers_file: Text,
+    ca_file: Text,
+    profiles: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPyroscope {
+    url: Text,
+    interval: Text,
+    bearer_token_file: Text,
+    headers_file: Text,
+    ca_file: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,8 +196,42 @@ impl Raw {
             ("kernel.debug_log", kernel.debug_log),
             ("kernel.thread_state", kernel.thread_state),
         ];
-        let values = values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let values = values.into_iter().chain(self.export.unwrap_or_default().into_values());
+        let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         Parts { values, rules: agents.rules.unwrap_or_default() }
+    }
+}
+
+impl RawExport {
+    fn into_values(self) -> impl Iterator<Item = (&'static str, Text)> {
+        let write = self.remote_write.unwrap_or_default();
+        let otlp = self.otlp.unwrap_or_default();
+        let pyroscope = self.pyroscope.unwrap_or_default();
+        let values = [
+            ("export.enabled", self.enabled),
+            ("export.spool_directory", self.spool_directory),
+            ("export.remote_write.url", write.url),
+            ("export.remote_write.interval", write.interval),
+            ("export.remote_write.spool_size", write.spool_size),
+            ("export.remote_write.timeout", write.timeout),
+            ("export.remote_write.bearer_token_file", write.bearer_token_file),
+            ("export.remote_write.headers_file", write.headers_file),
+            ("export.remote_write.ca_file", write.ca_file),
+            ("export.otlp.endpoint", otlp.endpoint),
+            ("export.otlp.protocol", otlp.protocol),
+            ("export.otlp.interval", otlp.interval),
+            ("export.otlp.timeout", otlp.timeout),
+            ("export.otlp.compression", otlp.compression),
+            ("export.otlp.headers_file", otlp.headers_file),
+            ("export.otlp.ca_file", otlp.ca_file),
+            ("export.otlp.profiles", otlp.profiles),
+            ("export.pyroscope.url", pyroscope.url),
+            ("export.pyroscope.interval", pyroscope.interval),
+            ("export.pyroscope.bearer_token_file", pyroscope.bearer_token_file),
+            ("export.pyroscope.headers_file", pyroscope.headers_file),
+            ("export.pyroscope.ca_file", pyroscope.ca_file),
+        ];
+        values.into_iter()
     }
 }
 

@@ -47,12 +47,32 @@ fn every_option_can_be_set_in_the_file_and_in_the_environment() {
         "json",
         "true",
         "tid_hash",
+        "false",
+        "/srv/spool",
+        "http://127.0.0.1:9090/api/v1/write",
+        "1s",
+        "2MB",
+        "3s",
+        "/srv/token",
+        "/srv/headers",
+        "/srv/ca.pem",
+        "http://127.0.0.1:4317",
+        "http/protobuf",
+        "1s",
+        "3s",
+        "gzip",
+        "/srv/headers",
+        "/srv/ca.pem",
+        "true",
+        "http://127.0.0.1:4040",
+        "1s",
+        "/srv/token",
+        "/srv/headers",
+        "/srv/ca.pem",
     ];
+    assert_eq!(values.len(), OPTIONS.len());
     for (option, value) in OPTIONS.iter().zip(values) {
-        let text = match option.key.split_once('.') {
-            Some((section, key)) => format!("{section}:\n  {key}: {value}\n"),
-            None => format!("{}: {value}\n", option.key),
-        };
+        let text = option.key.rsplit('.').fold(value.to_owned(), |inner, key| format!("{{{key}: {inner}}}"));
         let from_file = parse(&text).unwrap();
         assert_eq!(option.get(&from_file), value, "{}", option.key);
         let from_environment =

@@ -65,11 +65,15 @@ pub enum Loss {
     OrderGuessed,
     /// The journal was too slow for a record, or could not be written: the record is missing from it.
     JournalDropped,
+    /// Something was not sent: its receiver refused it, or did not answer until there was no more room for it.
+    ExportDropped,
+    /// The end of a file of the spool was damaged, as by a power cut, and was cut off.
+    SpoolTailCut,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -95,6 +99,8 @@ impl Loss {
         Self::InterpretedMissing,
         Self::OrderGuessed,
         Self::JournalDropped,
+        Self::ExportDropped,
+        Self::SpoolTailCut,
     ];
 
     /// Stable name.
@@ -126,6 +132,8 @@ impl Loss {
             Self::InterpretedMissing => "interpreted_missing",
             Self::OrderGuessed => "order_guessed",
             Self::JournalDropped => "journal_dropped",
+            Self::ExportDropped => "export_dropped",
+            Self::SpoolTailCut => "spool_tail_cut",
         }
     }
 }

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -91,6 +91,22 @@ const TOOLS: [Tool; 14] = [
         apt: "gdb",
         dnf: "gdb",
         pacman: "gdb",
+    },
+    Tool {
+        why: "takes metrics by remote write, in tests",
+        purpose: Purpose::Test,
+        present: || find("prometheus").is_some(),
+        apt: "prometheus",
+        dnf: "prometheus",
+        pacman: "prometheus",
+    },
+    Tool {
+        why: "takes metrics by remote write, in tests",
+        purpose: Purpose::Test,
+        present: || find("victoria-metrics").is_some(),
+        apt: "victoria-metrics",
+        dnf: "victoria-metrics",
+        pacman: "victoriametrics",
     },
     Tool {
         why: "syscount and offcputime, to measure against",

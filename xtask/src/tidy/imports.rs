@@ -20,8 +20,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
-    ("api", &["model", "config", "telemetry", "store"]),
-    ("export", &["model", "config", "telemetry", "store"]),
+    ("profile", &["model", "store"]),
+    ("api", &["model", "config", "telemetry", "store", "profile"]),
+    ("export", &["model", "config", "telemetry", "store", "profile"]),
     ("cli", &["model", "config", "telemetry", "store", "api", "export", "daemon"]),
     (
         "daemon",

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::names::ProbeStateDto;
-use crate::model::{probe::ProbeStatus, time::Timestamp};
+use crate::{
+    model::{probe::ProbeStatus, time::Timestamp},
+    telemetry::ExporterStatus,
+};
 
 /// How the daemon stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -33,8 +36,56 @@ pub struct StatusDto {
     pub probes: Vec<ProbeStatusDto>,
     /// What was lost since the start, by name; every name is always there.
     pub losses: BTreeMap<String, u64>,
+    /// Every door out that is in use.
+    pub exporters: Vec<ExporterDto>,
     /// What agentperf itself costs.
     pub own: OwnUsageDto,
+}
+
+/// A door out and how it stands. Items are samples, data points, spans, events or profiles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Exporter)]
+pub struct ExporterDto {
+    /// Stable name.
+    #[schema(example = "remote_write")]
+    pub name: String,
+    /// Scheme, host and port of the receiver.
+    #[schema(example = "http://127.0.0.1:9090")]
+    pub receiver: String,
+    /// Items that the receiver took.
+    pub sent: u64,
+    /// Attempts to send that failed.
+    pub failures: u64,
+    /// Items that were given up.
+    pub dropped: u64,
+    /// What waits on disk to be sent, bytes.
+    pub spool_bytes: u64,
+    /// Items that wait in memory.
+    pub queued: u64,
+    /// When the receiver last took something.
+    pub last_success: Option<Timestamp>,
+    /// Why an attempt last failed, without any secret.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_failure: Option<Timestamp>,
+}
+
+impl From<ExporterStatus> for ExporterDto {
+    fn from(exporter: ExporterStatus) -> Self {
+        let (last_failure, last_error) = exporter.last_error.unzip();
+        Self {
+            name: exporter.name.to_owned(),
+            receiver: exporter.receiver,
+            sent: exporter.sent,
+            failures: exporter.failed,
+            dropped: exporter.dropped,
+            spool_bytes: exporter.spool_bytes,
+            queued: exporter.queued,
+            last_success: exporter.last_success,
+            last_error,
+            last_failure,
+        }
+    }
 }
 
 /// Agents, counted.

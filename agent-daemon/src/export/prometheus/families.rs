@@ -39,9 +39,15 @@ pub(super) enum Family {
     OwnCpuSeconds,
     OwnMemoryBytes,
     SeriesOverflow,
+    ExportSent,
+    ExportFailures,
+    ExportDropped,
+    ExportSpoolBytes,
+    ExportQueue,
 }
 
 /// One row of the registry.
+#[derive(Debug)]
 pub(super) struct Row {
     pub(super) family: Family,
     /// Without prefix, unit and `_total`, which the exposition adds.
@@ -54,7 +60,7 @@ pub(super) struct Row {
 
 /// Whether a metric only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::export) enum Kind {
     Counter,
     Gauge,
 }
@@ -77,8 +83,11 @@ use Unit::{Bytes, Seconds};
 /// Labels of everything that is told of one agent.
 const AGENT: &[&str] = &["agent", "agent_id"];
 
+/// Labels of everything that is told of one door out.
+const EXPORTER: &[&str] = &["exporter"];
+
 /// Every metric, in the order of the exposition.
-pub(super) static ROWS: [Row; 28] = [
+pub(super) static ROWS: [Row; 33] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -233,6 +242,25 @@ pub(super) static ROWS: [Row; 28] = [
         &["kind"],
         "Series that found no room of their own and are counted in one labelled other",
     ),
+    row(
+        F::ExportSent,
+        "export_sent",
+        None,
+        Counter,
+        EXPORTER,
+        "Samples, data points, spans, events or profiles that a receiver took",
+    ),
+    row(F::ExportFailures, "export_failures", None, Counter, EXPORTER, "Attempts to send that failed"),
+    row(
+        F::ExportDropped,
+        "export_dropped",
+        None,
+        Counter,
+        EXPORTER,
+        "What was to be sent and was given up: refused, or too much was waiting",
+    ),
+    row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
+    row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
 ];
 
 impl Row {

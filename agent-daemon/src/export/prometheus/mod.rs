@@ -7,9 +7,13 @@ mod capped;
 mod families;
 mod host;
 mod series;
+mod snapshot;
 mod totals;
 
+pub(super) use families::Kind;
 pub use families::reference;
+pub(super) use snapshot::FamilySnapshot;
+pub use snapshot::Snapshot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,11 +58,16 @@ impl Metrics {
         registry.register_collector(Box::new(Arc::clone(&shown)));
         Self { registry, shown }
     }
+
+    /// Every series at one instant, for those that send them.
+    #[must_use]
+    pub fn snapshot(&self, at: Timestamp) -> Snapshot {
+        self.shown.snapshot(at)
+    }
 }
 
 impl Exposition for Metrics {
     fn text(&self, format: TextFormat) -> String {
-        self.shown.lock().expire(Timestamp::now());
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut text, &self.registry);
@@ -73,6 +82,17 @@ impl Shown {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn snapshot(&self, at: Timestamp) -> Snapshot {
+        let reading = host::Reading::take();
+        let mut totals = self.lock();
+        totals.expire(at);
+        let of = |row: &'static families::Row| {
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
+            (!series.is_empty()).then_some(FamilySnapshot { row, series })
+        };
+        Snapshot { at, started: self.host.started, families: ROWS.iter().filter_map(of).collect() }
+    }
 }
 
 impl Follower for Metrics {
@@ -83,21 +103,15 @@ impl Follower for Metrics {
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let reading = host::Reading::take();
-        let totals = self.lock();
-        for row in &ROWS {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
-            if series.is_empty() {
-                continue;
-            }
+        for FamilySnapshot { row, series } in self.snapshot(Timestamp::now()).families {
             let (name, kind) = (row.base_name(), row.metric_type());
             let mut metric = encoder.encode_descriptor(&name, row.help, row.unit(), kind)?;
             for (labels, value) in series {
                 let labels: Vec<(&str, String)> = row.labels.iter().copied().zip(labels).collect();
                 let mut one = metric.encode_family(&labels)?;
                 match row.kind {
-                    families::Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
-                    families::Kind::Gauge => one.encode_gauge(&value)?,
+                    Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
+                    Kind::Gauge => one.encode_gauge(&value)?,
                 }
             }
         }
@@ -109,7 +123,7 @@ impl Collector for Shown {
 fn older_form(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let counters: Vec<String> =
-        ROWS.iter().filter(|row| row.kind == families::Kind::Counter).map(families::Row::full_name).collect();
+        ROWS.iter().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
     for line in openmetrics.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {

@@ -12,11 +12,11 @@ use crate::{
         agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
         syscall_names::syscall_name,
     },
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{ExporterStatus, HostInfo, Telemetry},
 };
 
 /// One series.
-pub(super) type Series = (Vec<String>, f64);
+pub(in crate::export) type Series = (Vec<String>, f64);
 
 /// What the series are labelled that have no room of their own.
 const OTHER: &str = "other";
@@ -50,6 +50,11 @@ pub(super) fn of(
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::SeriesOverflow => overflow(&totals.rooms),
+        Family::ExportSent => exported(telemetry, |exporter| exporter.sent),
+        Family::ExportFailures => exported(telemetry, |exporter| exporter.failed),
+        Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
+        Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
+        Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
         _ => totals.agents.values().flat_map(|agent| of_agent(family, agent)).collect(),
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
@@ -130,6 +135,10 @@ fn overflow(rooms: &Rooms) -> Vec<Series> {
         ("processes", rooms.processes.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
+}
+
+fn exported(telemetry: &Telemetry, value: fn(&ExporterStatus) -> u64) -> Vec<Series> {
+    labelled(telemetry.exporters().iter().map(|exporter| (exporter.name, value(exporter) as f64)))
 }
 
 fn one<const N: usize>(labels: [String; N], value: f64) -> Vec<Series> {

@@ -20,10 +20,10 @@ use super::{Subject, missing};
 use crate::store::query::{Profile, ProfileKind, ProfileStack};
 
 /// The media type of a pprof profile.
-pub(in crate::api) const MEDIA_TYPE: &str = "application/octet-stream";
+pub(crate) const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// The profile, ready to be sent.
-pub(in crate::api) fn gzipped(profile: &Profile, subject: &Subject) -> io::Result<Vec<u8>> {
+pub(crate) fn gzipped(profile: &Profile, subject: &Subject) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&encode(profile, subject).encode_to_vec())?;
     gzip.finish()
