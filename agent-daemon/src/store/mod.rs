@@ -15,8 +15,9 @@ pub use memory::{Limits, Memory};
 use crate::model::{
     agent::Agent,
     id::AgentId,
+    operation::Kept,
     process::Process,
-    record::Record,
+    record::{Arrived, Record},
     time::{TimeRange, Timestamp},
     window::Window,
 };
@@ -36,6 +37,8 @@ pub trait Store: Send + Sync {
     fn put_process(&self, agent: &AgentId, process: Process);
     /// Appends a window.
     fn append(&self, window: Window);
+    /// Adds operations that applications told of.
+    fn put_operations(&self, arrived: Arrived);
     /// Makes all that was put before outlast this process.
     ///
     /// # Errors
@@ -63,6 +66,16 @@ pub trait Store: Send + Sync {
         agent: &AgentId,
         range: TimeRange,
         visit: &mut dyn FnMut(&Window),
+    ) -> Result<(), StoreError>;
+    /// Shows the operations that began in the range to `visit`, one by one while they are kept so, else the sums that
+    /// overlap the range. Each once, in no order.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some may have been visited by then.
+    fn visit_operations(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(Kept<'_>),
     ) -> Result<(), StoreError>;
 }
 

@@ -63,11 +63,25 @@ pub enum Loss {
     /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
     /// loop as groups of frames. Counted as those that miss some.
     OrderGuessed,
+    /// There was no room for operations in the store, or in memory before it.
+    OperationDropped,
+    /// An application sent an operation that is not accepted: its answer says why.
+    OperationRefused,
+    /// An application sent more than its project's rate, or than the store takes just now: it is told to try later.
+    OperationThrottled,
+    /// An operation was left out, as the project's sample ratio asks for.
+    OperationUnsampled,
+    /// A name, label or model of an operation came when there were too many different ones: it is kept as other.
+    OperationOverflow,
+    /// An attribute or label of an operation is not on the allow-list, or one too many: it is not kept.
+    OperationLabelDropped,
+    /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
+    OperationUnproven,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 31] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -92,6 +106,13 @@ impl Loss {
         Self::StoreWriteFailed,
         Self::InterpretedMissing,
         Self::OrderGuessed,
+        Self::OperationDropped,
+        Self::OperationRefused,
+        Self::OperationThrottled,
+        Self::OperationUnsampled,
+        Self::OperationOverflow,
+        Self::OperationLabelDropped,
+        Self::OperationUnproven,
     ];
 
     /// Stable name.
@@ -122,6 +143,13 @@ impl Loss {
             Self::StoreWriteFailed => "store_write_failed",
             Self::InterpretedMissing => "interpreted_missing",
             Self::OrderGuessed => "order_guessed",
+            Self::OperationDropped => "operation_dropped",
+            Self::OperationRefused => "operation_refused",
+            Self::OperationThrottled => "operation_throttled",
+            Self::OperationUnsampled => "operation_unsampled",
+            Self::OperationOverflow => "operation_overflow",
+            Self::OperationLabelDropped => "operation_label_dropped",
+            Self::OperationUnproven => "operation_unproven",
         }
     }
 }

@@ -101,7 +101,7 @@ impl Totals {
                     totals.window(window, &mut self.rooms);
                 }
             }
-            Record::Barrier(_) => {}
+            Record::Operations(_) | Record::Barrier(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     failure::Failure,
     head::Part,
     numbering::Numbering,
+    operations,
     retention::{self, Sweep},
     rollup::{self, Done},
     seal,
@@ -143,6 +144,12 @@ impl Disk {
         let both = (&mut writer.squeeze, &mut writer.unsqueeze);
         let merged = rollup::step(&mut writer.db, both, &self.options, now);
         if let Done::Hour { damaged } = merged.map_err(Failure::in_database(&path))? {
+            self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
+            return Ok(true);
+        }
+        let both = (&mut writer.squeeze, &mut writer.unsqueeze);
+        let added_up = operations::roll_up(&mut writer.db, both, &self.options, now);
+        if let Some(damaged) = added_up.map_err(Failure::in_database(&path))? {
             self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
             return Ok(true);
         }

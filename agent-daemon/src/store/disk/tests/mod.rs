@@ -5,6 +5,7 @@ mod crash;
 mod full;
 mod killed;
 mod memory;
+mod operations;
 mod reading;
 mod retention;
 
