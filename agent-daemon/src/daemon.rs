@@ -19,9 +19,10 @@ use crate::{
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
     export::prometheus,
+    ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{agent::AgentEnd, control::Control, observation::Observation},
-    store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
+    store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -91,7 +92,9 @@ pub async fn run(
         Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
     let shown = Arc::<prometheus::Metrics>::clone(&metrics);
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
-    let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
+    let secret = store::secret(config.history.directory.as_deref())?;
+    let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
+    let state = api::State::new(kept, control, told, host, shown, is_serving, listen).with_ingest(ingest);
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));

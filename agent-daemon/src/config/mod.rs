@@ -11,8 +11,10 @@ mod example;
 mod glob;
 mod load;
 mod options;
+mod project;
 mod raw;
 mod rule;
+mod secret;
 mod size;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -24,7 +26,9 @@ pub use example::example;
 pub use glob::{Glob, GlobError};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
+pub use project::Project;
 pub use rule::{Action, Matchers, NamePart, NameTemplate, Regex, Rule, User};
+pub use secret::Secret;
 
 /// Everything that can be chosen, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,8 @@ pub struct Config {
     pub history: History,
     /// What Prometheus is shown.
     pub metrics: Metrics,
+    /// Whose applications may tell of operations.
+    pub projects: Vec<Project>,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -164,6 +170,7 @@ impl Default for Config {
             agents: Agents::default(),
             history: History::default(),
             metrics: Metrics::default(),
+            projects: Vec::new(),
             log: Log::default(),
             kernel: Kernel::default(),
             overrides: Overrides::default(),

@@ -19,6 +19,7 @@ pub(super) struct Raw {
     agents: Option<RawAgents>,
     history: Option<RawHistory>,
     metrics: Option<RawMetrics>,
+    projects: Option<Vec<Spanned<RawProject>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
 }
@@ -85,12 +86,28 @@ pub(super) struct RawRule {
     pub(super) user: Option<Spanned<Texts>>,
 }
 
+/// A project.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProject {
+    pub(super) name: Text,
+    pub(super) key_file: Text,
+    pub(super) key_env: Text,
+    pub(super) origins: Option<Spanned<Texts>>,
+    pub(super) rate: Text,
+    pub(super) sample: Text,
+    pub(super) labels: Option<Spanned<Texts>>,
+    pub(super) users: Text,
+}
+
 /// The file taken apart.
 pub(super) struct Parts {
     /// The single values that are given, by their keys.
     pub(super) values: Vec<(&'static str, Spanned<String>)>,
     /// The rules, in order.
     pub(super) rules: Vec<Spanned<RawRule>>,
+    /// The projects, in order.
+    pub(super) projects: Vec<Spanned<RawProject>>,
 }
 
 impl Raw {
@@ -132,7 +149,8 @@ impl Raw {
             ("kernel.thread_state", kernel.thread_state),
         ];
         let values = values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Parts { values, rules: agents.rules.unwrap_or_default() }
+        let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
+        Parts { values, rules, projects }
     }
 }
 

@@ -6,11 +6,13 @@ mod error;
 pub(crate) mod fixture;
 mod memory;
 pub mod query;
+mod secret;
 pub mod writer;
 
 pub use disk::{Disk, Options};
 pub use error::StoreError;
 pub use memory::{Limits, Memory};
+pub use secret::secret;
 
 use crate::model::{
     agent::Agent,
@@ -72,11 +74,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store cannot be read. Some may have been visited by then.
-    fn visit_operations(
-        &self,
-        range: TimeRange,
-        visit: &mut dyn FnMut(Kept<'_>),
-    ) -> Result<(), StoreError>;
+    fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError>;
 }
 
 /// Sees every record on its way into the store, in order: for what is counted without being asked for. Must not block.

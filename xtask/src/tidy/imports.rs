@@ -20,7 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
-    ("api", &["model", "config", "telemetry", "store"]),
+    ("ingest", &["model", "config", "telemetry", "unwind"]),
+    ("api", &["model", "config", "telemetry", "store", "ingest"]),
     ("export", &["model", "config", "telemetry", "store"]),
     ("cli", &["model", "config", "telemetry", "store", "api", "daemon"]),
     (
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "enrich",
             "aggregate",
             "store",
+            "ingest",
             "api",
             "export",
         ],

@@ -225,11 +225,7 @@ impl Store for Disk {
         self.view_windows(agent, range, visit)
     }
 
-    fn visit_operations(
-        &self,
-        range: TimeRange,
-        visit: &mut dyn FnMut(Kept<'_>),
-    ) -> Result<(), StoreError> {
+    fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError> {
         self.view_operations(range, visit)
     }
 }

@@ -208,7 +208,9 @@ fn merge(
             match open(unsqueeze, checksum, &body) {
                 Ok(found) => {
                     stretches.add(found);
-                    transaction.prepare_cached("DELETE FROM operation_block WHERE key = ?1")?.execute([key])?;
+                    transaction
+                        .prepare_cached("DELETE FROM operation_block WHERE key = ?1")?
+                        .execute([key])?;
                 }
                 // Kept for whoever can mend it, and out of the way.
                 Err(_) if level == from => {

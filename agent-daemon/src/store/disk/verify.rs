@@ -12,8 +12,7 @@ use super::{
     compress::Unsqueeze,
     database,
     lock::Lock,
-    operations,
-    segment,
+    operations, segment,
 };
 use crate::{model::id::AgentId, store::StoreError};
 

@@ -28,8 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every kind.
-pub(super) const KINDS: [Kind; 5] =
-    [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations];
+pub(super) const KINDS: [Kind; 5] = [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations];
 
 impl Kind {
     /// The kind that is written so.
