@@ -20,6 +20,7 @@ mod cpu;
 mod lifecycle;
 mod metrics;
 mod off_cpu;
+mod operations;
 mod pprof;
 mod privacy;
 mod real_agent;

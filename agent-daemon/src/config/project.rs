@@ -144,7 +144,7 @@ mod tests {
         let file = folder.path().join("agentperf.yaml");
         std::fs::write(folder.path().join("key"), "planted-0123456789\n").unwrap();
         std::fs::write(&file, text.replace("KEY", folder.path().join("key").to_str().unwrap())).unwrap();
-        let environment = [("SHOP_KEY".to_owned(), "planted-9876543210".to_owned())];
+        let environment = [("SHOP_SECRET".to_owned(), "planted-9876543210".to_owned())];
         Config::load_from(Some(Path::new(&file)), environment, Overrides::default())
             .map_err(|e| e.to_string())
     }
@@ -153,7 +153,7 @@ mod tests {
     fn projects_are_read_and_their_keys_shown_nowhere() {
         let config = load(
             "projects:\n  - name: shop\n    key_file: KEY\n    origins: [https://shop.example, http://localhost:3000]\n    \
-             rate: 50\n    sample: 0.5\n    labels: tenant\n    users: plain\n  - name: other\n    key_env: SHOP_KEY\n",
+             rate: 50\n    sample: 0.5\n    labels: tenant\n    users: plain\n  - name: other\n    key_env: SHOP_SECRET\n",
         )
         .unwrap();
         let [shop, other] = config.projects.as_slice() else { panic!("{config:?}") };
@@ -169,7 +169,7 @@ mod tests {
             ("- key_file: KEY", "name is missing"),
             ("- name: a b\n    key_file: KEY", "name must have"),
             ("- name: a", "key_file or key_env must be given"),
-            ("- name: a\n    key_file: KEY\n    key_env: SHOP_KEY", "not both"),
+            ("- name: a\n    key_file: KEY\n    key_env: SHOP_SECRET", "not both"),
             ("- name: a\n    key_file: /nonexistent", "cannot be read"),
             ("- name: a\n    key_env: NOT_SET", "is not set"),
             ("- name: a\n    key_file: KEY\n    origins: '*'", "must be origins"),

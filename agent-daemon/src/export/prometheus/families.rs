@@ -33,6 +33,8 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    Operations,
+    OperationSeconds,
     Losses,
     ProbeReady,
     UnwindTableBytes,
@@ -78,7 +80,7 @@ use Unit::{Bytes, Seconds};
 const AGENT: &[&str] = &["agent", "agent_id"];
 
 /// Every metric, in the order of the exposition.
-pub(super) static ROWS: [Row; 28] = [
+pub(super) static ROWS: [Row; 30] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -205,6 +207,22 @@ pub(super) static ROWS: [Row; 28] = [
         Gauge,
         &["agent", "agent_id", "pid", "comm"],
         "Largest resident set of one process so far",
+    ),
+    row(
+        F::Operations,
+        "operations",
+        None,
+        Counter,
+        &["project", "kind", "outcome"],
+        "Operations that applications told of one by one: success, error",
+    ),
+    row(
+        F::OperationSeconds,
+        "operation_duration",
+        Some(Seconds),
+        Counter,
+        &["project", "kind"],
+        "How long those operations took together",
     ),
     row(
         F::Losses,
