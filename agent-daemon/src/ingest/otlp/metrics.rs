@@ -41,7 +41,7 @@ const KEPT: [(&str, &str, f64); 7] = [
 
 /// Series of cumulative points that are remembered; of those that were not heard of for longest, the next point only
 /// says where they stand.
-const SERIES: NonZeroUsize = NonZeroUsize::new(4096).expect("it is not zero");
+const SERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Buckets of one point.
 const MAX_BUCKETS: usize = 512;

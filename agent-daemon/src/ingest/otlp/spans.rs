@@ -174,9 +174,12 @@ mod tests {
         draft(&span, &Resource::default()).unwrap()
     }
 
+    /// Kind and name of a span, its attributes; kind and name of the operation.
+    type Case<'a> = (i32, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
     #[test]
     fn spans_are_called_by_what_does_not_change() {
-        let cases: [(i32, &str, &[(&str, &str)], &str, &str); 7] = [
+        let cases: [Case<'_>; 7] = [
             (2, "GET", &[("http.method", "GET"), ("http.route", "/o/<id>")], "http_server", "/o/<id>"),
             (
                 2,

@@ -32,6 +32,9 @@ use crate::{
 /// A part is sealed before its time when it takes this much memory, bytes.
 const SEAL_BYTES: usize = 4 << 20;
 
+/// And when its operations take this much: ten times as much once they are decoded.
+const SEAL_OPERATIONS: usize = 1 << 20;
+
 /// How long merging and forgetting may take at a time.
 const BUDGET: Duration = Duration::from_millis(50);
 
@@ -83,16 +86,22 @@ impl Disk {
     }
 
     fn seal_due(&self, writer: &mut Writer, now: Timestamp) -> Result<(), StoreError> {
-        let (parts, empty, bytes) = {
+        let (parts, empty, bytes, operations) = {
             let head = self.read_head();
             let growing = head.back();
-            (head.len(), growing.is_none_or(Part::is_empty), growing.map_or(0, |part| part.bytes))
+            (
+                head.len(),
+                growing.is_none_or(Part::is_empty),
+                growing.map_or(0, |part| part.bytes),
+                growing.map_or(0, Part::operation_bytes),
+            )
         };
         // A clock that was set back begins anew.
         let began = writer.began.filter(|began| *began <= now && !empty);
         writer.began = began.or((!empty).then_some(now));
         let age = began.and_then(|began| now.duration_since(began).try_into().ok()).unwrap_or(Duration::ZERO);
-        let due = !empty && (age >= self.options.seal_after || bytes >= SEAL_BYTES);
+        let due = !empty
+            && (age >= self.options.seal_after || bytes >= SEAL_BYTES || operations >= SEAL_OPERATIONS);
         // While an older part waits to be sealed, one that grows is enough.
         if due && parts == 1 {
             self.rotate(writer);
