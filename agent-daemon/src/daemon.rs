@@ -23,6 +23,7 @@ use crate::{
         journal::{Journal, JournalThread},
         prometheus,
     },
+    ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
         agent::{Agent, AgentEnd},
@@ -30,7 +31,7 @@ use crate::{
         observation::Observation,
         record::Record,
     },
-    store::{Disk, Follower, Limits, Memory, Options, Store, StoreError, writer},
+    store::{self, Disk, Follower, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -107,7 +108,9 @@ pub async fn run(
     let shown = Arc::<prometheus::Metrics>::clone(&metrics);
     let doors = Doors::open(&config.export, &host, &metrics, &telemetry)?;
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
-    let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
+    let secret = store::secret(config.history.directory.as_deref())?;
+    let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
+    let state = api::State::new(kept, control, told, host, shown, is_serving, listen).with_ingest(ingest);
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));

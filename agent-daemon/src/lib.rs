@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod enrich;
 pub mod export;
+pub mod ingest;
 pub mod kernel;
 pub mod model;
 mod profile;

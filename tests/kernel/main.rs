@@ -23,6 +23,7 @@ mod journal;
 mod lifecycle;
 mod metrics;
 mod off_cpu;
+mod operations;
 mod pprof;
 mod privacy;
 mod real_agent;

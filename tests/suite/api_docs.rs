@@ -11,7 +11,11 @@ use agentperf::{
 };
 use serde_json::Value;
 
-use crate::{api_json::Answer, api_schema::check, api_world::World};
+use crate::{
+    api_json::Answer,
+    api_schema::check,
+    api_world::{KEY, World},
+};
 
 fn document() -> Value {
     serde_json::to_value(api::document()).unwrap()
@@ -26,6 +30,7 @@ fn calls(world: &World) -> Vec<Call> {
     let ended = |what: &str| format!("/api/v1/agents/{}{what}", world.ended);
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
+    let record = r#"{"kind": "job", "name": "x", "duration_seconds": 1}"#;
     vec![
         same("/"),
         same("/healthz"),
@@ -63,6 +68,20 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
         get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
+        get("/api/v1/agents/{id}/operations", live("/operations")),
+        get("/api/v1/agents/{id}/operations", live("/operations?agent=1-1")),
+        ("POST", "/v1/traces", r#"{"resourceSpans": []}"#.into()),
+        ("POST", "/v1/traces", r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}"#.into()),
+        ("POST", "/v1/traces", "x".into()),
+        ("POST", "/v1/metrics", r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}]}"#.into()),
+        ("POST", "/api/v1/performance/collect", record.into()),
+        ("POST", "/api/v1/performance/collect", "7".into()),
+        ("POST", "/api/v1/performance/collect/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
+        ("POST", "/api/v1/frontend-metrics", r#"{"metrics": []}"#.into()),
+        same("/api/v1/operations"),
+        get("/api/v1/operations", "/api/v1/operations?order=slowest&limit=0".into()),
+        same("/api/v1/operations/summary"),
+        get("/api/v1/operations/summary", "/api/v1/operations/summary?by=user".into()),
         get("/metrics", "/metrics".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=100".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=9".into()),
@@ -72,8 +91,13 @@ fn calls(world: &World) -> Vec<Call> {
     ]
 }
 
-fn ask(world: &World, method: &str, path: &str) -> Answer {
+fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {
     match method {
+        "POST" if template != "/api/v1/agents" => {
+            let bearer = format!("Bearer {KEY}");
+            let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];
+            world.send(method, template, &headers, path.as_bytes())
+        }
         "POST" => world.post("/api/v1/agents", &format!("{{\"pid\": {path}}}")),
         _ => world.send(method, path, &[], b""),
     }
@@ -84,7 +108,7 @@ fn ask(world: &World, method: &str, path: &str) -> Answer {
 fn answers_are_as_documented() {
     let (world, document) = (World::new(), document());
     for (method, template, path) in calls(&world) {
-        let answer = ask(&world, method, &path);
+        let answer = ask(&world, method, template, &path);
         let operation = &document["paths"][template][method.to_lowercase()];
         let announced = &operation["responses"][answer.status.to_string()];
         assert!(announced.is_object(), "{method} {path}: {} is not documented", answer.status);
@@ -108,7 +132,7 @@ fn every_documented_operation_is_there() {
             let mut of_it = calls.iter().filter(|c| c.0.eq_ignore_ascii_case(method) && c.1 == path);
             let (method, _, concrete) =
                 of_it.next().unwrap_or_else(|| panic!("{method} {path} is never tried"));
-            let status = ask(&world, method, concrete).status;
+            let status = ask(&world, method, path, concrete).status;
             assert!(!matches!(status, 404 | 405), "{method} {path}: {status}");
         }
     }

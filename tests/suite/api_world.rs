@@ -12,7 +12,9 @@ use std::{
 
 use agentperf::{
     api,
+    config::{Project, Secret},
     export::prometheus::Metrics,
+    ingest::Ingest,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
@@ -20,12 +22,13 @@ use agentperf::{
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process},
+        record::Record,
         stack::{Binary, Frame, FrameKind, Stack, StackEnd},
         syscall::{Histogram, SyscallStat},
         time::Timestamp,
         window::{CpuStat, Window},
     },
-    store::{Limits, Memory, Store},
+    store::{Limits, Memory, Store, writer},
     telemetry::{HostInfo, Loss, Telemetry},
 };
 use tokio::{
@@ -52,6 +55,8 @@ pub(crate) struct World {
     pub(crate) live: AgentId,
     pub(crate) ended: AgentId,
     pub(crate) server: Option<tokio::task::JoinHandle<()>>,
+    /// Keeps the way to the store open for the doors.
+    pub(crate) _records: mpsc::Sender<Record>,
     pub(crate) runtime: Runtime,
 }
 
@@ -71,16 +76,33 @@ impl World {
         let owner = Owner { store: store.clone(), flushes: flushes.clone(), live: ids.0.clone() };
         runtime.spawn(owner.run(commands));
 
+        let kept: Arc<dyn Store> = store.clone();
         let (ready, ready_rx) = watch::channel(true);
         let (stop, stop_rx) = watch::channel(false);
         let listener = runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
+        let (records, recorded) = mpsc::channel(64);
+        let ingest = Ingest::new(&[shop()], &records, &[7; 32], telemetry.clone());
+        runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });
         let state =
             api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
+        let state = state.with_ingest(Arc::new(ingest));
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
-        Self { address, store, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }
+        Self {
+            address,
+            store,
+            ready,
+            stop,
+            flushes,
+            begin,
+            live: ids.0,
+            ended: ids.1,
+            server,
+            _records: records,
+            runtime,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -90,6 +112,22 @@ impl World {
     /// The path of something below the live agent.
     pub(crate) fn of_live(&self, what: &str) -> String {
         format!("/api/v1/agents/{}{what}", self.live)
+    }
+}
+
+/// The key of the one project.
+pub(crate) const KEY: &str = "the-key-of-the-shop";
+
+/// The project that applications and pages may send to.
+fn shop() -> Project {
+    Project {
+        name: "shop".into(),
+        key: Secret::new(KEY).unwrap(),
+        origins: vec!["https://shop.example".into()],
+        rate: 1000,
+        sample: 1.0,
+        labels: Vec::new(),
+        plain_users: false,
     }
 }
 

@@ -10,6 +10,7 @@
 mod api_docs;
 mod api_hostile;
 mod api_json;
+mod api_operations;
 mod api_pprof;
 mod api_reports;
 mod api_routes;

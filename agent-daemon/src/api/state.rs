@@ -10,6 +10,7 @@ use tokio::{
 
 use super::error::Problem;
 use crate::{
+    ingest::Ingest,
     model::{agent::Agent, control::Control, exposition::Exposition, id::AgentId},
     store::Store,
     telemetry::{HostInfo, Telemetry},
@@ -35,6 +36,8 @@ pub struct State {
     pub metrics: Arc<dyn Exposition>,
     /// The address that is listened on, which requests may name as their `Host`.
     pub listen: SocketAddr,
+    /// What applications tell of operations to.
+    pub ingest: Arc<Ingest>,
     folds: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
     pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
@@ -52,7 +55,14 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        Self { store, control, telemetry, host, metrics, ready, listen, folds, loans: Arc::default() }
+        let ingest = Arc::new(Ingest::closed());
+        Self { store, control, telemetry, host, metrics, ready, listen, ingest, folds, loans: Arc::default() }
+    }
+
+    /// The same with open doors for operations.
+    #[must_use]
+    pub fn with_ingest(self, ingest: Arc<Ingest>) -> Self {
+        Self { ingest, ..self }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

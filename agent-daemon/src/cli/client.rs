@@ -13,6 +13,7 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         off_cpu::OffCpuReportDto,
+        operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
         process::ProcessTreeDto,
         profile::ProfileDto,
@@ -104,6 +105,19 @@ impl Client {
     /// An agent's process tree.
     pub(super) fn processes(&self, id: &str, range: Range) -> Result<ProcessTreeDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/processes"), &range.query())
+    }
+
+    /// Operations, by a query.
+    pub(super) fn operations(&self, query: &[(&str, String)]) -> Result<OperationListDto, CliError> {
+        self.get("/api/v1/operations", query)
+    }
+
+    /// Operations added up, by a query.
+    pub(super) fn operation_summary(
+        &self,
+        query: &[(&str, String)],
+    ) -> Result<OperationSummaryDto, CliError> {
+        self.get("/api/v1/operations/summary", query)
     }
 
     /// What an agent waited for.

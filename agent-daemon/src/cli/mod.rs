@@ -18,6 +18,7 @@ mod interrupt;
 mod local;
 mod logging;
 mod man;
+mod operations;
 mod out;
 mod privileges;
 mod profile;
@@ -64,6 +65,7 @@ enum Verb {
     Attach(attach::AttachArgs),
     Record(record::RecordArgs),
     Agents(agents::AgentsArgs),
+    Operations(operations::OperationsArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
     Config(config::ConfigArgs),
@@ -85,6 +87,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Attach(args) => done(attach::run(args)),
         Verb::Record(args) => record::run(args),
         Verb::Agents(args) => done(agents::run(args)),
+        Verb::Operations(args) => done(operations::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),
         Verb::Config(args) => done(config::run(args)),

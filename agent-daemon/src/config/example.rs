@@ -48,6 +48,20 @@ const SAMPLE_RULES: &str = "  rules:
       user: [agents, 1001]
 ";
 
+const PROJECTS: &str = "
+# Projects say whose applications may tell of operations (requests, page loads, calls), by OTLP/HTTP on /v1/traces
+# and /v1/metrics, or by JSON on /api/v1/performance/collect and /api/v1/frontend-metrics. Without any, these are
+# closed. Senders show the project's key: Authorization: Bearer KEY, or X-Agentperf-Key: KEY; pages ?key=KEY.
+#   name      what the project is called (required)
+#   key_file  file that holds the key, 16 characters or more; or key_env, the variable that does (required)
+#   origins   web pages that may send to frontend-metrics, as in https://shop.example; default none
+#   rate      operations a second, 1 to 100000; ten seconds' worth may come at once; default 100
+#   sample    share of operations that is kept, above 0 to 1; default 1
+#   labels    labels and attributes that are kept besides the well-known ones; default none
+#   users     hashed keeps users and sessions as pseudonyms, plain as they are sent; default hashed
+projects: []
+";
+
 /// The example: every option with its documentation, its variable and its default.
 #[must_use]
 pub fn example() -> String {
@@ -68,6 +82,7 @@ pub fn example() -> String {
             out.extend(SAMPLE_RULES.lines().map(|l| format!("  # {}\n", l.strip_prefix("  ").unwrap_or(l))));
         }
     }
+    out.push_str(PROJECTS);
     out
 }
 

@@ -14,8 +14,10 @@ mod glob;
 mod load;
 mod options;
 mod otel;
+mod project;
 mod raw;
 mod rule;
+mod secret;
 mod size;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -30,7 +32,9 @@ pub use export::{
 pub use glob::{Glob, GlobError};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
+pub use project::Project;
 pub use rule::{Action, Matchers, NamePart, NameTemplate, Regex, Rule, User};
+pub use secret::Secret;
 
 /// Everything that can be chosen, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +55,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where it is sent.
     pub export: Export,
+    /// Whose applications may tell of operations.
+    pub projects: Vec<Project>,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -215,6 +221,7 @@ impl Default for Config {
             journal: Journal::default(),
             metrics: Metrics::default(),
             export: Export::default(),
+            projects: Vec::new(),
             log: Log::default(),
             kernel: Kernel::default(),
             overrides: Overrides::default(),

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
     export: Option<RawExport>,
+    projects: Option<Vec<Spanned<RawProject>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
 }
@@ -143,12 +144,28 @@ pub(super) struct RawRule {
     pub(super) user: Option<Spanned<Texts>>,
 }
 
+/// A project.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProject {
+    pub(super) name: Text,
+    pub(super) key_file: Text,
+    pub(super) key_env: Text,
+    pub(super) origins: Option<Spanned<Texts>>,
+    pub(super) rate: Text,
+    pub(super) sample: Text,
+    pub(super) labels: Option<Spanned<Texts>>,
+    pub(super) users: Text,
+}
+
 /// The file taken apart.
 pub(super) struct Parts {
     /// The single values that are given, by their keys.
     pub(super) values: Vec<(&'static str, Spanned<String>)>,
     /// The rules, in order.
     pub(super) rules: Vec<Spanned<RawRule>>,
+    /// The projects, in order.
+    pub(super) projects: Vec<Spanned<RawProject>>,
 }
 
 impl Raw {
@@ -198,7 +215,8 @@ impl Raw {
         ];
         let values = values.into_iter().chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
-        Parts { values, rules: agents.rules.unwrap_or_default() }
+        let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
+        Parts { values, rules, projects }
     }
 }
 

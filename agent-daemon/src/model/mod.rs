@@ -9,6 +9,7 @@ pub mod interpreter;
 mod merge;
 pub mod observation;
 pub mod off_cpu;
+pub mod operation;
 pub mod probe;
 pub mod process;
 pub mod record;

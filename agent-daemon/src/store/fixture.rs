@@ -10,6 +10,7 @@ use crate::model::{
     agent::{Agent, AgentSource},
     id::{AgentId, ProcessId},
     off_cpu::{OffCpuStat, WaitCause},
+    operation::{Call, Operation, Source, Sums, TraceContext},
     probe::ProbeSet,
     process::Process,
     stack::{Frame, FrameKind, Stack, StackEnd},
@@ -176,4 +177,37 @@ pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> Stri
     let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
     let more = (OffCpuFold::default(), QualityFold::default());
     format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
+}
+
+/// An operation that has everything, and takes `n` ms.
+pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
+    Operation {
+        id: n,
+        project: "shop".into(),
+        source: Source::Otlp,
+        kind: "http_server".to_owned(),
+        name: "/orders/{id}".to_owned(),
+        start,
+        duration_ns: n * 1_000_000,
+        bytes: Some(n),
+        success: !n.is_multiple_of(10),
+        error_type: n.is_multiple_of(10).then(|| "timeout".to_owned()),
+        method: Some("GET".to_owned()),
+        status: Some(200),
+        model: Some("m-1".to_owned()),
+        user: Some(format!("u{}", n % 7)),
+        session: Some(format!("s{}", n % 3)),
+        trace: Some(TraceContext { trace: [1; 16], span: [2; 8], parent: Some([3; 8]) }),
+        labels: vec![("http.route".to_owned(), "/orders/{id}".to_owned())],
+        calls: vec![Call { depth: 0, name: "load".to_owned(), duration_ns: 7 }],
+        agent: Some(AgentId::new(100, 5)),
+        process: Some(process_id(100)),
+    }
+}
+
+/// A minute's sums of `n` operations.
+pub(crate) fn sums_at(start: Timestamp, n: u64) -> Sums {
+    let mut sums = Sums::new(start, start + Duration::from_secs(60));
+    (1..=n).for_each(|n| sums.add(&operation_at(start, n)));
+    sums
 }

@@ -17,7 +17,9 @@ use crate::{
     model::{
         agent::Agent,
         id::{AgentId, ProcessId},
+        operation::{Kept as KeptOperation, Operation, Sums},
         process::Process,
+        record::Arrived,
         time::{TimeRange, Timestamp},
         window::Window,
     },
@@ -37,6 +39,8 @@ pub struct Limits {
     pub max_processes_total: usize,
     /// Agents, live and ended.
     pub max_agents: usize,
+    /// Operations one by one, and rows of sums; beyond, the oldest go.
+    pub max_operations: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +51,7 @@ impl Default for Limits {
             max_processes: 20_000,
             max_processes_total: 100_000,
             max_agents: 2_000,
+            max_operations: 20_000,
         }
     }
 }
@@ -62,6 +67,9 @@ pub struct Memory {
 /// Everything kept, and how much that is.
 #[derive(Debug, Default)]
 struct Kept {
+    /// In the order in which they came.
+    operations: VecDeque<Arc<Operation>>,
+    sums: VecDeque<Arc<Sums>>,
     agents: FxHashMap<AgentId, KeptAgent>,
     rows: usize,
     processes: usize,
@@ -139,6 +147,18 @@ impl Store for Memory {
         self.telemetry.losses.add(Loss::WindowDropped, dropped.len() as u64);
     }
 
+    fn put_operations(&self, arrived: Arrived) {
+        let mut kept = self.write();
+        kept.operations.extend(arrived.operations.into_iter().map(Arc::new));
+        kept.sums.extend(arrived.sums.into_iter().map(Arc::new));
+        let surplus = kept.operations.len().saturating_sub(self.limits.max_operations);
+        kept.operations.drain(..surplus);
+        let surplus_sums = kept.sums.len().saturating_sub(self.limits.max_operations);
+        kept.sums.drain(..surplus_sums);
+        drop(kept);
+        self.telemetry.losses.add(Loss::OperationDropped, (surplus + surplus_sums) as u64);
+    }
+
     /// There is nothing to outlast this process.
     fn sync(&self) -> Result<(), StoreError> {
         Ok(())
@@ -184,6 +204,20 @@ impl Store for Memory {
             None => Vec::new(),
         };
         windows.iter().for_each(|window| visit(window));
+        Ok(())
+    }
+
+    fn visit_operations(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(KeptOperation<'_>),
+    ) -> Result<(), StoreError> {
+        let kept = self.read();
+        let single: Vec<_> = kept.operations.iter().filter(|o| o.is_in(range)).cloned().collect();
+        let sums: Vec<_> = kept.sums.iter().filter(|s| range.overlaps(s.start, s.end)).cloned().collect();
+        drop(kept);
+        single.iter().for_each(|operation| visit(KeptOperation::One(operation)));
+        sums.iter().for_each(|sums| visit(KeptOperation::Sums(sums)));
         Ok(())
     }
 }
@@ -259,6 +293,8 @@ impl Kept {
     fn expire(&mut self, cutoff: Timestamp) -> (Vec<KeptAgent>, Vec<Arc<Window>>, Vec<Arc<Process>>) {
         let over = |a: &KeptAgent| a.agent.ended.is_some_and(|(at, _)| at <= cutoff);
         let ids: Vec<_> = self.agents.values().filter(|a| over(a)).map(|a| a.agent.id.clone()).collect();
+        self.operations.retain(|o| o.start > cutoff);
+        self.sums.retain(|s| s.end > cutoff);
         let agents = ids.iter().filter_map(|id| self.remove_agent(id)).collect();
         let (mut windows, mut processes) = (Vec::new(), Vec::new());
         for kept in self.agents.values_mut() {

@@ -6,17 +6,20 @@ mod error;
 pub(crate) mod fixture;
 mod memory;
 pub mod query;
+mod secret;
 pub mod writer;
 
 pub use disk::{Disk, Options};
 pub use error::StoreError;
 pub use memory::{Limits, Memory};
+pub use secret::secret;
 
 use crate::model::{
     agent::Agent,
     id::AgentId,
+    operation::Kept,
     process::Process,
-    record::Record,
+    record::{Arrived, Record},
     time::{TimeRange, Timestamp},
     window::Window,
 };
@@ -37,6 +40,8 @@ pub trait Store: Send + Sync {
     fn put_process(&self, agent: &AgentId, process: Process);
     /// Appends a window.
     fn append(&self, window: Window);
+    /// Adds operations that applications told of.
+    fn put_operations(&self, arrived: Arrived);
     /// Makes all that was put before outlast this process.
     ///
     /// # Errors
@@ -65,6 +70,12 @@ pub trait Store: Send + Sync {
         range: TimeRange,
         visit: &mut dyn FnMut(&Window),
     ) -> Result<(), StoreError>;
+    /// Shows the operations that began in the range to `visit`, one by one while they are kept so, else the sums that
+    /// overlap the range. Each once, in no order.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some may have been visited by then.
+    fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError>;
 }
 
 /// Sees every record on its way into the store, in order: for what is counted without being asked for. Must not block.

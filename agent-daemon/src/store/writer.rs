@@ -95,6 +95,7 @@ impl Writer {
             Record::Agent(agent) => self.store.put_agent(agent),
             Record::Process(agent, process) => self.store.put_process(&agent, process),
             Record::Window(window) => self.store.append(window),
+            Record::Operations(arrived) => self.store.put_operations(*arrived),
             Record::Barrier(done) => waiting.push(done),
         }
     }

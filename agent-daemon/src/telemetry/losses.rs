@@ -69,11 +69,25 @@ pub enum Loss {
     ExportDropped,
     /// The end of a file of the spool was damaged, as by a power cut, and was cut off.
     SpoolTailCut,
+    /// There was no room for operations in the store, or in memory before it.
+    OperationDropped,
+    /// An application sent an operation that is not accepted: its answer says why.
+    OperationRefused,
+    /// An application sent more than its project's rate, or than the store takes just now: it is told to try later.
+    OperationThrottled,
+    /// An operation was left out, as the project's sample ratio asks for.
+    OperationUnsampled,
+    /// A name, label or model of an operation came when there were too many different ones: it is kept as other.
+    OperationOverflow,
+    /// An attribute or label of an operation is not on the allow-list, or one too many: it is not kept.
+    OperationLabelDropped,
+    /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
+    OperationUnproven,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 34] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -101,6 +115,13 @@ impl Loss {
         Self::JournalDropped,
         Self::ExportDropped,
         Self::SpoolTailCut,
+        Self::OperationDropped,
+        Self::OperationRefused,
+        Self::OperationThrottled,
+        Self::OperationUnsampled,
+        Self::OperationOverflow,
+        Self::OperationLabelDropped,
+        Self::OperationUnproven,
     ];
 
     /// Stable name.
@@ -134,15 +155,28 @@ impl Loss {
             Self::JournalDropped => "journal_dropped",
             Self::ExportDropped => "export_dropped",
             Self::SpoolTailCut => "spool_tail_cut",
+            Self::OperationDropped => "operation_dropped",
+            Self::OperationRefused => "operation_refused",
+            Self::OperationThrottled => "operation_throttled",
+            Self::OperationUnsampled => "operation_unsampled",
+            Self::OperationOverflow => "operation_overflow",
+            Self::OperationLabelDropped => "operation_label_dropped",
+            Self::OperationUnproven => "operation_unproven",
         }
     }
 }
 
 /// The counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Losses {
     user: [AtomicU64; Loss::ALL.len()],
     kernel: Mutex<Vec<(&'static str, u64)>>,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self { user: [const { AtomicU64::new(0) }; Loss::ALL.len()], kernel: Mutex::default() }
+    }
 }
 
 impl Losses {

@@ -20,8 +20,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
+    ("ingest", &["model", "config", "telemetry", "unwind"]),
     ("profile", &["model", "store"]),
-    ("api", &["model", "config", "telemetry", "store", "profile"]),
+    ("api", &["model", "config", "telemetry", "store", "profile", "ingest"]),
     ("export", &["model", "config", "telemetry", "store", "profile"]),
     ("cli", &["model", "config", "telemetry", "store", "api", "export", "daemon"]),
     (
@@ -36,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "enrich",
             "aggregate",
             "store",
+            "ingest",
             "api",
             "export",
         ],

@@ -5,8 +5,10 @@
 //! same types back.
 
 pub mod agent;
+pub mod ingest;
 pub mod names;
 pub mod off_cpu;
+pub mod operation;
 pub mod problem;
 pub mod process;
 pub mod profile;

@@ -3,8 +3,10 @@
 
 mod agents;
 mod health;
+mod ingest;
 mod metrics;
 mod off_cpu;
+mod operations;
 mod pages;
 mod pprof;
 mod processes;
@@ -32,6 +34,14 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::summary))
+        .routes(routes!(operations::of_agent))
+        .routes(routes!(ingest::traces))
+        .routes(routes!(ingest::metrics))
+        .routes(routes!(ingest::collect))
+        .routes(routes!(ingest::batch))
+        .routes(routes!(ingest::frontend))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

@@ -113,7 +113,7 @@ impl Follower for Journal {
                 self.put(Entry::Process { agent, watch, process });
             }
             Record::Window(window) => self.put(Entry::Window(window.clone())),
-            Record::Barrier(_) => {}
+            Record::Operations(_) | Record::Barrier(_) => {}
         }
     }
 }

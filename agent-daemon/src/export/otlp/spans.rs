@@ -62,7 +62,7 @@ impl Tracks {
         match record {
             Record::Agent(agent) => self.agent(agent),
             Record::Process(id, process) => self.process(id, process).into_iter().collect(),
-            Record::Window(_) | Record::Barrier(_) => Vec::new(),
+            Record::Operations(_) | Record::Window(_) | Record::Barrier(_) => Vec::new(),
         }
     }
 

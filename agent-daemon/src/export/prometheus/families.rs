@@ -33,6 +33,8 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    Operations,
+    OperationSeconds,
     Losses,
     ProbeReady,
     UnwindTableBytes,
@@ -87,7 +89,7 @@ const AGENT: &[&str] = &["agent", "agent_id"];
 const EXPORTER: &[&str] = &["exporter"];
 
 /// Every metric, in the order of the exposition.
-pub(super) static ROWS: [Row; 33] = [
+pub(super) static ROWS: [Row; 35] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -214,6 +216,22 @@ pub(super) static ROWS: [Row; 33] = [
         Gauge,
         &["agent", "agent_id", "pid", "comm"],
         "Largest resident set of one process so far",
+    ),
+    row(
+        F::Operations,
+        "operations",
+        None,
+        Counter,
+        &["project", "kind", "outcome"],
+        "Operations that applications told of one by one: success, error",
+    ),
+    row(
+        F::OperationSeconds,
+        "operation_duration",
+        Some(Seconds),
+        Counter,
+        &["project", "kind"],
+        "How long those operations took together",
     ),
     row(
         F::Losses,

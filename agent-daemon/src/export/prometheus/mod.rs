@@ -6,6 +6,7 @@
 mod capped;
 mod families;
 mod host;
+mod operations;
 mod series;
 mod snapshot;
 mod totals;

@@ -49,6 +49,8 @@ pub(super) fn of(
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
+        Family::Operations => totals.operations.counts(),
+        Family::OperationSeconds => totals.operations.seconds(),
         Family::SeriesOverflow => overflow(&totals.rooms),
         Family::ExportSent => exported(telemetry, |exporter| exporter.sent),
         Family::ExportFailures => exported(telemetry, |exporter| exporter.failed),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::capped::{Capped, Room};
+use super::{
+    capped::{Capped, Room},
+    operations::OperationTotals,
+};
 use crate::model::{
     agent::Agent,
     id::{AgentId, ProcessId},
@@ -26,6 +29,7 @@ const MAX_AGENTS: usize = 1024;
 pub(super) struct Totals {
     pub(super) agents: FxHashMap<AgentId, AgentTotals>,
     pub(super) rooms: Rooms,
+    pub(super) operations: OperationTotals,
 }
 
 /// Room for the series that are many.
@@ -83,6 +87,7 @@ impl Totals {
         let room = || Room::new(max_series);
         Self {
             agents: FxHashMap::default(),
+            operations: OperationTotals::default(),
             rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
         }
     }
@@ -101,6 +106,7 @@ impl Totals {
                     totals.window(window, &mut self.rooms);
                 }
             }
+            Record::Operations(arrived) => self.operations.add(arrived),
             Record::Barrier(_) => {}
         }
     }

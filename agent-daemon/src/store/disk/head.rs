@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::codec::{CodecError, block};
+use super::codec::{CodecError, block, bytes::nanoseconds};
 use crate::model::{
     agent::Agent,
     id::{AgentId, ProcessId},
@@ -26,6 +26,18 @@ pub(super) struct HeadWindow {
     pub(super) block: Arc<[u8]>,
 }
 
+/// Operations as bytes.
+#[derive(Clone, Debug)]
+pub(super) struct HeadOperations {
+    /// When the first begins, nanoseconds.
+    pub(super) first: i64,
+    /// The moment after the last begins, nanoseconds.
+    pub(super) last: i64,
+    /// How many there are.
+    pub(super) operations: u64,
+    pub(super) block: Arc<[u8]>,
+}
+
 /// What one segment holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Part {
@@ -34,6 +46,7 @@ pub(super) struct Part {
     /// By their numbers in the segment.
     pub(super) stacks: Arc<Vec<Arc<Stack>>>,
     pub(super) windows: VecDeque<HeadWindow>,
+    operations: Vec<HeadOperations>,
     /// New and changed processes.
     pub(super) processes: FxHashMap<(AgentId, ProcessId), Arc<Process>>,
     /// New and changed agents.
@@ -54,6 +67,7 @@ impl Part {
 
     pub(super) fn is_empty(&self) -> bool {
         self.windows.is_empty()
+            && self.operations.is_empty()
             && self.processes.is_empty()
             && self.agents.is_empty()
             && self.forgotten.is_empty()
@@ -90,6 +104,28 @@ impl Part {
     pub(super) fn push_window(&mut self, window: HeadWindow) {
         self.bytes += cost(&window);
         self.windows.push_back(window);
+    }
+
+    pub(super) fn push_operations(&mut self, item: HeadOperations) {
+        self.bytes += item.block.len() + 80;
+        self.operations.push(item);
+    }
+
+    /// The operations, in the order in which they came.
+    pub(super) fn operations(&self) -> &[HeadOperations] {
+        &self.operations
+    }
+
+    /// Bytes of the operations.
+    pub(super) fn operation_bytes(&self) -> usize {
+        self.operations.iter().map(|item| item.block.len()).sum()
+    }
+
+    /// Handles of the operations that may lie in the range.
+    pub(super) fn operations_in(&self, range: TimeRange) -> Vec<Arc<[u8]>> {
+        let (from, to) = (nanoseconds(range.from), nanoseconds(range.to));
+        let wanted = self.operations.iter().filter(|item| item.last > from && item.first < to);
+        wanted.map(|item| Arc::clone(&item.block)).collect()
     }
 
     /// Drops the window that came first; whether there was one.

@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     head::Part,
     numbering::Numbering,
+    operations,
     retention::{self, Sweep},
     rollup::{self, Done},
     seal,
@@ -32,6 +33,9 @@ use crate::{
 
 /// A part is sealed before its time when it takes this much memory, bytes.
 const SEAL_BYTES: usize = 4 << 20;
+
+/// And when its operations take this much: ten times as much once they are decoded.
+const SEAL_OPERATIONS: usize = 1 << 20;
 
 /// How long merging and forgetting may take at a time.
 const BUDGET: Duration = Duration::from_millis(50);
@@ -124,16 +128,22 @@ impl Disk {
     /// Begins a new part where the one that grows is old or large.
     fn rotate_due(&self, now: Timestamp) {
         let mut writer = self.lock_writer();
-        let (parts, empty, bytes) = {
+        let (parts, empty, bytes, operations) = {
             let head = self.read_head();
             let growing = head.back();
-            (head.len(), growing.is_none_or(Part::is_empty), growing.map_or(0, |part| part.bytes))
+            (
+                head.len(),
+                growing.is_none_or(Part::is_empty),
+                growing.map_or(0, |part| part.bytes),
+                growing.map_or(0, Part::operation_bytes),
+            )
         };
         // A clock that was set back begins anew.
         let began = writer.began.filter(|began| *began <= now && !empty);
         writer.began = began.or((!empty).then_some(now));
         let age = began.and_then(|began| now.duration_since(began).try_into().ok()).unwrap_or(Duration::ZERO);
-        let due = !empty && (age >= self.options.seal_after || bytes >= SEAL_BYTES);
+        let due = !empty
+            && (age >= self.options.seal_after || bytes >= SEAL_BYTES || operations >= SEAL_OPERATIONS);
         // While an older part waits to be sealed, one that grows is enough.
         if due && parts == 1 {
             self.rotate(&mut writer);
@@ -185,6 +195,11 @@ impl Disk {
         let Keeper { db, squeeze, unsqueeze, .. } = keeper;
         let merged = timed("merge", || rollup::step(db, (squeeze, unsqueeze), &self.options, now));
         if let Done::Hour { damaged } = merged.map_err(Failure::in_database(&path))? {
+            self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
+            return Ok(true);
+        }
+        let added_up = timed("merge", || operations::roll_up(db, (squeeze, unsqueeze), &self.options, now));
+        if let Some(damaged) = added_up.map_err(Failure::in_database(&path))? {
             self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
             return Ok(true);
         }

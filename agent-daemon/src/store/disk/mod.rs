@@ -22,6 +22,7 @@ mod intern;
 mod keeper;
 mod lock;
 mod numbering;
+mod operations;
 mod options;
 mod readers;
 mod recover;
@@ -65,7 +66,9 @@ use crate::{
     model::{
         agent::{Agent, AgentEnd},
         id::AgentId,
+        operation::Kept,
         process::Process,
+        record::Arrived,
         time::{TimeRange, Timestamp},
         window::Window,
     },
@@ -178,6 +181,10 @@ impl Store for Disk {
         self.write_window(window);
     }
 
+    fn put_operations(&self, arrived: Arrived) {
+        self.write_operations(&arrived);
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
         self.lock_writer().sync()
     }
@@ -205,6 +212,10 @@ impl Store for Disk {
         visit: &mut dyn FnMut(&Window),
     ) -> Result<(), StoreError> {
         self.view_windows(agent, range, visit)
+    }
+
+    fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError> {
+        self.view_operations(range, visit)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     codec::{CodecError, Kind, agent, block, bytes::Decoder, names, process},
     compress::Unsqueeze,
     database,
-    head::{HeadWindow, Part},
+    head::{HeadOperations, HeadWindow, Part},
     roster::Roster,
     segment,
 };
@@ -102,6 +102,10 @@ impl Replay<'_> {
             Kind::Window => {
                 let (agent, block) = owned(record)?;
                 self.part.push_window(window(agent, block)?);
+                Ok(())
+            }
+            Kind::Operations => {
+                HeadOperations::read(record)?.into_iter().for_each(|item| self.part.push_operations(item));
                 Ok(())
             }
         }

@@ -13,13 +13,14 @@ use super::{
     failure::Failure,
     head::{HeadWindow, Part},
     intern::Interner,
+    operations,
 };
 use crate::model::{id::AgentId, time::Timestamp};
 
 /// What could not be kept of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Windows that were damaged, or whose agent is not known.
+    /// Windows that were damaged, or whose agent is not known, and operations that were damaged.
     pub(super) windows: u64,
     /// Processes there was no room for.
     pub(super) processes: u64,
@@ -40,7 +41,7 @@ pub(super) fn seal(
         put_agent(&transaction, agent)?;
     }
     let processes = put_processes(&transaction, part, max_processes)?;
-    let windows = put_windows(&transaction, squeeze, part)?;
+    let windows = put_windows(&transaction, squeeze, part)? + operations::seal(&transaction, squeeze, part)?;
     database::set_state(&transaction, "sealed_segment", database::clamped(part.number))?;
     transaction.commit()?;
     Ok(Left { windows, processes })

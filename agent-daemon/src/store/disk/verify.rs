@@ -12,7 +12,7 @@ use super::{
     compress::Unsqueeze,
     database,
     lock::Lock,
-    segment,
+    operations, segment,
 };
 use crate::{model::id::AgentId, store::StoreError};
 
@@ -36,6 +36,8 @@ pub struct Verified {
     pub blocks: u64,
     /// Windows in them.
     pub windows: u64,
+    /// Blocks of operations in the database.
+    pub operation_blocks: u64,
     /// Stacks in the database.
     pub stacks: u64,
     /// Everything that is wrong.
@@ -100,7 +102,22 @@ impl Verified {
         self.processes(db)?;
         self.names(db)?;
         self.stacks(db)?;
-        self.blocks(db)
+        self.blocks(db)?;
+        self.operation_blocks(db)
+    }
+
+    fn operation_blocks(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let Ok(mut unsqueeze) = Unsqueeze::new() else { return Ok(()) };
+        let mut query = db.prepare("SELECT key, checksum, body FROM operation_block")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            self.operation_blocks += 1;
+            let body = row.get_ref(2)?.as_blob().unwrap_or_default();
+            if let Err(error) = operations::open(&mut unsqueeze, row.get(1)?, body) {
+                self.problem(format!("block {} of operations: {error}", row.get::<_, i64>(0)?));
+            }
+        }
+        Ok(())
     }
 
     fn agents(&mut self, db: &Connection) -> rusqlite::Result<()> {

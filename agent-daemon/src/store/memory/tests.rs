@@ -24,6 +24,7 @@ const SMALL: Limits = Limits {
     max_processes: 3,
     max_processes_total: 5,
     max_agents: 4,
+    max_operations: 10,
 };
 
 fn small() -> (Memory, Arc<Telemetry>) {

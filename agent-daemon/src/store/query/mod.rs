@@ -4,6 +4,7 @@
 
 mod covered;
 mod off_cpu;
+mod operations;
 mod processes;
 mod profile;
 mod quality;
@@ -12,6 +13,9 @@ mod syscalls;
 
 pub use covered::{Covered, CoveredFold};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
+pub use operations::{
+    Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
+};
 pub use processes::{TreeRow, descendants, tree};
 #[cfg(test)]
 pub(crate) use profile::profile;

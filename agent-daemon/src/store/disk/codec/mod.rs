@@ -9,6 +9,7 @@ pub(super) mod agent;
 pub(super) mod block;
 pub(super) mod bytes;
 pub(super) mod names;
+pub(super) mod operation;
 pub(super) mod process;
 
 /// What a frame of a segment holds. The numbers are written: they never change meaning.
@@ -22,10 +23,12 @@ pub(super) enum Kind {
     Process = 3,
     /// A window of an agent.
     Window = 4,
+    /// Operations that applications told of.
+    Operations = 5,
 }
 
 /// Every kind.
-pub(super) const KINDS: [Kind; 4] = [Kind::Names, Kind::Agent, Kind::Process, Kind::Window];
+pub(super) const KINDS: [Kind; 5] = [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations];
 
 impl Kind {
     /// The kind that is written so.

@@ -6,6 +6,7 @@ mod full;
 mod golden;
 mod killed;
 mod memory;
+mod operations;
 mod reading;
 mod retention;
 

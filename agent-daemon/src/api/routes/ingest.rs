@@ -1,0 +1,177 @@
+//! The doors by which applications tell of operations.
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::State as Shared,
+    http::{HeaderMap, Request, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{
+        doors::{self, Refusal, media_type, unsupported},
+        dto::{
+            ingest::{
+                AcceptedDto, FrontendMetricsDto, OperationBatchDto, OperationRecordDto, OtlpResponseDto,
+            },
+            problem::ProblemDto,
+        },
+        extract::StrictQuery,
+        openapi::DoorRefusals,
+        peer::Peer,
+        state::State,
+    },
+    ingest::{IngestError, Outcome, collect, frontend, otlp},
+    model::operation::Source,
+};
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// Spans
+///
+/// OTLP over HTTP. Each span becomes an operation; what is refused is told in `partialSuccess`. At most 1 MiB, before and
+/// after gzip, and 1,000 spans. Only attributes of the allow-list are kept.
+#[utoipa::path(post, path = "/v1/traces", tag = "doors",
+    request_body(description = "ExportTraceServiceRequest", content((String = "application/x-protobuf"), (String = "application/json"))),
+    responses((status = 200, description = "What was refused, if anything", content(
+        (Vec<u8> = "application/x-protobuf"), (OtlpResponseDto = "application/json"))), DoorRefusals))]
+pub(super) async fn traces(
+    Shared(state): Shared<State>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let encoding = encoding(request.headers())?;
+    let key = doors::key(request.headers()).map(str::to_owned);
+    let from = (peer.map(|Extension(peer)| peer), Source::Otlp);
+    let outcome = doors::receive(&state, (request, key), from, move |body, open| {
+        let spans = otlp::Spans::read(body, encoding)?;
+        open(spans.len(), &|desk| spans.take(desk))
+    });
+    Ok(answer(&outcome.await?, encoding, true))
+}
+
+/// Metrics
+///
+/// OTLP over HTTP. Histograms of durations of well-known names (`http.server.request.duration` and its like) become sums
+/// of operations; all others are refused, which `partialSuccess` tells.
+#[utoipa::path(post, path = "/v1/metrics", tag = "doors",
+    request_body(description = "ExportMetricsServiceRequest", content((String = "application/x-protobuf"), (String = "application/json"))),
+    responses((status = 200, description = "What was refused, if anything", content(
+        (Vec<u8> = "application/x-protobuf"), (OtlpResponseDto = "application/json"))), DoorRefusals))]
+pub(super) async fn metrics(
+    Shared(state): Shared<State>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let encoding = encoding(request.headers())?;
+    let key = doors::key(request.headers()).map(str::to_owned);
+    let from = (peer.map(|Extension(peer)| peer), Source::OtlpMetrics);
+    let outcome = doors::receive(&state, (request, key), from, move |body, open| {
+        let metrics = otlp::Metrics::read(body, encoding)?;
+        open(metrics.len(), &|desk| metrics.take(desk))
+    });
+    Ok(answer(&outcome.await?, encoding, false))
+}
+
+fn encoding(headers: &HeaderMap) -> Result<otlp::Encoding, Refusal> {
+    match media_type(headers) {
+        PROTOBUF => Ok(otlp::Encoding::Protobuf),
+        JSON => Ok(otlp::Encoding::Json),
+        _ => Err(unsupported("application/x-protobuf or application/json")),
+    }
+}
+
+fn answer(outcome: &Outcome, encoding: otlp::Encoding, spans: bool) -> Response {
+    match encoding {
+        otlp::Encoding::Protobuf => {
+            ([(header::CONTENT_TYPE, PROTOBUF)], otlp::response(outcome)).into_response()
+        }
+        otlp::Encoding::Json => Json(OtlpResponseDto::new(outcome, spans)).into_response(),
+    }
+}
+
+/// One operation
+///
+/// As JSON. `POST …/batch` takes many.
+#[utoipa::path(post, path = "/api/v1/performance/collect", tag = "doors",
+    request_body = OperationRecordDto,
+    responses((status = 200, body = AcceptedDto, description = "What became of it"), DoorRefusals))]
+pub(super) async fn collect(
+    Shared(state): Shared<State>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Result<Json<AcceptedDto>, Refusal> {
+    json(request.headers())?;
+    let key = doors::key(request.headers()).map(str::to_owned);
+    let from = (peer.map(|Extension(peer)| peer), Source::Collect);
+    let outcome = doors::receive(&state, (request, key), from, |body, open| {
+        let records = collect::Records::single(body)?;
+        open(1, &|desk| records.take(desk))
+    });
+    Ok(Json(AcceptedDto::from(&outcome.await?)))
+}
+
+/// Many operations
+///
+/// As JSON. A record that is wrong costs only itself: the answer names it, with the reason.
+#[utoipa::path(post, path = "/api/v1/performance/collect/batch", tag = "doors",
+    request_body = OperationBatchDto,
+    responses((status = 200, body = AcceptedDto, description = "What became of them"), DoorRefusals))]
+pub(super) async fn batch(
+    Shared(state): Shared<State>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Result<Json<AcceptedDto>, Refusal> {
+    json(request.headers())?;
+    let key = doors::key(request.headers()).map(str::to_owned);
+    let from = (peer.map(|Extension(peer)| peer), Source::Collect);
+    let outcome = doors::receive(&state, (request, key), from, |body, open| {
+        let records = collect::Records::batch(body)?;
+        open(records.len(), &|desk| records.take(desk))
+    });
+    Ok(Json(AcceptedDto::from(&outcome.await?)))
+}
+
+fn json(headers: &HeaderMap) -> Result<(), Refusal> {
+    if media_type(headers) == JSON { Ok(()) } else { Err(unsupported(JSON)) }
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeyParams {
+    /// The project's key, for `sendBeacon`, which sends no headers.
+    key: Option<String>,
+}
+
+/// What a page took
+///
+/// Page loads, calls to an API, long tasks and resources, from pages of the origins that the project names.
+#[utoipa::path(post, path = "/api/v1/frontend-metrics", tag = "doors", params(KeyParams),
+    request_body(content((FrontendMetricsDto = "application/json"), (FrontendMetricsDto = "text/plain"))),
+    responses((status = 200, body = AcceptedDto, description = "What became of it"),
+        (status = 403, body = ProblemDto, content_type = "application/problem+json", description = "The page's origin is not the project's"),
+        DoorRefusals))]
+pub(super) async fn frontend(
+    Shared(state): Shared<State>,
+    StrictQuery(params): StrictQuery<KeyParams>,
+    request: Request<Body>,
+) -> Result<Json<AcceptedDto>, Refusal> {
+    if !matches!(media_type(request.headers()), JSON | "text/plain") {
+        return Err(unsupported("application/json or text/plain"));
+    }
+    let key = doors::key(request.headers()).map(str::to_owned).or(params.key);
+    let project = state.ingest.admit(key.as_deref())?;
+    let origin = request.headers().get(header::ORIGIN);
+    if origin.is_some_and(|origin| !origin.to_str().is_ok_and(|origin| project.allows_origin(origin))) {
+        return Err(IngestError::Origin.into());
+    }
+    let outcome = doors::receive(&state, (request, key), (None, Source::Frontend), |body, open| {
+        let metrics = frontend::Metrics::read(body)?;
+        open(metrics.len(), &|desk| metrics.take(desk))
+    });
+    Ok(Json(AcceptedDto::from(&outcome.await?)))
+}

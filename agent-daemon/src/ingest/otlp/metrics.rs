@@ -1,0 +1,303 @@
+//! Histograms of durations as sums of operations: those of the well-known names below. All other metrics are refused, and
+//! the answer says so: agentperf is no store for arbitrary metrics.
+//!
+//! A sender's buckets are coarser than ours: all of a bucket is told as its middle. Cumulative points are taken as what
+//! they grew since the one before; the first of a series, and one that begins anew, only says where it stands.
+
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    num::NonZeroUsize,
+    sync::{Mutex, PoisonError},
+};
+
+use lru::LruCache;
+use rustc_hash::FxHasher;
+
+use super::{
+    attributes::Attributes,
+    envelope::{self, Encoding, FromResource},
+    messages::{Metric, Point, Resource},
+    spans::instant,
+};
+use crate::{
+    ingest::{
+        Desk, IngestError, limits,
+        names::{self, Field},
+    },
+    model::operation::{Durations, Source, Sum, SumKey, Sums},
+};
+
+/// Metrics that are kept, the kind of their operations, and nanoseconds of their unit.
+const KEPT: [(&str, &str, f64); 7] = [
+    ("http.server.request.duration", "http_server", 1e9),
+    ("http.client.request.duration", "http_client", 1e9),
+    ("http.server.duration", "http_server", 1e6),
+    ("http.client.duration", "http_client", 1e6),
+    ("db.client.operation.duration", "db", 1e9),
+    ("gen_ai.client.operation.duration", "llm", 1e9),
+    ("rpc.server.duration", "rpc_server", 1e6),
+];
+
+/// Series of cumulative points that are remembered; of those that were not heard of for longest, the next point only
+/// says where they stand.
+const SERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// Buckets of one point.
+const MAX_BUCKETS: usize = 512;
+
+/// Cumulation, by its number.
+const CUMULATIVE: i32 = 2;
+
+/// Where cumulative series stand.
+#[derive(Debug)]
+pub(in crate::ingest) struct Cumulative(Mutex<LruCache<u64, Standing>>);
+
+impl Default for Cumulative {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(SERIES)))
+    }
+}
+
+/// Where one series stands.
+#[derive(Clone, Debug, PartialEq)]
+struct Standing {
+    start: u64,
+    sum: f64,
+    counts: Vec<u64>,
+}
+
+/// The metrics of a body.
+#[derive(Debug)]
+pub struct Metrics<'a>(Vec<FromResource<'a>>);
+
+impl<'a> Metrics<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// It is no such request, or too large.
+    pub fn read(body: &'a [u8], encoding: Encoding) -> Result<Self, IngestError> {
+        envelope::open(body, encoding).map(Self)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|from| from.items.len()).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Brings every metric to the desk.
+    pub fn take(&self, desk: &mut Desk<'_>) {
+        let mut index = 0;
+        for FromResource { resource, items } in &self.0 {
+            for item in items {
+                match item.read::<Metric>() {
+                    Ok(metric) => desk.take_metric(index, &metric, resource),
+                    Err(reason) => desk.refuse(index, reason),
+                }
+                index += 1;
+            }
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn take_metric(&mut self, index: usize, metric: &Metric, resource: &Resource) {
+        let known = KEPT.iter().find(|(name, ..)| *name == metric.name);
+        let (Some((_, kind, unit)), Some(histogram)) = (known, &metric.histogram) else {
+            return self.refuse(index, "is no histogram of durations of a name that is kept".to_owned());
+        };
+        let cumulative = histogram.aggregation_temporality == CUMULATIVE;
+        for point in histogram.data_points.iter().take(limits::MAX_RECORDS) {
+            match self.sums(point, (&metric.name, kind, *unit), resource, cumulative) {
+                Ok(sums) => {
+                    self.outcome.accepted += 1;
+                    self.outcome.sums.extend(sums);
+                }
+                Err(reason) => self.refuse(index, reason),
+            }
+        }
+    }
+
+    /// A point as sums; `None` if it only says where a series stands.
+    fn sums(
+        &self,
+        point: &Point,
+        (metric, kind, unit): (&str, &str, f64),
+        resource: &Resource,
+        cumulative: bool,
+    ) -> Result<Option<Sums>, String> {
+        check(point)?;
+        let end = limits::start(instant(point.time_unix_nano)?, self.now)?;
+        let start = instant(point.start_time_unix_nano.min(point.time_unix_nano))?;
+        let mut counts = point.bucket_counts.clone();
+        let mut total = point.sum.unwrap_or(0.0);
+        let mut begin = start;
+        if cumulative {
+            let series = self.series(metric, point, resource);
+            let Some(grown) = self.ingest().cumulative.grown(series, point) else { return Ok(None) };
+            (counts, total) = grown;
+            // Since when it grew is not known better than that: a minute at most, as points are sent more often.
+            let minute = end.checked_sub(std::time::Duration::from_secs(60)).unwrap_or(start);
+            begin = start.max(minute);
+        }
+        let begin = limits::start(begin, self.now)?;
+        let sum = add_up(&counts, &point.explicit_bounds, total, unit, point.max);
+        if sum.count == 0 {
+            return Ok(None);
+        }
+        let mut sums = Sums::new(begin, end.max(begin));
+        sums.rows = BTreeMap::from([(self.key(kind, point, resource), sum)]);
+        Ok(Some(sums))
+    }
+
+    /// Whose series it is, as a number.
+    fn series(&self, metric: &str, point: &Point, resource: &Resource) -> u64 {
+        let mut hasher = FxHasher::default();
+        (self.project_name(), metric).hash(&mut hasher);
+        for (key, value) in
+            Attributes(&resource.attributes).labels().chain(Attributes(&point.attributes).labels())
+        {
+            (key, value).hash(&mut hasher);
+        }
+        self.sender(None).map(|sender| sender.process).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn key(&self, kind: &str, point: &Point, resource: &Resource) -> SumKey {
+        let attributes = Attributes(&point.attributes);
+        let text = |names: &[&str]| attributes.text(names);
+        let route = text(&["http.route"]).map(|route| names::without_query(route).to_owned());
+        let called = text(&[
+            "db.operation.name",
+            "gen_ai.operation.name",
+            "rpc.method",
+            "server.address",
+            "net.peer.name",
+        ]);
+        let name = route.or_else(|| called.map(names::name_of)).unwrap_or_else(|| "unknown".to_owned());
+        let mut name = limits::text("name", &name, limits::MAX_NAME).unwrap_or_else(|_| "other".to_owned());
+        self.bound(Field::Name, &mut name);
+        let model =
+            text(&["gen_ai.request.model"]).and_then(|m| limits::text("model", m, limits::MAX_VALUE).ok());
+        let model = model.map(|mut model| {
+            self.bound(Field::Model, &mut model);
+            model
+        });
+        let claimed =
+            Attributes(&resource.attributes).number(&["process.pid"]).map(|p| u32::try_from(p).unwrap_or(0));
+        SumKey {
+            project: self.project().name(),
+            source: Source::OtlpMetrics,
+            kind: kind.to_owned(),
+            name,
+            model,
+            agent: self.sender(claimed).map(|sender| sender.agent.clone()),
+        }
+    }
+}
+
+fn check(point: &Point) -> Result<(), String> {
+    let (buckets, bounds) = (point.bucket_counts.len(), point.explicit_bounds.len());
+    if buckets > MAX_BUCKETS || buckets != bounds + 1 {
+        return Err(format!("has buckets that do not fit its bounds, or more than {MAX_BUCKETS}"));
+    }
+    if point.explicit_bounds.iter().any(|b| !b.is_finite()) || !point.explicit_bounds.is_sorted() {
+        return Err("has bounds that are no numbers in order".to_owned());
+    }
+    if point.sum.is_some_and(|sum| !sum.is_finite() || sum < 0.0) {
+        return Err("has a sum that is negative or no number".to_owned());
+    }
+    Ok(())
+}
+
+impl Cumulative {
+    /// What a series grew since its last point.
+    fn grown(&self, series: u64, point: &Point) -> Option<(Vec<u64>, f64)> {
+        let sum = point.sum.unwrap_or(0.0);
+        let now = Standing { start: point.start_time_unix_nano, sum, counts: point.bucket_counts.clone() };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.put(series, now)?;
+        let goes_on =
+            before.start == point.start_time_unix_nano && before.counts.len() == point.bucket_counts.len();
+        let pairs = point.bucket_counts.iter().zip(&before.counts);
+        let counts: Option<Vec<u64>> = pairs.map(|(now, before)| now.checked_sub(*before)).collect();
+        counts.filter(|_| goes_on).map(|counts| (counts, (sum - before.sum).max(0.0)))
+    }
+}
+
+fn add_up(counts: &[u64], bounds: &[f64], total: f64, unit: f64, max: Option<f64>) -> Sum {
+    let mut durations = Durations::default();
+    let mut longest = 0;
+    for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let low = index.checked_sub(1).and_then(|i| bounds.get(i)).copied().unwrap_or(0.0).max(0.0);
+        // Of the last bucket only the beginning is known.
+        let high = bounds.get(index).copied().unwrap_or(low);
+        let ns = ((low + high) / 2.0 * unit).max(0.0) as u64;
+        durations.add_many(ns, *count);
+        longest = (high.max(low) * unit) as u64;
+    }
+    let told = max.filter(|max| max.is_finite() && *max >= 0.0).map(|max| (max * unit) as u64);
+    Sum {
+        count: durations.count(),
+        total_ns: (total * unit) as u64,
+        max_ns: told.unwrap_or(longest),
+        durations,
+        ..Sum::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cumulative_series_is_taken_as_what_it_grew() {
+        let point = |start, counts: &[u64], sum| Point {
+            start_time_unix_nano: start,
+            bucket_counts: counts.to_vec(),
+            sum: Some(sum),
+            ..Point::default()
+        };
+        let known = Cumulative::default();
+        assert_eq!(known.grown(1, &point(5, &[1, 2], 3.0)), None);
+        assert_eq!(known.grown(1, &point(5, &[1, 5], 4.5)), Some((vec![0, 3], 1.5)));
+        assert_eq!(known.grown(1, &point(9, &[9, 9], 9.0)), None, "begun anew");
+        assert_eq!(known.grown(2, &point(5, &[1, 5], 4.5)), None, "another series");
+    }
+
+    #[test]
+    fn buckets_are_told_as_their_middles() {
+        let sum = add_up(&[2, 0, 1], &[0.1, 0.5], 0.9, 1e9, None);
+        assert_eq!((sum.count, sum.total_ns, sum.max_ns), (3, 900_000_000, 500_000_000));
+        let p50 = sum.durations.quantile(0.5, u64::MAX).unwrap();
+        assert!(p50.abs_diff(50_000_000) < 2_000_000, "{p50}");
+    }
+
+    #[test]
+    fn points_that_make_no_sense_are_refused() {
+        let point = |counts: &[u64], bounds: &[f64], sum| Point {
+            bucket_counts: counts.to_vec(),
+            explicit_bounds: bounds.to_vec(),
+            sum: Some(sum),
+            ..Point::default()
+        };
+        assert!(check(&point(&[1, 2], &[1.0], 1.0)).is_ok());
+        for wrong in [
+            point(&[1], &[1.0], 1.0),
+            point(&[1, 2], &[f64::NAN], 1.0),
+            point(&[1, 2, 3], &[2.0, 1.0], 1.0),
+            point(&[1, 2], &[1.0], f64::NAN),
+            point(&[1, 2], &[1.0], -1.0),
+            point(&[0; 600], &[0.0; 599], 1.0),
+        ] {
+            assert!(check(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
