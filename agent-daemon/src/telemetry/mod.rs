@@ -3,10 +3,12 @@
 
 mod host;
 mod losses;
+mod reading;
 mod usage;
 
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
+pub use reading::Reading;
 pub use usage::{Usage, own_usage};
 
 use std::sync::{PoisonError, RwLock, atomic::AtomicU64};

@@ -5,7 +5,6 @@
 
 mod capped;
 mod families;
-mod host;
 mod series;
 mod totals;
 
@@ -27,7 +26,7 @@ use crate::{
         time::Timestamp,
     },
     store::Follower,
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{HostInfo, Reading, Telemetry},
 };
 
 /// What is exposed. Follows the store's writer.
@@ -83,7 +82,7 @@ impl Follower for Metrics {
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let reading = host::Reading::take();
+        let reading = Reading::take();
         let totals = self.lock();
         for row in &ROWS {
             let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);

@@ -23,6 +23,7 @@ mod keeper;
 mod lock;
 mod numbering;
 mod options;
+mod overview;
 mod readers;
 mod recover;
 mod retention;
@@ -60,11 +61,11 @@ use roster::Roster;
 use stacks::Stacks;
 use writer::Writer;
 
-use super::{Store, StoreError};
+use super::{ProcessCounts, Store, StoreError, summary::Summary};
 use crate::{
     model::{
         agent::{Agent, AgentEnd},
-        id::AgentId,
+        id::{AgentId, ProcessId},
         process::Process,
         time::{TimeRange, Timestamp},
         window::Window,
@@ -205,6 +206,22 @@ impl Store for Disk {
         visit: &mut dyn FnMut(&Window),
     ) -> Result<(), StoreError> {
         self.view_windows(agent, range, visit)
+    }
+
+    fn summarize(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&AgentId, &Summary),
+    ) -> Result<(), StoreError> {
+        self.view_summaries(range, visit)
+    }
+
+    fn process(&self, agent: &AgentId, id: ProcessId) -> Result<Option<Process>, StoreError> {
+        self.view_process(agent, id)
+    }
+
+    fn count_processes(&self, range: TimeRange) -> Result<Vec<(AgentId, ProcessCounts)>, StoreError> {
+        self.view_counts(range)
     }
 }
 

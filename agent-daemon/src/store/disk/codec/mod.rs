@@ -10,6 +10,7 @@ pub(super) mod block;
 pub(super) mod bytes;
 pub(super) mod names;
 pub(super) mod process;
+pub(super) mod shares;
 
 /// What a frame of a segment holds. The numbers are written: they never change meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
