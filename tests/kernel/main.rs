@@ -24,6 +24,7 @@ mod metrics;
 mod off_cpu;
 mod pprof;
 mod privacy;
+mod prometheus;
 mod real_agent;
 mod refusals;
 mod restart;

@@ -25,4 +25,5 @@ mod cli_record;
 mod cli_store;
 mod cli_usage;
 mod config_files;
+mod dashboards;
 mod symbols;

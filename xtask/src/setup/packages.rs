@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 15] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -91,6 +91,14 @@ const TOOLS: [Tool; 14] = [
         apt: "gdb",
         dnf: "gdb",
         pacman: "gdb",
+    },
+    Tool {
+        why: "judges the metrics, and runs the rules and the dashboards' queries",
+        purpose: Purpose::Test,
+        present: || find("prometheus").is_some() && find("promtool").is_some(),
+        apt: "prometheus",
+        dnf: "prometheus",
+        pacman: "prometheus",
     },
     Tool {
         why: "syscount and offcputime, to measure against",
