@@ -107,7 +107,7 @@ impl Told {
         let begun = Instant::now();
         store.maintain(time(tick + 1));
         self.maintains.push(begun.elapsed());
-        if tick % 20 == 0 {
+        if tick.is_multiple_of(20) {
             self.peak = self.peak.max(rss_mb());
         }
         Ok(())

@@ -79,15 +79,8 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 7] = [
-    syscalls::BENCH,
-    off_cpu::BENCH,
-    idle::BENCH,
-    unwind::BENCH,
-    stacks::BENCH,
-    tables::BENCH,
-    store::BENCH,
-];
+const BENCHES: [Bench; 7] =
+    [syscalls::BENCH, off_cpu::BENCH, idle::BENCH, unwind::BENCH, stacks::BENCH, tables::BENCH, store::BENCH];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     if args.list {
