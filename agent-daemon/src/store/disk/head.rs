@@ -143,7 +143,17 @@ impl View {
 }
 
 /// The window of these bytes.
-pub(super) fn whole(agent: &AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
+fn whole(agent: &AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
+    let (whole, dangling) = named(agent, block, stacks)?;
+    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+}
+
+/// The window of these bytes, and whether it lacks some of its stacks.
+pub(super) fn named(
+    agent: &AgentId,
+    block: &[u8],
+    stacks: &[Arc<Stack>],
+) -> Result<(Window, bool), CodecError> {
     let numbered = block::decode(block, agent)?.into_iter().next().ok_or(CodecError::Short)?;
     let mut dangling = false;
     let whole = numbered.map_stacks(|number| {
@@ -151,5 +161,5 @@ pub(super) fn whole(agent: &AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Res
         dangling |= stack.is_none();
         stack.unwrap_or_else(super::stacks::lost)
     });
-    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+    Ok((whole, dangling))
 }

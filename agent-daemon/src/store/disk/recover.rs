@@ -11,7 +11,7 @@ use super::{
     codec::{CodecError, Kind, agent, bytes::Decoder, names, process},
     compress::Unsqueeze,
     database,
-    head::{HeadWindow, Part, whole},
+    head::{HeadWindow, Part, named},
     roster::Roster,
     segment,
 };
@@ -120,7 +120,8 @@ fn owned(record: &[u8]) -> Result<(AgentId, &[u8]), CodecError> {
 }
 
 fn window(agent: AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<HeadWindow, CodecError> {
-    let window = whole(&agent, block, stacks)?;
+    // One that lacks stacks is sealed without them: its sums stay.
+    let (window, _) = named(&agent, block, stacks)?;
     let (start, end, summary) = (window.start, window.end, Arc::new(Summary::of(&window)));
     Ok(HeadWindow { agent, start, end, block: block.into(), summary })
 }
