@@ -212,9 +212,9 @@ fn count(
         }
     }
     let mut live = live(&snapshot, &agents)?;
-    let mut changed: FxHashMap<(AgentId, ProcessId), Option<Timestamp>> = FxHashMap::default();
+    let mut changed = Ends::default();
     for part in head.into_iter().filter(|part| part.number > sealed) {
-        part.apply(&mut live, &mut changed, &mut counts, range);
+        part.apply(&live, &mut changed);
     }
     for ((agent, id), ended) in changed {
         live.remove(&(agent.clone(), id));
@@ -232,26 +232,17 @@ fn count(
 }
 
 type Ids = FxHashSet<(AgentId, ProcessId)>;
+type Ends = FxHashMap<(AgentId, ProcessId), Option<Timestamp>>;
 
 impl Changed {
-    fn apply(
-        self,
-        live: &mut Ids,
-        changed: &mut FxHashMap<(AgentId, ProcessId), Option<Timestamp>>,
-        counts: &mut FxHashMap<AgentId, ProcessCounts>,
-        range: TimeRange,
-    ) {
+    /// Adds what the part changes to what older ones did. `live` are those that live in the database.
+    fn apply(self, live: &Ids, changed: &mut Ends) {
         for (agent, end) in &self.rewatched {
+            for id in live.iter().filter(|(of, _)| of == agent) {
+                changed.entry(id.clone()).or_insert(Some(*end));
+            }
             let own = changed.iter_mut().filter(|((of, _), ended)| of == agent && ended.is_none());
             own.for_each(|(_, ended)| *ended = Some(*end));
-            let counts = counts.entry(agent.clone()).or_default();
-            live.retain(|(of, id)| {
-                let ends = of == agent && !changed.contains_key(&(of.clone(), *id));
-                if ends {
-                    counts.add(Some(*end), range);
-                }
-                !ends
-            });
         }
         changed.extend(self.processes.into_iter().map(|(agent, id, ended)| ((agent, id), ended)));
     }
