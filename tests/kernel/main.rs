@@ -26,6 +26,7 @@ mod off_cpu;
 mod operations;
 mod pprof;
 mod privacy;
+mod prometheus;
 mod real_agent;
 mod refusals;
 mod restart;

@@ -7,6 +7,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod api_dashboard;
 mod api_docs;
 mod api_hostile;
 mod api_json;
@@ -25,5 +26,6 @@ mod cli_record;
 mod cli_store;
 mod cli_usage;
 mod config_files;
+mod dashboards;
 mod export;
 mod symbols;

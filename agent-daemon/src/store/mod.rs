@@ -7,6 +7,7 @@ pub(crate) mod fixture;
 mod memory;
 pub mod query;
 mod secret;
+pub mod summary;
 pub mod writer;
 
 pub use disk::{Disk, Options};
@@ -14,9 +15,10 @@ pub use error::StoreError;
 pub use memory::{Limits, Memory};
 pub use secret::secret;
 
+use self::summary::Summary;
 use crate::model::{
     agent::Agent,
-    id::AgentId,
+    id::{AgentId, ProcessId},
     operation::Kept,
     process::Process,
     record::{Arrived, Record},
@@ -76,6 +78,61 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read. Some may have been visited by then.
     fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError>;
+    /// Shows what the stretches of every agent's time that overlap the range come to, in any order. A stretch is a
+    /// window or several; each window is in one. Much cheaper than the windows themselves.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some stretches may have been visited by then.
+    fn summarize(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&AgentId, &Summary),
+    ) -> Result<(), StoreError> {
+        for agent in self.agents() {
+            self.visit(&agent.id, range, &mut |window| visit(&agent.id, &Summary::of(window)))?;
+        }
+        Ok(())
+    }
+    /// One process of an agent, as it was put last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn process(&self, agent: &AgentId, id: ProcessId) -> Result<Option<Process>, StoreError> {
+        Ok(self.processes(agent, TimeRange::ALL)?.into_iter().find(|process| process.id == id))
+    }
+    /// The processes of every agent that has any: those that live, and those that ended in the range.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn count_processes(&self, range: TimeRange) -> Result<Vec<(AgentId, ProcessCounts)>, StoreError> {
+        let count = |agent: Agent| {
+            let mut counts = ProcessCounts::default();
+            for process in self.processes(&agent.id, TimeRange::ALL)? {
+                counts.add(process.ended, range);
+            }
+            Ok((agent.id, counts))
+        };
+        self.agents().into_iter().map(count).collect()
+    }
+}
+
+impl ProcessCounts {
+    /// Counts a process that ended then, or lives.
+    pub(crate) fn add(&mut self, ended: Option<Timestamp>, range: TimeRange) {
+        match ended {
+            None => self.live += 1,
+            Some(end) => self.ended += u64::from(end >= range.from && end < range.to),
+        }
+    }
+}
+
+/// An agent's processes in a range, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessCounts {
+    /// That live.
+    pub live: u64,
+    /// That ended in the range.
+    pub ended: u64,
 }
 
 /// Sees every record on its way into the store, in order: for what is counted without being asked for. Must not block.

@@ -4,11 +4,13 @@
 mod exporters;
 mod host;
 mod losses;
+mod reading;
 mod usage;
 
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
+pub use reading::Reading;
 pub use usage::{Usage, own_usage};
 
 use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};

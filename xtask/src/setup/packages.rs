@@ -93,9 +93,9 @@ const TOOLS: [Tool; 16] = [
         pacman: "gdb",
     },
     Tool {
-        why: "takes metrics by remote write, in tests",
+        why: "judges the metrics, takes them by remote write, and runs the rules and the dashboards' queries",
         purpose: Purpose::Test,
-        present: || find("prometheus").is_some(),
+        present: || find("prometheus").is_some() && find("promtool").is_some(),
         apt: "prometheus",
         dnf: "prometheus",
         pacman: "prometheus",

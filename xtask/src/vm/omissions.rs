@@ -58,6 +58,7 @@ const OMISSIONS: &[Omission] = &[
         "under emulation a window's names take longer than they may",
     ),
     each("workloads::", "the machines have no compiler"),
+    each("prometheus::", "the machines have no Prometheus"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
     each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),
     each("refusals::a_port_in_use_is_named", KERNEL_FREE),

@@ -5,6 +5,7 @@
 //! same types back.
 
 pub mod agent;
+pub mod dashboard;
 pub mod ingest;
 pub mod names;
 pub mod off_cpu;

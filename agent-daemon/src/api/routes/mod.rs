@@ -2,6 +2,7 @@
 //! so that the OpenAPI document cannot forget one.
 
 mod agents;
+mod dashboard;
 mod health;
 mod ingest;
 mod metrics;
@@ -27,6 +28,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
+        .routes(routes!(dashboard::dashboard))
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))

@@ -5,7 +5,6 @@
 
 mod capped;
 mod families;
-mod host;
 mod operations;
 mod series;
 mod snapshot;
@@ -32,7 +31,7 @@ use crate::{
         time::Timestamp,
     },
     store::Follower,
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{HostInfo, Reading, Telemetry},
 };
 
 /// What is exposed. Follows the store's writer.
@@ -85,7 +84,7 @@ impl Shown {
     }
 
     fn snapshot(&self, at: Timestamp) -> Snapshot {
-        let reading = host::Reading::take();
+        let reading = Reading::take();
         let mut totals = self.lock();
         totals.expire(at);
         let of = |row: &'static families::Row| {

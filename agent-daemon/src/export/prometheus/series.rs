@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
-    host::Reading,
     totals::{AgentTotals, ProcessTotals, RESULTS, Rooms, Totals, WaitTotals},
 };
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
         agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
         syscall_names::syscall_name,
     },
-    telemetry::{ExporterStatus, HostInfo, Telemetry},
+    telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
 };
 
 /// One series.

@@ -8,14 +8,20 @@ use std::{collections::VecDeque, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use super::codec::{CodecError, block, bytes::nanoseconds};
-use crate::model::{
-    agent::Agent,
-    id::{AgentId, ProcessId},
-    process::Process,
-    stack::Stack,
-    time::{TimeRange, Timestamp},
-    window::Window,
+use crate::{
+    model::{
+        agent::Agent,
+        id::{AgentId, ProcessId},
+        process::Process,
+        stack::Stack,
+        time::{TimeRange, Timestamp},
+        window::Window,
+    },
+    store::summary::Summary,
 };
+
+/// About what a summary takes, bytes; its functions' names are the stacks'.
+const SUMMARY: usize = 900;
 
 /// A window as bytes; its stacks are the part's.
 #[derive(Clone, Debug)]
@@ -24,6 +30,8 @@ pub(super) struct HeadWindow {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) block: Arc<[u8]>,
+    /// What it comes to, so that answers which need no more need not make it whole.
+    pub(super) summary: Arc<Summary>,
 }
 
 /// Operations as bytes.
@@ -146,9 +154,9 @@ impl Part {
     }
 }
 
-/// What a window counts for: its bytes and what holds them.
+/// What a window counts for: its bytes, what it comes to, and what holds them.
 fn cost(window: &HeadWindow) -> usize {
-    window.block.len() + 160
+    window.block.len() + SUMMARY + 160
 }
 
 /// Some windows of a part.
@@ -163,7 +171,7 @@ pub(super) struct View {
 impl View {
     /// Shows each window, made whole.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&Window)) -> Result<(), CodecError> {
-        for window in self.windows.iter().map(|w| whole(w, &self.stacks)) {
+        for window in self.windows.iter().map(|w| whole(&w.agent, &w.block, &self.stacks)) {
             visit(&window?);
         }
         Ok(())
@@ -171,14 +179,23 @@ impl View {
 }
 
 /// The window of these bytes.
-fn whole(window: &HeadWindow, stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
-    let numbered =
-        block::decode(&window.block, &window.agent)?.into_iter().next().ok_or(CodecError::Short)?;
+fn whole(agent: &AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
+    let (whole, dangling) = named(agent, block, stacks)?;
+    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+}
+
+/// The window of these bytes, and whether it lacks some of its stacks.
+pub(super) fn named(
+    agent: &AgentId,
+    block: &[u8],
+    stacks: &[Arc<Stack>],
+) -> Result<(Window, bool), CodecError> {
+    let numbered = block::decode(block, agent)?.into_iter().next().ok_or(CodecError::Short)?;
     let mut dangling = false;
     let whole = numbered.map_stacks(|number| {
         let stack = usize::try_from(number).ok().and_then(|n| stacks.get(n)).cloned();
         dangling |= stack.is_none();
         stack.unwrap_or_else(super::stacks::lost)
     });
-    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+    Ok((whole, dangling))
 }

@@ -24,6 +24,7 @@ mod lock;
 mod numbering;
 mod operations;
 mod options;
+mod overview;
 mod readers;
 mod recover;
 mod retention;
@@ -61,11 +62,11 @@ use roster::Roster;
 use stacks::Stacks;
 use writer::Writer;
 
-use super::{Store, StoreError};
+use super::{ProcessCounts, Store, StoreError, summary::Summary};
 use crate::{
     model::{
         agent::{Agent, AgentEnd},
-        id::AgentId,
+        id::{AgentId, ProcessId},
         operation::Kept,
         process::Process,
         record::Arrived,
@@ -216,6 +217,22 @@ impl Store for Disk {
 
     fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError> {
         self.view_operations(range, visit)
+    }
+
+    fn summarize(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&AgentId, &Summary),
+    ) -> Result<(), StoreError> {
+        self.view_summaries(range, visit)
+    }
+
+    fn process(&self, agent: &AgentId, id: ProcessId) -> Result<Option<Process>, StoreError> {
+        self.view_process(agent, id)
+    }
+
+    fn count_processes(&self, range: TimeRange) -> Result<Vec<(AgentId, ProcessCounts)>, StoreError> {
+        self.view_counts(range)
     }
 }
 

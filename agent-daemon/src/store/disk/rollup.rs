@@ -14,7 +14,10 @@ use super::{
     failure::Failure,
     options::Options,
 };
-use crate::model::{id::AgentId, time::Timestamp, window::Window};
+use crate::{
+    model::{id::AgentId, time::Timestamp, window::Window},
+    store::summary::Shares,
+};
 
 /// What is merged into what, after how long.
 const STEPS: [Step; 2] = [
@@ -78,7 +81,7 @@ fn merge(
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let id = agent_id(&transaction, agent)?;
     let mut stretches: BTreeMap<i64, Vec<Numbered>> = BTreeMap::new();
-    let (mut merged, mut damaged) = (Vec::new(), Vec::new());
+    let (mut merged, mut damaged, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for level in [step.from, step.to] {
         for (key, checksum, body) in bodies(&transaction, agent, level, hour)? {
             let Ok(windows) = blocks::open(unsqueeze, &id, checksum, &body) else {
@@ -86,6 +89,7 @@ fn merge(
                 continue;
             };
             merged.push(key);
+            shares.extend(blocks::shares(&transaction, (hour, agent, key))?);
             for window in windows {
                 let stretch = nanoseconds(window.start).div_euclid(step.length_ns);
                 stretches.entry(stretch).or_default().push(window);
@@ -101,7 +105,8 @@ fn merge(
         let sql = "UPDATE block SET level = ?2 WHERE key = ?1";
         transaction.prepare_cached(sql)?.execute(params![key, step.to as u8])?;
     }
-    blocks::insert(&transaction, squeeze, (agent, step.to, hour), &windows)?;
+    let shares = (!shares.is_empty()).then(|| Shares::merge(&shares));
+    blocks::insert(&transaction, squeeze, (agent, step.to, hour), &windows, shares.as_ref())?;
     transaction.commit()?;
     Ok(damaged.len() as u64)
 }

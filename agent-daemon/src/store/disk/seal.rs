@@ -15,7 +15,10 @@ use super::{
     intern::Interner,
     operations,
 };
-use crate::model::{id::AgentId, time::Timestamp};
+use crate::{
+    model::{id::AgentId, time::Timestamp},
+    store::summary::Shares,
+};
 
 /// What could not be kept of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +129,8 @@ fn put_windows(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Result<u6
             left += windows.len() as u64;
             continue;
         };
+        let shares = Shares::merge(windows.iter().map(|w| &w.summary.shares));
+        let shares = shares.try_map(|function| numbers.interner.function(&function))?;
         let mut numbered = Vec::with_capacity(windows.len());
         for window in windows {
             match block::decode(&window.block, agent) {
@@ -133,7 +138,7 @@ fn put_windows(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Result<u6
                 Err(_) => left += 1,
             }
         }
-        blocks::insert(db, squeeze, (key, Level::Raw, hour), &numbered)?;
+        blocks::insert(db, squeeze, (key, Level::Raw, hour), &numbered, Some(&shares))?;
     }
     Ok(left)
 }

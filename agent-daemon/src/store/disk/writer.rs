@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{agent::Agent, id::AgentId, process::Process, stack::Stack, time::Timestamp, window::Window},
-    store::StoreError,
+    store::{StoreError, summary::Summary},
     telemetry::Loss,
 };
 
@@ -112,6 +112,7 @@ impl Disk {
             return;
         }
         let (agent, start, end) = (window.agent.clone(), window.start, window.end);
+        let summary = Arc::new(Summary::of(&window));
         let numbered = window.map_stacks(|stack| writer.numbering.number(&stack));
         let block: Arc<[u8]> = block::encode(&[numbered]).into();
         let (names, stacks) = writer.push_names();
@@ -120,7 +121,7 @@ impl Disk {
             part.bytes += names;
             // Copies only while somebody reads.
             Arc::make_mut(&mut part.stacks).extend(stacks);
-            part.push_window(HeadWindow { agent, start, end, block });
+            part.push_window(HeadWindow { agent, start, end, block, summary });
         }
     }
 

@@ -3,6 +3,7 @@
 //! windows, and every result is sorted, so equal data gives equal answers.
 
 mod covered;
+mod dashboard;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -12,6 +13,7 @@ mod stacks;
 mod syscalls;
 
 pub use covered::{Covered, CoveredFold};
+pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,

@@ -11,6 +11,7 @@ pub(super) mod bytes;
 pub(super) mod names;
 pub(super) mod operation;
 pub(super) mod process;
+pub(super) mod shares;
 
 /// What a frame of a segment holds. The numbers are written: they never change meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

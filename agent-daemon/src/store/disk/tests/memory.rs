@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-use super::{QUICK, answers, open};
+use super::{QUICK, answers, open, overview};
 use crate::{
     model::{agent::AgentEnd, id::AgentId, process::Exit, time::TimeRange},
     store::{
         Limits, Memory, Store,
-        fixture::{at, busy_window, numbered_agent, process_at},
+        fixture::{at, busy_window, numbered_agent, process_at, process_id},
     },
     telemetry::Telemetry,
 };
@@ -84,6 +84,13 @@ proptest! {
             for agent in (0..3).map(id) {
                 prop_assert_eq!(answers(&disk, &agent, range), answers(&memory, &agent, range));
             }
+        }
+        for range in [TimeRange::ALL, some] {
+            prop_assert_eq!(overview(&disk, range), overview(&memory, range));
+        }
+        for (agent, pid) in (0..3).flat_map(|agent| (0..6).map(move |pid| (agent, pid))) {
+            let of = |store: &dyn Store| format!("{:?}", store.process(&id(agent), process_id(pid)).unwrap());
+            prop_assert_eq!(of(&disk), of(&memory));
         }
         prop_assert_eq!(format!("{:?}", disk.agents()), format!("{:?}", memory.agents()));
         for loss in ["store_tail_cut", "store_record_unread", "store_write_failed"] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
-use super::{QUICK, close, open, sums};
+use super::{QUICK, close, open, overview, sums};
 use crate::{
     model::{
         agent::AgentEnd,
@@ -44,12 +44,15 @@ proptest! {
         let ranges = [(0, 1), (1, 2), (2, 3), (0, 2), (0, 3)].map(|(from, to)| TimeRange { from: hour(from), to: hour(to) });
         let all = || ranges.map(|range| sums(&store, &agent.id, range));
         let before = all();
+        let glance = overview(&store, TimeRange::ALL);
         store.compact(hour(3) + Duration::from_secs(86_400)).unwrap();
         prop_assert_eq!(&all(), &before);
+        prop_assert_eq!(&overview(&store, TimeRange::ALL), &glance);
         let levels = info(folder.path()).unwrap().levels;
         prop_assert_eq!((levels[0].blocks, levels[2].blocks), (0, 0));
         store.compact(hour(3) + Duration::from_secs(3 * 86_400)).unwrap();
         prop_assert_eq!(&all(), &before);
+        prop_assert_eq!(&overview(&store, TimeRange::ALL), &glance);
         let levels = info(folder.path()).unwrap().levels;
         prop_assert_eq!((levels[0].blocks, levels[1].blocks), (0, 0));
         prop_assert_eq!(levels[2].blocks, levels[2].windows, "a window an hour");

@@ -1,27 +1,30 @@
-//! What the host and the daemon use, read once for each exposition.
+//! What the host and the daemon use, read once for each answer that shows it.
 
 use procfs::{Current as _, CurrentSI as _};
 
-use crate::telemetry::{Usage, own_usage};
+use super::{Usage, own_usage};
 
 /// A reading. What /proc does not tell is absent.
-pub(super) struct Reading {
+#[derive(Clone, Debug)]
+pub struct Reading {
     /// CPUs that are online.
-    pub(super) cpus: Option<f64>,
+    pub cpus: Option<f64>,
     /// Seconds of all CPUs since boot, by mode.
-    pub(super) cpu_seconds: Vec<(&'static str, f64)>,
+    pub cpu_seconds: Vec<(&'static str, f64)>,
     /// Physical memory, bytes.
-    pub(super) memory: Option<f64>,
+    pub memory: Option<f64>,
     /// What of it programs could have without swapping, bytes.
-    pub(super) memory_available: Option<f64>,
+    pub memory_available: Option<f64>,
     /// Load average of the last minute.
-    pub(super) load1: Option<f64>,
+    pub load1: Option<f64>,
     /// The daemon's own.
-    pub(super) own: Usage,
+    pub own: Usage,
 }
 
 impl Reading {
-    pub(super) fn take() -> Self {
+    /// Reads /proc.
+    #[must_use]
+    pub fn take() -> Self {
         let stat = procfs::KernelStats::current().ok();
         let memory = procfs::Meminfo::current().ok();
         Self {
