@@ -18,20 +18,15 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::{
-        Doors, ExportError, Sending,
-        journal::{Journal, JournalThread},
-        prometheus,
-    },
+    export::{Doors, ExportError},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
         agent::{Agent, AgentEnd},
         control::Control,
         observation::Observation,
-        record::Record,
     },
-    store::{self, Disk, Follower, Limits, Memory, Options, Store, StoreError, writer},
+    store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -45,8 +40,6 @@ const RECORDS: usize = 4096;
 
 /// How long stopping waits for the resolver's threads, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
-/// How long stopping waits for the journal to be written.
-const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -99,14 +92,11 @@ pub async fn run(
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (records, recorded) = mpsc::channel(RECORDS);
     let (store, let_go) = open_store(&config, &telemetry)?;
-    let (followers, journal) = start_journal(&config, &telemetry, let_go)?;
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
-    let metrics =
-        Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
-    let shown = Arc::<prometheus::Metrics>::clone(&metrics);
-    let doors = Doors::open(&config.export, &host, &metrics, &telemetry)?;
+    let doors = Doors::open(&config, &host, &telemetry, let_go)?;
+    let shown = doors.metrics();
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let secret = store::secret(config.history.directory.as_deref())?;
     let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
@@ -118,8 +108,8 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let followers = [vec![metrics as Arc<dyn Follower>], followers].concat();
-    let (writer, sending) = start_sinks(&store, recorded, followers, doors);
+    let writer = writer::spawn(Arc::clone(&store), recorded, doors.followers());
+    let sending = doors.start(&store);
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -141,7 +131,6 @@ pub async fn run(
         finished(aggregator).await;
         finished(collector).await;
         finished(writer).await;
-        write_out(journal).await;
         sending.stop().await;
         join(threads).await;
     }
@@ -196,35 +185,6 @@ async fn join(threads: ResolverThreads) {
     }
 }
 
-/// Who follows the store's writer beside the metrics, and the journal's thread.
-type Started = (Vec<Arc<dyn Follower>>, Option<JournalThread>);
-
-/// Starts the journal that is configured, if one is, and tells it of the agents that the daemon before did not let go.
-fn start_journal(
-    config: &Config,
-    telemetry: &Arc<Telemetry>,
-    let_go: Vec<Agent>,
-) -> Result<Started, DaemonError> {
-    let started = Journal::start(&config.journal, telemetry).map_err(io_error("opening the journal"))?;
-    let Some((journal, thread)) = started else { return Ok((Vec::new(), None)) };
-    journal.tell(let_go);
-    Ok((vec![Arc::new(journal)], Some(thread)))
-}
-
-/// Waits until the journal holds what it was told; not for ever, since its disk or journald may not answer.
-async fn write_out(journal: Option<JournalThread>) {
-    let Some(journal) = journal else { return };
-    let (ended, ending) = oneshot::channel();
-    let finish = move || {
-        journal.finish();
-        let _ = ended.send(());
-    };
-    let spawned = std::thread::Builder::new().name("journal-end".to_owned()).spawn(finish);
-    if spawned.is_err() || timeout(JOURNAL_PATIENCE, ending).await.is_err() {
-        tracing::warn!("the journal cannot be written: stopping without the rest of it");
-    }
-}
-
 /// Opens the store that is configured. No agent is watched yet: those that an earlier daemon did not let go were
 /// watched until it ended, and are told.
 fn open_store(
@@ -241,17 +201,6 @@ fn open_store(
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
     let let_go = disk.close_watches(AgentEnd::Interrupted)?;
     Ok((Arc::new(disk), let_go))
-}
-
-/// Starts the writer, with all who follow it, and the doors out.
-fn start_sinks(
-    store: &Arc<dyn Store>,
-    records: mpsc::Receiver<Record>,
-    followers: Vec<Arc<dyn Follower>>,
-    doors: Doors,
-) -> (JoinHandle<()>, Sending) {
-    let followers = [followers, doors.followers()].concat();
-    (writer::spawn(Arc::clone(store), records, followers), doors.start(store))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.

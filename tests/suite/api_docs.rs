@@ -24,14 +24,37 @@ fn document() -> Value {
 /// Method, documented path, and one that is really asked for.
 type Call = (&'static str, &'static str, String);
 
+/// Those of the doors in, and of what came through them.
+fn operations(of_agent: &str) -> Vec<Call> {
+    let get = |template: &'static str, path: String| ("GET", template, path);
+    let same = |path: &'static str| get(path, path.to_owned());
+    let record = r#"{"kind": "job", "name": "x", "duration_seconds": 1}"#;
+    vec![
+        get("/api/v1/agents/{id}/operations", of_agent.to_owned()),
+        get("/api/v1/agents/{id}/operations", format!("{of_agent}?agent=1-1")),
+        ("POST", "/v1/traces", r#"{"resourceSpans": []}"#.into()),
+        ("POST", "/v1/traces", r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}"#.into()),
+        ("POST", "/v1/traces", "x".into()),
+        ("POST", "/v1/metrics", r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}]}"#.into()),
+        ("POST", "/api/v1/performance/collect", record.into()),
+        ("POST", "/api/v1/performance/collect", "7".into()),
+        ("POST", "/api/v1/performance/collect/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
+        ("POST", "/api/v1/frontend-metrics", r#"{"metrics": []}"#.into()),
+        same("/api/v1/operations"),
+        get("/api/v1/operations", "/api/v1/operations?order=slowest&limit=0".into()),
+        same("/api/v1/operations/summary"),
+        get("/api/v1/operations/summary", "/api/v1/operations/summary?by=user".into()),
+    ]
+}
+
 /// At least one good request of every operation, and some refused ones.
 fn calls(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
     let ended = |what: &str| format!("/api/v1/agents/{}{what}", world.ended);
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
-    let record = r#"{"kind": "job", "name": "x", "duration_seconds": 1}"#;
-    vec![
+    let mut calls = operations(&live("/operations"));
+    calls.extend([
         same("/"),
         same("/healthz"),
         same("/readyz"),
@@ -71,27 +94,14 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
         get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
-        get("/api/v1/agents/{id}/operations", live("/operations")),
-        get("/api/v1/agents/{id}/operations", live("/operations?agent=1-1")),
-        ("POST", "/v1/traces", r#"{"resourceSpans": []}"#.into()),
-        ("POST", "/v1/traces", r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}"#.into()),
-        ("POST", "/v1/traces", "x".into()),
-        ("POST", "/v1/metrics", r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}]}"#.into()),
-        ("POST", "/api/v1/performance/collect", record.into()),
-        ("POST", "/api/v1/performance/collect", "7".into()),
-        ("POST", "/api/v1/performance/collect/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
-        ("POST", "/api/v1/frontend-metrics", r#"{"metrics": []}"#.into()),
-        same("/api/v1/operations"),
-        get("/api/v1/operations", "/api/v1/operations?order=slowest&limit=0".into()),
-        same("/api/v1/operations/summary"),
-        get("/api/v1/operations/summary", "/api/v1/operations/summary?by=user".into()),
         get("/metrics", "/metrics".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=100".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=9".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile".into()),
         // Last: there is no live agent afterwards.
         ("DELETE", "/api/v1/agents/{id}", live("")),
-    ]
+    ]);
+    calls
 }
 
 fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {

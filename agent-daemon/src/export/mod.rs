@@ -21,18 +21,24 @@ mod spool;
 pub use http::ClientError;
 pub use spool::SpoolError;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
 
 use self::{
+    journal::{Journal, JournalThread},
     otlp::Otlp,
     prometheus::Metrics,
     pyroscope::Pyroscope,
     remote_write::{RemoteWrite, RemoteWriteError},
 };
 use crate::{
-    config,
+    config::{self, Config},
+    model::agent::Agent,
     store::{Follower, Store},
     telemetry::{HostInfo, Telemetry},
 };
@@ -40,9 +46,15 @@ use crate::{
 /// How long stopping waits for the doors, which may be speaking to somebody who does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it waits for the journal, whose disk may be slow.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why a door cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
+    /// `journal`.
+    #[error("opening the journal: {0}")]
+    Journal(io::Error),
     /// `export.remote_write`.
     #[error("export.remote_write: {0}")]
     RemoteWrite(#[from] RemoteWriteError),
@@ -54,9 +66,11 @@ pub enum ExportError {
     Pyroscope(ClientError),
 }
 
-/// Every door that is configured, opened.
-#[derive(Debug, Default)]
+/// The metrics, and every door that is configured, opened.
+#[derive(Debug)]
 pub struct Doors {
+    metrics: Arc<Metrics>,
+    journal: Option<(Arc<Journal>, JournalThread)>,
     remote_write: Option<Arc<RemoteWrite>>,
     otlp: Option<Arc<Otlp>>,
     pyroscope: Option<Pyroscope>,
@@ -66,37 +80,62 @@ pub struct Doors {
 #[derive(Debug)]
 pub struct Sending {
     tasks: JoinSet<()>,
+    journal: Option<JournalThread>,
     stop: watch::Sender<bool>,
 }
 
 impl Doors {
-    /// Opens the doors that are configured: none, unless somebody wants one.
+    /// Opens the doors that are configured. The journal is told of `let_go`, the agents that the daemon before did not
+    /// let go itself.
     ///
     /// # Errors
     /// One cannot be opened.
     pub fn open(
+        config: &Config,
+        host: &HostInfo,
+        telemetry: &Arc<Telemetry>,
+        let_go: Vec<Agent>,
+    ) -> Result<Self, ExportError> {
+        let metrics = Arc::new(Metrics::new(config.metrics.max_series, Arc::clone(telemetry), host.clone()));
+        let journal = Journal::start(&config.journal, telemetry).map_err(ExportError::Journal)?;
+        let journal = journal.map(|(journal, thread)| (Arc::new(journal), thread));
+        if let Some((journal, _)) = &journal {
+            journal.tell(let_go);
+        }
+        let mut doors = Self { metrics, journal, remote_write: None, otlp: None, pyroscope: None };
+        if config.export.enabled {
+            doors.open_senders(&config.export, host, telemetry)?;
+        }
+        Ok(doors)
+    }
+
+    fn open_senders(
+        &mut self,
         config: &config::Export,
         host: &HostInfo,
-        metrics: &Arc<Metrics>,
         telemetry: &Arc<Telemetry>,
-    ) -> Result<Self, ExportError> {
-        if !config.enabled {
-            return Ok(Self::default());
-        }
+    ) -> Result<(), ExportError> {
         let folder = config.spool_directory.join("remote_write");
-        let snapshots = || Arc::clone(metrics);
-        let write = &config.remote_write;
-        Ok(Self {
-            remote_write: RemoteWrite::open(write, &folder, &host.hostname, snapshots(), telemetry)?,
-            otlp: Otlp::open(&config.otlp, host, snapshots(), telemetry).map_err(ExportError::Otlp)?,
-            pyroscope: Pyroscope::open(&config.pyroscope, telemetry).map_err(ExportError::Pyroscope)?,
-        })
+        let (write, snapshots) = (&config.remote_write, || Arc::clone(&self.metrics));
+        self.remote_write = RemoteWrite::open(write, &folder, &host.hostname, snapshots(), telemetry)?;
+        self.otlp = Otlp::open(&config.otlp, host, snapshots(), telemetry).map_err(ExportError::Otlp)?;
+        self.pyroscope = Pyroscope::open(&config.pyroscope, telemetry).map_err(ExportError::Pyroscope)?;
+        Ok(())
+    }
+
+    /// What `/metrics` shows.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Who of them sees every record.
     #[must_use]
     pub fn followers(&self) -> Vec<Arc<dyn Follower>> {
-        self.otlp.iter().map(|otlp| -> Arc<dyn Follower> { Arc::<Otlp>::clone(otlp) }).collect()
+        let mut followers: Vec<Arc<dyn Follower>> = vec![Arc::<Metrics>::clone(&self.metrics)];
+        followers.extend(self.journal.iter().map(|(j, _)| -> Arc<dyn Follower> { Arc::<Journal>::clone(j) }));
+        followers.extend(self.otlp.iter().map(|o| -> Arc<dyn Follower> { Arc::<Otlp>::clone(o) }));
+        followers
     }
 
     /// Starts sending, beside the current runtime's other tasks.
@@ -113,17 +152,33 @@ impl Doors {
         if let Some(pyroscope) = self.pyroscope {
             tasks.spawn(pyroscope.run(Arc::clone(store), stopped));
         }
-        Sending { tasks, stop }
+        Sending { tasks, journal: self.journal.map(|(_, thread)| thread), stop }
     }
 }
 
 impl Sending {
-    /// Sends what is left, for a moment, and stops.
+    /// Writes and sends what is left, for a moment, and stops.
     pub async fn stop(mut self) {
+        if let Some(journal) = self.journal.take() {
+            write_out(journal).await;
+        }
         let _ = self.stop.send(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(PATIENCE, all).await.is_err() {
             tracing::warn!("a receiver does not answer: stopping without it");
         }
+    }
+}
+
+/// Waits until the journal holds what it was told; not for ever, since its disk or journald may not answer.
+async fn write_out(journal: JournalThread) {
+    let (ended, ending) = oneshot::channel();
+    let finish = move || {
+        journal.finish();
+        let _ = ended.send(());
+    };
+    let spawned = std::thread::Builder::new().name("journal-end".to_owned()).spawn(finish);
+    if spawned.is_err() || timeout(JOURNAL_PATIENCE, ending).await.is_err() {
+        tracing::warn!("the journal cannot be written: stopping without the rest of it");
     }
 }

@@ -78,11 +78,6 @@ impl Daemon {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
-    /// The folder of its store.
-    pub(crate) fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
-    }
-
     /// Its resident set now, bytes.
     pub(crate) fn rss_bytes(&self) -> u64 {
         let status =
