@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{KEY, MARK, Script, daemon, nothing_planted, operations, wait_for};
+use super::{MARK, Script, daemon, nothing_planted, operations, wait_for};
 use crate::support::{api::Api, daemon::Daemon};
 
 /// An application that runs, and the agent that it is.
@@ -20,7 +20,7 @@ impl App {
     fn start(daemon: &Daemon, name: &str, lie: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = port.to_string();
-        let arguments = [&[&*port, daemon.api().base(), KEY], lie].concat();
+        let arguments = [&[&*port, daemon.api().base()], lie].concat();
         let mut script = Script::start(name, &arguments);
         assert_eq!(script.line(), "ready");
         let pid = script.child.id();

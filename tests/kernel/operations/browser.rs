@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{KEY, Script, daemon, nothing_planted, wait_for};
+use super::{Script, daemon, nothing_planted, wait_for};
 use crate::support::workload::source;
 
 /// A headless browser that shows a page until it is dropped.
@@ -40,7 +40,7 @@ fn a_page_tells_how_long_it_took() {
     let origin = format!("http://127.0.0.1:{port}");
     let daemon = daemon(&[&origin], 1000);
     let script = source("../../examples/frontend/agentperf.js");
-    let arguments = [daemon.api().base(), KEY, script.to_str().unwrap(), &port.to_string()];
+    let arguments = [daemon.api().base(), script.to_str().unwrap(), &port.to_string()];
     let mut server = Script::start("pages.py", &arguments);
     assert_eq!(server.line(), port.to_string());
     let Some(_browser) = Browser::show(&format!("{origin}/shop/page?token=PLANTED0SECRET")) else {

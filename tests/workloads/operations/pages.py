@@ -1,9 +1,12 @@
-"""Serves a page that has agentperf's script in it, and something for it to time: `DOOR KEY SCRIPT PORT`; prints its port."""
+"""Serves a page that has agentperf's script in it, and something for it to time: `DOOR SCRIPT PORT`; prints its port. PROJECT_KEY
+holds the key."""
 import http.server
+import os
 import pathlib
 import sys
 
-DOOR, KEY, SCRIPT, PORT = sys.argv[1:]
+DOOR, SCRIPT, PORT = sys.argv[1:]
+KEY = os.environ["PROJECT_KEY"]
 PAGE = f"""<!doctype html><title>page</title>
 <script src="/agentperf.js" data-url="{DOOR}" data-key="{KEY}" data-session="PLANTED0SECRET"></script>
 <script>

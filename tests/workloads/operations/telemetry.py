@@ -12,8 +12,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-PORT, DOOR, KEY = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-PID = int(sys.argv[4]) if len(sys.argv) > 4 else os.getpid()
+PORT, DOOR, KEY = int(sys.argv[1]), sys.argv[2], os.environ["PROJECT_KEY"]
+PID = int(sys.argv[3]) if len(sys.argv) > 3 else os.getpid()
 
 # What must not be kept: in an attribute of the resource that is on no list.
 resource = Resource({"service.name": "orders", "process.pid": PID, "process.command_line": "x PLANTED0SECRET"})
