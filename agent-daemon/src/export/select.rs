@@ -1,7 +1,7 @@
 //! What of a store is exported, whatever it is exported as.
 
 use crate::{
-    model::{agent::Agent, id::AgentId, time::TimeRange},
+    model::{agent::Agent, id::AgentId, operation::Sums, time::TimeRange},
     store::Store,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub struct Selection {
     /// Agents; all where none is named.
     pub agents: Vec<AgentId>,
-    /// Windows that overlap this, and processes that lived in it.
+    /// Windows that overlap this, processes that lived in it, operations that began in it.
     pub range: TimeRange,
 }
 
@@ -23,6 +23,18 @@ impl Selection {
         let chosen = |agent: &Agent| self.agents.is_empty() || self.agents.contains(&agent.id);
         store.agents().into_iter().filter(chosen).collect()
     }
+
+    /// Whether an operation is chosen that this agent sent, or nobody that is known.
+    pub(super) fn takes(&self, agent: Option<&AgentId>) -> bool {
+        self.agents.is_empty() || agent.is_some_and(|agent| self.agents.contains(agent))
+    }
+
+    /// The rows that are chosen.
+    pub(super) fn sums(&self, sums: &Sums) -> Sums {
+        let mut chosen = sums.clone();
+        chosen.rows.retain(|key, _| self.takes(key.agent.as_ref()));
+        chosen
+    }
 }
 
 /// What was exported.
@@ -34,4 +46,8 @@ pub struct Exported {
     pub processes: u64,
     /// Windows.
     pub windows: u64,
+    /// Operations, one by one.
+    pub operations: u64,
+    /// Sums of operations.
+    pub operation_sums: u64,
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     agent::AgentStateDto,
+    dashboard_operations::DashboardOperationsDto,
     names::{FrameKindDto, WaitCauseDto},
     status::OwnUsageDto,
     syscall::call_name,
@@ -51,7 +52,8 @@ pub struct DashboardDto {
     pub processes: Vec<ProcessRowDto>,
     /// The syscalls with the most time; of agents that are watched by that probe.
     pub syscalls: Vec<CallDto>,
-    // Operations of applications join here: a field of a type of their own file.
+    /// What applications told of.
+    pub operations: DashboardOperationsDto,
     /// What was lost since the daemon started, by name; what was not is left out.
     pub losses: BTreeMap<String, u64>,
     /// What agentperf itself costs.

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod dashboard;
+pub mod dashboard_operations;
 pub mod ingest;
 pub mod names;
 pub mod off_cpu;

@@ -13,6 +13,7 @@ use crate::{
             dashboard::{
                 AgentRowDto, CauseAmountDto, DashboardDto, HostDto, ProcessRowDto, SeriesDto, short,
             },
+            dashboard_operations::DashboardOperationsDto,
             status::OwnUsageDto,
         },
         error::Problem,
@@ -28,7 +29,10 @@ use crate::{
     },
     store::{
         ProcessCounts, Store,
-        query::{AgentAmounts, Amounts, Buckets, CauseAmount, Dashboard, DashboardFold},
+        query::{
+            AgentAmounts, Amounts, Buckets, CauseAmount, Dashboard, DashboardFold, GroupBy, OperationFilter,
+            operation_summary,
+        },
     },
     telemetry::Reading,
 };
@@ -36,7 +40,7 @@ use crate::{
 /// The longest range, hours: the longest history that can be configured.
 const MAX_HOURS: u32 = 744;
 
-/// Functions, processes and calls that are shown of each kind.
+/// Functions, processes, calls and endpoints that are shown of each kind.
 const MOST: usize = 20;
 
 /// Agents that are shown.
@@ -54,7 +58,7 @@ pub(super) struct Params {
 /// The dashboard
 ///
 /// The host, its agents, where their time went and how that changed, the heaviest functions, processes and syscalls,
-/// losses, and what agentperf costs. Answered from sums that are kept beside the history, so that it is cheap to ask
+/// the slowest endpoints of applications, losses, and what agentperf costs. Answered from sums that are kept beside the history, so that it is cheap to ask
 /// again and again.
 #[utoipa::path(get, path = "/api/v1/dashboard", tag = "reports", params(Params),
     responses((status = 200, body = DashboardDto, description = "Everything at a glance"), Refusals))]
@@ -77,6 +81,7 @@ struct Seen {
     dashboard: Dashboard,
     counts: FxHashMap<AgentId, ProcessCounts>,
     processes: Vec<ProcessRowDto>,
+    operations: DashboardOperationsDto,
 }
 
 impl Seen {
@@ -96,7 +101,10 @@ impl Seen {
         };
         let processes = dashboard.processes.iter().map(row).collect::<Result<_, _>>()?;
         let counts = store.count_processes(buckets.range)?.into_iter().collect();
-        Ok(Self { agents: store.agents(), dashboard, counts, processes })
+        let filter = OperationFilter::default();
+        let operations = operation_summary(store, buckets.range, &filter, GroupBy::Endpoint)?;
+        let operations = DashboardOperationsDto::new(&operations, MOST);
+        Ok(Self { agents: store.agents(), dashboard, counts, processes, operations })
     }
 
     fn answer(self, state: &State, buckets: &Buckets) -> DashboardDto {
@@ -125,6 +133,7 @@ impl Seen {
                 rss_bytes: reading.own.rss_bytes,
                 unwind_table_bytes: state.telemetry.unwind_table_bytes.load(Relaxed),
             },
+            operations: self.operations,
             processes: self.processes,
         }
     }

@@ -60,6 +60,8 @@ struct ExportedDto {
     agents: u64,
     processes: u64,
     windows: u64,
+    operations: u64,
+    operation_sums: u64,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -96,11 +98,14 @@ pub(super) fn run(args: &ExportArgs, store: &Disk, json: bool) -> Result<(), Cli
 
 /// Says what was done, beside what was written.
 fn tell(done: &Exported, json: bool, to_stdout: bool) -> Result<(), CliError> {
-    let Exported { agents, processes, windows } = *done;
+    let Exported { agents, processes, windows, operations, operation_sums } = *done;
     let text = if json {
-        out::json(&ExportedDto { agents, processes, windows })?
+        out::json(&ExportedDto { agents, processes, windows, operations, operation_sums })?
     } else {
-        format!("{agents} agents, {processes} processes, {windows} windows\n")
+        let added_up = format!("{operation_sums} sums of operations");
+        format!(
+            "{agents} agents, {processes} processes, {windows} windows, {operations} operations, {added_up}\n"
+        )
     };
     if to_stdout {
         out::tell(&text);

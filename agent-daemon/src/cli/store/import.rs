@@ -38,6 +38,8 @@ struct ImportedDto {
     agents: u64,
     processes: u64,
     windows: u64,
+    operations: u64,
+    operation_sums: u64,
     /// Records that were there already.
     known: u64,
     /// Records that the store had no room for, by the loss that they count as.
@@ -73,7 +75,7 @@ pub(super) fn run(
     let done = import.finish().map_err(failed)?;
     bar.finish_and_clear();
     let losses = telemetry.losses.all();
-    let lost = ["agent_forgotten", "process_forgotten", "window_dropped"];
+    let lost = ["agent_forgotten", "process_forgotten", "window_dropped", "operation_dropped"];
     let dropped = lost.iter().filter_map(|name| losses.get(name)).sum();
     tell(done, dropped, json)
 }
@@ -129,8 +131,8 @@ fn tell(done: Imported, dropped: u64, json: bool) -> Result<(), CliError> {
         return out::print_json(&dto(done, dropped));
     }
     let mut text = format!(
-        "{} windows, {} processes, {} agents put; {} records were there already\n",
-        done.windows, done.processes, done.agents, done.known
+        "{} windows, {} processes, {} agents, {} operations, {} sums of operations put; {} records were there already\n",
+        done.windows, done.processes, done.agents, done.operations, done.operation_sums, done.known
     );
     if dropped > 0 {
         text += &format!("{dropped} records found no room: see history and agents in the configuration\n");
@@ -152,6 +154,8 @@ fn dto(done: Imported, dropped: u64) -> ImportedDto {
         agents: done.agents,
         processes: done.processes,
         windows: done.windows,
+        operations: done.operations,
+        operation_sums: done.operation_sums,
         known: done.known,
         dropped,
         broken: done.broken,

@@ -10,6 +10,7 @@ use super::{
         DataError, Entry, Kind, SectionData,
         agent::AgentData,
         names::{Names, NamesData},
+        operation::{OperationData, SumData},
         process::ProcessData,
         window::WindowData,
     },
@@ -79,6 +80,11 @@ impl Decoder {
                 let names = self.section(&window.section)?;
                 return Ok(Some(Entry::Window(window.named(names)?)));
             }
+            Kind::Operation => {
+                let operation = parse::<OperationData>(kind, data)?.try_into()?;
+                return Ok(Some(Entry::Operation(Box::new(operation))));
+            }
+            Kind::OperationSum => return Ok(Some(Entry::Sums(parse::<SumData>(kind, data)?.try_into()?))),
         }
         Ok(None)
     }

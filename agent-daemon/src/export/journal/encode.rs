@@ -10,6 +10,7 @@ use super::{
         Kind, SectionData,
         agent::AgentData,
         names::{FrameData, NamesData, StackData},
+        operation::{OperationData, SumData},
         process::ProcessData,
         window::WindowData,
     },
@@ -18,6 +19,7 @@ use super::{
 use crate::model::{
     agent::{Agent, AgentEnd},
     id::AgentId,
+    operation::{Operation, Sums},
     process::{Exit, Process},
     stack::{Frame, Stack},
     time::Timestamp,
@@ -92,6 +94,26 @@ impl Encoder {
         self.names(first, at, to);
         let data = WindowData::new(&self.section, numbered);
         to.extend(Line::new(Kind::Window, (at, &agent), message, data));
+    }
+
+    /// An operation.
+    pub fn operation(&mut self, operation: &Operation, to: &mut Vec<Line>) {
+        let agent = operation.agent.as_ref().map_or("", AgentId::as_str);
+        let how = if operation.success { "took" } else { "failed after" };
+        let (kind, name, ms) = (&operation.kind, &operation.name, operation.duration_ns / 1_000_000);
+        let message = format!("{kind} {name} {how} {ms} ms");
+        let data = OperationData::from(operation);
+        to.extend(Line::new(Kind::Operation, (operation.end(), agent), message, data));
+    }
+
+    /// Operations that were added up, a line for each row.
+    pub fn sums(&mut self, sums: &Sums, to: &mut Vec<Line>) {
+        for (key, sum) in &sums.rows {
+            let agent = key.agent.as_ref().map_or("", AgentId::as_str);
+            let message = format!("{} times {} {}", sum.count, key.kind, key.name);
+            let data = SumData::new((sums.start, sums.end), (key, sum));
+            to.extend(Line::new(Kind::OperationSum, (sums.end, agent), message, data));
+        }
     }
 
     /// What got a number since the last call; `first` are the first new numbers.

@@ -3,7 +3,7 @@
 use super::{encode::Encoder, line::Line};
 use crate::{
     export::select::{Exported, Selection},
-    model::time::Timestamp,
+    model::{operation::Kept, time::Timestamp},
     store::{Store, StoreError},
 };
 
@@ -27,7 +27,7 @@ pub fn section_of_export(now: Timestamp) -> String {
 /// Takes lines, and hears what was exported so far.
 pub type Take<'a, E> = dyn FnMut(&[Line], &Exported) -> Result<(), E> + 'a;
 
-/// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows.
+/// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows; then operations.
 ///
 /// # Errors
 /// The store cannot be read, or `take` fails.
@@ -62,6 +62,7 @@ pub fn export<'a, E>(
             return Err(ExportError::Taker(error));
         }
     }
+    export.operations(store, selection)?;
     export.hand_over().map_err(ExportError::Taker)?;
     Ok(export.done)
 }
@@ -74,6 +75,29 @@ struct Running<'a, E> {
 }
 
 impl<E> Running<'_, E> {
+    fn operations(&mut self, store: &dyn Store, selection: &Selection) -> Result<(), ExportError<E>> {
+        let mut failed = None;
+        store.visit_operations(selection.range, &mut |kept| {
+            if failed.is_some() {
+                return;
+            }
+            match kept {
+                Kept::One(operation) if selection.takes(operation.agent.as_ref()) => {
+                    self.encoder.operation(operation, &mut self.lines);
+                    self.done.operations += 1;
+                }
+                Kept::One(_) => {}
+                Kept::Sums(sums) => {
+                    let sums = selection.sums(sums);
+                    self.encoder.sums(&sums, &mut self.lines);
+                    self.done.operation_sums += sums.rows.len() as u64;
+                }
+            }
+            failed = self.hand_over().err();
+        })?;
+        failed.map_or(Ok(()), |error| Err(ExportError::Taker(error)))
+    }
+
     fn hand_over(&mut self) -> Result<(), E> {
         (self.take)(&self.lines, &self.done)?;
         self.lines.clear();

@@ -2,19 +2,23 @@
 //! does an old journal change what is known better by now.
 //!
 //! A window is there already if one of the same agent begins and ends with it, or if a merged one that was stored
-//! before the import covers it. Of an agent or a process the version that says more of its end is kept.
+//! before the import covers it. Of an agent or a process the version that says more of its end is kept. What is known of
+//! operations, [`stored`](super::stored) says.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     data::Entry,
     decode::{Decoder, LineError},
+    stored::StoredOperations,
 };
 use crate::{
     model::{
         agent::Agent,
         id::{AgentId, ProcessId},
+        operation::{Operation, Sums},
         process::Process,
+        record::Arrived,
         time::{TimeRange, Timestamp},
         window::Window,
     },
@@ -23,6 +27,8 @@ use crate::{
 
 /// Rows that are put between two syncs, each record counting as one more: less than the head may hold.
 const BATCH: usize = 20_000;
+/// Bytes of an operation's line that count as a row.
+const OPERATION_BYTES: usize = 256;
 /// Broken lines that are told one by one.
 const TOLD: usize = 100;
 
@@ -37,6 +43,10 @@ pub struct Imported {
     pub processes: u64,
     /// Windows that were put.
     pub windows: u64,
+    /// Operations that were put, one by one.
+    pub operations: u64,
+    /// Sums of operations that were put.
+    pub operation_sums: u64,
     /// Records that the store had, or knew better.
     pub known: u64,
     /// Lines that are no records.
@@ -62,6 +72,8 @@ pub struct Import<'a> {
     now: Timestamp,
     decoder: Decoder,
     agents: FxHashMap<AgentId, Stored>,
+    /// Read when the first operation comes.
+    operations: Option<StoredOperations>,
     waiting: usize,
     done: Imported,
 }
@@ -80,7 +92,7 @@ impl<'a> Import<'a> {
     #[must_use]
     pub fn new(store: &'a Disk, now: Timestamp) -> Self {
         let (decoder, agents) = (Decoder::default(), FxHashMap::default());
-        Self { store, now, decoder, agents, waiting: 0, done: Imported::default() }
+        Self { store, now, decoder, agents, operations: None, waiting: 0, done: Imported::default() }
     }
 
     /// Takes a line of a file. `None` is one that is too long to be read.
@@ -93,8 +105,9 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         let too_long = || LineError::TooLong(super::reader::MAX_LINE);
+        let bytes = line.map_or(0, <[u8]>::len);
         match line.ok_or_else(too_long).and_then(|line| self.decoder.line(line)) {
-            Ok(Some(entry)) => match self.put(entry)? {
+            Ok(Some(entry)) => match self.put(entry, bytes)? {
                 Put::Done => {}
                 Put::Known => self.done.known += 1,
                 Put::Orphan => self.broken(file, number, "its agent is not told of before it".to_owned()),
@@ -128,7 +141,8 @@ impl<'a> Import<'a> {
         Ok(self.done)
     }
 
-    fn put(&mut self, entry: Entry) -> Result<Put, StoreError> {
+    /// Puts what a line of so many bytes said.
+    fn put(&mut self, entry: Entry, bytes: usize) -> Result<Put, StoreError> {
         let (outcome, weight) = match entry {
             Entry::Agent(agent) => (self.put_agent(agent), 1),
             Entry::Process { agent, watch, process } => (self.put_process(&agent, watch, process)?, 1),
@@ -136,6 +150,8 @@ impl<'a> Import<'a> {
                 let weight = window.rows() + 1;
                 (self.put_window(window)?, weight)
             }
+            Entry::Operation(operation) => (self.put_operation(*operation)?, 1 + bytes / OPERATION_BYTES),
+            Entry::Sums(sums) => (self.put_sums(sums)?, 1 + bytes / OPERATION_BYTES),
         };
         if outcome == Put::Done {
             self.waiting += weight;
@@ -193,6 +209,34 @@ impl<'a> Import<'a> {
         self.store.append(window);
         self.done.windows += 1;
         Ok(Put::Done)
+    }
+
+    fn put_operation(&mut self, operation: Operation) -> Result<Put, StoreError> {
+        if !self.stored_operations()?.take(&operation) {
+            return Ok(Put::Known);
+        }
+        self.done.operations += 1;
+        self.store.put_operations(Arrived { operations: vec![operation], sums: Vec::new(), place: None });
+        Ok(Put::Done)
+    }
+
+    fn put_sums(&mut self, mut sums: Sums) -> Result<Put, StoreError> {
+        let (stored, span) = (self.stored_operations()?, (sums.start, sums.end));
+        sums.rows.retain(|key, sum| stored.take_row(span, (key, sum)));
+        if sums.rows.is_empty() {
+            return Ok(Put::Known);
+        }
+        self.done.operation_sums += sums.rows.len() as u64;
+        self.store.put_operations(Arrived { operations: Vec::new(), sums: vec![sums], place: None });
+        Ok(Put::Done)
+    }
+
+    fn stored_operations(&mut self) -> Result<&mut StoredOperations, StoreError> {
+        let stored = match self.operations.take() {
+            Some(stored) => stored,
+            None => StoredOperations::read(self.store)?,
+        };
+        Ok(self.operations.insert(stored))
     }
 
     /// What the store has of an agent, read when it is first asked for.

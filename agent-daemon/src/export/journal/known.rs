@@ -1,6 +1,6 @@
 //! What a new file has to tell again, so that it stands alone: the agents that live, and their live processes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -46,6 +46,19 @@ impl Known {
             Entry::Window(window) => {
                 self.introduce(&window.agent, encoder, to);
                 encoder.window(window, to);
+            }
+            Entry::Operation(operation) => {
+                if let Some(agent) = &operation.agent {
+                    self.introduce(agent, encoder, to);
+                }
+                encoder.operation(&operation, to);
+            }
+            Entry::Sums(sums) => {
+                let agents: BTreeSet<_> = sums.rows.keys().filter_map(|key| key.agent.as_ref()).collect();
+                for agent in agents {
+                    self.introduce(agent, encoder, to);
+                }
+                encoder.sums(&sums, to);
             }
         }
     }

@@ -17,6 +17,7 @@ mod line;
 mod queue;
 mod reader;
 mod sink;
+mod stored;
 
 pub use data::{DataError, Entry};
 pub use decode::{Decoder, LineError};
@@ -113,7 +114,13 @@ impl Follower for Journal {
                 self.put(Entry::Process { agent, watch, process });
             }
             Record::Window(window) => self.put(Entry::Window(window.clone())),
-            Record::Operations(_) | Record::Barrier(_) => {}
+            Record::Operations(arrived) => {
+                for operation in &arrived.operations {
+                    self.put(Entry::Operation(Box::new(operation.clone())));
+                }
+                arrived.sums.iter().for_each(|sums| self.put(Entry::Sums(sums.clone())));
+            }
+            Record::Barrier(_) => {}
         }
     }
 }

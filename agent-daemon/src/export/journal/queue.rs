@@ -9,7 +9,8 @@ use std::{
 
 use super::data::Entry;
 
-/// Rows, of windows, that may wait; every record counts as one more. About 20 MB.
+/// Rows, of windows and sums, that may wait; every record counts as one more, and what an operation is told with as a
+/// row. About 20 MB.
 const MAX_WEIGHT: usize = 200_000;
 
 /// Records on their way to the journal's thread.
@@ -30,6 +31,8 @@ fn weight(entry: &Entry) -> usize {
     match entry {
         Entry::Agent(_) | Entry::Process { .. } => 1,
         Entry::Window(window) => window.rows() + 1,
+        Entry::Operation(operation) => 4 + operation.labels.len() + operation.calls.len(),
+        Entry::Sums(sums) => sums.rows.values().map(|sum| 4 + sum.parts()).sum(),
     }
 }
 

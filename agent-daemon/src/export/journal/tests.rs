@@ -1,5 +1,7 @@
 //! What was told is told again: a store, its lines, and a store that is made of them answer alike.
 
+mod operations;
+
 use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
@@ -16,7 +18,7 @@ use crate::{
     },
     store::{
         Disk, Options, Store,
-        fixture::{answers, at, busy_window, numbered_agent, process_at, windows},
+        fixture::{answers, at, busy_window, numbered_agent, operation_at, process_at, sums_at, windows},
     },
 };
 
@@ -318,6 +320,8 @@ proptest! {
         encoder.agent(&agent(1, 0, true), &mut lines);
         encoder.process(&id(1), at(0), &process(3, 1, Some(5)), &mut lines);
         encoder.window(busy_window(&id(1), at(0), seed), &mut lines);
+        encoder.operation(&operation_at(at(0), 10), &mut lines);
+        encoder.sums(&sums_at(at(0), 9), &mut lines);
         let mut decoder = Decoder::default();
         for line in lines {
             let mut damaged = line.json().as_bytes().to_vec();
@@ -355,6 +359,8 @@ fn every_name_is_documented() {
     parent.exit = Some(Exit::Code(1));
     encoder.process(&id(1), at(0), &parent, &mut lines);
     (0..9).for_each(|seed| encoder.window(busy_window(&id(1), at(0), seed), &mut lines));
+    encoder.operation(&operation_at(at(0), 10), &mut lines);
+    encoder.sums(&sums_at(at(0), 9), &mut lines);
     let mut names = std::collections::BTreeSet::new();
     lines.iter().for_each(|line| keys(&serde_json::from_str(line.json()).unwrap(), &mut names));
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/journal.md")).unwrap();

@@ -1,7 +1,7 @@
 //! Ids of traces and spans, made of what they are about: whoever tells of the same agent or process tells the same id,
 //! also after a restart.
 
-use crate::model::{agent::Agent, id::ProcessId};
+use crate::model::{agent::Agent, id::ProcessId, operation::Operation};
 
 /// The trace of an agent: one for its lifetime.
 pub(super) fn trace(agent: &Agent) -> Vec<u8> {
@@ -19,6 +19,13 @@ pub(super) fn agent_span(agent: &Agent) -> Vec<u8> {
 pub(super) fn process_span(agent: &Agent, process: ProcessId) -> Vec<u8> {
     let since = agent.attached.as_millisecond().to_be_bytes();
     hash(4, &[agent.boot_id.as_bytes(), &since, &process.0.to_be_bytes()]).to_be_bytes().to_vec()
+}
+
+/// The span of an operation that an agent's process sent.
+pub(super) fn operation_span(agent: &Agent, operation: &Operation) -> Vec<u8> {
+    let start = operation.start.as_nanosecond().to_be_bytes();
+    let id = operation.id.to_be_bytes();
+    hash(5, &[agent.boot_id.as_bytes(), agent.id.as_str().as_bytes(), &id, &start]).to_be_bytes().to_vec()
 }
 
 /// FNV-1a with a finish that spreads it over all bits; never 0, which is no id. Not for secrets: whoever knows the parts

@@ -1,7 +1,8 @@
 //! Agents and processes as spans: one trace for an agent's lifetime, its root the agent, below it the processes, each
 //! under its parent. A span is told when what it is about has ended, as OTLP wants it.
-//!
-//! Operations, once they are records, become spans here, too: in [`Tracks::add`], under the span of their process.
+//! Operations are spans under the process that sent them.
+
+mod operations;
 
 use std::num::NonZeroUsize;
 
@@ -62,7 +63,10 @@ impl Tracks {
         match record {
             Record::Agent(agent) => self.agent(agent),
             Record::Process(id, process) => self.process(id, process).into_iter().collect(),
-            Record::Operations(_) | Record::Window(_) | Record::Barrier(_) => Vec::new(),
+            Record::Operations(arrived) => {
+                arrived.operations.iter().filter_map(|operation| self.operation(operation)).collect()
+            }
+            Record::Window(_) | Record::Barrier(_) => Vec::new(),
         }
     }
 

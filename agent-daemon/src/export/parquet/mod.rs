@@ -15,6 +15,7 @@ use ::parquet::errors::ParquetError;
 use self::{rows::Rows, table::Tables};
 use crate::{
     export::select::{Exported, Selection},
+    model::operation::Kept,
     store::{Store, StoreError},
 };
 
@@ -65,8 +66,39 @@ pub fn export(
             return Err(error.into());
         }
     }
+    operations(store, selection, &mut rows, &mut done)?;
+    progress(&done);
     rows.finish()?;
     Ok(done)
+}
+
+fn operations(
+    store: &dyn Store,
+    selection: &Selection,
+    rows: &mut Rows,
+    done: &mut Exported,
+) -> Result<(), ParquetExportError> {
+    let mut outcome = Ok(());
+    store.visit_operations(selection.range, &mut |kept| {
+        if outcome.is_err() {
+            return;
+        }
+        outcome = match kept {
+            Kept::One(operation) if selection.takes(operation.agent.as_ref()) => {
+                done.operations += 1;
+                rows.operation(operation)
+            }
+            Kept::One(_) => Ok(()),
+            Kept::Sums(sums) => {
+                let mut chosen = sums.rows.iter().filter(|(key, _)| selection.takes(key.agent.as_ref()));
+                chosen.try_for_each(|row| {
+                    done.operation_sums += 1;
+                    rows.operation_sum((sums.start, sums.end), row)
+                })
+            }
+        };
+    })?;
+    Ok(outcome?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Records into rows of the tables.
 
+mod operations;
+
 use std::sync::Arc;
 
 use ::parquet::errors::ParquetError;

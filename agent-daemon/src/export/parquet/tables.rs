@@ -20,6 +20,8 @@ pub(super) enum TableId {
     InterpretersUnread,
     Stacks,
     Frames,
+    Operations,
+    OperationSums,
 }
 
 impl TableId {
@@ -37,6 +39,8 @@ impl TableId {
             Self::InterpretersUnread => "interpreters_unread",
             Self::Stacks => "stacks",
             Self::Frames => "frames",
+            Self::Operations => "operations",
+            Self::OperationSums => "operation_sums",
         }
     }
 
@@ -57,6 +61,10 @@ impl TableId {
             Self::InterpretersUnread => "Processes whose interpreter's frames could not be read, and why.",
             Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",
             Self::Frames => "The calls on these stacks.",
+            Self::Operations => "What applications told of, one by one: requests, page loads, calls.",
+            Self::OperationSums => {
+                "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
+            }
         }
     }
 }
@@ -76,10 +84,17 @@ const PID: Column = column("pid", Type::Int, "the process's pid, which may be an
 const PROCESS: Column = column("process", Type::Text, "the process's identity, which is never another's");
 const STACK: Column = column("stack", Type::Int, "the stack's number in these files");
 const NUMBER: Column = column("number", Type::Int, "number of the call in the x86-64 table");
+const PROJECT: Column = column("project", Type::Text, "whose key the sender showed");
+const SOURCE: Column = column("source", Type::Text, "otlp, otlp_metrics, collect or frontend");
+const KIND: Column = column("kind", Type::Text, "what sort of work, as http_server or db");
+const NAME: Column = column("name", Type::Text, "the route or endpoint");
+const MODEL: Column = optional("model", Type::Text, "the language model");
+const SENDER: Column =
+    optional("agent", Type::Text, "id of the agent whose process sent it, where that was seen");
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 11] = [
+pub(super) const TABLES: [(TableId, &[Column]); 13] = [
     (
         TableId::Agents,
         &[
@@ -237,6 +252,57 @@ pub(super) const TABLES: [(TableId, &[Column]); 11] = [
                 Type::Unsigned,
                 "offset in the binary's file, or the address where there is none",
             ),
+        ],
+    ),
+    (
+        TableId::Operations,
+        &[
+            column("id", Type::Text, "unique in the store, hexadecimal"),
+            PROJECT,
+            SOURCE,
+            KIND,
+            NAME,
+            column("start", Type::Time, "when it began, by the sender's clock"),
+            column("duration_ns", Type::Int, "how long it took, ns"),
+            optional("bytes", Type::Int, "bytes that were moved"),
+            column("success", Type::Bool, "whether it went well"),
+            optional("error_type", Type::Text, "the class of the failure"),
+            optional("method", Type::Text, "HTTP's method"),
+            optional("status", Type::Int, "HTTP's status"),
+            MODEL,
+            optional("user", Type::Text, "for whom: a pseudonym, unless the project keeps plain names"),
+            optional("session", Type::Text, "in which session: a pseudonym likewise"),
+            optional("trace_id", Type::Text, "its trace, hexadecimal"),
+            optional("span_id", Type::Text, "its span, hexadecimal"),
+            optional("parent_span_id", Type::Text, "the span that it is part of, hexadecimal"),
+            column("labels", Type::Text, "pairs of key and value, as an array in JSON"),
+            column("calls", Type::Text, "what it called: depth, name and ns of each, as an array in JSON"),
+            SENDER,
+            optional("pid", Type::Int, "pid of the process that sent it"),
+            optional("process", Type::Text, "that process's identity"),
+        ],
+    ),
+    (
+        TableId::OperationSums,
+        &[
+            column("start", Type::Time, "the stretch's start"),
+            column("end", Type::Time, "the stretch's end"),
+            PROJECT,
+            SOURCE,
+            KIND,
+            NAME,
+            MODEL,
+            SENDER,
+            column("count", Type::Int, "operations"),
+            column("errors", Type::Int, "operations that failed"),
+            column("total_ns", Type::Int, "how long all took together, ns"),
+            column("max_ns", Type::Int, "the longest, ns"),
+            optional("p50_ns", Type::Int, "half took no longer, ns, to within 3.2 %"),
+            optional("p95_ns", Type::Int, "95 % took no longer, ns"),
+            optional("p99_ns", Type::Int, "99 % took no longer, ns"),
+            column("bytes", Type::Int, "bytes that were moved"),
+            column("users", Type::Int, "users: exact up to 255, then to within about 6 %"),
+            column("sessions", Type::Int, "sessions likewise"),
         ],
     ),
 ];

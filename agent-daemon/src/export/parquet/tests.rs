@@ -8,9 +8,12 @@ use ::parquet::{
 };
 
 use super::{super::select::Selection, tables::TABLES, *};
-use crate::store::{
-    Limits, Memory,
-    fixture::{agent_at, at, busy_window, process_at},
+use crate::{
+    model::{operation::Operation, record::Arrived},
+    store::{
+        Limits, Memory,
+        fixture::{agent_at, at, busy_window, operation_at, process_at, sums_at},
+    },
 };
 
 fn read(folder: &Path, table: &str) -> Vec<Vec<(String, Field)>> {
@@ -27,16 +30,30 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     store.put_process(&agent.id, process_at(100, at(0)));
     let windows: Vec<_> = (0..50).map(|n| busy_window(&agent.id, at(5 * n), n as u32)).collect();
     windows.iter().for_each(|window| store.append(window.clone()));
+    let plain = Operation { agent: None, process: None, trace: None, status: None, ..operation_at(at(2), 9) };
+    let operations = vec![operation_at(at(1), 7), plain];
+    store.put_operations(Arrived { operations, sums: vec![sums_at(at(60), 100)], place: None });
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tables");
     let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();
     assert_eq!((done.agents, done.processes, done.windows), (1, 1, 50));
+    assert_eq!((done.operations, done.operation_sums), (2, 1));
     for (id, columns) in &TABLES {
         let rows = read(&folder, id.name());
         assert!(!rows.is_empty(), "{}", id.name());
         let names: Vec<_> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, columns.iter().map(|c| c.name).collect::<Vec<_>>());
     }
+    let cell = |table: &str, row: usize, column: &str| {
+        let rows = read(&folder, table);
+        rows[row].iter().find(|(name, _)| name == column).map(|(_, field)| field.clone()).unwrap()
+    };
+    assert_eq!(cell("operations", 0, "duration_ns"), Field::Long(7_000_000));
+    assert_eq!(cell("operations", 0, "trace_id"), Field::Str("01".repeat(16)));
+    assert_eq!(cell("operations", 0, "calls"), Field::Str(r#"[[0,"load",7]]"#.to_owned()));
+    assert_eq!(cell("operations", 1, "pid"), Field::Null);
+    assert_eq!(cell("operation_sums", 0, "count"), Field::Long(100));
+    assert_eq!(cell("operation_sums", 0, "errors"), Field::Long(10));
     let cpu = read(&folder, "cpu");
     let expected: u64 = windows.iter().flat_map(|w| &w.cpu).map(|row| row.samples).sum();
     let samples = cpu.iter().flatten().filter(|(name, _)| name == "samples").map(|(_, field)| match field {

@@ -72,6 +72,12 @@ impl Sum {
         operation.session.iter().for_each(|session| self.sessions.add(session));
     }
 
+    /// Numbers that it holds beside the first few: how large it is.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.durations.buckets().len() + self.users.hashes().len() + self.sessions.hashes().len()
+    }
+
     /// Adds other operations.
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);

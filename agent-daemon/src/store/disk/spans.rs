@@ -1,6 +1,8 @@
-//! When an agent's windows begin and end, without what is in them: for an import, which must not put one twice.
+//! When an agent's windows begin and end, without what is in them, and the hours whose operations are added up: for an
+//! import, which must not put one twice.
 
 use rusqlite::params;
+use rustc_hash::FxHashSet;
 
 use super::{
     Disk,
@@ -30,6 +32,20 @@ impl Disk {
         self.readers
             .with(|reader| sealed(reader, agent, visit).map_err(Failure::in_database(&self.database())))
     }
+
+    /// The hours, counted from the Unix epoch, whose operations this store has added up.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn hours_added_up(&self) -> Result<FxHashSet<i64>, StoreError> {
+        self.readers.with(|reader| hours_added_up(reader).map_err(Failure::in_database(&self.database())))
+    }
+}
+
+fn hours_added_up(Reader { db, .. }: &mut Reader) -> Result<FxHashSet<i64>, Failure> {
+    let mut query = db.prepare_cached("SELECT DISTINCT hour FROM operation_block WHERE level <> ?1")?;
+    let hours = query.query_map(params![Level::Raw as u8], |row| row.get(0))?;
+    Ok(hours.collect::<rusqlite::Result<_>>()?)
 }
 
 fn sealed(

@@ -7,14 +7,23 @@
 //! merged into a store in [`import`](super::import).
 
 pub(super) mod agent;
+pub(super) mod hexadecimal;
 pub(super) mod names;
+pub(super) mod operation;
 pub(super) mod process;
 pub(super) mod process_id;
 pub(super) mod window;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{agent::Agent, id::AgentId, process::Process, time::Timestamp, window::Window};
+use crate::model::{
+    agent::Agent,
+    id::AgentId,
+    operation::{Operation, Sums},
+    process::Process,
+    time::Timestamp,
+    window::Window,
+};
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +38,23 @@ pub(super) enum Kind {
     Process,
     /// A closed window.
     Window,
+    /// An operation.
+    Operation,
+    /// Operations that were added up: one row.
+    OperationSum,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 5] = [Self::Section, Self::Names, Self::Agent, Self::Process, Self::Window];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Section,
+        Self::Names,
+        Self::Agent,
+        Self::Process,
+        Self::Window,
+        Self::Operation,
+        Self::OperationSum,
+    ];
 
     /// The line's `logger`.
     pub(super) fn logger(self) -> &'static str {
@@ -43,6 +64,8 @@ impl Kind {
             Self::Agent => "agentperf.agent",
             Self::Process => "agentperf.process",
             Self::Window => "agentperf.window",
+            Self::Operation => "agentperf.operation",
+            Self::OperationSum => "agentperf.operation_sum",
         }
     }
 
@@ -73,6 +96,10 @@ pub enum Entry {
     },
     /// A window.
     Window(Window),
+    /// An operation.
+    Operation(Box<Operation>),
+    /// Operations that were added up. A line holds one row of them.
+    Sums(Sums),
 }
 
 /// Where a section begins.
