@@ -36,7 +36,9 @@ pub fn secret(folder: Option<&Path>) -> Result<[u8; 32], StoreError> {
     let written = options.open(&draft).and_then(|mut file| {
         file.write_all(&secret)?;
         file.sync_all()?;
-        std::fs::rename(&draft, &path)
+        std::fs::rename(&draft, &path)?;
+        // What was made with it must not outlast it.
+        std::fs::File::open(folder)?.sync_all()
     });
     written.map(|()| secret).map_err(StoreError::io("writing", &path))
 }

@@ -90,14 +90,10 @@ impl Disk {
             while self.tidy(&mut keeper, now)? && Instant::now() < until {}
             Ok(())
         });
-        // Where there is no room to seal, forgetting may make some.
-        let outcome = match outcome {
-            Err(error @ StoreError::Full(_)) => {
-                let _ = self.forget_some(&mut keeper, now);
-                Err(error)
-            }
-            outcome => outcome,
-        };
+        // Where there is no room to seal, forgetting may make some; and what cannot be merged must not stop it.
+        if outcome.is_err() {
+            let _ = self.forget_some(&mut keeper, now);
+        }
         match &outcome {
             Ok(()) if keeper.in_trouble => tracing::info!("the store works again"),
             Err(error) if !keeper.in_trouble => {

@@ -33,6 +33,9 @@ use crate::{
 const MINUTE_NS: i64 = 60_000_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
 
+/// Most rows of sums in one block.
+const BLOCK_ROWS: usize = 2000;
+
 /// Bytes of operations in the head in memory: what applications tell must not push out what was seen.
 const MAX_HEAD: usize = 8 << 20;
 
@@ -42,7 +45,8 @@ impl Disk {
         let mut writer = self.lock_writer();
         let mut head = self.write_head();
         let waiting: usize = head.iter().map(Part::operation_bytes).sum();
-        let part = head.back_mut().filter(|_| waiting + item.block.len() <= MAX_HEAD);
+        let has_room = waiting + item.block.len() <= MAX_HEAD && writer.segment.has_room_to_spare();
+        let part = head.back_mut().filter(|_| has_room);
         let Some(part) = part else {
             self.telemetry.losses.add(Loss::OperationDropped, item.operations);
             return;
@@ -204,8 +208,8 @@ fn merge(
     let mut stretches = Stretches { length, sums: BTreeMap::new() };
     let mut damaged = 0;
     for level in [from, to] {
-        for (key, checksum, body) in bodies(&transaction, level, hour)? {
-            match open(unsqueeze, checksum, &body) {
+        for key in keys(&transaction, level, hour)? {
+            match body(&transaction, unsqueeze, key)? {
                 Ok(found) => {
                     stretches.add(found);
                     transaction
@@ -223,20 +227,39 @@ fn merge(
         }
     }
     let sums: Vec<Sums> = stretches.sums.into_values().collect();
-    insert(&transaction, squeeze, (to, hour), &[], &sums)?;
+    for some in sums.chunk_by(in_one_block()) {
+        insert(&transaction, squeeze, (to, hour), &[], some)?;
+    }
     transaction.commit()?;
     Ok(damaged)
 }
 
-/// Key, checksum and body.
-type Body = (i64, u32, Vec<u8>);
+/// Tells of each two neighbours whether they go into one block: so many rows at most, however busy an hour was.
+fn in_one_block() -> impl FnMut(&Sums, &Sums) -> bool {
+    let mut rows = 0;
+    move |one, next| {
+        rows += one.rows.len();
+        let fits = rows + next.rows.len() <= BLOCK_ROWS;
+        rows = if fits { rows } else { 0 };
+        fits
+    }
+}
 
-fn bodies(db: &Connection, level: Level, hour: i64) -> rusqlite::Result<Vec<Body>> {
-    let sql = "SELECT key, checksum, body FROM operation_block WHERE level = ?1 AND hour = ?2";
-    let mut query = db.prepare_cached(sql)?;
-    let rows =
-        query.query_map(params![level as u8, hour], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    rows.collect()
+fn keys(db: &Connection, level: Level, hour: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut query = db.prepare_cached("SELECT key FROM operation_block WHERE level = ?1 AND hour = ?2")?;
+    query.query_map(params![level as u8, hour], |row| row.get(0))?.collect()
+}
+
+/// The operations of a block, read one block at a time: an hour may hold more than should be in memory.
+fn body(
+    db: &Connection,
+    unsqueeze: &mut Unsqueeze,
+    key: i64,
+) -> rusqlite::Result<Result<Operations, CodecError>> {
+    let mut query = db.prepare_cached("SELECT checksum, body FROM operation_block WHERE key = ?1")?;
+    query.query_row([key], |row| {
+        Ok(open(unsqueeze, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default()))
+    })
 }
 
 /// Sums by stretches of one length.

@@ -129,7 +129,9 @@ impl Disk {
     /// want of a disk to seal it to, may be too much by itself.
     fn make_room(&self) -> bool {
         let mut head = self.write_head();
-        let bytes = |head: &VecDeque<Part>| head.iter().map(|part| part.bytes).sum::<usize>();
+        // Operations have room of their own.
+        let windows = |part: &Part| part.bytes.saturating_sub(part.operation_bytes());
+        let bytes = |head: &VecDeque<Part>| head.iter().map(windows).sum::<usize>();
         let mut dropped = 0;
         while bytes(&head) > MAX_HEAD && head.iter_mut().any(Part::drop_oldest) {
             dropped += 1;
