@@ -51,6 +51,15 @@ fn what_is_sent_is_listed_and_added_up() {
         let told = group[percentile].as_f64().unwrap();
         assert!((told - truth).abs() <= truth * 0.05, "{percentile}: {told}");
     }
+    let glance = &world.get("/api/v1/dashboard").json()["operations"];
+    assert_eq!(
+        (&glance["requests"], &glance["errors"], &glance["endpoints_total"]),
+        (&json!(20), &json!(4), &json!(1))
+    );
+    assert_eq!(
+        (&glance["slowest"][0]["name"], &glance["slowest"][0]["p99_seconds"]),
+        (&json!("import"), &group["p99_seconds"])
+    );
     let users = world.get("/api/v1/operations/summary?by=user").json();
     assert_eq!(users["groups_total"], 4);
     assert!(!users.to_string().contains("user 1") && !page.to_string().contains("planted"));
