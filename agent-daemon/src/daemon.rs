@@ -18,7 +18,7 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::{Doors, ExportError},
+    export::{Doors, DoorError},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
@@ -55,7 +55,7 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// A door out cannot be opened.
     #[error(transparent)]
-    Export(#[from] ExportError),
+    Export(#[from] DoorError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {

@@ -22,7 +22,7 @@ fn what_cannot_be_exported_or_imported_is_said_in_a_sentence() {
     let nowhere = run(&["store", "export", "--format", "parquet", "--directory", directory]);
     assert_eq!(nowhere.failed(2), "name a folder for the tables");
     let there = run(&["store", "export", "--directory", directory, empty]);
-    assert!(there.failed(1).contains("File exists"), "nothing is overwritten: {there:?}");
+    assert!(there.failed(2).contains("is there already"), "nothing is overwritten: {there:?}");
     let backwards = ["--from", "2026-01-02T00:00:00Z", "--until", "2026-01-01T00:00:00Z"];
     let backwards = run(&[&["store", "export", "--directory", directory], &backwards[..]].concat());
     assert_eq!(backwards.failed(2), "--from must be before --until");

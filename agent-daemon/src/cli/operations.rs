@@ -27,10 +27,10 @@ pub(super) struct OperationsArgs {
     #[arg(long, value_name = "WHAT", default_value = "endpoint")]
     by: String,
     /// Single operations, those that took longest first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "by")]
     slowest: bool,
     /// Single operations that failed, the newest first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "by")]
     failed: bool,
     /// Only of this project
     #[arg(long)]
@@ -70,7 +70,7 @@ pub(super) fn run(args: &OperationsArgs) -> Result<(), CliError> {
 
 /// What to say where there is nothing.
 const NOTHING: &str =
-    "no operations in this time: `agentperf config example` shows how a project may send some\n";
+    "no such operations in this time; `agentperf config example` shows how a project may send some\n";
 
 fn list_of(list: &OperationListDto) -> String {
     if list.operations.is_empty() {

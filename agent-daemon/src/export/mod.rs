@@ -51,7 +51,7 @@ const JOURNAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a door cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ExportError {
+pub enum DoorError {
     /// `journal`.
     #[error("opening the journal: {0}")]
     Journal(io::Error),
@@ -95,9 +95,9 @@ impl Doors {
         host: &HostInfo,
         telemetry: &Arc<Telemetry>,
         let_go: Vec<Agent>,
-    ) -> Result<Self, ExportError> {
+    ) -> Result<Self, DoorError> {
         let metrics = Arc::new(Metrics::new(config.metrics.max_series, Arc::clone(telemetry), host.clone()));
-        let journal = Journal::start(&config.journal, telemetry).map_err(ExportError::Journal)?;
+        let journal = Journal::start(&config.journal, telemetry).map_err(DoorError::Journal)?;
         let journal = journal.map(|(journal, thread)| (Arc::new(journal), thread));
         if let Some((journal, _)) = &journal {
             journal.tell(let_go);
@@ -114,12 +114,12 @@ impl Doors {
         config: &config::Export,
         host: &HostInfo,
         telemetry: &Arc<Telemetry>,
-    ) -> Result<(), ExportError> {
+    ) -> Result<(), DoorError> {
         let folder = config.spool_directory.join("remote_write");
         let (write, snapshots) = (&config.remote_write, || Arc::clone(&self.metrics));
         self.remote_write = RemoteWrite::open(write, &folder, &host.hostname, snapshots(), telemetry)?;
-        self.otlp = Otlp::open(&config.otlp, host, snapshots(), telemetry).map_err(ExportError::Otlp)?;
-        self.pyroscope = Pyroscope::open(&config.pyroscope, telemetry).map_err(ExportError::Pyroscope)?;
+        self.otlp = Otlp::open(&config.otlp, host, snapshots(), telemetry).map_err(DoorError::Otlp)?;
+        self.pyroscope = Pyroscope::open(&config.pyroscope, telemetry).map_err(DoorError::Pyroscope)?;
         Ok(())
     }
 

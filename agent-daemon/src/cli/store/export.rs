@@ -1,7 +1,7 @@
 //! `agentperf store export`: the store as lines of JSON or as Parquet tables.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -80,20 +80,57 @@ pub(super) fn run(args: &ExportArgs, store: &Disk, json: bool) -> Result<(), Cli
         (Format::Parquet, true) => {
             return Err(CliError::Usage("name a folder for the tables".to_owned()));
         }
-        (Format::Parquet, false) => parquet::export(store, &selection, &args.to, &mut told)
-            .map_err(|error| CliError::Failed(error.to_string()))?,
+        (Format::Parquet, false) => {
+            let part = Part::begin(&args.to)?;
+            let done = parquet::export(store, &selection, &part.path, &mut told)
+                .map_err(|error| CliError::Failed(error.to_string()))?;
+            part.finish()?;
+            done
+        }
         (Format::Jsonl, true) => lines(store, &selection, &mut io::stdout().lock(), &mut told)?,
         (Format::Jsonl, false) => {
-            let made = File::options().write(true).create_new(true).mode(0o600).open(&args.to);
-            let written = |source| CliError::Write { path: args.to.clone(), source };
+            let part = Part::begin(&args.to)?;
+            let made = File::options().write(true).create_new(true).mode(0o600).open(&part.path);
+            let written = |source| CliError::Write { path: part.path.clone(), source };
             let mut file = BufWriter::new(made.map_err(written)?);
             let done = lines(store, &selection, &mut file, &mut told)?;
             file.into_inner().map_err(|e| written(e.into_error())).map(drop)?;
+            part.finish()?;
             done
         }
     };
     bar.finish_and_clear();
     tell(&done, json, to_stdout)
+}
+
+/// What is written under another name until it is whole.
+struct Part<'a> {
+    path: PathBuf,
+    to: &'a Path,
+}
+
+impl<'a> Part<'a> {
+    fn begin(to: &'a Path) -> Result<Self, CliError> {
+        if to.symlink_metadata().is_ok() {
+            let name = to.display();
+            return Err(CliError::Usage(format!(
+                "{name} is there already: remove it, or choose another name"
+            )));
+        }
+        let mut path = to.as_os_str().to_owned();
+        path.push(".part");
+        let path = PathBuf::from(path);
+        // What an earlier export left that was interrupted.
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(CliError::Write { path, source }),
+            _ => Ok(Self { path, to }),
+        }
+    }
+
+    fn finish(self) -> Result<(), CliError> {
+        fs::rename(&self.path, self.to).map_err(|source| CliError::Write { path: self.to.to_owned(), source })
+    }
 }
 
 /// Says what was done, beside what was written.

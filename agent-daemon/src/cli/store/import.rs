@@ -77,7 +77,13 @@ pub(super) fn run(
     let losses = telemetry.losses.all();
     let lost = ["agent_forgotten", "process_forgotten", "window_dropped", "operation_dropped"];
     let dropped = lost.iter().filter_map(|name| losses.get(name)).sum();
-    tell(done, dropped, json)
+    let understood = done.agents + done.processes + done.windows + done.operations + done.operation_sums;
+    let is_nothing = done.broken > 0 && understood + done.known == 0;
+    tell(done, dropped, json)?;
+    if is_nothing {
+        return Err(CliError::Failed("no line of it is a record: is it a journal, or an export?".to_owned()));
+    }
+    Ok(())
 }
 
 /// A file that is read, and what it is called.

@@ -1,7 +1,7 @@
 //! Secrets that go with each request. They are read anew for each, so that a token that is replaced is taken up, and
 //! are shown nowhere: `Debug` says how many headers there are, and texts that come back are cleaned of them.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, fs::File, io::Read as _, path::PathBuf};
 
 use hyper::{
     HeaderMap,
@@ -104,13 +104,24 @@ fn secret(value: &str) -> Option<HeaderValue> {
 }
 
 fn text(path: &PathBuf) -> Result<String, CredentialsError> {
-    let text = fs::read_to_string(path).map_err(|error| CredentialsError::Unreadable(path.clone(), error))?;
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_string(&mut text));
+    read.map_err(|error| CredentialsError::Unreadable(path.clone(), error))?;
     if text.len() > MAX_FILE { Err(CredentialsError::TooLong(path.clone())) } else { Ok(text) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let receiver =
+            Receiver { bearer_token_file: Some(PathBuf::from("/dev/zero")), ..Receiver::default() };
+        assert!(matches!(Credentials::of(&receiver).read(), Err(CredentialsError::TooLong(_))));
+    }
 
     fn credentials(token: &str, headers: &str) -> (Credentials, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hyper::{HeaderMap, Uri, header::HeaderValue};
 
-use super::{Answer, Client, Credentials, Outcome};
+use super::{Answer, Client, Credentials, Outcome, retry::MAX_ASKED};
 
 /// Before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -50,7 +50,7 @@ fn judge(answer: Result<Answer, String>, sent: &HeaderMap) -> Result<Bytes, Outc
         Ok(code) => {
             let why = format!("grpc status {code}: {}", Credentials::clean(sent, text("grpc-message")));
             Err(if may_be_retried(code) {
-                Outcome::Later(pushback(text("grpc-retry-pushback-ms")), why)
+                later(field("grpc-retry-pushback-ms"), why)
             } else {
                 Outcome::Refused(why)
             })
@@ -59,11 +59,34 @@ fn judge(answer: Result<Answer, String>, sent: &HeaderMap) -> Result<Bytes, Outc
     }
 }
 
-fn pushback(milliseconds: &str) -> Option<Duration> {
-    milliseconds.parse().ok().map(Duration::from_millis)
+/// When to try again; never, where the receiver asks for a negative pause or for one that is no number: that is how
+/// gRPC says it.
+fn later(pushback: Option<&HeaderValue>, why: String) -> Outcome {
+    let Some(pushback) = pushback else { return Outcome::Later(None, why) };
+    match pushback.to_str().ok().and_then(|text| text.trim().parse().ok()) {
+        Some(ms) => Outcome::Later(Some(Duration::from_millis(ms).min(MAX_ASKED)), why),
+        None => Outcome::Refused(why),
+    }
 }
 
 /// By OTLP's own list: cancelled, deadline exceeded, resource exhausted, aborted, out of range, unavailable, data loss.
 fn may_be_retried(code: u8) -> bool {
     matches!(code, 1 | 4 | 8 | 10 | 11 | 14 | 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_may_ask_for_a_pause_but_not_for_ever() {
+        let asked = |ms: &'static str| later(Some(&HeaderValue::from_static(ms)), "busy".to_owned());
+        let after = |pause| Outcome::Later(pause, "busy".to_owned());
+        assert_eq!(later(None, "busy".to_owned()), after(None));
+        assert_eq!(asked("1500"), after(Some(Duration::from_millis(1500))));
+        assert_eq!(asked("18446744073709551615"), after(Some(MAX_ASKED)));
+        for never in ["-1", "", "soon"] {
+            assert_eq!(asked(never), Outcome::Refused("busy".to_owned()), "{never}");
+        }
+    }
 }

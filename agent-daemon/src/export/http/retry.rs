@@ -12,7 +12,7 @@ use super::{Answer, Credentials};
 /// The first pause, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The longest pause that a receiver may ask for.
-const MAX_ASKED: Duration = Duration::from_secs(600);
+pub(super) const MAX_ASKED: Duration = Duration::from_secs(600);
 
 /// How an attempt to send went.
 #[derive(Clone, Debug, PartialEq, Eq)]

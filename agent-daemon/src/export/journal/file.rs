@@ -6,7 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread::JoinHandle,
     time::Duration,
@@ -50,9 +50,6 @@ pub(super) struct Files {
 impl Files {
     /// Goes on with the file at `path`, or begins it.
     pub(super) fn open(path: &Path, rotation: Rotation, now: Timestamp) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
         let path = path.to_owned();
         let mut files = Self { path, rotation, file: None, good: 0, began: now, compressing: None };
         files.go_on(now)?;
@@ -66,10 +63,25 @@ impl Files {
         self.good >= self.rotation.max_bytes || old && self.good > 0
     }
 
-    /// Begins the next file.
+    /// Whether somebody else moved, deleted or emptied the file: what is written to it would be lost, or not stand
+    /// where it is looked for.
+    pub(super) fn is_gone(&self) -> bool {
+        let Some(open) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return false };
+        match fs::metadata(&self.path) {
+            Ok(there) => {
+                (open.dev(), open.ino()) != (there.dev(), there.ino()) || there.len() < self.good
+            }
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Begins the next file. One that somebody else took away needs no other name.
     pub(super) fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
-        if self.file.is_some() && self.good > 0 {
-            fs::rename(&self.path, self.rotated(now))?;
+        if self.file.is_some() && self.good > 0 && !self.is_gone() {
+            match fs::rename(&self.path, self.rotated(now)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         self.file = None;
         self.go_on(now)?;
@@ -98,6 +110,9 @@ impl Files {
     }
 
     fn go_on(&mut self, now: Timestamp) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;

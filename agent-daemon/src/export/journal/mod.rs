@@ -27,7 +27,7 @@ pub use import::{Broken, Import, Imported};
 pub use line::Line;
 pub use reader::{Numbered, Reader};
 
-use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::{Duration, Instant}};
 
 use self::{
     file::Files,
@@ -43,7 +43,7 @@ use crate::{
     telemetry::{Loss, Telemetry},
 };
 
-/// How often an idle journal looks whether its file is old.
+/// How often an idle journal looks whether its file is old, and any whether its file is still there.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// The journal, as the store's writer knows it.
@@ -144,12 +144,15 @@ struct Writer {
     broken: bool,
     sections: u64,
     in_trouble: bool,
+    /// When it was last looked whether the file is still there.
+    looked: Instant,
 }
 
 impl Writer {
     fn new(sink: Sink, telemetry: Arc<Telemetry>) -> Self {
         let (encoder, known) = (Encoder::default(), Known::default());
-        Self { sink, telemetry, encoder, known, broken: true, sections: 0, in_trouble: false }
+        let looked = Instant::now();
+        Self { sink, telemetry, encoder, known, broken: true, sections: 0, in_trouble: false, looked }
     }
 
     fn write(&mut self, entry: Entry) {
@@ -171,10 +174,19 @@ impl Writer {
         self.telemetry.losses.add(Loss::JournalDropped, u64::from(outcome.is_err()));
     }
 
+    /// Whether somebody took the file away; looked at once per beat.
+    fn is_gone(&mut self) -> bool {
+        let look = self.looked.elapsed() >= BEAT;
+        if look {
+            self.looked = Instant::now();
+        }
+        look && self.sink.is_gone()
+    }
+
     /// Begins a section where one is due.
     fn begin(&mut self, lines: &mut Vec<Line>) -> io::Result<()> {
         let now = Timestamp::now();
-        let due = self.sink.is_due(now, self.encoder.told());
+        let due = self.sink.is_due(now, self.encoder.told()) || self.is_gone();
         if !due && !self.broken {
             return Ok(());
         }

@@ -23,6 +23,14 @@ impl Sink {
         }
     }
 
+    /// Whether what is written would be lost, until the next section begins.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Files(files) => files.is_gone(),
+            Self::Journald(_) => false,
+        }
+    }
+
     /// A section begins: for a file, in the next file.
     pub(super) fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
         match self {

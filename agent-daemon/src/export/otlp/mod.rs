@@ -129,8 +129,12 @@ impl Otlp {
         loop {
             let stopped = next(&mut beat, &mut stop).await;
             let deadline = Instant::now() + self.interval;
-            let snapshot = self.snapshots.snapshot(Timestamp::now());
-            for (request, points) in metrics::requests(&snapshot, &self.resource) {
+            let this = Arc::clone(&self);
+            let made = spawn_blocking(move || {
+                metrics::requests(&this.snapshots.snapshot(Timestamp::now()), &this.resource)
+            });
+            let Ok(requests) = made.await else { return };
+            for (request, points) in requests {
                 channel.deliver(&request, points, Some(deadline), &mut stop).await;
             }
             if stopped {
@@ -180,40 +184,49 @@ impl Otlp {
         let mut beat = beat(self.interval);
         loop {
             let stopped = next(&mut beat, &mut stop).await;
-            let (deadline, now) = (Instant::now() + self.interval, Timestamp::now());
-            let resource = self.resource.clone();
-            let made = spawn_blocking(move || {
-                let made = due_profiles(&mut schedule, &resource, now);
-                (schedule, made)
-            });
-            let Ok((back, requests)) = made.await else { return };
-            schedule = back;
-            for request in requests {
-                channel.deliver(&request, 1, Some(deadline), &mut stop).await;
+            match self.send_due(schedule, channel, &mut stop).await {
+                Some(back) => schedule = back,
+                None => return,
             }
             if stopped {
                 return;
             }
         }
     }
-}
 
-/// A message for each profile that is due. They are tried until the next are, and not kept.
-fn due_profiles(
-    schedule: &mut Schedule,
-    resource: &Resource,
-    now: Timestamp,
-) -> Vec<profiles::ExportProfilesServiceRequest> {
-    let mut requests = Vec::new();
-    for agent in schedule.agents(now) {
-        for kind in 0..KINDS.len() {
-            if let Ok((Some(due), _)) = schedule.due(&agent, kind, now) {
-                schedule.sent(&agent, kind, due.range);
-                requests.push(profiles::request(&due, resource));
+    /// Sends each profile that is due, one after the other: only one is in memory. They are tried until the next are
+    /// due, and not kept.
+    async fn send_due(
+        &self,
+        mut schedule: Schedule,
+        channel: &Channel,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Schedule> {
+        let (deadline, now) = (Instant::now() + self.interval, Timestamp::now());
+        for agent in schedule.agents(now) {
+            for kind in 0..KINDS.len() {
+                let (whose, resource) = (agent.clone(), self.resource.clone());
+                let made = spawn_blocking(move || {
+                    let due = schedule.due(&whose, kind, now).map(|(due, late)| {
+                        (due.map(|due| (due.range, profiles::request(&due, &resource))), late)
+                    });
+                    (schedule, due)
+                });
+                let (back, due) = made.await.ok()?;
+                schedule = back;
+                let (due, late) = due.unwrap_or_else(|error| {
+                    channel.account.failed(&format!("reading the store: {error}"));
+                    (None, 0)
+                });
+                channel.account.dropped(late);
+                if let Some((range, request)) = due {
+                    channel.deliver(&request, 1, Some(deadline), stop).await;
+                    schedule.sent(&agent, kind, range);
+                }
             }
         }
+        Some(schedule)
     }
-    requests
 }
 
 impl Follower for Otlp {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hyper::{Uri, header::HeaderValue};
+use hyper::{StatusCode, Uri, header::HeaderValue};
 use tokio::{
     sync::watch,
     task::spawn_blocking,
@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     account::Account,
     due::{Due, KINDS, Schedule},
-    http::{Client, ClientError, Credentials, Outcome, Version, shown},
+    http::{Answer, Client, ClientError, Credentials, Outcome, Version, shown},
 };
 use crate::{
     config,
@@ -83,6 +83,7 @@ impl Pyroscope {
     /// Pushes all that is due; how long the server asks to be left alone.
     async fn push_all(&self, mut schedule: Schedule) -> (Option<Schedule>, Duration) {
         let now = Timestamp::now();
+        let mut pause = Duration::ZERO;
         for agent in schedule.agents(now) {
             for kind in 0..KINDS.len() {
                 let whose = agent.clone();
@@ -102,35 +103,47 @@ impl Pyroscope {
                 };
                 self.account.dropped(late);
                 let Some((due, bytes)) = due else { continue };
-                match self.push(&agent, &due, bytes).await {
+                let (outcome, meets_all) = self.push(&agent, &due, bytes).await;
+                match outcome {
                     Outcome::Taken(_) => self.account.sent(1),
                     Outcome::Refused(why) => self.account.refused(1, &why),
                     Outcome::Later(asked, why) => {
                         self.account.failed(&why);
-                        // The others would fare no better.
-                        return (Some(schedule), asked.unwrap_or_default());
+                        pause = pause.max(asked.unwrap_or_default());
+                        if meets_all {
+                            return (Some(schedule), pause);
+                        }
+                        continue;
                     }
                 }
                 schedule.sent(&agent, kind, due.range);
             }
         }
-        (Some(schedule), Duration::ZERO)
+        (Some(schedule), pause)
     }
 
-    async fn push(&self, agent: &Agent, due: &Due, bytes: Vec<u8>) -> Outcome {
+    /// Pushes one profile; how that went, and whether the other profiles would fare no better.
+    async fn push(&self, agent: &Agent, due: &Due, bytes: Vec<u8>) -> (Outcome, bool) {
         let secrets = match self.credentials.read() {
             Ok(secrets) => secrets,
-            Err(error) => return Outcome::Later(None, error.to_string()),
+            Err(error) => return (Outcome::Later(None, error.to_string()), true),
         };
         let query = query(agent, due);
         let Ok(to) = format!("{}/ingest?{query}", self.base).parse() else {
-            return Outcome::Refused("the address is none".to_owned());
+            return (Outcome::Refused("the address is none".to_owned()), false);
         };
         let mut headers = secrets.clone();
         headers.insert("content-type", HeaderValue::from_static("application/octet-stream"));
         let answer = self.client.post(&to, headers, bytes.into()).await;
-        Outcome::of(answer.as_ref(), &secrets)
+        (Outcome::of(answer.as_ref(), &secrets), meets_all(&answer))
     }
+}
+
+/// Whether what happened lies with the server, or the way to it, and not with the one profile: a profile that the
+/// server chokes on must not keep it from those behind.
+fn meets_all(answer: &Result<Answer, String>) -> bool {
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    answer.as_ref().map_or(true, |answer| busy.contains(&answer.status))
 }
 
 fn encoded(due: Due) -> Option<(Due, Vec<u8>)> {
@@ -185,6 +198,18 @@ mod tests {
             query::profile,
         },
     };
+
+    #[test]
+    fn one_profile_that_the_server_chokes_on_does_not_end_the_round() {
+        let answer = |status| {
+            let (headers, trailers) = Default::default();
+            Ok(Answer { status, headers, trailers, body: Default::default() })
+        };
+        assert!(meets_all(&Err("connection refused".to_owned())));
+        for (status, all) in [(500, false), (502, false), (413, false), (429, true), (503, true)] {
+            assert_eq!(meets_all(&answer(StatusCode::from_u16(status).unwrap())), all, "{status}");
+        }
+    }
 
     #[test]
     fn names_that_agents_choose_stay_one_label() {

@@ -80,6 +80,7 @@ impl RemoteWrite {
         let account = Account::open("remote_write", shown(&to), telemetry);
         let (spool, found) = Spool::open(folder, config.spool_bytes)?;
         account.cut(found.cut);
+        account.dropped(found.lost);
         account.set_spool_bytes(spool.bytes());
         let queue = Queue { encoder: Encoder::new(instance.to_owned()), spool, in_trouble: false };
         let (client, credentials) =
@@ -159,6 +160,7 @@ impl RemoteWrite {
         let mut found = Found::default();
         let message = self.queue.lock().unwrap_or_else(PoisonError::into_inner).spool.peek(&mut found);
         self.account.cut(found.cut);
+        self.account.dropped(found.lost);
         message
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Message {
 pub(super) struct Found {
     /// Ends of segments that were damaged, and were cut off.
     pub(super) cut: u64,
+    /// Items that were lost with them, as far as is known, and of a message that was given up while it was sent.
+    pub(super) lost: u64,
 }
 
 /// A spool. One process has it at a time.
@@ -70,8 +72,11 @@ pub(super) struct Spool {
     /// Oldest first; the last one is written.
     segments: VecDeque<Segment>,
     sent: Sent,
-    /// Messages in front of the queue that were read, to know what `done` is about.
-    front: Option<segment::Place>,
+    /// The message that was peeked at last, to know what `done` is about: the place behind it, and its items.
+    front: Option<(segment::Place, u32)>,
+    /// Items of the message that was peeked at last, where its segment had to go since: whether they are sent or lost
+    /// is known when it is done, or another is peeked at.
+    in_flight: u32,
     _lock: File,
 }
 
@@ -83,13 +88,15 @@ impl Spool {
         let lock = lock(folder)?;
         let mut found = Found::default();
         let mut segments = VecDeque::new();
+        let mut sent = Sent::open(folder).map_err(SpoolError::io(folder))?;
         for number in segment::numbers(folder).map_err(SpoolError::io(folder))? {
             let path = segment::path(folder, number);
-            let (segment, cut) = Segment::open(folder, number).map_err(SpoolError::io(&path))?;
-            found.cut += u64::from(cut);
-            segments.push_back(segment);
+            let opened =
+                Segment::open(folder, number, sent.within(number)).map_err(SpoolError::io(&path))?;
+            found.cut += u64::from(opened.cut);
+            found.lost += opened.lost;
+            segments.push_back(opened.segment);
         }
-        let mut sent = Sent::open(folder).map_err(SpoolError::io(folder))?;
         // Sent further than is there: a power cut took the end of the file.
         let place = sent.place();
         if let Some(short) =
@@ -97,13 +104,14 @@ impl Spool {
         {
             let _ = sent.remember(segment::Place { offset: short.bytes(), ..place });
         }
-        let mut spool =
-            Self { folder: folder.to_owned(), max_bytes, segments, sent, front: None, _lock: lock };
+        let folder = folder.to_owned();
+        let mut spool = Self { folder, max_bytes, segments, sent, front: None, in_flight: 0, _lock: lock };
         spool.forget_sent();
         Ok((spool, found))
     }
 
-    /// Appends a message. Returns the items of the messages that had to go for it.
+    /// Appends a message. Returns the items of the messages that had to go for it, but for the one that was
+    /// peeked at last: it may be sent all the same.
     ///
     /// # Errors
     /// It could not be written, or not whole: it is not there then, and what was there still is.
@@ -128,16 +136,17 @@ impl Spool {
     }
 
     /// The oldest message that was not sent; the same one until [`Self::done`]. A segment that cannot be read any
-    /// more is left out, and counted as damaged.
+    /// more is left out, and counted as damaged and lost.
     pub(super) fn peek(&mut self, found: &mut Found) -> Option<Message> {
+        self.front = None;
+        found.lost += u64::from(std::mem::take(&mut self.in_flight));
         loop {
-            let sent = self.sent.place();
             let first = self.segments.front()?;
-            let at = if first.number() == sent.segment { sent.offset } else { segment::START };
+            let at = self.sent.within(first.number());
             if at < first.bytes() {
                 match first.read(at) {
                     Ok((message, next)) => {
-                        self.front = Some(next);
+                        self.front = Some((next, message.items));
                         return Some(message);
                     }
                     Err(_) => found.cut += 1,
@@ -146,13 +155,17 @@ impl Spool {
             if self.segments.len() == 1 && at >= first.bytes() {
                 return None;
             }
-            self.drop_oldest();
+            found.lost += self.drop_oldest();
         }
     }
 
     /// The message that was peeked at last is sent, or given up.
     pub(super) fn done(&mut self) {
-        let Some(place) = self.front.take() else { return };
+        self.in_flight = 0;
+        let Some((place, items)) = self.front.take() else { return };
+        if let Some(first) = self.segments.front_mut() {
+            first.done(items);
+        }
         // What cannot be remembered is sent once more after a crash, which receivers stand.
         let _ = self.sent.remember(place);
         self.forget_sent();
@@ -182,15 +195,14 @@ impl Spool {
         }
     }
 
-    /// Deletes the oldest segment; returns the items in it that were not sent.
+    /// Deletes the oldest segment; returns the items in it that were not sent, and are not about to be.
     fn drop_oldest(&mut self) -> u64 {
         let Some(segment) = self.segments.pop_front() else { return 0 };
-        self.front = None;
-        let sent = self.sent.place();
-        let from = if segment.number() == sent.segment { sent.offset } else { segment::START };
-        let lost = if segment.number() < sent.segment { 0 } else { segment.items_from(from) };
+        if let Some((_, items)) = self.front.take() {
+            self.in_flight = items;
+        }
         let _ = std::fs::remove_file(segment.path(&self.folder));
-        lost
+        segment.unsent().saturating_sub(self.in_flight.into())
     }
 }
 

@@ -31,6 +31,17 @@ pub(super) struct Segment {
     number: u64,
     file: File,
     length: u64,
+    /// Items of its messages that were not sent.
+    unsent: u64,
+}
+
+/// A segment that an earlier daemon wrote.
+pub(super) struct Opened {
+    pub(super) segment: Segment,
+    /// Whether its end was damaged, and was cut off.
+    pub(super) cut: bool,
+    /// Items of the whole messages that were cut off behind a damaged one.
+    pub(super) lost: u64,
 }
 
 /// The file of the segment of this number.
@@ -59,23 +70,25 @@ impl Segment {
     pub(super) fn create(folder: &Path, number: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        Ok(Self { number, file: file.open(path(folder, number))?, length: START })
+        Ok(Self { number, file: file.open(path(folder, number))?, length: START, unsent: 0 })
     }
 
-    /// Opens a segment that an earlier daemon wrote, and cuts off what is not whole; whether there was such.
-    pub(super) fn open(folder: &Path, number: u64) -> io::Result<(Self, bool)> {
+    /// Opens a segment that an earlier daemon wrote and sent up to `sent`, and cuts off what is not whole.
+    pub(super) fn open(folder: &Path, number: u64, sent: u64) -> io::Result<Opened> {
         let file = OpenOptions::new().read(true).write(true).open(path(folder, number))?;
         let there = file.metadata()?.len();
-        let mut segment = Self { number, file, length: there };
+        let mut segment = Self { number, file, length: there, unsent: 0 };
         let mut whole = START;
-        while let Ok((_, next)) = segment.read(whole) {
+        while let Ok((message, next)) = segment.read(whole) {
+            segment.unsent += if whole < sent { 0 } else { u64::from(message.items) };
             whole = next.offset;
         }
+        let lost = segment.items_behind(whole.max(sent));
         if whole < there {
             segment.file.set_len(whole)?;
         }
         segment.length = whole;
-        Ok((segment, whole < there))
+        Ok(Opened { segment, cut: whole < there, lost })
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -89,6 +102,16 @@ impl Segment {
     /// Bytes of whole messages.
     pub(super) fn bytes(&self) -> u64 {
         self.length
+    }
+
+    /// Items of its messages that were not sent. Counted in memory: what is on disk may be damaged.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent
+    }
+
+    /// A message of so many items was sent, or given up.
+    pub(super) fn done(&mut self, items: u32) {
+        self.unsent = self.unsent.saturating_sub(items.into());
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -111,6 +134,7 @@ impl Segment {
         }
         written?;
         self.length += bytes.len() as u64;
+        self.unsent += u64::from(message.items);
         Ok(())
     }
 
@@ -126,11 +150,12 @@ impl Segment {
         Ok((Message { items, bytes }, Place { segment: self.number, offset: end }))
     }
 
-    /// Items of the messages from here on, by their heads alone.
-    pub(super) fn items_from(&self, mut offset: u64) -> u64 {
+    /// Items of the messages that are whole from here on, whatever lies between them. What a damaged one held is not
+    /// known.
+    fn items_behind(&self, mut offset: u64) -> u64 {
         let mut sum = 0;
-        while let Ok((length, items, _)) = self.head(offset) {
-            sum += u64::from(items);
+        while let Ok((length, ..)) = self.head(offset) {
+            sum += self.read(offset).map_or(0, |(message, _)| u64::from(message.items));
             offset += HEAD as u64 + u64::from(length);
         }
         sum

@@ -2,13 +2,14 @@
 //! from its oldest message on: receivers refuse what they have.
 
 use std::{
+    cmp::Ordering,
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
-use super::segment::Place;
+use super::segment::{Place, START};
 
 /// Two numbers and their checksum.
 const LENGTH: usize = 20;
@@ -34,6 +35,15 @@ impl Sent {
     /// Behind the last message that was sent.
     pub(super) fn place(&self) -> Place {
         self.place
+    }
+
+    /// How far the segment of this number was sent.
+    pub(super) fn within(&self, segment: u64) -> u64 {
+        match segment.cmp(&self.place.segment) {
+            Ordering::Less => u64::MAX,
+            Ordering::Equal => self.place.offset,
+            Ordering::Greater => START,
+        }
     }
 
     pub(super) fn remember(&mut self, place: Place) -> io::Result<()> {

@@ -75,7 +75,7 @@ fn timed<T>(step: &str, work: impl FnOnce() -> T) -> T {
     let outcome = work();
     let seconds = begin.elapsed().as_secs_f64();
     if seconds >= LONG.as_secs_f64() {
-        tracing::warn!(step, seconds, "housekeeping of the store took long: the disk is slow");
+        tracing::warn!(step, seconds, "housekeeping of the store took long: the disk or the host is busy");
     }
     outcome
 }

@@ -68,3 +68,32 @@ fn a_file_that_was_torn_goes_on_in_a_new_line_and_an_old_one_is_due() {
     assert_eq!(text.lines().count(), 2);
     assert!(text.lines().nth(1).unwrap().contains("whole"));
 }
+
+#[test]
+fn a_file_that_somebody_took_away_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/journal.jsonl");
+    let aside = folder.path().join("aside");
+    let mut files = Files::open(&path, rotation(Compression::None), after(0)).unwrap();
+    let acts: [&dyn Fn(); 5] = [
+        &|| fs::rename(&path, &aside).unwrap(),
+        &|| fs::remove_file(&path).unwrap(),
+        &|| fs::remove_dir_all(path.parent().unwrap()).unwrap(),
+        &|| drop(File::create(&path).unwrap()),
+        &|| {
+            fs::rename(&path, &aside).unwrap();
+            drop(File::create(&path).unwrap());
+        },
+    ];
+    for (n, act) in acts.iter().enumerate() {
+        files.write(&[line("before")]).unwrap();
+        assert!(!files.is_gone());
+        act();
+        assert!(files.is_gone(), "{n}");
+        files.rotate(after(1)).unwrap();
+        files.write(&[line("after")]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() == 1 && text.contains("after"), "{n}: {text}");
+    }
+    assert_eq!(names(path.parent().unwrap()), ["journal.jsonl"], "nothing of others is renamed");
+}
