@@ -38,7 +38,7 @@ fn operations(of_agent: &str) -> Vec<Call> {
         ("POST", "/v1/metrics", r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}]}"#.into()),
         ("POST", "/api/v1/performance/collect", record.into()),
         ("POST", "/api/v1/performance/collect", "7".into()),
-        ("POST", "/api/v1/performance/collect/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
+        ("POST", "/api/v1/performance/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
         ("POST", "/api/v1/frontend-metrics", r#"{"metrics": []}"#.into()),
         same("/api/v1/operations"),
         get("/api/v1/operations", "/api/v1/operations?order=slowest&limit=0".into()),

@@ -28,7 +28,7 @@ fn what_is_sent_is_listed_and_added_up() {
         record["labels"] = json!({ "service.name": "nightly", "secret": "planted" });
     }
     records.push(job("", 1.0));
-    let answer = send(&world, "/api/v1/performance/collect/batch", &json!({ "operations": records })).json();
+    let answer = send(&world, "/api/v1/performance/batch", &json!({ "operations": records })).json();
     assert_eq!(
         (&answer["accepted"], &answer["refused"], &answer["labels_dropped"]),
         (&json!(20), &json!(1), &json!(20))

@@ -132,8 +132,13 @@ impl<'a> Desk<'a> {
 
     /// Refuses one record.
     pub fn refuse(&mut self, index: usize, reason: String) {
-        self.outcome.refused += 1;
-        self.ingest.telemetry.losses.count(Loss::OperationRefused);
+        self.refuse_all(index, 1, reason);
+    }
+
+    /// Refuses all `count` that one record holds.
+    pub(super) fn refuse_all(&mut self, index: usize, count: u64, reason: String) {
+        self.outcome.refused += count;
+        self.ingest.telemetry.losses.add(Loss::OperationRefused, count);
         if self.outcome.refusals.len() < limits::TOLD_REFUSALS {
             self.outcome.refusals.push(Refused { index, reason });
         }

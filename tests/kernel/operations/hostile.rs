@@ -18,7 +18,7 @@ const DOORS: [&str; 5] = [
     "/v1/traces",
     "/v1/metrics",
     "/api/v1/performance/collect",
-    "/api/v1/performance/collect/batch",
+    "/api/v1/performance/batch",
     "/api/v1/frontend-metrics",
 ];
 
@@ -148,7 +148,7 @@ fn nonsense_is_refused_with_a_reason() {
         json!({ "operations": wrong.iter().map(|(over, _)| record(over.clone())).collect::<Vec<_>>() });
     let (status, text) = post(
         &daemon,
-        "/api/v1/performance/collect/batch",
+        "/api/v1/performance/batch",
         ("application/json", ""),
         batch.to_string().as_bytes(),
     );
@@ -178,7 +178,7 @@ fn a_million_values_are_other() {
         let batch = json!({ "operations": (0..1000).map(record).collect::<Vec<_>>() });
         (last, _) = post(
             &daemon,
-            "/api/v1/performance/collect/batch",
+            "/api/v1/performance/batch",
             ("application/json", ""),
             batch.to_string().as_bytes(),
         );
@@ -202,7 +202,7 @@ fn who_sends_too_much_is_told_when_to_try_again() {
     let daemon = daemon(&[], 10);
     let record = json!({ "kind": "job", "name": "x", "duration_seconds": 0.001 });
     let batch = json!({ "operations": vec![record; 1000] }).to_string();
-    let door = "/api/v1/performance/collect/batch";
+    let door = "/api/v1/performance/batch";
     assert_eq!(post(&daemon, door, ("application/json", ""), batch.as_bytes()).0, 200);
     let answer = ureq::Agent::from(ureq::Agent::config_builder().http_status_as_error(false).build())
         .post(format!("{}{door}", daemon.api().base()))

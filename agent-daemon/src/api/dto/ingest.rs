@@ -176,7 +176,7 @@ pub struct OtlpPartialDto {
     /// Spans, as a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected_spans: Option<String>,
-    /// Metrics, as a text.
+    /// Points of metrics, as a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected_data_points: Option<String>,
     /// Why.

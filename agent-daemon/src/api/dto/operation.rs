@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{names::OperationSourceDto, seconds};
 use crate::{
     model::{
-        operation::{Call, Operation, Sum},
+        operation::{Call, Operation, Source, Sum},
         time::Timestamp,
     },
     store::query::{Group, OperationPage, OperationSummary},
@@ -188,13 +188,16 @@ pub struct OperationSummaryDto {
     pub from: Option<Timestamp>,
     /// When the last one ended.
     pub to: Option<Timestamp>,
-    /// Everything together.
+    /// Everything together, but for `otlp_metrics` of a project's kind of which operations came in another way, too:
+    /// what spans and metrics both tell is not added up.
     pub total: OperationSumDto,
+    /// Everything that came in each way.
+    pub sources: Vec<OperationGroupDto>,
     /// The groups, most time first.
     pub groups: Vec<OperationGroupDto>,
     /// Groups that there are, whether shown or not.
     pub groups_total: usize,
-    /// Whether there were too many groups; the rest is one group without a name then.
+    /// Whether there were too many groups; the rest is one group for each source then, without a name.
     pub overflowed: bool,
 }
 
@@ -281,6 +284,10 @@ impl OperationSumDto {
     }
 }
 
+fn of_source(source: Source, sum: &Sum) -> (Group, Sum) {
+    (Group { source: Some(source), ..Group::default() }, sum.clone())
+}
+
 impl OperationSummaryDto {
     /// The `limit` groups that took most time.
     #[must_use]
@@ -301,6 +308,7 @@ impl OperationSummaryDto {
             from: summary.covered.map(|(from, _)| from),
             to: summary.covered.map(|(_, to)| to),
             total: OperationSumDto::new(&summary.total, length),
+            sources: summary.sources.iter().map(|(source, sum)| group(&of_source(*source, sum))).collect(),
             groups: summary.groups.iter().take(limit).map(group).collect(),
             groups_total: summary.groups.len(),
             overflowed: summary.overflowed,

@@ -56,7 +56,9 @@ pub(super) async fn traces(
 /// Metrics
 ///
 /// OTLP over HTTP. Histograms of durations of well-known names (`http.server.request.duration` and its like) become sums
-/// of operations; all others are refused, which `partialSuccess` tells.
+/// of operations; all others are refused, which `partialSuccess` tells, as are points whose temporality is not said. Each
+/// point counts for the project's rate; of one request 1,000 points are taken. Points with `error.type`, or a status of 500
+/// or more (400 for clients), are of operations that failed.
 #[utoipa::path(post, path = "/v1/metrics", tag = "doors",
     request_body(description = "ExportMetricsServiceRequest", content((String = "application/x-protobuf"), (String = "application/json"))),
     responses((status = 200, description = "What was refused, if anything", content(
@@ -71,7 +73,7 @@ pub(super) async fn metrics(
     let from = (peer.map(|Extension(peer)| peer), Source::OtlpMetrics);
     let outcome = doors::receive(&state, (request, key), from, move |body, open| {
         let metrics = otlp::Metrics::read(body, encoding)?;
-        open(metrics.len(), &|desk| metrics.take(desk))
+        open(metrics.cost(), &|desk| metrics.take(desk))
     });
     Ok(answer(&outcome.await?, encoding, false))
 }
@@ -95,7 +97,7 @@ fn answer(outcome: &Outcome, encoding: otlp::Encoding, spans: bool) -> Response 
 
 /// One operation
 ///
-/// As JSON. `POST …/batch` takes many.
+/// As JSON. `POST /api/v1/performance/batch` takes many.
 #[utoipa::path(post, path = "/api/v1/performance/collect", tag = "doors",
     request_body = OperationRecordDto,
     responses((status = 200, body = AcceptedDto, description = "What became of it"), DoorRefusals))]
@@ -117,7 +119,7 @@ pub(super) async fn collect(
 /// Many operations
 ///
 /// As JSON. A record that is wrong costs only itself: the answer names it, with the reason.
-#[utoipa::path(post, path = "/api/v1/performance/collect/batch", tag = "doors",
+#[utoipa::path(post, path = "/api/v1/performance/batch", tag = "doors",
     request_body = OperationBatchDto,
     responses((status = 200, body = AcceptedDto, description = "What became of them"), DoorRefusals))]
 pub(super) async fn batch(

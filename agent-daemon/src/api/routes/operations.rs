@@ -184,7 +184,8 @@ async fn page(
 /// Operations added up
 ///
 /// Rates, error rates, percentiles, bytes, users and sessions, by endpoint, model, agent, user or session. Spans and
-/// metrics of the same work stand apart, by `source`.
+/// metrics of the same work stand apart, by `source`, and are not added up together: `total` leaves out the `otlp_metrics`
+/// of a project's kind of which operations came in another way, too; `sources` has all that came in each way.
 #[utoipa::path(get, path = "/api/v1/operations/summary", tag = "reports", params(SummaryParams),
     responses((status = 200, body = OperationSummaryDto, description = "The groups, most time first"), Refusals))]
 pub(super) async fn summary(

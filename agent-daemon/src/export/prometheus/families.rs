@@ -313,8 +313,9 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Metrics\n\nWhat `GET /metrics` shows, made from `agent-daemon/src/export/prometheus/families.rs`.\n\
          Counters begin at 0 when the daemon starts. An agent's series stay for ten minutes after it ended, a\n\
-         process's likewise. Where there are more series of a kind than `metrics.max_series`, those that come later\n\
-         are counted together, labelled `other`, and `agentperf_series_overflow_total` says how many.\n\n\
+         process's likewise. Where there are more series of a kind than `metrics.max_series`, or more than 1024 agents,\n\
+         those that come later are counted together, labelled `other`, and `agentperf_series_overflow_total` says how\n\
+         many.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for row in &ROWS {

@@ -85,8 +85,12 @@ impl Shown {
 
     fn snapshot(&self, at: Timestamp) -> Snapshot {
         let reading = Reading::take();
-        let mut totals = self.lock();
-        totals.expire(at);
+        // What counts waits for a copy of the numbers, and not for the formatting.
+        let totals = {
+            let mut totals = self.lock();
+            totals.expire(at);
+            totals.clone()
+        };
         let of = |row: &'static families::Row| {
             let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })

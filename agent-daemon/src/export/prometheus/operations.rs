@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 /// Totals by project and kind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OperationTotals(BTreeMap<(Arc<str>, String), Totals>);
 
 #[derive(Clone, Copy, Debug, Default)]

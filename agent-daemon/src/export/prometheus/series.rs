@@ -4,11 +4,15 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
-    totals::{AgentTotals, ProcessTotals, RESULTS, Rooms, Totals, WaitTotals},
+    totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
     model::{
-        agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
+        agent::{Agent, AgentSource},
+        errno_names::errno_name,
+        id::ProcessId,
+        off_cpu::WaitCause,
+        probe::ProbeState,
         syscall_names::syscall_name,
     },
     telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
@@ -35,9 +39,7 @@ pub(super) fn of(
         Family::HostMemoryBytes => some(reading.memory),
         Family::HostMemoryAvailableBytes => some(reading.memory_available),
         Family::HostLoad1 => some(reading.load1),
-        Family::Agents => {
-            some(Some(totals.agents.values().filter(|a| a.agent.ended.is_none()).count() as f64))
-        }
+        Family::Agents => some(Some(totals.live_agents() as f64)),
         Family::Losses => labelled(telemetry.losses.all().into_iter().map(|(name, n)| (name, n as f64))),
         Family::ProbeReady => labelled(
             telemetry
@@ -50,33 +52,33 @@ pub(super) fn of(
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::Operations => totals.operations.counts(),
         Family::OperationSeconds => totals.operations.seconds(),
-        Family::SeriesOverflow => overflow(&totals.rooms),
+        Family::SeriesOverflow => overflow(totals),
         Family::ExportSent => exported(telemetry, |exporter| exporter.sent),
         Family::ExportFailures => exported(telemetry, |exporter| exporter.failed),
         Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
         Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
         Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
-        _ => totals.agents.values().flat_map(|agent| of_agent(family, agent)).collect(),
+        _ => totals.agents().flat_map(|agent| of_agent(family, agent)).collect(),
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
     series
 }
 
-/// The series of one agent.
+/// The series of one agent, or of those together that found no room.
 fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
-    let agent = &totals.agent;
-    let own = || vec![agent.name.clone(), agent.id.to_string()];
+    let agent = totals.agent.as_deref();
+    let own = || match agent {
+        Some(agent) => vec![agent.name.clone(), agent.id.to_string()],
+        None => vec![OTHER.to_owned(); 2],
+    };
     let with = |more: &[String]| [own(), more.to_vec()].concat();
     let one = |value: f64| vec![(own(), value)];
     match family {
-        Family::AgentInfo => {
-            let (source, rule) = match &agent.source {
-                AgentSource::Rule(rule) => ("rule", rule.as_str()),
-                AgentSource::Attach => ("attach", ""),
-            };
-            vec![(with(&[agent.root.pid().to_string(), source.to_owned(), rule.to_owned()]), 1.0)]
+        // Of several together there is no such thing to say.
+        Family::AgentInfo => agent.map(|agent| (with(&info(agent)), 1.0)).into_iter().collect(),
+        Family::AgentUp => {
+            agent.map(|agent| (own(), f64::from(u8::from(agent.ended.is_none())))).into_iter().collect()
         }
-        Family::AgentUp => one(f64::from(u8::from(agent.ended.is_none()))),
         Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
         Family::AgentCpuSamples => one(totals.cpu_samples as f64),
         Family::AgentProcesses => one(totals.live_processes() as f64),
@@ -107,6 +109,15 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
     }
 }
 
+/// Its root's pid, why it is watched, and by which rule.
+fn info(agent: &Agent) -> [String; 3] {
+    let (source, rule) = match &agent.source {
+        AgentSource::Rule(rule) => ("rule", rule.as_str()),
+        AgentSource::Attach => ("attach", ""),
+    };
+    [agent.root.pid().to_string(), source.to_owned(), rule.to_owned()]
+}
+
 fn by_cause(
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
@@ -123,14 +134,16 @@ fn by_process(
     value: impl Fn(&ProcessTotals) -> f64,
 ) -> Vec<Series> {
     let labels = |id: Option<ProcessId>, process: &ProcessTotals| match id {
-        Some(id) => with(&[id.pid().to_string(), process.comm.clone()]),
+        Some(id) => with(&[id.pid().to_string(), process.comm.to_string()]),
         None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
     };
     totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
 }
 
-fn overflow(rooms: &Rooms) -> Vec<Series> {
+fn overflow(totals: &Totals) -> Vec<Series> {
+    let rooms = &totals.rooms;
     let kinds = [
+        ("agents", totals.agents_overflowed),
         ("syscalls", rooms.syscalls.overflowed),
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),

@@ -8,7 +8,7 @@ use crate::{
         agent::AgentEnd,
         process::{Exit, Process},
     },
-    store::fixture::{agent_at, process_at, window_at},
+    store::fixture::{agent_at, numbered_agent, process_at, window_at},
 };
 
 fn metrics(max_series: usize) -> Metrics {
@@ -121,4 +121,44 @@ fn both_forms_say_the_same() {
     assert!(new.ends_with("# EOF\n") && !old.contains("# EOF") && !old.contains("# UNIT"));
     assert!(new.contains("# TYPE agentperf_agent_cpu_seconds counter\n"), "{new}");
     assert!(old.contains("# TYPE agentperf_agent_cpu_seconds_total counter\n"), "{old}");
+}
+
+#[test]
+fn agents_that_ended_make_room_though_nobody_scrapes_and_those_without_are_counted_together() {
+    let metrics = metrics(100);
+    let now = Timestamp::now();
+    let tell = |pid: u32, at: Timestamp, ended: bool| {
+        let mut agent = numbered_agent(pid, at);
+        agent.ended = ended.then_some((at, AgentEnd::Exited));
+        metrics.follow(&Record::Agent(agent.clone()));
+        agent.id
+    };
+    for pid in 1..=1024 {
+        tell(pid, now - Duration::from_secs(3600), true);
+    }
+    for pid in 2001..=3030 {
+        let id = tell(pid, now, false);
+        metrics.follow(&Record::Process(id.clone(), process_at(pid, now)));
+        metrics.follow(&Record::Window(window_at(&id, now, 1)));
+    }
+    let text = metrics.text(TextFormat::Prometheus);
+    let of_others =
+        |name: &str| value(&text, &format!("agentperf_agent_{name}{{agent=\"other\",agent_id=\"other\""));
+    assert_eq!(of_others("processes_started_total"), Some(6.0));
+    assert_eq!(of_others("processes"), Some(6.0));
+    assert_eq!(of_others("syscalls_total"), Some(6.0));
+    assert_eq!((of_others("up"), of_others("info")), (None, None));
+    assert_eq!(value(&text, "agentperf_agents "), Some(1030.0));
+    assert_eq!(value(&text, "agentperf_series_overflow_total{kind=\"agents\"}"), Some(6.0));
+    assert_eq!(text.matches("\nagentperf_agent_up{").count(), 1024);
+    // What one of the others no longer does goes with it, what it did stays.
+    let ended = now - Duration::from_secs(3600);
+    let mut agent = numbered_agent(3030, now);
+    agent.ended = Some((ended, AgentEnd::Detached));
+    metrics.follow(&Record::Agent(agent));
+    let text = metrics.text(TextFormat::Prometheus);
+    let of_others =
+        |name: &str| value(&text, &format!("agentperf_agent_{name}{{agent=\"other\",agent_id=\"other\""));
+    assert_eq!(of_others("processes"), Some(5.0));
+    assert_eq!(of_others("processes_started_total"), Some(6.0));
 }

@@ -91,8 +91,7 @@ impl Spool {
         let mut sent = Sent::open(folder).map_err(SpoolError::io(folder))?;
         for number in segment::numbers(folder).map_err(SpoolError::io(folder))? {
             let path = segment::path(folder, number);
-            let opened =
-                Segment::open(folder, number, sent.within(number)).map_err(SpoolError::io(&path))?;
+            let opened = Segment::open(folder, number, sent.within(number)).map_err(SpoolError::io(&path))?;
             found.cut += u64::from(opened.cut);
             found.lost += opened.lost;
             segments.push_back(opened.segment);
@@ -198,11 +197,10 @@ impl Spool {
     /// Deletes the oldest segment; returns the items in it that were not sent, and are not about to be.
     fn drop_oldest(&mut self) -> u64 {
         let Some(segment) = self.segments.pop_front() else { return 0 };
-        if let Some((_, items)) = self.front.take() {
-            self.in_flight = items;
-        }
         let _ = std::fs::remove_file(segment.path(&self.folder));
-        segment.unsent().saturating_sub(self.in_flight.into())
+        let Some((_, items)) = self.front.take() else { return segment.unsent() };
+        self.in_flight = items;
+        segment.unsent().saturating_sub(items.into())
     }
 }
 

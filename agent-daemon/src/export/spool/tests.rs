@@ -67,6 +67,9 @@ proptest! {
         prop_assert_eq!(found.cut, 1);
         prop_assert!(left.len() < pushed.len());
         prop_assert_eq!(&left[..], &pushed[..left.len()]);
+        // What is known to be lost is what is whole behind the damage, if it can be found.
+        let behind: u64 = pushed.iter().skip(left.len() + 1).map(|message| u64::from(message.items)).sum();
+        prop_assert!(found.lost <= behind, "{found:?}");
     }
 
     /// Pushes, sends and restarts in any order: what comes out is what went in, without the oldest where there was no
@@ -127,4 +130,48 @@ fn what_is_peeked_at_stays_until_it_is_done() {
     assert_eq!(rest(&mut spool), [message(3)]);
     drop(spool);
     assert!(open(folder.path(), 1 << 20).0.is_empty(), "what was sent is not sent again");
+}
+
+#[test]
+fn what_is_lost_with_a_damaged_segment_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 1 << 20).0;
+    (0..6).for_each(|n| assert_eq!(spool.push(&message(n)).unwrap(), 0));
+    assert_eq!(spool.peek(&mut Found::default()), Some(message(0)));
+    spool.done();
+    // A byte of the third message, which is 14 long; the two before are 12 and 19.
+    let path = segment::path(folder.path(), 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[12 + 19 + 12 + 5] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let mut found = Found::default();
+    assert_eq!(spool.peek(&mut found), Some(message(1)));
+    spool.done();
+    assert_eq!(spool.peek(&mut found), None);
+    spool.push(&message(7)).unwrap();
+    assert_eq!(spool.peek(&mut found), Some(message(7)));
+    assert_eq!(found, Found { cut: 1, lost: 3 + 4 + 5 + 6 });
+    drop(spool);
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::remove_file(folder.path().join("sent")).unwrap();
+    let found = open(folder.path(), 1 << 20).1;
+    assert_eq!(found, Found { cut: 1, lost: 4 + 5 + 6 }, "of the damaged one nothing is known");
+}
+
+#[test]
+fn a_message_whose_segment_goes_while_it_is_sent_is_told_once() {
+    for sent in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(folder.path(), 200).0;
+        spool.push(&message(1)).unwrap();
+        assert_eq!(spool.peek(&mut Found::default()), Some(message(1)));
+        let dropped: u64 = (2..30).map(|n| spool.push(&message(n)).unwrap()).sum();
+        if sent {
+            spool.done();
+        }
+        let mut found = Found::default();
+        let next = spool.peek(&mut found).unwrap();
+        assert_eq!(found, Found { cut: 0, lost: if sent { 0 } else { 2 } });
+        assert_eq!(dropped, (3..u64::from(next.items)).sum::<u64>());
+    }
 }

@@ -94,14 +94,40 @@ pub(super) struct Status {
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Metric {
     #[prost(string, tag = "1")]
     pub(super) name: String,
     #[prost(string, tag = "3")]
     pub(super) unit: String,
+    #[prost(message, optional, tag = "5")]
+    pub(super) gauge: Option<Points>,
+    #[prost(message, optional, tag = "7")]
+    pub(super) sum: Option<Points>,
     #[prost(message, optional, tag = "9")]
     pub(super) histogram: Option<Histogram>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) exponential_histogram: Option<Points>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) summary: Option<Points>,
+}
+
+impl Metric {
+    /// Points of whatever sort it is.
+    pub(super) fn points(&self) -> usize {
+        let others = [&self.gauge, &self.sum, &self.exponential_histogram, &self.summary];
+        let of_others: usize = others.into_iter().flatten().map(|points| points.data_points.len()).sum();
+        of_others + self.histogram.as_ref().map_or(0, |histogram| histogram.data_points.len())
+    }
+}
+
+/// Points that are not read, only counted.
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Points {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    #[serde(deserialize_with = "unread")]
+    pub(super) data_points: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
@@ -184,6 +210,11 @@ fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Er
 
 fn option_i64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Option::<Number>::deserialize(deserializer)?.map(Number::read).transpose()
+}
+
+/// As many empty ones as there are.
+fn unread<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    Ok(vec![Vec::new(); Vec::<de::IgnoredAny>::deserialize(deserializer)?.len()])
 }
 
 /// Bytes as hexadecimal digits.

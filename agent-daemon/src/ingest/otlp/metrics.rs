@@ -3,6 +3,8 @@
 //!
 //! A sender's buckets are coarser than ours: all of a bucket is told as its middle. Cumulative points are taken as what
 //! they grew since the one before; the first of a series, and one that begins anew, only says where it stands.
+//!
+//! A project pays for each point. Of one request [`limits::MAX_RECORDS`] points are taken; the rest is refused and counted.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +19,7 @@ use rustc_hash::FxHasher;
 use super::{
     attributes::Attributes,
     envelope::{self, Encoding, FromResource},
-    messages::{Metric, Point, Resource},
+    messages::{Histogram, Metric, Point, Resource},
     spans::instant,
 };
 use crate::{
@@ -46,7 +48,8 @@ const SERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Buckets of one point.
 const MAX_BUCKETS: usize = 512;
 
-/// Cumulation, by its number.
+/// How points follow one another, by the numbers; 0 is for who does not say.
+const DELTA: i32 = 1;
 const CUMULATIVE: i32 = 2;
 
 /// Where cumulative series stand.
@@ -92,13 +95,27 @@ impl<'a> Metrics<'a> {
         self.0.is_empty()
     }
 
+    /// What the request costs: each point that could be taken, and one for each other metric; never more than a request
+    /// may hold.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        let items = self.0.iter().flat_map(|from| &from.items);
+        let of_metric = |metric: Metric| match kept(&metric) {
+            Some((.., histogram)) => histogram.data_points.len().max(1),
+            None => 1,
+        };
+        let costs = items.map(|item| item.read().map_or(1, of_metric));
+        costs.fold(0, usize::saturating_add).min(limits::MAX_RECORDS)
+    }
+
     /// Brings every metric to the desk.
     pub fn take(&self, desk: &mut Desk<'_>) {
+        let mut room = limits::MAX_RECORDS;
         let mut index = 0;
         for FromResource { resource, items } in &self.0 {
             for item in items {
                 match item.read::<Metric>() {
-                    Ok(metric) => desk.take_metric(index, &metric, resource),
+                    Ok(metric) => desk.take_metric(index, &metric, resource, &mut room),
                     Err(reason) => desk.refuse(index, reason),
                 }
                 index += 1;
@@ -107,21 +124,45 @@ impl<'a> Metrics<'a> {
     }
 }
 
+/// Kind, unit and points of a metric that is kept.
+fn kept(metric: &Metric) -> Option<(&'static str, f64, &Histogram)> {
+    let (_, kind, unit) = KEPT.iter().find(|(name, ..)| *name == metric.name)?;
+    Some((kind, *unit, metric.histogram.as_ref()?))
+}
+
 impl Desk<'_> {
-    fn take_metric(&mut self, index: usize, metric: &Metric, resource: &Resource) {
-        let known = KEPT.iter().find(|(name, ..)| *name == metric.name);
-        let (Some((_, kind, unit)), Some(histogram)) = (known, &metric.histogram) else {
-            return self.refuse(index, "is no histogram of durations of a name that is kept".to_owned());
+    /// Takes a metric's points, as far as the request has `room` for them.
+    fn take_metric(&mut self, index: usize, metric: &Metric, resource: &Resource, room: &mut usize) {
+        let Some((kind, unit, histogram)) = kept(metric) else {
+            let points = metric.points().max(1) as u64;
+            let reason = "is no histogram of durations of a name that is kept".to_owned();
+            return self.refuse_all(index, points, reason);
         };
-        let cumulative = histogram.aggregation_temporality == CUMULATIVE;
-        for point in histogram.data_points.iter().take(limits::MAX_RECORDS) {
-            match self.sums(point, (&metric.name, kind, *unit), resource, cumulative) {
+        let taken = histogram.data_points.len().min(*room);
+        let beyond = histogram.data_points.len() - taken;
+        *room -= taken;
+        let cumulative = match histogram.aggregation_temporality {
+            CUMULATIVE => true,
+            DELTA => false,
+            _ => {
+                let points = histogram.data_points.len().max(1) as u64;
+                let reason = "does not say whether its points are deltas or cumulative".to_owned();
+                return self.refuse_all(index, points, reason);
+            }
+        };
+        for point in histogram.data_points.iter().take(taken) {
+            match self.sums(point, (&metric.name, kind, unit), resource, cumulative) {
                 Ok(sums) => {
                     self.outcome.accepted += 1;
                     self.outcome.sums.extend(sums);
                 }
                 Err(reason) => self.refuse(index, reason),
             }
+        }
+        if beyond > 0 {
+            let most = limits::MAX_RECORDS;
+            let reason = format!("has points beyond the {most} that are taken of one request");
+            self.refuse_all(index, beyond as u64, reason);
         }
     }
 
@@ -138,6 +179,8 @@ impl Desk<'_> {
         let start = instant(point.start_time_unix_nano.min(point.time_unix_nano))?;
         let mut counts = point.bucket_counts.clone();
         let mut total = point.sum.unwrap_or(0.0);
+        // The longest since a series began is not the longest of what it grew by.
+        let longest = point.max.filter(|_| !cumulative);
         let mut begin = start;
         if cumulative {
             let series = self.series(metric, point, resource);
@@ -148,10 +191,11 @@ impl Desk<'_> {
             begin = start.max(minute);
         }
         let begin = limits::start(begin, self.now)?;
-        let sum = add_up(&counts, &point.explicit_bounds, total, unit, point.max);
+        let mut sum = add_up(&counts, &point.explicit_bounds, total, unit, longest);
         if sum.count == 0 {
             return Ok(None);
         }
+        sum.errors = if failed(kind, point) { sum.count } else { 0 };
         let mut sums = Sums::new(begin, end.max(begin));
         sums.rows = BTreeMap::from([(self.key(kind, point, resource), sum)]);
         Ok(Some(sums))
@@ -201,6 +245,14 @@ impl Desk<'_> {
             agent: self.sender(claimed).map(|sender| sender.agent.clone()),
         }
     }
+}
+
+/// Whether the point is of operations that failed, by the bounds that hold for spans.
+fn failed(kind: &str, point: &Point) -> bool {
+    let attributes = Attributes(&point.attributes);
+    let status = attributes.number(&["http.response.status_code", "http.status_code"]);
+    let least_error = if kind.ends_with("_server") { 500 } else { 400 };
+    attributes.text(&["error.type"]).is_some() || status.is_some_and(|status| status >= least_error)
 }
 
 fn check(point: &Point) -> Result<(), String> {
@@ -256,6 +308,96 @@ fn add_up(counts: &[u64], bounds: &[f64], total: f64, unit: f64, max: Option<f64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        ingest::{Outcome, try_desk},
+        model::time::Timestamp,
+    };
+
+    /// What becomes of this one metric, and what it costs.
+    fn outcome(metric: &serde_json::Value) -> (Outcome, usize) {
+        let body = serde_json::json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [metric] }] }] });
+        let body = body.to_string();
+        let metrics = Metrics::read(body.as_bytes(), Encoding::Json).unwrap();
+        let mut outcome = Outcome::default();
+        try_desk(&mut |desk| {
+            metrics.take(desk);
+            outcome = std::mem::take(&mut desk.outcome);
+        });
+        (outcome, metrics.cost())
+    }
+
+    fn histogram(temporality: i32, points: &[serde_json::Value]) -> serde_json::Value {
+        let histogram = serde_json::json!({ "dataPoints": points, "aggregationTemporality": temporality });
+        serde_json::json!({ "name": "http.server.request.duration", "histogram": histogram })
+    }
+
+    /// A point of so many requests of less than a tenth of a second.
+    fn requests(count: u64, key: &str, value: serde_json::Value) -> serde_json::Value {
+        let now = Timestamp::now().as_nanosecond().to_string();
+        let mut point = serde_json::json!({ "startTimeUnixNano": now, "timeUnixNano": now,
+            "bucketCounts": [count, 0], "explicitBounds": [0.1], "sum": 0.2 });
+        point[key] = value;
+        point
+    }
+
+    fn sum_of(outcome: &Outcome) -> Sum {
+        let rows = outcome.sums.iter().flat_map(|sums| sums.rows.values());
+        rows.fold(Sum::default(), |mut all, sum| {
+            all.merge(sum);
+            all
+        })
+    }
+
+    #[test]
+    fn errors_are_those_of_spans() {
+        let attribute = |key: &str, value: serde_json::Value| serde_json::json!([{ "key": key, "value": value }]);
+        let status = |status: u16| {
+            attribute("http.response.status_code", serde_json::json!({ "intValue": status.to_string() }))
+        };
+        let kind = attribute("error.type", serde_json::json!({ "stringValue": "timeout" }));
+        for (attributes, server, client) in
+            [(status(200), 0, 0), (status(404), 0, 3), (status(500), 3, 3), (kind, 3, 3)]
+        {
+            let mut metric = histogram(DELTA, &[requests(3, "attributes", attributes)]);
+            assert_eq!(sum_of(&outcome(&metric).0).errors, server, "{metric}");
+            metric["name"] = "http.client.request.duration".into();
+            assert_eq!(sum_of(&outcome(&metric).0).errors, client, "{metric}");
+        }
+    }
+
+    #[test]
+    fn the_longest_of_a_cumulative_series_is_not_that_of_an_interval() {
+        let told = outcome(&histogram(DELTA, &[requests(3, "max", 0.07.into())]));
+        assert_eq!(sum_of(&told.0).max_ns, 70_000_000);
+        let mut points = [requests(1, "max", 60.0.into()), requests(3, "max", 60.0.into())];
+        points[1]["startTimeUnixNano"] = points[0]["startTimeUnixNano"].clone();
+        let sum = sum_of(&outcome(&histogram(CUMULATIVE, &points)).0);
+        assert_eq!((sum.count, sum.max_ns), (2, 100_000_000), "where the bucket ends");
+    }
+
+    #[test]
+    fn each_point_counts_and_those_beyond_the_bound_are_refused() {
+        let points = vec![requests(1, "max", 0.05.into()); 60];
+        let (told, cost) = outcome(&histogram(DELTA, &points));
+        assert_eq!((told.accepted, told.refused, cost), (60, 0, 60));
+        // As small as they can be, so that they fit into one record; then each is refused for what it lacks.
+        let empty = vec![serde_json::json!({}); limits::MAX_RECORDS + 7];
+        let (told, cost) = outcome(&histogram(DELTA, &empty));
+        assert_eq!((told.accepted, told.refused, cost), (0, 1007, limits::MAX_RECORDS));
+        let mut small = empty;
+        small.truncate(3);
+        let gauge = serde_json::json!({ "name": "x", "gauge": { "dataPoints": small } });
+        let (told, cost) = outcome(&gauge);
+        assert_eq!((told.accepted, told.refused, cost), (0, 3, 1));
+    }
+
+    #[test]
+    fn who_does_not_say_how_points_follow_one_another_is_refused() {
+        for unsaid in [0, 3, -1] {
+            let told = outcome(&histogram(unsaid, &[requests(3, "max", 0.05.into()), serde_json::json!({})])).0;
+            assert_eq!((told.accepted, told.refused, told.sums.len()), (0, 2, 0));
+        }
+    }
 
     #[test]
     fn a_cumulative_series_is_taken_as_what_it_grew() {

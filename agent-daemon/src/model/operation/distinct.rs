@@ -1,4 +1,4 @@
-//! How many different things there were, of whom only so many hashes are kept: exact up to 256, then an estimate.
+//! How many different things there were, of whom only so many hashes are kept: exact below 256, then an estimate.
 //!
 //! The smallest 256 of evenly spread hashes are kept. Where the 256th lies in the range of all hashes tells how many
 //! there are: about 6 % off (standard error). Merging two keeps the smallest of both: nothing is lost by it.

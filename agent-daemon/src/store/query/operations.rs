@@ -1,6 +1,6 @@
 //! Operations: the list of some, and sums by what is asked for.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use crate::{
     model::{
@@ -11,7 +11,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Groups of a summary; what is more is added up as the last one, `other`.
+/// Groups of a summary; what is more is added up without a name, that of each source by itself.
 const MAX_GROUPS: usize = 2000;
 
 /// Which operations.
@@ -150,11 +150,14 @@ pub struct Group {
 pub struct OperationSummary {
     /// Each group with its sum, most time first.
     pub groups: Vec<(Group, Sum)>,
-    /// Everything together.
+    /// Everything together, but for metrics of a project's kind of which operations came in another way, too: the same
+    /// work is not added up twice.
     pub total: Sum,
+    /// Everything that came in each way.
+    pub sources: BTreeMap<Source, Sum>,
     /// From the first operation's begin to the last one's end, where there is any.
     pub covered: Option<(Timestamp, Timestamp)>,
-    /// Groups that found no room and are added up as one without a name.
+    /// Whether groups found no room: they are added up without a name, those of each source by themselves.
     pub overflowed: bool,
 }
 
@@ -170,11 +173,13 @@ pub fn operation_summary(
 ) -> Result<OperationSummary, StoreError> {
     let mut summary = OperationSummary::default();
     let mut groups: BTreeMap<Group, Sum> = BTreeMap::new();
+    let mut totals = Totals::default();
     store.visit_operations(range, &mut |kept| match kept {
         Kept::One(operation) if filter.takes(operation) => {
-            if let Some(group) = group_of(by, &SumKey::of(operation), Some(operation)) {
+            let key = SumKey::of(operation);
+            if let Some(group) = group_of(by, &key, Some(operation)) {
                 cover(&mut summary.covered, operation.start, operation.end());
-                summary.total.add(operation);
+                totals.of(&key).add(operation);
                 place(&mut groups, group, &mut summary.overflowed).add(operation);
             }
         }
@@ -183,13 +188,14 @@ pub fn operation_summary(
             for (key, sum) in sums.rows.iter().filter(|(key, _)| filter.takes_sums(key)) {
                 if let Some(group) = group_of(by, key, None) {
                     cover(&mut summary.covered, sums.start, sums.end);
-                    summary.total.merge(sum);
+                    totals.of(key).merge(sum);
                     place(&mut groups, group, &mut summary.overflowed).merge(sum);
                 }
             }
         }
         Kept::One(_) | Kept::Sums(_) => {}
     })?;
+    (summary.total, summary.sources) = totals.add_up();
     summary.groups = groups.into_iter().collect();
     summary.groups.sort_by(|a, b| b.1.total_ns.cmp(&a.1.total_ns).then_with(|| a.0.cmp(&b.0)));
     Ok(summary)
@@ -198,7 +204,34 @@ pub fn operation_summary(
 fn place<'a>(groups: &'a mut BTreeMap<Group, Sum>, group: Group, overflowed: &mut bool) -> &'a mut Sum {
     let room = groups.len() < MAX_GROUPS || groups.contains_key(&group);
     *overflowed |= !room;
-    groups.entry(if room { group } else { Group::default() }).or_default()
+    let nameless = |group: Group| Group { source: group.source, ..Group::default() };
+    groups.entry(if room { group } else { nameless(group) }).or_default()
+}
+
+/// Sums by project, kind and source, of which there are few: the doors bound them.
+#[derive(Default)]
+struct Totals(BTreeMap<(Arc<str>, String), BTreeMap<Source, Sum>>);
+
+impl Totals {
+    fn of(&mut self, key: &SumKey) -> &mut Sum {
+        let sources = self.0.entry((Arc::clone(&key.project), key.kind.clone())).or_default();
+        sources.entry(key.source).or_default()
+    }
+
+    /// All of it without what was told twice, and all by source.
+    fn add_up(self) -> (Sum, BTreeMap<Source, Sum>) {
+        let (mut total, mut by_source) = (Sum::default(), BTreeMap::<Source, Sum>::new());
+        for sources in self.0.into_values() {
+            let twice = sources.len() > 1;
+            for (source, sum) in sources {
+                if !(twice && source == Source::OtlpMetrics) {
+                    total.merge(&sum);
+                }
+                by_source.entry(source).or_default().merge(&sum);
+            }
+        }
+        (total, by_source)
+    }
 }
 
 fn cover(covered: &mut Option<(Timestamp, Timestamp)>, start: Timestamp, end: Timestamp) {
@@ -289,5 +322,44 @@ mod tests {
         let summary = operation_summary(&store, TimeRange::ALL, &one, GroupBy::Endpoint).unwrap();
         assert_eq!((summary.groups.len(), summary.total.count), (1, 25));
         assert_eq!(summary.covered, Some((at(1), at(97) + std::time::Duration::from_millis(97))));
+    }
+
+    /// The sums that a histogram of `n` operations comes to.
+    fn told_by_metrics(kind: &str, n: u64) -> Sums {
+        let mut told = Sums::new(at(0), at(60));
+        for (mut key, sum) in sums_at(at(0), n).rows {
+            (key.source, key.kind) = (Source::OtlpMetrics, kind.to_owned());
+            told.rows.insert(key, sum);
+        }
+        told
+    }
+
+    #[test]
+    fn what_spans_and_metrics_both_tell_is_counted_once() {
+        let store = Memory::new(Limits::default(), Arc::new(Telemetry::default()));
+        let operations = (1..=20).map(|n| operation_at(at(1), n)).collect();
+        let sums = vec![told_by_metrics("http_server", 20), told_by_metrics("db", 5)];
+        store.put_operations(Arrived { operations, sums, place: None });
+        let all = OperationFilter::default();
+        let summary = operation_summary(&store, TimeRange::ALL, &all, GroupBy::Endpoint).unwrap();
+        assert_eq!((summary.total.count, summary.total.errors), (25, 2), "spans, and what only metrics tell");
+        let count = |source| summary.sources.get(&source).map(|sum| sum.count);
+        assert_eq!((count(Source::Otlp), count(Source::OtlpMetrics)), (Some(20), Some(25)));
+        let metrics = OperationFilter { source: Some(Source::OtlpMetrics), ..all };
+        let summary = operation_summary(&store, TimeRange::ALL, &metrics, GroupBy::Endpoint).unwrap();
+        assert_eq!(summary.total.count, 25, "who asks for metrics gets them");
+    }
+
+    #[test]
+    fn groups_without_room_are_added_up_by_source() {
+        let (mut groups, mut overflowed) = (BTreeMap::new(), false);
+        for n in 0..MAX_GROUPS + 10 {
+            let source = if n % 2 == 0 { Source::Otlp } else { Source::OtlpMetrics };
+            let group = Group { source: Some(source), name: Some(n.to_string()), ..Group::default() };
+            place(&mut groups, group, &mut overflowed).count += 1;
+        }
+        let rest = |source| groups.get(&Group { source: Some(source), ..Group::default() }).map(|sum| sum.count);
+        assert_eq!((rest(Source::Otlp), rest(Source::OtlpMetrics)), (Some(5), Some(5)));
+        assert!(overflowed && groups.len() == MAX_GROUPS + 2);
     }
 }
