@@ -18,7 +18,7 @@ use crate::{
     collect::{Collector, Order},
     config::{self, Config, History},
     enrich::{Resolver, ResolverThreads},
-    export::{Doors, DoorError},
+    export::{DoorError, Doors},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{

@@ -139,6 +139,47 @@ fn spans_in_json_are_answered_in_json() {
     assert_eq!(send(&world, "/v1/traces", &json!({ "resourceSpans": [] })).json(), json!({}));
 }
 
+/// A request of OTLP with so many histograms, of so many points of one request each.
+fn histograms(count: usize, points: usize) -> Value {
+    let now = jiff::Timestamp::now().as_nanosecond().to_string();
+    let point = json!({ "startTimeUnixNano": now, "timeUnixNano": now, "bucketCounts": [1], "sum": 0.25 });
+    let histogram = json!({ "aggregationTemporality": 1, "dataPoints": vec![point; points] });
+    let metric = json!({ "name": "http.server.request.duration", "histogram": histogram });
+    json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": vec![metric; count] }] }] })
+}
+
+#[test]
+fn work_that_spans_and_metrics_tell_is_counted_once() {
+    let world = World::new();
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let span = json!({ "name": "GET /", "kind": 2, "startTimeUnixNano": (now - 5_000_000).to_string(),
+        "endTimeUnixNano": now.to_string(),
+        "attributes": [{ "key": "http.route", "value": { "stringValue": "/" } }] });
+    let spans = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": vec![span; 4] }] }] });
+    assert_eq!(send(&world, "/v1/traces", &spans).json(), json!({}));
+    assert_eq!(send(&world, "/v1/metrics", &histograms(1, 4)).json(), json!({}));
+    let summary = world.get("/api/v1/operations/summary").json();
+    assert_eq!(summary["total"]["count"], 4, "{summary}");
+    let sources = summary["sources"].as_array().unwrap();
+    let counts: Vec<_> = sources.iter().map(|of| (of["source"].as_str().unwrap(), &of["count"])).collect();
+    assert_eq!(counts, [("otlp", &json!(4)), ("otlp_metrics", &json!(4))]);
+    let metrics = world.get("/api/v1/operations/summary?source=otlp_metrics").json();
+    assert_eq!(metrics["total"]["count"], 4, "{metrics}");
+}
+
+#[test]
+fn each_point_of_a_metric_counts_for_the_rate() {
+    let world = World::new();
+    let answer = send(&world, "/v1/metrics", &histograms(5, 250)).json();
+    let partial = &answer["partialSuccess"];
+    assert_eq!(partial["rejectedDataPoints"], "250", "{answer}");
+    assert!(partial["errorMessage"].as_str().unwrap().contains("beyond the 1000"), "{answer}");
+    // Ten thousand may come at once; far fewer than ten thousand requests are enough.
+    let statuses = (0..100).map(|_| send(&world, "/v1/metrics", &histograms(4, 250)).status);
+    let limited = statuses.into_iter().position(|status| status == 429);
+    assert!(limited.is_some_and(|at| at >= 9), "{limited:?}");
+}
+
 #[test]
 fn queries_that_make_no_sense_are_refused() {
     let world = World::new();

@@ -130,7 +130,9 @@ fn summary_of(summary: &OperationSummaryDto) -> String {
             group.session.as_deref(),
         ];
         let of: Vec<&str> = of.into_iter().flatten().collect();
-        table.row(sums(&group.sum, &if of.is_empty() { "other".to_owned() } else { of.join(" ") }));
+        // What found no room has no project, only how it came.
+        let of = if group.project.is_some() { of.join(" ") } else { [&["other"], &*of].concat().join(" ") };
+        table.row(sums(&group.sum, &of));
     }
     table.render("")
 }

@@ -146,12 +146,8 @@ fn nonsense_is_refused_with_a_reason() {
     ];
     let batch =
         json!({ "operations": wrong.iter().map(|(over, _)| record(over.clone())).collect::<Vec<_>>() });
-    let (status, text) = post(
-        &daemon,
-        "/api/v1/performance/batch",
-        ("application/json", ""),
-        batch.to_string().as_bytes(),
-    );
+    let (status, text) =
+        post(&daemon, "/api/v1/performance/batch", ("application/json", ""), batch.to_string().as_bytes());
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &answer["accepted"], &answer["refused"]), (200, &0.into(), &wrong.len().into()));
     for (index, (_, says)) in wrong.iter().enumerate() {

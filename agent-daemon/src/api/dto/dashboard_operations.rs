@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = DashboardOperations)]
 pub struct DashboardOperationsDto {
-    /// All together. What an application tells both by spans and by metrics counts twice.
+    /// All together; metrics of what is told by spans, too, are left out.
     #[serde(flatten)]
     pub total: LatenciesDto,
     /// The endpoints of which one operation in twenty took longest, slowest first.
@@ -28,7 +28,7 @@ pub struct DashboardOperationsDto {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Endpoint)]
 pub struct EndpointDto {
-    /// The project; null, as the rest, for all endpoints that found no room.
+    /// The project; null, with kind and name, for all endpoints that found no room.
     pub project: Option<String>,
     /// How they came.
     pub source: Option<OperationSourceDto>,

@@ -9,7 +9,7 @@ use super::{names::OperationSourceDto, seconds};
 use crate::{
     model::{
         operation::{Call, Operation, Source, Sum},
-        time::Timestamp,
+        time::{TimeRange, Timestamp},
     },
     store::query::{Group, OperationPage, OperationSummary},
 };
@@ -240,7 +240,7 @@ pub struct OperationGroupDto {
 pub struct OperationSumDto {
     /// Operations.
     pub count: u64,
-    /// Operations a second, over the time from the first to the last; null where that is none.
+    /// Operations a second, over the range that was asked for; null where that has no length.
     pub per_second: Option<f64>,
     /// Operations that failed.
     pub errors: u64,
@@ -291,8 +291,11 @@ fn of_source(source: Source, sum: &Sum) -> (Group, Sum) {
 impl OperationSummaryDto {
     /// The `limit` groups that took most time.
     #[must_use]
-    pub fn new(summary: &OperationSummary, limit: usize) -> Self {
-        let length = summary.covered.map(|(from, to)| to.duration_since(from).as_secs_f64());
+    pub fn new(summary: &OperationSummary, asked: TimeRange, limit: usize) -> Self {
+        // Of a range without a beginning, the time of which there is anything.
+        let is_bounded = asked.from > Timestamp::MIN && asked.to < Timestamp::MAX;
+        let bounds = if is_bounded { Some((asked.from, asked.to)) } else { summary.covered };
+        let length = bounds.map(|(from, to)| to.duration_since(from).as_secs_f64());
         let group = |(group, sum): &(Group, Sum)| OperationGroupDto {
             project: group.project.clone(),
             source: group.source.map(Into::into),

@@ -208,7 +208,7 @@ pub(super) async fn summary(
     let filter = OperationFilter { project, kind, name, agent, source, failed: false };
     let fold = state.fold(move |store| {
         let summary = query::operation_summary(store, range, &filter, by)?;
-        Ok(OperationSummaryDto::new(&summary, limit))
+        Ok(OperationSummaryDto::new(&summary, range, limit))
     });
     fold.await.map(Json)
 }

@@ -68,9 +68,7 @@ impl Files {
     pub(super) fn is_gone(&self) -> bool {
         let Some(open) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return false };
         match fs::metadata(&self.path) {
-            Ok(there) => {
-                (open.dev(), open.ino()) != (there.dev(), there.ino()) || there.len() < self.good
-            }
+            Ok(there) => (open.dev(), open.ino()) != (there.dev(), there.ino()) || there.len() < self.good,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }

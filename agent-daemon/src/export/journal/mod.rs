@@ -27,7 +27,13 @@ pub use import::{Broken, Import, Imported};
 pub use line::Line;
 pub use reader::{Numbered, Reader};
 
-use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::{Duration, Instant}};
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use self::{
     file::Files,

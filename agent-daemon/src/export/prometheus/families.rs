@@ -223,7 +223,7 @@ pub(super) static ROWS: [Row; 35] = [
         None,
         Counter,
         &["project", "kind", "outcome"],
-        "Operations that applications told of one by one: success, error",
+        "Operations that applications told of one by one: success, error; not those that they added up (OTLP metrics)",
     ),
     row(
         F::OperationSeconds,

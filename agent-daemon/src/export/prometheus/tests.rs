@@ -148,7 +148,7 @@ fn agents_that_ended_make_room_though_nobody_scrapes_and_those_without_are_count
     assert_eq!(of_others("processes"), Some(6.0));
     assert_eq!(of_others("syscalls_total"), Some(6.0));
     assert_eq!((of_others("up"), of_others("info")), (None, None));
-    assert_eq!(value(&text, "agentperf_agents "), Some(1030.0));
+    assert_eq!(value(&text, "agentperf_agents"), Some(1030.0));
     assert_eq!(value(&text, "agentperf_series_overflow_total{kind=\"agents\"}"), Some(6.0));
     assert_eq!(text.matches("\nagentperf_agent_up{").count(), 1024);
     // What one of the others no longer does goes with it, what it did stays.

@@ -276,7 +276,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::record::Arrived,
+        model::{operation::Sums, record::Arrived},
         store::{
             Limits, Memory,
             fixture::{at, operation_at, sums_at},
@@ -358,7 +358,8 @@ mod tests {
             let group = Group { source: Some(source), name: Some(n.to_string()), ..Group::default() };
             place(&mut groups, group, &mut overflowed).count += 1;
         }
-        let rest = |source| groups.get(&Group { source: Some(source), ..Group::default() }).map(|sum| sum.count);
+        let rest =
+            |source| groups.get(&Group { source: Some(source), ..Group::default() }).map(|sum| sum.count);
         assert_eq!((rest(Source::Otlp), rest(Source::OtlpMetrics)), (Some(5), Some(5)));
         assert!(overflowed && groups.len() == MAX_GROUPS + 2);
     }
