@@ -130,8 +130,9 @@ fn summary_of(summary: &OperationSummaryDto) -> String {
             group.session.as_deref(),
         ];
         let of: Vec<&str> = of.into_iter().flatten().collect();
-        // What found no room has no project, only how it came.
-        let of = if group.project.is_some() { of.join(" ") } else { [&["other"], &*of].concat().join(" ") };
+        // Of what found no room, only how it came is known.
+        let is_other = of.len() == usize::from(source.is_some());
+        let of = if is_other { [&["other"], &*of].concat().join(" ") } else { of.join(" ") };
         table.row(sums(&group.sum, &of));
     }
     table.render("")
