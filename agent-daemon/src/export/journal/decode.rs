@@ -59,6 +59,8 @@ impl Decoder {
         let read: Read<'_> = serde_json::from_slice(line)?;
         match read.record {
             Some(inner) => self.read(&serde_json::from_str(&inner)?),
+            // Another's, such as the daemon's log.
+            None if read.cursor.is_some() => Ok(None),
             None => self.read(&read),
         }
     }

@@ -85,6 +85,9 @@ pub(super) struct Read<'a> {
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "AGENTPERF_RECORD")]
     pub(super) record: Option<Cow<'a, str>>,
+    /// What every entry of journald's has, whoever wrote it.
+    #[serde(borrow, default, rename = "__CURSOR")]
+    pub(super) cursor: Option<Cow<'a, str>>,
 }
 
 /// The version that `data` is of.

@@ -270,10 +270,11 @@ fn entries_of_journald_are_read_as_journalctl_shows_them() {
     encoder.begin("s".to_owned(), at(0), &mut lines);
     encoder.agent(&agent(1, 0, false), &mut lines);
     encoder.window(busy_window(&id(1), at(0), 5), &mut lines);
-    let shown: Vec<String> = lines
+    let mut shown: Vec<String> = lines
         .iter()
         .map(|l| serde_json::json!({ "MESSAGE": l.message, "AGENTPERF_RECORD": l.json() }).to_string())
         .collect();
+    shown.push(serde_json::json!({ "MESSAGE": "listening", "__CURSOR": "s=1;i=2" }).to_string());
     let folder = tempfile::tempdir().unwrap();
     let done = imported(&open(folder.path()), [shown.join("\n").as_bytes()]);
     assert_eq!((done.agents, done.windows, done.broken), (1, 1, 0), "{done:?}");
