@@ -40,7 +40,7 @@ fn broken_lines_on_standard_input_are_named_and_skipped() {
     let mut command = agentperf(&["store", "import", "--directory", store.to_str().unwrap(), "-"]);
     let ran: Ran = command.stdin(fs::File::open(&lines).unwrap()).output().unwrap().into();
     assert_eq!(ran.code, Some(1), "nothing was a record: {ran:?}");
-    assert!(ran.out.starts_with("0 windows, 0 processes, 0 agents put"), "{ran:?}");
+    assert!(ran.out.starts_with("0 windows, 0 processes, 0 agents, 0 operations"), "{ran:?}");
     for part in ["2 broken lines", "  -:1: expected", "  -:3: version 7 is newer"] {
         assert!(ran.err.contains(part), "{part}: {ran:?}");
     }
