@@ -1,6 +1,7 @@
 //! Who is at the other end of a connection: which agent's process, found out when first needed and remembered for a little.
 
 use std::{
+    iter,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -52,7 +53,9 @@ impl Peer {
         let processes = live.flat_map(|agent| {
             let processes = store.processes(&agent.id, now).unwrap_or_default();
             let living = processes.into_iter().filter(|process| process.ended.is_none());
-            living.map(move |process| (agent.id.clone(), process.id))
+            // Processes are stored when a window closes; the root is known since the attach.
+            let living = iter::once(agent.root).chain(living.map(|process| process.id));
+            living.map(move |process| (agent.id.clone(), process))
         });
         sender::find(self.client, self.server, processes)
     }
