@@ -7,7 +7,6 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
 };
 
 pub use crate::kernel::features::probe as probe_kernel;
@@ -17,6 +16,7 @@ use crate::{
     api::{self, BindError},
     collect::{Collector, Order},
     config::{self, Config, History},
+    ending,
     enrich::{Resolver, ResolverThreads},
     export::{DoorError, Doors},
     ingest::Ingest,
@@ -171,16 +171,9 @@ async fn finished(stage: JoinHandle<()>) {
     }
 }
 
-/// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not
-/// answer. Not by the runtime, which waits for its own threads when it ends.
+/// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not answer.
 async fn join(threads: ResolverThreads) {
-    let (ended, ending) = oneshot::channel();
-    let join = move || {
-        threads.join();
-        let _ = ended.send(());
-    };
-    let spawned = std::thread::Builder::new().name("symbol-end".to_owned()).spawn(join);
-    if spawned.is_err() || timeout(THREADS_PATIENCE, ending).await.is_err() {
+    if !ending::is_in_time(THREADS_PATIENCE, "symbol-end", || threads.join()).await {
         tracing::warn!("a file system does not answer: stopping without it");
     }
 }

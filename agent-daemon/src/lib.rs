@@ -9,6 +9,7 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod daemon;
+mod ending;
 pub mod enrich;
 pub mod export;
 pub mod ingest;

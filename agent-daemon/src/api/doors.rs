@@ -1,11 +1,12 @@
 //! What the doors for operations share: the key, the body within its bounds, the way to the store, and refusals that say
 //! when to try again.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use tokio::time::timeout;
@@ -68,13 +69,31 @@ impl IntoResponse for Refusal {
 }
 
 /// The key that a request's headers show.
-pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
+fn key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     bearer.or_else(|| headers.get("x-agentperf-key")?.to_str().ok())
+}
+
+/// What a request shows of its sender.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// The key in its headers.
+    pub(super) key: Option<String>,
+    /// Its connection.
+    pub(super) peer: Option<Peer>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let key = key(&parts.headers).map(str::to_owned);
+        Ok(Self { key, peer: parts.extensions.get().cloned() })
+    }
 }
 
 /// What a body says it is, without parameters.
@@ -122,8 +141,8 @@ async fn body(request: Request<Body>) -> Result<Vec<u8>, Refusal> {
 /// stores what is accepted.
 pub(super) async fn receive(
     state: &State,
-    (request, key): (Request<Body>, Option<String>),
-    (peer, source): (Option<Peer>, Source),
+    Shown { key, peer }: Shown,
+    (source, request): (Source, Request<Body>),
     read: impl FnOnce(
         &[u8],
         &mut dyn FnMut(usize, Take<'_>) -> Result<(), IngestError>,

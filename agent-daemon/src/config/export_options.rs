@@ -23,6 +23,34 @@ const HEADERS_DOC: &str =
 const CA_DOC: &str = "File with certificates (PEM) that are trusted besides the system's, or none.";
 const TIMEOUT_DOC: &str = "How long an answer may take, 100ms to 10m.";
 
+/// The option that is a receiver's address.
+macro_rules! url {
+    ($key:literal, $($field:ident).+, $doc:expr $(,)?) => {
+        Opt { key: $key, doc: $doc, get: |c| text(&c.$($field).+), set: |c, t| url(&mut c.$($field).+, t) }
+    };
+}
+
+/// The option that is a file.
+macro_rules! file {
+    ($key:literal, $($field:ident).+, $doc:expr $(,)?) => {
+        Opt { key: $key, doc: $doc, get: |c| path(c.$($field).+.as_deref()), set: |c, t| file(&mut c.$($field).+, t) }
+    };
+}
+
+/// The option that is how often something is done.
+macro_rules! interval {
+    ($key:literal, $($field:ident).+, $doc:expr $(,)?) => {
+        Opt { key: $key, doc: $doc, get: |c| format_duration(c.$($field).+), set: |c, t| interval(&mut c.$($field).+, t) }
+    };
+}
+
+/// The option that is how long an answer may take.
+macro_rules! timeout {
+    ($key:literal, $($field:ident).+ $(,)?) => {
+        Opt { key: $key, doc: TIMEOUT_DOC, get: |c| format_duration(c.$($field).+), set: |c, t| timeout(&mut c.$($field).+, t) }
+    };
+}
+
 /// Their part of the table.
 pub(super) const OPTIONS: [Opt; 22] = [
     Opt {
@@ -40,18 +68,16 @@ pub(super) const OPTIONS: [Opt; 22] = [
             put(&mut c.export.spool_directory, path, "an absolute path")
         },
     },
-    Opt {
-        key: "export.remote_write.url",
-        doc: "Where metrics are sent by Prometheus's remote write, as in http://127.0.0.1:9090/api/v1/write, or none.",
-        get: |c| text(&c.export.remote_write.receiver.url),
-        set: |c, t| url(&mut c.export.remote_write.receiver.url, t),
-    },
-    Opt {
-        key: "export.remote_write.interval",
-        doc: "How often samples are taken, 100ms to 1h.",
-        get: |c| format_duration(c.export.remote_write.interval),
-        set: |c, t| interval(&mut c.export.remote_write.interval, t),
-    },
+    url!(
+        "export.remote_write.url",
+        export.remote_write.receiver.url,
+        "Where metrics are sent by Prometheus's remote write, as in http://127.0.0.1:9090/api/v1/write, or none."
+    ),
+    interval!(
+        "export.remote_write.interval",
+        export.remote_write.interval,
+        "How often samples are taken, 100ms to 1h."
+    ),
     Opt {
         key: "export.remote_write.spool_size",
         doc: "Bytes on disk that may wait to be sent, 1MB to 100GB; beyond, the oldest are dropped.",
@@ -65,36 +91,15 @@ pub(super) const OPTIONS: [Opt; 22] = [
             )
         },
     },
-    Opt {
-        key: "export.remote_write.timeout",
-        doc: TIMEOUT_DOC,
-        get: |c| format_duration(c.export.remote_write.receiver.timeout),
-        set: |c, t| timeout(&mut c.export.remote_write.receiver.timeout, t),
-    },
-    Opt {
-        key: "export.remote_write.bearer_token_file",
-        doc: TOKEN_DOC,
-        get: |c| path(c.export.remote_write.receiver.bearer_token_file.as_deref()),
-        set: |c, t| file(&mut c.export.remote_write.receiver.bearer_token_file, t),
-    },
-    Opt {
-        key: "export.remote_write.headers_file",
-        doc: HEADERS_DOC,
-        get: |c| path(c.export.remote_write.receiver.headers_file.as_deref()),
-        set: |c, t| file(&mut c.export.remote_write.receiver.headers_file, t),
-    },
-    Opt {
-        key: "export.remote_write.ca_file",
-        doc: CA_DOC,
-        get: |c| path(c.export.remote_write.receiver.ca_file.as_deref()),
-        set: |c, t| file(&mut c.export.remote_write.receiver.ca_file, t),
-    },
-    Opt {
-        key: "export.otlp.endpoint",
-        doc: "Where metrics, spans and events are sent by the OpenTelemetry protocol, as in http://127.0.0.1:4317,\nor none. OTEL_EXPORTER_OTLP_* and OTEL_SERVICE_NAME are understood, too, and lie over this file.",
-        get: |c| text(&c.export.otlp.target.receiver.url),
-        set: |c, t| url(&mut c.export.otlp.target.receiver.url, t),
-    },
+    timeout!("export.remote_write.timeout", export.remote_write.receiver.timeout),
+    file!("export.remote_write.bearer_token_file", export.remote_write.receiver.bearer_token_file, TOKEN_DOC),
+    file!("export.remote_write.headers_file", export.remote_write.receiver.headers_file, HEADERS_DOC),
+    file!("export.remote_write.ca_file", export.remote_write.receiver.ca_file, CA_DOC),
+    url!(
+        "export.otlp.endpoint",
+        export.otlp.target.receiver.url,
+        "Where metrics, spans and events are sent by the OpenTelemetry protocol, as in http://127.0.0.1:4317,\nor none. OTEL_EXPORTER_OTLP_* and OTEL_SERVICE_NAME are understood, too, and lie over this file."
+    ),
     Opt {
         key: "export.otlp.protocol",
         doc: "How: grpc or http/protobuf.",
@@ -111,18 +116,12 @@ pub(super) const OPTIONS: [Opt; 22] = [
             put(&mut c.export.otlp.target.protocol, protocol, "grpc or http/protobuf")
         },
     },
-    Opt {
-        key: "export.otlp.interval",
-        doc: "How often metrics, and profiles, are sent, 100ms to 1h.",
-        get: |c| format_duration(c.export.otlp.interval),
-        set: |c, t| interval(&mut c.export.otlp.interval, t),
-    },
-    Opt {
-        key: "export.otlp.timeout",
-        doc: TIMEOUT_DOC,
-        get: |c| format_duration(c.export.otlp.target.receiver.timeout),
-        set: |c, t| timeout(&mut c.export.otlp.target.receiver.timeout, t),
-    },
+    interval!(
+        "export.otlp.interval",
+        export.otlp.interval,
+        "How often metrics, and profiles, are sent, 100ms to 1h."
+    ),
+    timeout!("export.otlp.timeout", export.otlp.target.receiver.timeout),
     Opt {
         key: "export.otlp.compression",
         doc: "gzip or none.",
@@ -136,54 +135,27 @@ pub(super) const OPTIONS: [Opt; 22] = [
             put(&mut c.export.otlp.target.gzip, gzip, "gzip or none")
         },
     },
-    Opt {
-        key: "export.otlp.headers_file",
-        doc: HEADERS_DOC,
-        get: |c| path(c.export.otlp.target.receiver.headers_file.as_deref()),
-        set: |c, t| file(&mut c.export.otlp.target.receiver.headers_file, t),
-    },
-    Opt {
-        key: "export.otlp.ca_file",
-        doc: CA_DOC,
-        get: |c| path(c.export.otlp.target.receiver.ca_file.as_deref()),
-        set: |c, t| file(&mut c.export.otlp.target.receiver.ca_file, t),
-    },
+    file!("export.otlp.headers_file", export.otlp.target.receiver.headers_file, HEADERS_DOC),
+    file!("export.otlp.ca_file", export.otlp.target.receiver.ca_file, CA_DOC),
     Opt {
         key: "export.otlp.profiles",
         doc: "Whether profiles are sent, too. Their protocol (v1development) still changes.",
         get: |c| c.export.otlp.profiles.to_string(),
         set: |c, t| put(&mut c.export.otlp.profiles, boolean(t), "true or false"),
     },
-    Opt {
-        key: "export.pyroscope.url",
-        doc: "A server that takes profiles as Pyroscope does, by POST /ingest, as in http://127.0.0.1:4040, or none.",
-        get: |c| text(&c.export.pyroscope.receiver.url),
-        set: |c, t| url(&mut c.export.pyroscope.receiver.url, t),
-    },
-    Opt {
-        key: "export.pyroscope.interval",
-        doc: "What length of time a profile is of, 100ms to 1h; it is made of whole windows.",
-        get: |c| format_duration(c.export.pyroscope.interval),
-        set: |c, t| interval(&mut c.export.pyroscope.interval, t),
-    },
-    Opt {
-        key: "export.pyroscope.bearer_token_file",
-        doc: TOKEN_DOC,
-        get: |c| path(c.export.pyroscope.receiver.bearer_token_file.as_deref()),
-        set: |c, t| file(&mut c.export.pyroscope.receiver.bearer_token_file, t),
-    },
-    Opt {
-        key: "export.pyroscope.headers_file",
-        doc: HEADERS_DOC,
-        get: |c| path(c.export.pyroscope.receiver.headers_file.as_deref()),
-        set: |c, t| file(&mut c.export.pyroscope.receiver.headers_file, t),
-    },
-    Opt {
-        key: "export.pyroscope.ca_file",
-        doc: CA_DOC,
-        get: |c| path(c.export.pyroscope.receiver.ca_file.as_deref()),
-        set: |c, t| file(&mut c.export.pyroscope.receiver.ca_file, t),
-    },
+    url!(
+        "export.pyroscope.url",
+        export.pyroscope.receiver.url,
+        "A server that takes profiles as Pyroscope does, by POST /ingest, as in http://127.0.0.1:4040, or none."
+    ),
+    interval!(
+        "export.pyroscope.interval",
+        export.pyroscope.interval,
+        "What length of time a profile is of, 100ms to 1h; it is made of whole windows."
+    ),
+    file!("export.pyroscope.bearer_token_file", export.pyroscope.receiver.bearer_token_file, TOKEN_DOC),
+    file!("export.pyroscope.headers_file", export.pyroscope.receiver.headers_file, HEADERS_DOC),
+    file!("export.pyroscope.ca_file", export.pyroscope.receiver.ca_file, CA_DOC),
 ];
 
 fn text(value: &Option<String>) -> String {

@@ -23,11 +23,7 @@ pub use spool::SpoolError;
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{oneshot, watch},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
     journal::{Journal, JournalThread},
@@ -38,6 +34,7 @@ use self::{
 };
 use crate::{
     config::{self, Config},
+    ending,
     model::agent::Agent,
     store::{Follower, Store},
     telemetry::{HostInfo, Telemetry},
@@ -172,13 +169,7 @@ impl Sending {
 
 /// Waits until the journal holds what it was told; not for ever, since its disk or journald may not answer.
 async fn write_out(journal: JournalThread) {
-    let (ended, ending) = oneshot::channel();
-    let finish = move || {
-        journal.finish();
-        let _ = ended.send(());
-    };
-    let spawned = std::thread::Builder::new().name("journal-end".to_owned()).spawn(finish);
-    if spawned.is_err() || timeout(JOURNAL_PATIENCE, ending).await.is_err() {
+    if !ending::is_in_time(JOURNAL_PATIENCE, "journal-end", || journal.finish()).await {
         tracing::warn!("the journal cannot be written: stopping without the rest of it");
     }
 }

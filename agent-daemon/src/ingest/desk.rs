@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     model::{
+        hash,
         operation::{Call, Operation, Source, Sums, TraceContext},
         time::Timestamp,
     },
@@ -265,10 +266,7 @@ impl<'a> Desk<'a> {
             Some(bytes) => u64::from_le_bytes(bytes),
             None => operation.id,
         };
-        // Spread evenly, as SplitMix64 does.
-        let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        sample >= 1.0 || ((mixed ^ (mixed >> 31)) as f64) < sample * (u64::MAX as f64)
+        sample >= 1.0 || (hash::spread(number) as f64) < sample * (u64::MAX as f64)
     }
 
     /// The project's name.

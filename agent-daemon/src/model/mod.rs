@@ -4,6 +4,7 @@ pub mod agent;
 pub mod control;
 pub mod errno_names;
 pub mod exposition;
+pub mod hash;
 pub mod id;
 pub mod interpreter;
 mod merge;

@@ -1,7 +1,7 @@
 //! The doors by which applications tell of operations.
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::State as Shared,
     http::{HeaderMap, Request, header},
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        doors::{self, Refusal, media_type, unsupported},
+        doors::{self, Refusal, Shown, media_type, unsupported},
         dto::{
             ingest::{
                 AcceptedDto, FrontendMetricsDto, OperationBatchDto, OperationRecordDto, OtlpResponseDto,
@@ -20,7 +20,6 @@ use crate::{
         },
         extract::StrictQuery,
         openapi::DoorRefusals,
-        peer::Peer,
         state::State,
     },
     ingest::{IngestError, Outcome, collect, frontend, otlp},
@@ -40,13 +39,11 @@ const PROTOBUF: &str = "application/x-protobuf";
         (Vec<u8> = "application/x-protobuf"), (OtlpResponseDto = "application/json"))), DoorRefusals))]
 pub(super) async fn traces(
     Shared(state): Shared<State>,
-    peer: Option<Extension<Peer>>,
+    shown: Shown,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let encoding = encoding(request.headers())?;
-    let key = doors::key(request.headers()).map(str::to_owned);
-    let from = (peer.map(|Extension(peer)| peer), Source::Otlp);
-    let outcome = doors::receive(&state, (request, key), from, move |body, open| {
+    let outcome = doors::receive(&state, shown, (Source::Otlp, request), move |body, open| {
         let spans = otlp::Spans::read(body, encoding)?;
         open(spans.len(), &|desk| spans.take(desk))
     });
@@ -65,13 +62,11 @@ pub(super) async fn traces(
         (Vec<u8> = "application/x-protobuf"), (OtlpResponseDto = "application/json"))), DoorRefusals))]
 pub(super) async fn metrics(
     Shared(state): Shared<State>,
-    peer: Option<Extension<Peer>>,
+    shown: Shown,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let encoding = encoding(request.headers())?;
-    let key = doors::key(request.headers()).map(str::to_owned);
-    let from = (peer.map(|Extension(peer)| peer), Source::OtlpMetrics);
-    let outcome = doors::receive(&state, (request, key), from, move |body, open| {
+    let outcome = doors::receive(&state, shown, (Source::OtlpMetrics, request), move |body, open| {
         let metrics = otlp::Metrics::read(body, encoding)?;
         open(metrics.cost(), &|desk| metrics.take(desk))
     });
@@ -103,17 +98,10 @@ fn answer(outcome: &Outcome, encoding: otlp::Encoding, spans: bool) -> Response 
     responses((status = 200, body = AcceptedDto, description = "What became of it"), DoorRefusals))]
 pub(super) async fn collect(
     Shared(state): Shared<State>,
-    peer: Option<Extension<Peer>>,
+    shown: Shown,
     request: Request<Body>,
 ) -> Result<Json<AcceptedDto>, Refusal> {
-    json(request.headers())?;
-    let key = doors::key(request.headers()).map(str::to_owned);
-    let from = (peer.map(|Extension(peer)| peer), Source::Collect);
-    let outcome = doors::receive(&state, (request, key), from, |body, open| {
-        let records = collect::Records::single(body)?;
-        open(1, &|desk| records.take(desk))
-    });
-    Ok(Json(AcceptedDto::from(&outcome.await?)))
+    collected(&state, shown, request, |body| collect::Records::single(body)).await
 }
 
 /// Many operations
@@ -124,21 +112,26 @@ pub(super) async fn collect(
     responses((status = 200, body = AcceptedDto, description = "What became of them"), DoorRefusals))]
 pub(super) async fn batch(
     Shared(state): Shared<State>,
-    peer: Option<Extension<Peer>>,
+    shown: Shown,
     request: Request<Body>,
 ) -> Result<Json<AcceptedDto>, Refusal> {
-    json(request.headers())?;
-    let key = doors::key(request.headers()).map(str::to_owned);
-    let from = (peer.map(|Extension(peer)| peer), Source::Collect);
-    let outcome = doors::receive(&state, (request, key), from, |body, open| {
-        let records = collect::Records::batch(body)?;
+    collected(&state, shown, request, |body| collect::Records::batch(body)).await
+}
+
+async fn collected(
+    state: &State,
+    shown: Shown,
+    request: Request<Body>,
+    read: for<'a> fn(&'a [u8]) -> Result<collect::Records<'a>, IngestError>,
+) -> Result<Json<AcceptedDto>, Refusal> {
+    if media_type(request.headers()) != JSON {
+        return Err(unsupported(JSON));
+    }
+    let outcome = doors::receive(state, shown, (Source::Collect, request), move |body, open| {
+        let records = read(body)?;
         open(records.len(), &|desk| records.take(desk))
     });
     Ok(Json(AcceptedDto::from(&outcome.await?)))
-}
-
-fn json(headers: &HeaderMap) -> Result<(), Refusal> {
-    if media_type(headers) == JSON { Ok(()) } else { Err(unsupported(JSON)) }
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -160,18 +153,20 @@ pub(super) struct KeyParams {
 pub(super) async fn frontend(
     Shared(state): Shared<State>,
     StrictQuery(params): StrictQuery<KeyParams>,
+    shown: Shown,
     request: Request<Body>,
 ) -> Result<Json<AcceptedDto>, Refusal> {
     if !matches!(media_type(request.headers()), JSON | "text/plain") {
         return Err(unsupported("application/json or text/plain"));
     }
-    let key = doors::key(request.headers()).map(str::to_owned).or(params.key);
-    let project = state.ingest.admit(key.as_deref())?;
+    // A browser's connection is no agent's.
+    let shown = Shown { key: shown.key.or(params.key), peer: None };
+    let project = state.ingest.admit(shown.key.as_deref())?;
     let origin = request.headers().get(header::ORIGIN);
     if origin.is_some_and(|origin| !origin.to_str().is_ok_and(|origin| project.allows_origin(origin))) {
         return Err(IngestError::Origin.into());
     }
-    let outcome = doors::receive(&state, (request, key), (None, Source::Frontend), |body, open| {
+    let outcome = doors::receive(&state, shown, (Source::Frontend, request), |body, open| {
         let metrics = frontend::Metrics::read(body)?;
         open(metrics.len(), &|desk| metrics.take(desk))
     });

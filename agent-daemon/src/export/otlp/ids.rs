@@ -1,7 +1,7 @@
 //! Ids of traces and spans, made of what they are about: whoever tells of the same agent or process tells the same id,
 //! also after a restart.
 
-use crate::model::{agent::Agent, id::ProcessId, operation::Operation};
+use crate::model::{agent::Agent, hash, id::ProcessId, operation::Operation};
 
 /// The trace of an agent: one for its lifetime.
 pub(super) fn trace(agent: &Agent) -> Vec<u8> {
@@ -28,18 +28,10 @@ pub(super) fn operation_span(agent: &Agent, operation: &Operation) -> Vec<u8> {
     hash(5, &[agent.boot_id.as_bytes(), agent.id.as_str().as_bytes(), &id, &start]).to_be_bytes().to_vec()
 }
 
-/// FNV-1a with a finish that spreads it over all bits; never 0, which is no id. Not for secrets: whoever knows the parts
-/// knows the hash.
+/// A hash of some parts; never 0, which is no id.
 fn hash(seed: u64, parts: &[&[u8]]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325 ^ seed;
-    for part in parts {
-        for byte in part.iter().copied().chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (hash ^ hash >> 31).max(1)
+    let bytes = parts.iter().flat_map(|part| part.iter().copied().chain([0xff]));
+    hash::spread(hash::fnv1a(hash::FNV_START ^ seed, bytes)).max(1)
 }
 
 #[cfg(test)]

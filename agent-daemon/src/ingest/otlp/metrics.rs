@@ -83,18 +83,6 @@ impl<'a> Metrics<'a> {
         envelope::open(body, encoding).map(Self)
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.iter().map(|from| from.items.len()).sum()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// What the request costs: each point that could be taken, and one for each other metric; never more than a request
     /// may hold.
     #[must_use]

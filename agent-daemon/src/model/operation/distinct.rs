@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::hash;
+
 /// Hashes that are kept.
 const KEPT: usize = 256;
 
@@ -49,13 +51,9 @@ impl Distinct {
     }
 }
 
-/// A hash of a text, spread evenly (FNV-1a, then the finalizer of SplitMix64), and the same for ever, since it is stored.
+/// A hash of a text, spread evenly.
 fn spread(text: &str) -> u64 {
-    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let mut hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+    hash::spread(hash::fnv1a(hash::FNV_START, text.bytes()))
 }
 
 #[cfg(test)]

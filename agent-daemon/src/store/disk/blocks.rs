@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Nanoseconds of an hour.
-const HOUR_NS: i64 = 3_600_000_000_000;
+pub(super) const HOUR_NS: i64 = 3_600_000_000_000;
 /// Hours of a day.
 pub(super) const DAY_HOURS: i64 = 24;
 

@@ -19,6 +19,7 @@ use super::{
     head::{HeadOperations, Part},
     options::Options,
     readers::Reader,
+    rollup::{STEPS, Step},
 };
 use crate::{
     model::{
@@ -29,9 +30,6 @@ use crate::{
     store::StoreError,
     telemetry::Loss,
 };
-
-const MINUTE_NS: i64 = 60_000_000_000;
-const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// Most rows of sums in one block.
 const BLOCK_ROWS: usize = 2000;
@@ -182,17 +180,13 @@ pub(super) fn roll_up(
     options: &Options,
     now: Timestamp,
 ) -> Result<Option<u64>, Failure> {
-    let steps = [
-        (Level::Raw, Level::Minute, MINUTE_NS, options.raw),
-        (Level::Minute, Level::Hour, HOUR_NS, options.minutes),
-    ];
-    for (from, to, length, after) in steps {
-        let Ok(cutoff) = now.checked_sub(after) else { continue };
+    for step in &STEPS {
+        let Some(before) = step.due_before(options, now) else { continue };
         let sql = "SELECT min(hour) FROM operation_block WHERE level = ?1 AND hour < ?2";
-        let due = params![from as u8, hour_of(cutoff)];
+        let due = params![step.from as u8, before];
         let due: Option<i64> = db.prepare_cached(sql)?.query_row(due, |row| row.get(0)).optional()?.flatten();
         if let Some(hour) = due {
-            return merge(db, both, (from, to, length), hour).map(Some);
+            return merge(db, both, step, hour).map(Some);
         }
     }
     Ok(None)
@@ -201,7 +195,7 @@ pub(super) fn roll_up(
 fn merge(
     db: &mut Connection,
     (squeeze, unsqueeze): (&mut Squeeze, &mut Unsqueeze),
-    (from, to, length): (Level, Level, i64),
+    &Step { from, to, length_ns: length, .. }: &Step,
     hour: i64,
 ) -> Result<u64, Failure> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

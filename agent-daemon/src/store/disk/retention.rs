@@ -1,5 +1,6 @@
-//! Forgetting: by age and by size, whichever comes first, the oldest hours of windows and operations first; then the processes and agents that
-//! ended before anything that is kept; then names that nothing refers to. Every step is small, so that nothing waits.
+//! Forgetting: by age and by size, whichever comes first, the oldest hours of windows and operations first; then the
+//! processes and agents that ended before anything that is kept; then names that nothing refers to. Every step is small,
+//! so that nothing waits.
 //!
 //! Names are swept once a day of history is gone: rows whose `last_day` lies before the first day that is kept. Whatever
 //! is sealed while a sweep goes on is moved past its day first, so that no block loses its names.

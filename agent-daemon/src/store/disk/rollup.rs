@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    blocks::{self, Level, hour_of},
+    blocks::{self, HOUR_NS, Level, hour_of},
     codec::{block::Numbered, bytes::nanoseconds},
     compress::{Squeeze, Unsqueeze},
     failure::Failure,
@@ -20,23 +20,25 @@ use crate::{
 };
 
 /// What is merged into what, after how long.
-const STEPS: [Step; 2] = [
-    Step { from: Level::Raw, to: Level::Minute, length_ns: 60_000_000_000, after: |options| options.raw },
-    Step {
-        from: Level::Minute,
-        to: Level::Hour,
-        length_ns: 3_600_000_000_000,
-        after: |options| options.minutes,
-    },
+pub(super) const STEPS: [Step; 2] = [
+    Step { from: Level::Raw, to: Level::Minute, length_ns: HOUR_NS / 60, after: |options| options.raw },
+    Step { from: Level::Minute, to: Level::Hour, length_ns: HOUR_NS, after: |options| options.minutes },
 ];
 
 /// One step of merging.
-struct Step {
-    from: Level,
-    to: Level,
-    /// Windows that begin in one stretch of this length become one.
-    length_ns: i64,
+pub(super) struct Step {
+    pub(super) from: Level,
+    pub(super) to: Level,
+    /// What begins in one stretch of this length becomes one.
+    pub(super) length_ns: i64,
     after: fn(&Options) -> std::time::Duration,
+}
+
+impl Step {
+    /// The hour before which all is due at `now`; none, if there is no such time.
+    pub(super) fn due_before(&self, options: &Options, now: Timestamp) -> Option<i64> {
+        now.checked_sub((self.after)(options)).ok().map(hour_of)
+    }
 }
 
 /// What one call did.
@@ -56,8 +58,8 @@ pub(super) fn step(
     now: Timestamp,
 ) -> Result<Done, Failure> {
     for step in &STEPS {
-        let Ok(cutoff) = now.checked_sub((step.after)(options)) else { continue };
-        if let Some((agent, hour)) = due(db, step.from, hour_of(cutoff))? {
+        let Some(before) = step.due_before(options, now) else { continue };
+        if let Some((agent, hour)) = due(db, step.from, before)? {
             let damaged = merge(db, (squeeze, unsqueeze), step, agent, hour)?;
             return Ok(Done::Hour { damaged });
         }

@@ -125,8 +125,8 @@ impl Disk {
         }
     }
 
-    /// Drops the oldest windows of a head that is too large; counted, even if they are being sealed just now. Whether there is room now: what else the head holds, for
-    /// want of a disk to seal it to, may be too much by itself.
+    /// Drops the oldest windows of a head that is too large; counted, even if they are being sealed just now. Whether
+    /// there is room now: what else the head holds, for want of a disk to seal it to, may be too much by itself.
     fn make_room(&self) -> bool {
         let mut head = self.write_head();
         // Operations have room of their own.
