@@ -66,6 +66,29 @@ fn what_is_sent_is_listed_and_added_up() {
 }
 
 #[test]
+fn a_refused_record_is_an_error_that_names_the_field() {
+    let world = World::new();
+    for (record, says) in [
+        (json!({ "kind": "job", "name": "s3 import 2024" }), "lacks `duration_seconds`"),
+        (json!({ "kind": "job", "name": 7, "duration_seconds": 1 }), "in `name`"),
+        (
+            json!({ "kind": "job", "name": "x", "duration_seconds": 1, "planted": 1 }),
+            "expected one of `kind`",
+        ),
+        (job("re\u{202e}versed", 1.0), "not printable"),
+    ] {
+        let detail = send(&world, "/api/v1/performance/collect", &record).problem(422);
+        assert!(detail.contains(says) && !detail.contains("planted"), "{detail}");
+    }
+    send(&world, "/api/v1/performance/collect", &job("s3 import 2024", 1.0)).json();
+    let page = world.get("/api/v1/operations").json();
+    assert_eq!(page["operations"][0]["name"], "s3 import 2024");
+    assert_eq!(page["total"], 1);
+    let detail = world.get("/api/v1/operations?limit=x").problem(400);
+    assert!(detail.contains("expected a whole number"), "{detail}");
+}
+
+#[test]
 fn a_key_is_needed_and_every_way_to_show_it_works() {
     let world = World::new();
     let body = job("x", 1.0).to_string();

@@ -26,16 +26,13 @@ fn boards() -> Vec<(String, Value)> {
     folder.map(|entry| board(entry.unwrap())).collect()
 }
 
-/// Runs promtool on files of `dashboards/prometheus`; says so where it is not installed.
+/// Runs promtool on files of `dashboards/prometheus`.
 fn promtool(arguments: &[&str]) {
     let mut command = Command::new("promtool");
-    match command.args(arguments).current_dir(root().join("dashboards/prometheus")).output() {
-        Ok(output) => {
-            let text = [output.stdout, output.stderr].concat();
-            assert!(output.status.success(), "promtool {arguments:?}: {}", String::from_utf8_lossy(&text));
-        }
-        Err(error) => eprintln!("promtool is not asked ({error}): cargo xtask setup installs it"),
-    }
+    let output = command.args(arguments).current_dir(root().join("dashboards/prometheus")).output();
+    let output = output.unwrap_or_else(|e| panic!("promtool is missing, cargo xtask setup installs it: {e}"));
+    let text = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "promtool {arguments:?}: {}", String::from_utf8_lossy(&text));
 }
 
 #[test]

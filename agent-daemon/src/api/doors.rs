@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{error::Problem, peer::Peer, state::State};
 use crate::{
-    ingest::{Desk, IngestError, MAX_BODY, Outcome, gunzip, sender::Sender},
+    ingest::{Desk, IngestError, MAX_BODY, Outcome, Refused, gunzip, sender::Sender},
     model::operation::Source,
 };
 
@@ -51,6 +51,14 @@ impl From<IngestError> for Refusal {
             IngestError::Malformed(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request", None),
         };
         Self { problem: Problem::new(status, kind, title, error), retry_after }
+    }
+}
+
+impl Refusal {
+    /// The only record of a request is refused.
+    pub(super) fn of(record: &Refused) -> Self {
+        let detail = format_args!("the record {}", record.reason);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused", detail).into()
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
 /// What is no mistake, but may be a slip.
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::from_iter(serve::exposure(config));
+    notes.extend(unreached(config));
     let mut seen = HashSet::new();
     for rule in &config.agents.rules {
         if !seen.insert(&rule.name) {
@@ -71,6 +72,16 @@ fn notes(config: &Config) -> Vec<String> {
         notes.extend(unknown_users(rule));
     }
     notes
+}
+
+/// Ages of roll-up that somebody chose, and that nothing reaches.
+fn unreached(config: &Config) -> impl Iterator<Item = String> {
+    let (history, default) = (&config.history, Config::default().history);
+    let ages = [("raw", history.raw, default.raw), ("minutes", history.minutes, default.minutes)];
+    let keep = history.keep;
+    ages.into_iter().filter(move |(_, age, default)| *age > keep && age != default).map(|(key, ..)| {
+        format!("history.{key} is longer than history.keep, after which nothing is there: it changes nothing")
+    })
 }
 
 fn unknown_users(rule: &Rule) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Desk, Draft, IngestError, limits};
+use super::{Desk, Draft, IngestError, limits, record};
 use crate::model::{operation::Call, time::Timestamp};
 
 /// One operation.
@@ -120,10 +120,7 @@ pub(super) fn malformed(error: &serde_json::Error) -> IngestError {
 
 /// One record as a draft.
 fn draft(text: &str, now: Timestamp) -> Result<Draft, String> {
-    if text.len() > limits::MAX_RECORD {
-        return Err(format!("is larger than {} bytes", limits::MAX_RECORD));
-    }
-    let record: Record = serde_json::from_str(text).map_err(|error| wrong_field(&error))?;
+    let record: Record = record::read(text)?;
     let duration_ns = limits::seconds(record.duration_seconds)?;
     let mut calls = Vec::new();
     flatten(&record.calls, 0, &mut calls)?;
@@ -145,41 +142,6 @@ fn draft(text: &str, now: Timestamp) -> Result<Draft, String> {
         calls,
         ..Draft::default()
     })
-}
-
-/// The keys that a record may have; serde's messages may quote what was sent, so only these are told from them.
-const KEYS: [&str; 15] = [
-    "duration_seconds",
-    "kind",
-    "name",
-    "start",
-    "size_bytes",
-    "success",
-    "error_type",
-    "method",
-    "status",
-    "model",
-    "user",
-    "session",
-    "labels",
-    "calls",
-    "metrics",
-];
-
-/// What is wrong with a record's JSON, without its values.
-pub(super) fn wrong_field(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let missing = KEYS.iter().find(|key| text.contains(&format!("missing field `{key}`")));
-    if let Some(key) = missing {
-        return format!("lacks `{key}`");
-    }
-    if text.starts_with("unknown field") {
-        return format!("has a key that is not known (column {})", error.column());
-    }
-    if text.starts_with("duplicate field") {
-        return "has a key twice".to_owned();
-    }
-    format!("has a value of a wrong type, or is no object (column {})", error.column())
 }
 
 /// The tree as a list, each entry before those below it.
@@ -235,7 +197,7 @@ mod tests {
             (r#"{"kind":"a","name":"b","duration_seconds":1,"kind":"planted"}"#.to_owned(), "twice"),
             (r#"{"kind":"a","name":"b","duration_seconds":1,"start":"planted"}"#.to_owned(), "wrong type"),
             (deep(33), "levels"),
-            (deep(500), "wrong type"),
+            (deep(500), "too deep"),
             (format!(r#"{{"kind":"{}"}}"#, "x".repeat(70_000)), "larger than"),
         ];
         for (text, says) in wrong {

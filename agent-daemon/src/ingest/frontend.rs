@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Desk, Draft, IngestError, collect, limits};
+use super::{Desk, Draft, IngestError, collect, limits, record};
 use crate::model::time::Timestamp;
 
 /// A task of a page's main thread is long from here on, ms.
@@ -105,10 +105,7 @@ impl<'a> Metrics<'a> {
 }
 
 fn draft(text: &str) -> Result<Draft, String> {
-    if text.len() > limits::MAX_RECORD {
-        return Err(format!("is larger than {} bytes", limits::MAX_RECORD));
-    }
-    let metric: Metric = serde_json::from_str(text).map_err(|error| collect::wrong_field(&error))?;
+    let metric: Metric = record::read(text)?;
     let duration_ns = limits::seconds(metric.duration_ms / 1e3)?;
     if metric.kind == Kind::LongTask && metric.duration_ms < LONG_TASK_MS {
         return Err(format!("is a long task of less than {LONG_TASK_MS} ms"));

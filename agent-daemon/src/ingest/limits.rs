@@ -67,10 +67,17 @@ pub(super) fn start(start: Timestamp, now: Timestamp) -> Result<Timestamp, Strin
 /// A short text without control characters.
 pub(super) fn text(what: &str, text: &str, most: usize) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > most || !text.chars().all(is_shown) {
         return Err(format!("has a {what} that is empty, longer than {most} bytes, or not printable"));
     }
     Ok(text.to_owned())
+}
+
+/// Whether a character shows as itself: it is no control, and does not turn the order of others around.
+fn is_shown(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns
 }
 
 /// The kind of an operation: lower case, digits and `_`.
@@ -117,6 +124,7 @@ mod tests {
         assert_eq!(kind("HTTP-Server"), Ok("http_server".to_owned()));
         assert!(kind("").is_err() && kind("a/b").is_err() && kind(&"x".repeat(33)).is_err());
         assert!(status(99).is_err() && status(u64::MAX).is_err() && status(404) == Ok(404));
+        assert!(text("name", "ab\u{202e}ba", 9).is_err() && text("name", "日本", 9).is_ok());
         assert!(text("name", "a\u{7}", 9).is_err() && text("name", " ", 9).is_err());
     }
 }

@@ -17,6 +17,7 @@ mod names;
 pub mod otlp;
 mod projects;
 mod pseudonym;
+mod record;
 pub mod sender;
 
 pub use body::gunzip;

@@ -8,6 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 
+/// Characters of a token that mixes digits and letters.
+const SHORTEST_TOKEN: usize = 7;
+/// Digits of a number that may say when or how many, in a name that is no path.
+const LONGEST_YEAR: usize = 4;
+
 /// What stands in place of one too many.
 const OTHER: &str = "other";
 
@@ -18,7 +23,7 @@ pub(super) fn route_of(text: &str) -> String {
         None => text,
     };
     let segments: Vec<&str> =
-        without_query(path).split('/').map(|part| if is_id(part) { "{id}" } else { part }).collect();
+        without_query(path).split('/').map(|part| without_id(part, is_number)).collect();
     segments.join("/")
 }
 
@@ -29,22 +34,34 @@ pub(super) fn without_query(text: &str) -> &str {
 
 /// A name that is no path may hold ids, too: words that are ids are replaced.
 pub(super) fn name_of(text: &str) -> String {
-    let words: Vec<String> = without_query(text).split(' ').map(route_of).collect();
+    let word = |word: &str| match word.contains('/') {
+        true => route_of(word),
+        false => without_id(word, |word| is_number(word) && word.len() > LONGEST_YEAR).to_owned(),
+    };
+    let words: Vec<String> = without_query(text).split(' ').map(word).collect();
     words.join(" ")
 }
 
-/// Whether a segment names one thing among many: a number, a UUID, a long or mixed token, an address.
-fn is_id(segment: &str) -> bool {
+/// `{id}` in place of what names one thing among many: a number of this sort, a UUID, a long or mixed token, an address.
+fn without_id(part: &str, is_number: impl Fn(&str) -> bool) -> &str {
     // A template's own parameter is none.
-    if segment.starts_with(['{', '<', ':']) {
-        return false;
-    }
-    let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-    let hexadecimal = segment.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    let version = segment.starts_with('v') && segment.len() <= 4;
-    (digits > 0 && !version && (hexadecimal || digits * 3 >= segment.len() || segment.len() >= 16))
-        || segment.len() >= 32
-        || segment.contains(['@', '%', '='])
+    let is_parameter = part.starts_with(['{', '<', ':']);
+    if !is_parameter && (is_number(part) || is_token(part)) { "{id}" } else { part }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What is short, like `s3` or `sha256`, is rather a name.
+fn is_token(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let mixed = digits > 0 && !is_number(text) && (hexadecimal || digits * 3 >= text.len());
+    mixed && text.len() >= SHORTEST_TOKEN
+        || digits > 0 && text.len() >= 16
+        || text.len() >= 32
+        || text.contains(['@', '%', '='])
 }
 
 /// What a name is of; each has a bound of its own for each project.
@@ -104,11 +121,17 @@ mod tests {
             ("/reset/eyJhbGciOiJIUzI1NiJ9", "/reset/{id}"),
             ("/mail/ada@example.org", "/mail/{id}"),
             ("/assets/app.js", "/assets/app.js"),
+            ("/s3/h264/v10/7", "/s3/h264/v10/{id}"),
+            ("/commits/3fa9c1d", "/commits/{id}"),
         ] {
             assert_eq!(route_of(text), expected);
         }
         assert_eq!(name_of("GET /orders/12?x=1"), "GET /orders/{id}");
-        assert_eq!(name_of("render template"), "render template");
+        for name in ["render template", "s3", "import 2024", "sha256 sum", "step 3 of 12"] {
+            assert_eq!(name_of(name), name);
+        }
+        assert_eq!(name_of("mail to ada@example.org of order 48151623"), "mail to {id} of order {id}");
+        assert_eq!(name_of("job 3f2504e0-4f89-11d3"), "job {id}");
     }
 
     #[test]

@@ -112,9 +112,12 @@ impl Chain {
     }
 }
 
-/// Whether no user frame of a stack has a name: a busy machine's first window can end before the symbols are read.
+/// Whether no user frame of a stack has a name: a busy machine's first window can end before the symbols are read. An
+/// emulated one's can end in the middle of that.
 fn is_nameless(stack: &Stack) -> bool {
-    stack.functions().iter().all(|f| *f == "[unknown]")
+    let functions = stack.functions();
+    let nameless = functions.iter().filter(|f| **f == "[unknown]").count();
+    nameless == functions.len() || is_slow() && nameless > 0
 }
 
 /// Where a stack's calls return to.

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 17] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -107,6 +107,14 @@ const TOOLS: [Tool; 16] = [
         apt: "victoria-metrics",
         dnf: "victoria-metrics",
         pacman: "victoriametrics",
+    },
+    Tool {
+        why: "shows a page that tells how long it took",
+        purpose: Purpose::Test,
+        present: || find("chromium").is_some(),
+        apt: "chromium",
+        dnf: "chromium",
+        pacman: "chromium",
     },
     Tool {
         why: "syscount and offcputime, to measure against",

@@ -95,13 +95,19 @@ fn answer(outcome: &Outcome, encoding: otlp::Encoding, spans: bool) -> Response 
 /// As JSON. `POST /api/v1/performance/batch` takes many.
 #[utoipa::path(post, path = "/api/v1/performance/collect", tag = "doors",
     request_body = OperationRecordDto,
-    responses((status = 200, body = AcceptedDto, description = "What became of it"), DoorRefusals))]
+    responses((status = 200, body = AcceptedDto, description = "What became of it"),
+        (status = 422, body = ProblemDto, content_type = "application/problem+json", description = "It is refused; `detail` says why"),
+        DoorRefusals))]
 pub(super) async fn collect(
     Shared(state): Shared<State>,
     shown: Shown,
     request: Request<Body>,
 ) -> Result<Json<AcceptedDto>, Refusal> {
-    collected(&state, shown, request, |body| collect::Records::single(body)).await
+    let outcome = collected(&state, shown, request, |body| collect::Records::single(body)).await?;
+    outcome
+        .refusals
+        .first()
+        .map_or_else(|| Ok(Json(AcceptedDto::from(&outcome))), |refused| Err(Refusal::of(refused)))
 }
 
 /// Many operations
@@ -115,7 +121,8 @@ pub(super) async fn batch(
     shown: Shown,
     request: Request<Body>,
 ) -> Result<Json<AcceptedDto>, Refusal> {
-    collected(&state, shown, request, |body| collect::Records::batch(body)).await
+    let outcome = collected(&state, shown, request, |body| collect::Records::batch(body)).await?;
+    Ok(Json(AcceptedDto::from(&outcome)))
 }
 
 async fn collected(
@@ -123,7 +130,7 @@ async fn collected(
     shown: Shown,
     request: Request<Body>,
     read: for<'a> fn(&'a [u8]) -> Result<collect::Records<'a>, IngestError>,
-) -> Result<Json<AcceptedDto>, Refusal> {
+) -> Result<Outcome, Refusal> {
     if media_type(request.headers()) != JSON {
         return Err(unsupported(JSON));
     }
@@ -131,7 +138,7 @@ async fn collected(
         let records = read(body)?;
         open(records.len(), &|desk| records.take(desk))
     });
-    Ok(Json(AcceptedDto::from(&outcome.await?)))
+    outcome.await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::messages::{Part, Request, Resource};
-use crate::ingest::{IngestError, collect, limits};
+use crate::ingest::{IngestError, collect, limits, record};
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,12 @@ pub(super) enum Item<'a> {
 impl Item<'_> {
     /// Decodes it.
     pub(super) fn read<T: Message + Default + DeserializeOwned>(&self) -> Result<T, String> {
-        let length = match self {
-            Self::Protobuf(bytes) => bytes.len(),
-            Self::Json(text) => text.get().len(),
-        };
-        if length > limits::MAX_RECORD {
-            return Err(format!("is larger than {} bytes", limits::MAX_RECORD));
-        }
         match self {
+            Self::Protobuf(bytes) if bytes.len() > limits::MAX_RECORD => {
+                Err(format!("is larger than {} bytes", limits::MAX_RECORD))
+            }
             Self::Protobuf(bytes) => T::decode(bytes.as_slice()).map_err(|_| "is no such message".to_owned()),
-            Self::Json(text) => serde_json::from_str(text.get()).map_err(|e| collect::wrong_field(&e)),
+            Self::Json(text) => record::read(text.get()),
         }
     }
 }

@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-use super::{QUICK, answers, open, overview};
+use super::{
+    QUICK, answers, open,
+    operations::{arrived, told},
+    overview,
+};
 use crate::{
     model::{agent::AgentEnd, id::AgentId, process::Exit, time::TimeRange},
     store::{
         Limits, Memory, Store,
-        fixture::{at, busy_window, numbered_agent, process_at, process_id},
+        fixture::{at, busy_window, numbered_agent, operation_at, process_at, process_id},
     },
     telemetry::Telemetry,
 };
@@ -20,6 +24,7 @@ enum Step {
     Agent { pid: u32, watch: i64, ended: bool },
     Process { agent: u32, pid: u32, ended: Option<i64> },
     Window { agent: u32, start: i64, seed: u32 },
+    Operation { start: i64, id: u64 },
     Maintain,
     Restart,
 }
@@ -32,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..3u32, 0..6u32, ended).prop_map(|(agent, pid, ended)| Step::Process { agent, pid, ended }),
         6 => (0..3u32, 0..9000i64, any::<u32>())
             .prop_map(|(agent, start, seed)| Step::Window { agent, start, seed }),
+        3 => (0..9000i64, 1..1000u64).prop_map(|(start, id)| Step::Operation { start, id }),
         2 => Just(Step::Maintain),
         1 => Just(Step::Restart),
     ]
@@ -56,6 +62,7 @@ fn apply(store: &dyn Store, step: &Step) {
             store.put_process(&id(agent), process);
         }
         Step::Window { agent, start, seed } => store.append(busy_window(&id(agent), at(start), seed)),
+        Step::Operation { start, id } => store.put_operations(arrived(vec![operation_at(at(start), id)])),
         Step::Maintain => store.maintain(at(9000)),
         Step::Restart => store.sync().unwrap(),
     }
@@ -87,6 +94,7 @@ proptest! {
         }
         for range in [TimeRange::ALL, some] {
             prop_assert_eq!(overview(&disk, range), overview(&memory, range));
+            prop_assert_eq!(told(&disk, range), told(&memory, range));
         }
         for (agent, pid) in (0..3).flat_map(|agent| (0..6).map(move |pid| (agent, pid))) {
             let of = |store: &dyn Store| format!("{:?}", store.process(&id(agent), process_id(pid)).unwrap());

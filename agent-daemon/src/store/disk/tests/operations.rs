@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-fn arrived(operations: Vec<Operation>) -> Arrived {
+pub(super) fn arrived(operations: Vec<Operation>) -> Arrived {
     Arrived { operations, sums: Vec::new(), place: None }
 }
 
 /// How many are kept one by one, and the sums over all by name.
-fn told(store: &dyn Store, range: TimeRange) -> (usize, BTreeMap<String, Sum>) {
+pub(super) fn told(store: &dyn Store, range: TimeRange) -> (usize, BTreeMap<String, Sum>) {
     let mut single = 0;
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     store
