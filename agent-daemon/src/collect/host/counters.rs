@@ -1,7 +1,7 @@
 //! What /proc counts since boot, read at one moment. What cannot be read is empty: a host without pressure stall
 //! information or block devices is a host all the same.
 
-use std::fs;
+use std::{cmp::Reverse, fs};
 
 use procfs::{
     CpuPressure, Current as _, CurrentSI as _, DiskStat, IoPressure, KernelStats, LoadAverage, Meminfo,
@@ -16,16 +16,16 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Most CPUs, and most disks and interfaces, that are told of.
+/// Most CPUs that are told of, and most disks and interfaces that are read.
 const MAX_CPUS: usize = 1024;
-const MAX_DEVICES: usize = 64;
+const MAX_DEVICES: usize = 4096;
 
 /// Bytes of a sector, in /proc/diskstats whatever the device has.
 const SECTOR: u64 = 512;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
-pub(in crate::collect) struct Counters {
+pub(super) struct Counters {
     pub(super) at: Timestamp,
     /// Ticks of each CPU by mode, in the order of the kernel's columns.
     pub(super) cpus: Vec<(u32, [u64; 8])>,
@@ -39,6 +39,8 @@ pub(in crate::collect) struct Counters {
     pub(super) pressure: Option<[Stall; 3]>,
     pub(super) memory: Memory,
     pub(super) file_systems: Vec<FileSystem>,
+    /// File systems that there are beside these.
+    pub(super) untold: usize,
     pub(super) disks: Vec<Device<[u64; 7]>>,
     pub(super) interfaces: Vec<Device<[Traffic; 2]>>,
 }
@@ -52,12 +54,12 @@ pub(super) struct Device<T> {
 
 impl Counters {
     /// Reads everything. May block where a file system does not answer.
-    pub(in crate::collect) fn read() -> Self {
+    pub(super) fn read() -> Self {
         let mut counters = Self { at: Timestamp::now(), ..Self::default() };
         counters.read_activity();
         counters.pressure = pressure();
         counters.memory = Meminfo::current().map(|m| memory(&m)).unwrap_or_default();
-        counters.file_systems = file_systems::read();
+        (counters.file_systems, counters.untold) = file_systems::read();
         counters.disks = disks();
         counters.interfaces = interfaces();
         counters
@@ -108,9 +110,11 @@ fn pressure() -> Option<[Stall; 3]> {
 }
 
 fn memory(read: &Meminfo) -> Memory {
+    let available = read.mem_available.unwrap_or(read.mem_free);
     Memory {
         total: read.mem_total,
-        available: read.mem_available.unwrap_or(read.mem_free),
+        available,
+        least_available: available,
         free: read.mem_free,
         cached: read.cached,
         dirty: read.dirty,
@@ -119,12 +123,14 @@ fn memory(read: &Meminfo) -> Memory {
     }
 }
 
-/// Whole devices that were ever used: partitions are counted with theirs, and unused loops and RAM disks are many.
+/// Whole devices that were ever used, the busiest first: partitions are counted with theirs, and unused loops and RAM
+/// disks are many.
 fn disks() -> Vec<Device<[u64; 7]>> {
     let is_told = |d: &DiskStat| {
         (d.reads > 0 || d.writes > 0) && fs::metadata(format!("/sys/block/{}", d.name.replace('/', "!"))).is_ok()
     };
-    let all = procfs::diskstats().unwrap_or_default();
+    let mut all = procfs::diskstats().unwrap_or_default();
+    all.sort_by_key(|d| Reverse(d.sectors_read.saturating_add(d.sectors_written)));
     all.into_iter().filter(is_told).take(MAX_DEVICES).map(disk).collect()
 }
 
@@ -141,10 +147,11 @@ fn disk(disk: DiskStat) -> Device<[u64; 7]> {
     Device { name: disk.name, counted }
 }
 
+/// The busiest first.
 fn interfaces() -> Vec<Device<[Traffic; 2]>> {
     let status = Process::myself().and_then(|p| p.dev_status());
     let mut all: Vec<DeviceStatus> = status.map(|all| all.into_values().collect()).unwrap_or_default();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.sort_by_key(|d| Reverse(d.recv_bytes.saturating_add(d.sent_bytes)));
     all.into_iter().take(MAX_DEVICES).map(interface).collect()
 }
 

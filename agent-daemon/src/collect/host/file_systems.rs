@@ -2,7 +2,7 @@
 //! and of user space are left out: they have no space, or may not answer.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ffi::CString,
     mem::MaybeUninit,
 };
@@ -20,12 +20,18 @@ const KINDS: [&str; 14] = [
     "zfs",
 ];
 
-/// Every file system that is mounted here, where it was mounted first.
-pub(super) fn read() -> Vec<FileSystem> {
+/// Every file system that is mounted here, where it was mounted first, and how many more there are than are told of.
+pub(super) fn read() -> (Vec<FileSystem>, usize) {
     let mounts = Process::myself().and_then(|p| p.mountinfo());
-    let mut seen = HashSet::new();
-    let told = mounts.into_iter().flatten().filter(|m| is_told(m) && seen.insert(m.majmin.clone()));
-    told.filter_map(file_system).take(MAX).collect()
+    let mounts: Vec<_> = mounts.into_iter().flatten().collect();
+    // What was mounted over cannot be seen.
+    let seen: HashMap<_, _> = mounts.iter().map(|m| (m.mount_point.clone(), m.mnt_id)).collect();
+    let is_seen = |m: &MountInfo| seen.get(&m.mount_point) == Some(&m.mnt_id);
+    let mut known = HashSet::new();
+    let is_new = |m: &MountInfo| is_seen(m) && is_told(m) && known.insert(m.majmin.clone());
+    let mut told: Vec<_> = mounts.into_iter().filter(is_new).collect();
+    let more = told.split_off(MAX.min(told.len())).len();
+    (told.into_iter().filter_map(file_system).collect(), more)
 }
 
 /// Single files of a container are mounted over its root, and small file systems for sockets stand everywhere.

@@ -1,14 +1,16 @@
 //! What the host did between two readings. Counters that went back (a device that was replaced, a CPU that came back)
 //! count from zero again.
 
+use rustc_hash::FxHashMap;
+
 use super::counters::{Counters, Device};
-use crate::model::host::{Activity, Cpu, Disk, HostWindow, Interface, Pressure, Stall, Traffic};
+use crate::model::host::{self, Activity, Cpu, Disk, HostWindow, Interface, OTHER, Pressure, Stall, Traffic};
 
 /// The window from one reading to the next; `tick` is the length of a clock tick, ns.
-pub(in crate::collect) fn between(before: &Counters, after: Counters, tick: u64) -> HostWindow {
+pub(super) fn between(before: &Counters, after: Counters, tick: u64) -> HostWindow {
     let cpus = after.cpus.iter().filter_map(|(number, now)| {
         let (_, then) = before.cpus.iter().find(|(other, _)| other == number)?;
-        Some(cpu(*number, std::array::from_fn(|i| since(now[i], then[i]).saturating_mul(tick))))
+        Some(Cpu::new(*number, grown(*now, *then).map(|ticks| ticks.saturating_mul(tick))))
     });
     HostWindow {
         start: before.at,
@@ -34,8 +36,10 @@ fn since(now: u64, then: u64) -> u64 {
     now.checked_sub(then).unwrap_or(now)
 }
 
-fn cpu(number: u32, [user, nice, system, idle, iowait, irq, softirq, steal]: [u64; 8]) -> Cpu {
-    Cpu { number, user, nice, system, idle, iowait, irq, softirq, steal }
+fn grown<const N: usize>(now: [u64; N], then: [u64; N]) -> [u64; N] {
+    let mut grown = now;
+    grown.iter_mut().zip(then).for_each(|(now, then)| *now = since(*now, then));
+    grown
 }
 
 fn pressure(then: [Stall; 3], now: [Stall; 3]) -> Pressure {
@@ -46,35 +50,28 @@ fn pressure(then: [Stall; 3], now: [Stall; 3]) -> Pressure {
     Pressure { cpu: stall(cpu, cpu_now), memory: stall(memory, memory_now), io: stall(io, io_now) }
 }
 
-/// Devices that were there at both moments.
-fn paired<T, U>(before: &[Device<T>], after: &[Device<T>], make: fn(&Device<T>, &T) -> U) -> Vec<U> {
-    let then = |device: &&Device<T>| before.iter().find(|other| other.name == device.name);
-    after.iter().filter_map(|device| Some(make(device, &then(&device)?.counted))).collect()
+/// Devices that were there at both moments, by name, and those beyond the most that are told apart last.
+fn paired<T, U: host::Device>(
+    before: &[Device<T>],
+    after: &[Device<T>],
+    make: fn(&Device<T>, &T) -> U,
+) -> Vec<U> {
+    let known: FxHashMap<&str, &T> = before.iter().map(|device| (&*device.name, &device.counted)).collect();
+    let then = |device: &Device<T>| known.get(&*device.name).copied();
+    let mut rows = host::bounded(after.iter().filter_map(|device| Some(make(device, then(device)?))));
+    rows.sort_by_cached_key(|row| (row.name() == OTHER, row.name().to_owned()));
+    rows
 }
 
 fn disk(now: &Device<[u64; 7]>, then: &[u64; 7]) -> Disk {
-    let [reads, read_bytes, read_ms, writes, written_bytes, write_ms, busy_ms] =
-        std::array::from_fn(|i| since(now.counted[i], then[i]));
-    let ns = |ms: u64| ms.saturating_mul(1_000_000);
-    Disk {
-        name: now.name.clone(),
-        reads,
-        read_bytes,
-        read_ns: ns(read_ms),
-        writes,
-        written_bytes,
-        write_ns: ns(write_ms),
-        busy_ns: ns(busy_ms),
-    }
+    let [reads, read_bytes, read_ms, writes, written_bytes, write_ms, busy_ms] = grown(now.counted, *then);
+    let [read_ns, write_ns, busy_ns] = [read_ms, write_ms, busy_ms].map(|ms| ms.saturating_mul(1_000_000));
+    let name = now.name.clone();
+    Disk { name, reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns }
 }
 
 fn interface(now: &Device<[Traffic; 2]>, then: &[Traffic; 2]) -> Interface {
-    let traffic = |now: Traffic, then: Traffic| Traffic {
-        bytes: since(now.bytes, then.bytes),
-        packets: since(now.packets, then.packets),
-        errors: since(now.errors, then.errors),
-        dropped: since(now.dropped, then.dropped),
-    };
+    let traffic = |now: Traffic, then: Traffic| grown(now.counts(), then.counts()).into();
     let ([received, sent], [received_then, sent_then]) = (now.counted, *then);
     Interface {
         name: now.name.clone(),

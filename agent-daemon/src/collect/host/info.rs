@@ -9,8 +9,9 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Reads it.
-pub(in crate::collect) fn read() -> SystemInfo {
+/// Reads what kind of host this is.
+#[must_use]
+pub fn read() -> SystemInfo {
     let cpu = CpuInfo::current().ok();
     let memory = Meminfo::current().ok();
     let release = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));

@@ -1,6 +1,21 @@
 //! What a host does as a whole: its CPUs, memory, disks and interfaces.
 
+mod merge;
+
+use std::time::Duration;
+
 use super::time::Timestamp;
+
+pub use merge::{Device, bounded};
+
+/// The most disks, and the most interfaces, that a window tells apart; the others are added up as [`OTHER`].
+pub const MAX_DEVICES: usize = 64;
+
+/// What disks and interfaces are called that have no row of their own.
+pub const OTHER: &str = "other";
+
+/// What CPUs do, in the order of [`Cpu::modes`].
+pub const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
 /// The host over one window. Amounts are of the window unless they say that they are of its end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,18 +63,54 @@ pub struct Cpu {
     pub steal: u64,
 }
 
+impl HostWindow {
+    /// How long it was.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.end.duration_since(self.start).try_into().unwrap_or_default()
+    }
+
+    /// All CPUs together; the number says nothing.
+    #[must_use]
+    pub fn all_cpus(&self) -> Cpu {
+        self.cpus.iter().fold(Cpu::default(), |mut sum, cpu| {
+            sum.add(cpu);
+            sum
+        })
+    }
+}
+
 impl Cpu {
+    /// A CPU by its number and its time by mode, ns.
+    #[must_use]
+    pub fn new(number: u32, modes: [u64; 8]) -> Self {
+        let [user, nice, system, idle, iowait, irq, softirq, steal] = modes;
+        Self { number, user, nice, system, idle, iowait, irq, softirq, steal }
+    }
+
+    /// Its time by mode, in the order of [`MODES`], ns.
+    #[must_use]
+    pub fn modes(&self) -> [u64; 8] {
+        let Self { user, nice, system, idle, iowait, irq, softirq, steal, .. } = *self;
+        [user, nice, system, idle, iowait, irq, softirq, steal]
+    }
+
     /// Time that the CPU worked for somebody here, ns.
     #[must_use]
     pub fn busy(&self) -> u64 {
-        self.user + self.nice + self.system + self.irq + self.softirq
+        sum([self.user, self.nice, self.system, self.irq, self.softirq])
     }
 
     /// All of its time, ns.
     #[must_use]
     pub fn all(&self) -> u64 {
-        self.busy() + self.idle + self.iowait + self.steal
+        sum(self.modes())
     }
+}
+
+/// Of damaged records, too.
+fn sum<const N: usize>(amounts: [u64; N]) -> u64 {
+    amounts.into_iter().fold(0, u64::saturating_add)
 }
 
 /// What there was to run, and what happened.
@@ -99,13 +150,15 @@ pub struct Stall {
     pub full: u64,
 }
 
-/// Memory in bytes.
+/// Memory in bytes. All but one are of the window's end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// Physical memory.
     pub total: u64,
     /// What programs could have without swapping.
     pub available: u64,
+    /// The least that this was at the end of a window, of those that this one is made of.
+    pub least_available: u64,
     /// What nobody uses at all.
     pub free: u64,
     /// The page cache, shared memory included.
@@ -116,6 +169,22 @@ pub struct Memory {
     pub swap_total: u64,
     /// Swap space that is not used.
     pub swap_free: u64,
+}
+
+impl Memory {
+    /// Every amount, in the order of the fields.
+    #[must_use]
+    pub fn amounts(&self) -> [u64; 8] {
+        let Self { total, available, least_available, free, cached, dirty, swap_total, swap_free } = *self;
+        [total, available, least_available, free, cached, dirty, swap_total, swap_free]
+    }
+}
+
+impl From<[u64; 8]> for Memory {
+    fn from(amounts: [u64; 8]) -> Self {
+        let [total, available, least_available, free, cached, dirty, swap_total, swap_free] = amounts;
+        Self { total, available, least_available, free, cached, dirty, swap_total, swap_free }
+    }
 }
 
 /// A mounted file system.
@@ -160,6 +229,22 @@ pub struct Disk {
     pub busy_ns: u64,
 }
 
+impl Disk {
+    /// A disk by its name and what was counted, in the order of the fields.
+    #[must_use]
+    pub fn new(name: String, counts: [u64; 7]) -> Self {
+        let [reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns] = counts;
+        Self { name, reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns }
+    }
+
+    /// What was counted, in the order of the fields.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 7] {
+        let Self { reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns, .. } = *self;
+        [reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns]
+    }
+}
+
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
@@ -184,8 +269,22 @@ pub struct Traffic {
     pub dropped: u64,
 }
 
-/// What kind of host it is: what does not change while the daemon runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Traffic {
+    /// What was counted, in the order of the fields.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 4] {
+        [self.bytes, self.packets, self.errors, self.dropped]
+    }
+}
+
+impl From<[u64; 4]> for Traffic {
+    fn from([bytes, packets, errors, dropped]: [u64; 4]) -> Self {
+        Self { bytes, packets, errors, dropped }
+    }
+}
+
+/// What kind of host it is: what does not change while the daemon runs. The default is one of which nothing is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemInfo {
     /// The operating system and its release, as it calls itself.
     pub operating_system: Option<String>,
@@ -206,9 +305,10 @@ pub struct SystemInfo {
 }
 
 /// What a host runs on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Platform {
     /// A machine of its own, as far as can be seen.
+    #[default]
     Physical,
     /// A virtual machine.
     VirtualMachine {
