@@ -98,7 +98,7 @@ fn a_damaged_block_is_named_and_the_others_are_told() {
     drop(db);
     assert_eq!(told(&store, TimeRange::ALL), [host_window_at(at(5), 1)]);
     assert_eq!(telemetry.losses.all()["store_record_unread"], 1);
-    close(store);
+    drop(store);
     let verified = verify(folder.path()).unwrap();
     assert!(verified.problems[0].contains("block 1 of the host"), "{verified:?}");
 }
