@@ -14,7 +14,7 @@ pub use crate::kernel::features::probe as probe_kernel;
 use crate::{
     aggregate::{Aggregator, Channels},
     api::{self, BindError},
-    collect::{Collector, Order},
+    collect::{Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
@@ -38,7 +38,7 @@ const ORDERS: usize = 64;
 /// Records that may wait for the store.
 const RECORDS: usize = 4096;
 
-/// How long stopping waits for the resolver's threads, which by then have nothing more to do.
+/// How long stopping waits for the host's thread, and for the resolver's, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot run.
@@ -100,7 +100,8 @@ pub async fn run(
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let secret = store::secret(config.history.directory.as_deref())?;
     let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
-    let state = api::State::new(kept, control, told, host, shown, is_serving, listen).with_ingest(ingest);
+    let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
+    let state = state.with_ingest(ingest).with_system(system_info());
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -110,6 +111,8 @@ pub async fn run(
 
     let writer = writer::spawn(Arc::clone(&store), recorded, doors.followers());
     let sending = doors.start(&store);
+    let host = HostCollector::spawn(config.window, &records, Arc::clone(&telemetry))
+        .map_err(io_error("starting the host's collector"))?;
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
@@ -127,6 +130,7 @@ pub async fn run(
     reloader.abort();
     watchdog.abort();
     if outcome.is_ok() {
+        last_host_window(host).await;
         // The aggregator lets every agent go and hangs up on the collector, the resolver and the writer.
         finished(aggregator).await;
         finished(collector).await;
@@ -168,6 +172,13 @@ async fn until_end(
 async fn finished(stage: JoinHandle<()>) {
     if !stage.is_finished() {
         let _ = stage.await;
+    }
+}
+
+/// Waits for the last window of the host, but not for ever: a file system may not answer.
+async fn last_host_window(host: HostCollector) {
+    if !ending::is_in_time(THREADS_PATIENCE, "host-end", || host.finish()).await {
+        tracing::warn!("a file system does not answer: stopping without the host's last window");
     }
 }
 

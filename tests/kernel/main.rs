@@ -19,6 +19,7 @@ mod cli;
 mod cpu;
 mod durable;
 mod export;
+mod host;
 mod journal;
 mod lifecycle;
 mod metrics;

@@ -36,6 +36,8 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use crate::api_system;
+
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
     let now = Timestamp::now().as_second();
@@ -70,6 +72,7 @@ impl World {
         let (live, ended) = (live_agent(begin), ended_agent(begin));
         let ids = (live.id.clone(), ended.id.clone());
         fill(&store, &telemetry, begin, live, ended);
+        api_system::fill(store.as_ref(), begin);
 
         let (control, commands) = Control::channel();
         let flushes = Arc::new(AtomicUsize::new(0));
@@ -87,7 +90,7 @@ impl World {
         runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });
         let state =
             api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
-        let state = state.with_ingest(Arc::new(ingest));
+        let state = state.with_ingest(Arc::new(ingest)).with_system(api_system::kind());
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
         Self {

@@ -30,6 +30,7 @@ use super::{
     components(schemas(ProblemDto)),
     tags(
         (name = "health", description = "Whether the daemon lives"),
+        (name = "host", description = "The machine that agents run on"),
         (name = "agents", description = "What is watched"),
         (name = "reports", description = "What agents do"),
         (name = "doors", description = "For applications, to tell of operations"),

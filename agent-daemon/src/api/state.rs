@@ -11,7 +11,7 @@ use tokio::{
 use super::error::Problem;
 use crate::{
     ingest::Ingest,
-    model::{agent::Agent, control::Control, exposition::Exposition, id::AgentId},
+    model::{agent::Agent, control::Control, exposition::Exposition, host::SystemInfo, id::AgentId},
     store::Store,
     telemetry::{HostInfo, Telemetry},
 };
@@ -30,6 +30,8 @@ pub struct State {
     pub telemetry: Arc<Telemetry>,
     /// The host and the daemon.
     pub host: Arc<HostInfo>,
+    /// What kind of host it is.
+    pub system: Arc<SystemInfo>,
     /// Whether the daemon does its work by now.
     pub ready: watch::Receiver<bool>,
     /// The text that Prometheus scrapes.
@@ -56,7 +58,14 @@ impl State {
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
         let ingest = Arc::new(Ingest::closed());
-        Self { store, control, telemetry, host, metrics, ready, listen, ingest, folds, loans: Arc::default() }
+        let (system, loans) = (Arc::default(), Arc::default());
+        Self { store, control, telemetry, host, system, metrics, ready, listen, ingest, folds, loans }
+    }
+
+    /// The same on a host of this kind.
+    #[must_use]
+    pub fn with_system(self, system: SystemInfo) -> Self {
+        Self { system: Arc::new(system), ..self }
     }
 
     /// The same with open doors for operations.

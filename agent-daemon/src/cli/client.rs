@@ -19,6 +19,8 @@ use crate::{
         profile::ProfileDto,
         status::StatusDto,
         syscall::SyscallReportDto,
+        system::SystemMetricsDto,
+        system_info::SystemInfoDto,
     },
     model::time::Timestamp,
 };
@@ -118,6 +120,16 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<OperationSummaryDto, CliError> {
         self.get("/api/v1/operations/summary", query)
+    }
+
+    /// What kind of host it is.
+    pub(super) fn system_info(&self) -> Result<SystemInfoDto, CliError> {
+        self.get("/api/v1/system/info", &[])
+    }
+
+    /// What the host did, by a query.
+    pub(super) fn system_metrics(&self, query: &[(&str, String)]) -> Result<SystemMetricsDto, CliError> {
+        self.get("/api/v1/system/metrics", query)
     }
 
     /// What an agent waited for.

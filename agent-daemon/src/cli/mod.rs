@@ -28,6 +28,7 @@ mod report;
 mod rules;
 mod serve;
 mod store;
+mod system;
 mod table;
 mod units;
 
@@ -66,6 +67,7 @@ enum Verb {
     Record(record::RecordArgs),
     Agents(agents::AgentsArgs),
     Operations(operations::OperationsArgs),
+    System(system::SystemArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
     Config(config::ConfigArgs),
@@ -88,6 +90,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Record(args) => record::run(args),
         Verb::Agents(args) => done(agents::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
+        Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),
         Verb::Config(args) => done(config::run(args)),

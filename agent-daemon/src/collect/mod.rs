@@ -6,6 +6,7 @@
 pub mod argv;
 mod clock;
 mod collector;
+mod host;
 mod lifecycle;
 mod mapped;
 pub mod mappings;
@@ -14,5 +15,6 @@ mod proc_tree;
 mod usage;
 
 pub use collector::{Collector, Stopped};
+pub use host::{HostCollector, system_info};
 pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;

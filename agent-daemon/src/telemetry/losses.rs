@@ -83,11 +83,13 @@ pub enum Loss {
     OperationLabelDropped,
     /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
     OperationUnproven,
+    /// A window of the host found no room on its way to the store, or in it.
+    HostWindowDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -122,6 +124,7 @@ impl Loss {
         Self::OperationOverflow,
         Self::OperationLabelDropped,
         Self::OperationUnproven,
+        Self::HostWindowDropped,
     ];
 
     /// Stable name.
@@ -162,6 +165,7 @@ impl Loss {
             Self::OperationOverflow => "operation_overflow",
             Self::OperationLabelDropped => "operation_label_dropped",
             Self::OperationUnproven => "operation_unproven",
+            Self::HostWindowDropped => "host_window_dropped",
         }
     }
 }

@@ -18,6 +18,9 @@ pub mod quality;
 pub mod stack;
 pub mod status;
 pub mod syscall;
+pub mod system;
+pub mod system_info;
+pub mod system_point;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

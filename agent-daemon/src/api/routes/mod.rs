@@ -15,6 +15,7 @@ mod profile;
 mod quality;
 mod status;
 mod syscalls;
+mod system;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,6 +30,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
         .routes(routes!(dashboard::dashboard))
+        .routes(routes!(system::info))
+        .routes(routes!(system::metrics))
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))

@@ -1,5 +1,6 @@
 //! What was told is told again: a store, its lines, and a store that is made of them answer alike.
 
+mod host;
 mod operations;
 
 use std::{fs, path::Path, time::Duration};

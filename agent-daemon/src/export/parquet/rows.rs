@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod host;
 mod operations;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 
 mod capped;
 mod families;
+mod host;
 mod operations;
 mod series;
 mod snapshot;
@@ -23,7 +24,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::{families::ROWS, totals::Totals};
+use self::{families::rows, totals::Totals};
 use crate::{
     model::{
         exposition::{Exposition, TextFormat},
@@ -95,7 +96,7 @@ impl Shown {
             let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })
         };
-        Snapshot { at, started: self.host.started, families: ROWS.iter().filter_map(of).collect() }
+        Snapshot { at, started: self.host.started, families: rows().filter_map(of).collect() }
     }
 }
 
@@ -127,7 +128,7 @@ impl Collector for Shown {
 fn older_form(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let counters: Vec<String> =
-        ROWS.iter().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
+        rows().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
     for line in openmetrics.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
+    host,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
@@ -58,7 +59,10 @@ pub(super) fn of(
         Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
         Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
         Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
-        _ => totals.agents().flat_map(|agent| of_agent(family, agent)).collect(),
+        _ => {
+            let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
+            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+        }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
     series
@@ -176,6 +180,6 @@ fn errno(number: Option<u32>) -> String {
     number.map_or(OTHER.to_owned(), |n| errno_name(n).map_or_else(|| n.to_string(), str::to_owned))
 }
 
-fn seconds(ns: u64) -> f64 {
+pub(super) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }

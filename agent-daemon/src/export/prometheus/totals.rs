@@ -10,6 +10,7 @@ use super::{
 };
 use crate::model::{
     agent::Agent,
+    host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
     process::{Exit, Process},
@@ -41,6 +42,8 @@ pub(super) struct Totals {
     expired: Timestamp,
     pub(super) rooms: Rooms,
     pub(super) operations: OperationTotals,
+    /// The host's windows, merged.
+    pub(super) host: Option<Box<HostWindow>>,
 }
 
 /// An agent without room of its own.
@@ -122,6 +125,7 @@ impl Totals {
             agents_overflowed: 0,
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
+            host: None,
             rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
         }
     }
@@ -145,7 +149,15 @@ impl Totals {
                 }
             }
             Record::Operations(arrived) => self.operations.add(arrived),
+            Record::Host(window) => self.host(window),
             Record::Barrier(_) => {}
+        }
+    }
+
+    fn host(&mut self, window: &HostWindow) {
+        match &mut self.host {
+            Some(sum) => sum.absorb(window),
+            None => self.host = Some(Box::new(window.clone())),
         }
     }
 
@@ -193,7 +205,7 @@ impl Totals {
         let at = match record {
             Record::Agent(agent) => agent.ended.map_or(agent.attached, |(at, _)| at),
             Record::Window(window) => window.end,
-            Record::Process(..) | Record::Operations(_) | Record::Barrier(_) => return,
+            Record::Process(..) | Record::Operations(_) | Record::Host(_) | Record::Barrier(_) => return,
         };
         // Either way: a clock that was set back must not end it.
         if at.duration_since(self.expired).unsigned_abs() >= EXPIRE_EVERY {
