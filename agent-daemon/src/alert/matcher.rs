@@ -57,11 +57,7 @@ impl Matcher {
     ///
     /// # Errors
     /// Why the regular expression is none.
-    pub fn new(
-        name: impl Into<String>,
-        op: MatchOp,
-        value: impl Into<String>,
-    ) -> Result<Self, String> {
+    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, String> {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
@@ -131,7 +127,9 @@ impl Matcher {
             Token::Symbol("!=") => MatchOp::NotEqual,
             Token::Symbol("=~") => MatchOp::Matches,
             Token::Symbol("!~") => MatchOp::NotMatches,
-            other => return Err(At::new(op_at, format!("expected =, !=, =~ or !~ after {name}, found {other}"))),
+            other => {
+                return Err(At::new(op_at, format!("expected =, !=, =~ or !~ after {name}, found {other}")));
+            }
         };
         let (value_at, token) = lexer.next()?;
         let Token::Text(value) = token else {

@@ -15,13 +15,13 @@
 //! | [`route`] | grouping, deduplication, inhibition, silences, maintenance, rates |
 //! | [`check`] | tests of rules |
 
+pub mod check;
 pub mod detect;
 pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod labels;
 pub mod matcher;
-pub mod check;
 pub mod route;
 pub mod rule;
 pub mod state;

@@ -14,13 +14,14 @@ const MAX_SAMPLES: usize = 200_000;
 pub(super) fn values(text: &str) -> Result<Vec<Option<f64>>, String> {
     let mut values = Vec::new();
     for word in text.split_whitespace() {
-        let (first, step, times) = word_parts(word).ok_or_else(|| {
-            format!("{word:?} is neither a number, a+bxn, a-bxn, axn, _, _xn nor stale")
-        })?;
+        let (first, step, times) = word_parts(word)
+            .ok_or_else(|| format!("{word:?} is neither a number, a+bxn, a-bxn, axn, _, _xn nor stale"))?;
         if values.len().saturating_add(times) > MAX_SAMPLES {
             return Err(format!("a series may have {MAX_SAMPLES} samples at most"));
         }
-        values.extend((0..times).map(|n| first.map(|first| if step == 0.0 { first } else { first + step * n as f64 })));
+        values.extend(
+            (0..times).map(|n| first.map(|first| if step == 0.0 { first } else { first + step * n as f64 })),
+        );
     }
     Ok(values)
 }

@@ -11,7 +11,10 @@ use super::{
 use crate::alert::{
     error::FileError,
     eval::{Element, Limits, Memory, Millis, Sample, evaluate},
-    expr::{self, duration::{format_millis, parse_millis}},
+    expr::{
+        self,
+        duration::{format_millis, parse_millis},
+    },
     labels::{ALERT_NAME, Labels},
     rule::{RuleSet, error_at, read},
     state::{Engine, Options, Phase},

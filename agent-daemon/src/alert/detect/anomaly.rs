@@ -14,6 +14,8 @@ const DAY: Millis = 24 * 60 * MINUTE;
 const SAME_TIME: Millis = 30 * MINUTE;
 /// On how many earlier days there must be samples of that time.
 const FEWEST_DAYS: i64 = 3;
+/// How many days back it is looked.
+const MOST_DAYS: i64 = 366;
 /// How many samples of that time there must be in all.
 const FEWEST_SEASONAL: usize = 12;
 /// How far back recent samples go.
@@ -71,7 +73,7 @@ fn same_time_of_day(history: &[Sample], at: Millis) -> Option<Vec<f64>> {
     let oldest = history.first()?.at;
     let mut values = Vec::new();
     let mut days = 0;
-    for day in 1..=at.saturating_sub(oldest) / DAY + 1 {
+    for day in 1..=MOST_DAYS {
         let middle = at.saturating_sub(day.saturating_mul(DAY));
         let before = values.len();
         values.extend(finite(history, middle.saturating_sub(SAME_TIME), middle.saturating_add(SAME_TIME)));

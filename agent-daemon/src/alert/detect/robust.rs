@@ -94,7 +94,9 @@ mod tests {
         assert_eq!(median(&mut []), None);
         assert!(between_ranks(&[], 0.5).is_nan());
         // Tables of Student's distribution, and of the normal one.
-        for (t, expected) in [(0.7407, 0.5), (1.533, 0.8), (2.1318, 0.9), (2.776, 0.95), (4.604, 0.99), (8.610, 0.999)] {
+        for (t, expected) in
+            [(0.7407, 0.5), (1.533, 0.8), (2.1318, 0.9), (2.776, 0.95), (4.604, 0.99), (8.610, 0.999)]
+        {
             assert!((confidence(t) - expected).abs() < 5e-4, "{t}: {}", confidence(t));
         }
         for (share, width) in [(0.9, 1.6449), (0.95, 1.96), (0.99, 2.5758), (0.999, 3.2905)] {

@@ -56,7 +56,9 @@ fn normal_value(shape: Shape, index: usize, noise: &mut Noise) -> f64 {
 fn anomalies(shape: Shape) -> Vec<(usize, usize, f64)> {
     match shape {
         // A night that is busy, a peak that is missing, a spike by day, a level that is too high at dawn.
-        Shape::Daily => vec![(12, 10, 45.0), (140, 12, -60.0), (PER_DAY + 150, 3, 60.0), (PER_DAY + 60, 20, 40.0)],
+        Shape::Daily => {
+            vec![(12, 10, 45.0), (140, 12, -60.0), (PER_DAY + 150, 3, 60.0), (PER_DAY + 60, 20, 40.0)]
+        }
         Shape::Level => vec![(50, 6, 60.0), (200, 20, 45.0), (PER_DAY + 30, 3, -60.0)],
         Shape::Bursts => vec![(100, 10, 400.0), (PER_DAY + 100, 5, 800.0)],
     }
@@ -105,7 +107,9 @@ fn series(shape: Shape, seed: u64) -> (Vec<Sample>, usize) {
 
 fn by_history(samples: &[Sample], first: usize, confidence: f64) -> Vec<bool> {
     let week = 7 * PER_DAY;
-    let call = |end: usize| judge(&samples[end.saturating_sub(week)..=end]).is_some_and(|v| v.confidence >= confidence);
+    let call = |end: usize| {
+        judge(&samples[end.saturating_sub(week)..=end]).is_some_and(|v| v.confidence >= confidence)
+    };
     (first..samples.len()).map(call).collect()
 }
 
@@ -117,7 +121,10 @@ fn by_threshold(samples: &[Sample], first: usize) -> Vec<bool> {
 
 #[test]
 fn anomalies_are_found_where_a_threshold_is_blind() {
-    println!("{:<8} {:<10} {:>6} {:>6} {:>6} {:>12}", "series", "by", "events", "found", "false", "delay, min");
+    println!(
+        "{:<8} {:<10} {:>6} {:>6} {:>6} {:>12}",
+        "series", "by", "events", "found", "false", "delay, min"
+    );
     for shape in [Shape::Daily, Shape::Level, Shape::Bursts] {
         let mut totals = [Score::default(), Score::default()];
         for seed in 1..=10 {

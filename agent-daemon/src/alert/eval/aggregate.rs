@@ -53,7 +53,8 @@ fn group(grouping: &Grouping, elements: Vec<Element>) -> Vec<(Labels, Vec<Elemen
 fn extremes(op: Aggregation, keep: usize, mut members: Vec<Element>) -> Vec<Element> {
     // NaN is last either way; labels decide between equals, so that the answer does not change by itself.
     members.sort_by(|a, b| {
-        let order = if op == Aggregation::TopK { b.value.total_cmp(&a.value) } else { a.value.total_cmp(&b.value) };
+        let order =
+            if op == Aggregation::TopK { b.value.total_cmp(&a.value) } else { a.value.total_cmp(&b.value) };
         a.value.is_nan().cmp(&b.value.is_nan()).then(order).then_with(|| a.labels.cmp(&b.labels))
     });
     members.truncate(keep);
@@ -77,8 +78,6 @@ fn reduce(op: Aggregation, param: Option<f64>, members: &[Element]) -> f64 {
         Aggregation::Group | Aggregation::TopK | Aggregation::BottomK => 1.0,
         Aggregation::Stdvar => variance(),
         Aggregation::Stddev => variance().sqrt(),
-        Aggregation::Quantile => {
-            quantile_of(param.unwrap_or(f64::NAN), &mut values().collect::<Vec<_>>())
-        }
+        Aggregation::Quantile => quantile_of(param.unwrap_or(f64::NAN), &mut values().collect::<Vec<_>>()),
     }
 }

@@ -130,7 +130,9 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels, group: Labels) ->
     if binary.matching.many == Many::Neither {
         return match &binary.matching.labels {
             // What only one side may have is not in the result; a comparison keeps its left side's name.
-            Grouping::Except(names) if names.is_empty() && binary.op.is_comparison() && !binary.bool => many.clone(),
+            Grouping::Except(names) if names.is_empty() && binary.op.is_comparison() && !binary.bool => {
+                many.clone()
+            }
             _ => group,
         };
     }

@@ -74,7 +74,8 @@ impl Budget {
 
     /// What a selector may still find: series, samples.
     pub(super) fn room(&self) -> (usize, usize) {
-        let left = |limit: u64, spent: u64| usize::try_from(limit.saturating_sub(spent)).unwrap_or(usize::MAX);
+        let left =
+            |limit: u64, spent: u64| usize::try_from(limit.saturating_sub(spent)).unwrap_or(usize::MAX);
         (left(self.limits.series, self.spent.series), left(self.limits.samples, self.spent.samples))
     }
 }

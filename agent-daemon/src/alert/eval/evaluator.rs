@@ -272,7 +272,9 @@ fn one(labels: Labels) -> Element {
 
 /// The labels that a selector fixes, for what reports that there is none.
 fn labels_asked_for(arg: &Expr) -> Labels {
-    let (Kind::Selector(selector) | Kind::Range { selector, .. }) = &arg.kind else { return Labels::default() };
+    let (Kind::Selector(selector) | Kind::Range { selector, .. }) = &arg.kind else {
+        return Labels::default();
+    };
     let fixed = selector.matchers.iter().filter(|m| m.op() == MatchOp::Equal && m.name() != NAME);
     Labels::new(fixed.map(|m| (m.name(), m.value())))
 }
@@ -307,7 +309,9 @@ fn unique(elements: Vec<Element>, what: &str) -> Result<Vec<Element>, EvalError>
     match elements.iter().find(|element| !seen.insert(&element.labels)) {
         Some(twice) => {
             let labels = &twice.labels;
-            Err(EvalError::Ambiguous(format!("{what} gives more than one value for {labels}: name one metric")))
+            Err(EvalError::Ambiguous(format!(
+                "{what} gives more than one value for {labels}: name one metric"
+            )))
         }
         None => {
             drop(seen);

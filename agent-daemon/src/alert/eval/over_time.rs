@@ -75,7 +75,8 @@ pub(crate) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 
 /// `changes`: how often the value differs from the one before; NaN after NaN is no change.
 pub(crate) fn changes(window: &Window<'_>, _: &[f64]) -> Option<f64> {
-    let changed = window.pairs().filter(|(a, b)| a.value != b.value && !(a.value.is_nan() && b.value.is_nan()));
+    let changed =
+        window.pairs().filter(|(a, b)| a.value != b.value && !(a.value.is_nan() && b.value.is_nan()));
     Some(changed.count() as f64)
 }
 

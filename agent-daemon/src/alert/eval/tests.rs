@@ -96,7 +96,8 @@ fn results_are_those_of_prometheus() {
     ] {
         let found = at_minute(text);
         // The error of a wrong match differs in its end only.
-        let equal = if expected.starts_with("error") { found.starts_with("error") } else { found == expected };
+        let equal =
+            if expected.starts_with("error") { found.starts_with("error") } else { found == expected };
         assert!(equal, "{text}\n expected {expected}\n found    {found}");
     }
 }
@@ -111,7 +112,10 @@ fn what_costs_too_much_ends() {
         ("max_over_time(max_over_time(vector(1)[9s:1s])[9s:1s])", "steps of subqueries"),
     ] {
         let (result, _) = evaluate(&parse(text).unwrap(), 60_000, &memory(), &few);
-        assert!(matches!(&result, Err(EvalError::TooMuch { what: w, .. }) if *w == what), "{text}: {result:?}");
+        assert!(
+            matches!(&result, Err(EvalError::TooMuch { what: w, .. }) if *w == what),
+            "{text}: {result:?}"
+        );
     }
 }
 

@@ -63,7 +63,10 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// No word begins there, or one does not end.
-    #[expect(clippy::should_implement_trait, reason = "the end is a token, since parsers ask for what follows it")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the end is a token, since parsers ask for what follows it"
+    )]
     pub fn next(&mut self) -> Result<(usize, Token), At<String>> {
         self.skip_space();
         let at = self.at;
@@ -247,13 +250,16 @@ mod tests {
                 Token::Number(0.0015),
             ]
         );
-        assert_eq!(all("0x1f .5 1e3 +Inf"), [
-            Token::Number(31.0),
-            Token::Number(0.5),
-            Token::Number(1000.0),
-            Token::Symbol("+"),
-            Token::Number(f64::INFINITY)
-        ]);
+        assert_eq!(
+            all("0x1f .5 1e3 +Inf"),
+            [
+                Token::Number(31.0),
+                Token::Number(0.5),
+                Token::Number(1000.0),
+                Token::Symbol("+"),
+                Token::Number(f64::INFINITY)
+            ]
+        );
     }
 
     #[test]

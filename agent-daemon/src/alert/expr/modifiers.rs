@@ -35,7 +35,10 @@ impl Parser<'_> {
         let kind = if subquery {
             let step = if self.lexer.peek()?.1 == Token::Symbol("]") { None } else { Some(self.duration()?) };
             if expr.result() != super::Type::Vector {
-                return Err(At::new(at, format!("a subquery repeats a vector, not {}", expr.result().name())));
+                return Err(At::new(
+                    at,
+                    format!("a subquery repeats a vector, not {}", expr.result().name()),
+                ));
             }
             Kind::Subquery { inner: Box::new(expr), range, step, offset: 0 }
         } else {

@@ -124,7 +124,9 @@ impl Parser<'_> {
             }
             Token::Symbol("{") => self.selector(at, None),
             Token::Word(word) => self.named(at, word),
-            Token::Duration(_) => Err(At::new(at, "a duration stands in [ ] or after offset only".to_owned())),
+            Token::Duration(_) => {
+                Err(At::new(at, "a duration stands in [ ] or after offset only".to_owned()))
+            }
             other => Err(At::new(at, format!("expected a series, a function or a number, found {other}"))),
         }
     }
@@ -229,7 +231,9 @@ fn unknown_function(name: &str) -> String {
     let near = known.clone().find(|k| k.eq_ignore_ascii_case(name) || k.replace('_', "") == name);
     match near {
         Some(near) => format!("there is no function {name}: did you mean {near}?"),
-        None => format!("there is no function {name} here: known are {}", known.collect::<Vec<_>>().join(", ")),
+        None => {
+            format!("there is no function {name} here: known are {}", known.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -258,7 +262,10 @@ fn check_args(at: usize, function: &Function, args: &[Expr]) -> Parsed<()> {
     let Some(confidence) = function.confidence.and_then(|index| args.get(index)) else { return Ok(()) };
     match confidence.kind {
         Kind::Number(number) if number > 0.5 && number < 1.0 => Ok(()),
-        _ => Err(At::new(confidence.at, "a confidence is a number above 0.5 and below 1, as in 0.99".to_owned())),
+        _ => Err(At::new(
+            confidence.at,
+            "a confidence is a number above 0.5 and below 1, as in 0.99".to_owned(),
+        )),
     }
 }
 

@@ -166,7 +166,8 @@ impl Group {
     }
 
     fn has_news(&self, muted: impl Fn(&Alert) -> bool) -> bool {
-        self.newly_resolved().next().is_some() || self.firing().any(|alert| !self.knows(alert) && !muted(alert))
+        self.newly_resolved().next().is_some()
+            || self.firing().any(|alert| !self.knows(alert) && !muted(alert))
     }
 
     fn firing(&self) -> impl Iterator<Item = &Alert> {
@@ -190,8 +191,10 @@ impl Group {
             let resolved_at = last.and_then(|alert| alert.resolved_at).or(Some(now));
             Alert { phase: Phase::Resolved, resolved_at, ..told.clone() }
         });
-        let mut alerts: Vec<Alert> = self.firing().filter(|alert| !muted(alert)).cloned().chain(resolved).collect();
-        let worst_first = |a: &Alert| (a.phase != Phase::Firing, std::cmp::Reverse(a.severity), a.labels.clone());
+        let mut alerts: Vec<Alert> =
+            self.firing().filter(|alert| !muted(alert)).cloned().chain(resolved).collect();
+        let worst_first =
+            |a: &Alert| (a.phase != Phase::Firing, std::cmp::Reverse(a.severity), a.labels.clone());
         alerts.sort_by_cached_key(worst_first);
         self.made += 1;
         let group = self.key();
@@ -209,7 +212,11 @@ impl Group {
             receiver: self.receiver.clone(),
             labels: self.labels.clone(),
             // Firing ones are first.
-            status: if alerts.first().is_some_and(|a| a.phase == Phase::Firing) { Status::Firing } else { Status::Resolved },
+            status: if alerts.first().is_some_and(|a| a.phase == Phase::Firing) {
+                Status::Firing
+            } else {
+                Status::Resolved
+            },
             severity: alerts.first().map(|alert| alert.severity).unwrap_or_default(),
             alerts,
             made_at: now,

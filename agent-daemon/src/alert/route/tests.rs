@@ -91,7 +91,7 @@ fn a_group_gathers_tells_once_repeats_and_resolves() {
     let mut router = router();
     let one = firing(&[("alertname", "Cpu"), ("agent", "a")]);
     let two = firing(&[("alertname", "Cpu"), ("agent", "b")]);
-    assert!(round(&mut router, &[one.clone()], 0).is_empty(), "it waits for others");
+    assert!(round(&mut router, std::slice::from_ref(&one), 0).is_empty(), "it waits for others");
     let both = [one.clone(), two.clone()];
     assert_eq!(told(&round(&mut router, &both, 5 * SECOND)), [("all", Status::Firing, 2)]);
     for now in [6 * SECOND, 10 * MINUTE, 59 * MINUTE] {

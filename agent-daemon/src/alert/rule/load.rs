@@ -30,13 +30,15 @@ impl RuleSet {
     /// Everything that is wrong, in the order of the file.
     pub fn parse(text: &str) -> Result<Self, Vec<FileError>> {
         let raw: RawFile = read(text).map_err(|error| vec![error])?;
-        let mut loader = Loader { file: text, errors: Vec::new(), names: BTreeSet::new(), ids: BTreeSet::new() };
+        let mut loader =
+            Loader { file: text, errors: Vec::new(), names: BTreeSet::new(), ids: BTreeSet::new() };
         let rules: usize = raw.groups.iter().map(|group| group.value.rules.len()).sum();
         if rules > MAX_RULES {
             let message = format!("there are {rules} rules: {MAX_RULES} at most");
             return Err(vec![FileError { line: 0, column: 0, message }]);
         }
         let groups = raw.groups.into_iter().filter_map(|group| loader.group(group)).collect();
+        loader.errors.sort_by_key(|error| (error.line, error.column));
         if loader.errors.is_empty() { Ok(Self { groups }) } else { Err(loader.errors) }
     }
 }
@@ -85,7 +87,10 @@ impl Loader<'_> {
         let place = raw.referenced;
         let raw = raw.value;
         if let Some(record) = raw.record {
-            self.wrong(record.referenced, "recording rules are not supported: write the expression into the alert");
+            self.wrong(
+                record.referenced,
+                "recording rules are not supported: write the expression into the alert",
+            );
             return None;
         }
         let hold = self.duration(raw.r#for.as_ref(), "for").unwrap_or_default();
@@ -94,7 +99,7 @@ impl Loader<'_> {
         let known = expr.as_ref().map_or(LabelSet::Open, |(expr, _)| expr.labels());
         let mut labels = self.texts(raw.labels, "label", &known);
         let annotations = self.texts(raw.annotations, "annotation", &known);
-        let severity = self.severity(place, &mut labels);
+        let severity = severity(&mut labels);
         let dedup = raw.dedup.and_then(|text| self.template(&text, &known));
         let Some(name) = raw.alert.filter(|name| !name.value.trim().is_empty()) else {
             self.wrong(place, "a rule needs a name: alert");
@@ -102,12 +107,28 @@ impl Loader<'_> {
         };
         let id = rule_id(group, &name.value, &labels);
         if !self.ids.insert(id) {
-            self.wrong(name.referenced, format!("{group} has another rule {} with the same labels", name.value));
+            self.wrong(
+                name.referenced,
+                format!("{group} has another rule {} with the same labels", name.value),
+            );
         }
         let (expr, expr_text) = expr?;
         let (name, action) = (name.value, raw.action.map(|action| action.value));
         let line = place.line();
-        Some(Rule { id, name, expr, expr_text, hold, keep_firing, severity, labels, annotations, dedup, action, line })
+        Some(Rule {
+            id,
+            name,
+            expr,
+            expr_text,
+            hold,
+            keep_firing,
+            severity,
+            labels,
+            annotations,
+            dedup,
+            action,
+            line,
+        })
     }
 
     fn expr(&mut self, rule: Location, text: Text) -> Option<(Expr, String)> {
@@ -147,6 +168,10 @@ impl Loader<'_> {
             if !is_label_name(&name) || (what == "label" && (name == NAME || name == ALERT_NAME)) {
                 self.wrong(text.referenced, format!("{name:?} cannot be the name of a {what}"));
             }
+            if what == "label" && name == SEVERITY && Severity::find(&text.value).is_none() {
+                let message = format!("severity is info, warning or critical, not {:?}", text.value);
+                self.wrong(text.referenced, message);
+            }
             texts.extend(self.template(&text, known).map(|template| (name, template)));
         }
         texts
@@ -168,21 +193,17 @@ impl Loader<'_> {
             }
         }
     }
+}
 
-    /// What the label says, which must be one of three words; it is added where it is missing.
-    fn severity(&mut self, rule: Location, labels: &mut Vec<(String, Template)>) -> Severity {
-        let Some((_, template)) = labels.iter().find(|(name, _)| name == SEVERITY) else {
-            let severity = Severity::default();
-            labels.extend(Template::parse(severity.name()).ok().map(|text| (SEVERITY.to_owned(), text)));
-            labels.sort_by(|a, b| a.0.cmp(&b.0));
-            return severity;
-        };
-        Severity::find(template.source()).unwrap_or_else(|| {
-            let message = format!("severity is info, warning or critical, not {:?}", template.source());
-            self.wrong(rule, message);
-            Severity::default()
-        })
+/// What the label says; it is added where it is missing.
+fn severity(labels: &mut Vec<(String, Template)>) -> Severity {
+    if let Some((_, template)) = labels.iter().find(|(name, _)| name == SEVERITY) {
+        return Severity::find(template.source()).unwrap_or_default();
     }
+    let severity = Severity::default();
+    labels.extend(Template::parse(severity.name()).ok().map(|text| (SEVERITY.to_owned(), text)));
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    severity
 }
 
 fn is_label_name(name: &str) -> bool {

@@ -56,15 +56,15 @@ fn every_mistake_is_found_with_its_place() {
 ";
     let found = errors(text);
     for (index, (place, part)) in [
-        ("6:14", "for is a duration"),
         ("5:20", "[5m]"),
+        ("6:14", "for is a duration"),
         ("10:15", "no function nosuch"),
+        ("11:29", "info, warning or critical"),
         ("11:45", "cannot be the name"),
         ("13:24", "$value and $labels.name"),
-        ("7:9", "info, warning or critical"),
         ("15:23", "found the end"),
         ("16:17", "recording rules"),
-        ("20:38", "keep it with by (b)"),
+        ("20:37", "keep it with by (b)"),
         ("21:16", "another rule E"),
         ("23:9", "needs a name"),
         ("25:15", "range vector"),
@@ -74,7 +74,10 @@ fn every_mistake_is_found_with_its_place() {
     .enumerate()
     {
         let error = found.get(index).map(String::as_str).unwrap_or("nothing");
-        assert!(error.contains(part) && error.starts_with(&format!("{place}:")), "{place} {part}: {error}\n{found:#?}");
+        assert!(
+            error.contains(part) && error.starts_with(&format!("{place}:")),
+            "{place} {part}: {error}\n{found:#?}"
+        );
     }
 }
 

@@ -222,7 +222,8 @@ fn by_labels(
     for element in elements {
         let labels = alert_labels(rule, &element);
         if found.insert(labels.clone(), element).is_some() {
-            let message = format!("two alerts would have the labels {labels}: let rule labels not hide others");
+            let message =
+                format!("two alerts would have the labels {labels}: let rule labels not hide others");
             return Err(EvalError::Ambiguous(message));
         }
     }
@@ -230,7 +231,10 @@ fn by_labels(
 }
 
 fn alert_labels(rule: &Rule, element: &Element) -> Labels {
-    let own = rule.labels.iter().map(|(name, template)| (name.clone(), template.expand(&element.labels, element.value)));
+    let own = rule
+        .labels
+        .iter()
+        .map(|(name, template)| (name.clone(), template.expand(&element.labels, element.value)));
     let of_element = element.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     Labels::new(of_element.chain(own).chain([(ALERT_NAME.to_owned(), rule.name.clone())]))
 }

@@ -129,7 +129,8 @@ pub struct Saved {
 
 impl Saved {
     pub(super) fn new<'i>(rules: impl Iterator<Item = (RuleId, Vec<&'i Instance>)>) -> Self {
-        let owned = |(id, all): (RuleId, Vec<&Instance>)| (id.to_string(), all.into_iter().cloned().collect());
+        let owned =
+            |(id, all): (RuleId, Vec<&Instance>)| (id.to_string(), all.into_iter().cloned().collect());
         Self { version: VERSION, instances: rules.map(owned).collect() }
     }
 

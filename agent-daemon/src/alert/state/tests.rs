@@ -62,20 +62,24 @@ const RESOLVED: Option<Phase> = Some(Phase::Resolved);
 #[test]
 fn an_alert_waits_fires_lingers_and_resolves() {
     let mut engine = engine(RULES);
-    follow(&mut engine, 1_000_000, &[
-        (50.0, None),
-        (95.0, PENDING),
-        (50.0, None),
-        (95.0, PENDING),
-        (96.0, PENDING),
-        (97.0, FIRING),
-        (50.0, FIRING),
-        (98.0, FIRING),
-        (50.0, FIRING),
-        (50.0, FIRING),
-        (50.0, RESOLVED),
-        (50.0, RESOLVED),
-    ]);
+    follow(
+        &mut engine,
+        1_000_000,
+        &[
+            (50.0, None),
+            (95.0, PENDING),
+            (50.0, None),
+            (95.0, PENDING),
+            (96.0, PENDING),
+            (97.0, FIRING),
+            (50.0, FIRING),
+            (98.0, FIRING),
+            (50.0, FIRING),
+            (50.0, FIRING),
+            (50.0, RESOLVED),
+            (50.0, RESOLVED),
+        ],
+    );
     let alert = engine.alerts().next().unwrap();
     assert_eq!(alert.annotations["summary"], "a has 98");
     assert_eq!(alert.labels.to_string(), r#"{alertname="Hot", room="a", severity="critical"}"#);
@@ -129,7 +133,11 @@ fn a_restart_changes_nothing() {
     assert!(before.alerts().eq(after.alerts()));
     after.evaluate(3_600_000, &Now(Some(95.0)));
     let alert = after.alerts().next().unwrap();
-    assert_eq!((alert.phase, alert.fired_at), (Phase::Firing, Some(10_000)), "the same firing, not a new one");
+    assert_eq!(
+        (alert.phase, alert.fired_at),
+        (Phase::Firing, Some(10_000)),
+        "the same firing, not a new one"
+    );
 }
 
 #[test]

@@ -76,8 +76,7 @@ pub(super) fn duration(value: f64) -> String {
         return format!("{sign}{}s", short(size));
     }
     let whole = size as u64;
-    let (days, hours, minutes, seconds) =
-        (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+    let (days, hours, minutes, seconds) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
     if days > 0 {
         format!("{sign}{days}d {hours}h {minutes}m {seconds}s")
     } else if hours > 0 {
