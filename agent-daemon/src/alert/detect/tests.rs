@@ -40,12 +40,17 @@ enum Shape {
     Level,
     /// Mostly low, a burst in one sample of five.
     Bursts,
+    /// Like [`Shape::Daily`], with anomalies that are small.
+    Weak,
+    /// Like [`Shape::Daily`], and every day a little more.
+    Growing,
 }
 
 fn normal_value(shape: Shape, index: usize, noise: &mut Noise) -> f64 {
     let phase = index as f64 / PER_DAY as f64 * std::f64::consts::TAU;
     match shape {
-        Shape::Daily => 50.0 - 40.0 * phase.cos() + 2.0 * noise.normal(),
+        Shape::Daily | Shape::Weak => 50.0 - 40.0 * phase.cos() + 2.0 * noise.normal(),
+        Shape::Growing => 50.0 - 40.0 * phase.cos() + 2.0 * noise.normal() + phase / std::f64::consts::TAU,
         Shape::Level => 30.0 + 3.0 * noise.normal(),
         Shape::Bursts if noise.uniform() < 0.2 => 60.0 + 10.0 * noise.normal(),
         Shape::Bursts => 10.0 + noise.normal(),
@@ -56,7 +61,8 @@ fn normal_value(shape: Shape, index: usize, noise: &mut Noise) -> f64 {
 fn anomalies(shape: Shape) -> Vec<(usize, usize, f64)> {
     match shape {
         // A night that is busy, a peak that is missing, a spike by day, a level that is too high at dawn.
-        Shape::Daily => {
+        Shape::Weak => vec![(70, 6, 15.0), (PER_DAY + 2, 6, 15.0), (PER_DAY + 140, 6, -15.0)],
+        Shape::Daily | Shape::Growing => {
             vec![(12, 10, 45.0), (140, 12, -60.0), (PER_DAY + 150, 3, 60.0), (PER_DAY + 60, 20, 40.0)]
         }
         Shape::Level => vec![(50, 6, 60.0), (200, 20, 45.0), (PER_DAY + 30, 3, -60.0)],
@@ -125,7 +131,10 @@ fn anomalies_are_found_where_a_threshold_is_blind() {
         "{:<8} {:<10} {:>6} {:>6} {:>6} {:>12}",
         "series", "by", "events", "found", "false", "delay, min"
     );
-    for shape in [Shape::Daily, Shape::Level, Shape::Bursts] {
+    // The share of events that must be found, in percent.
+    for (shape, least) in
+        [(Shape::Daily, 90), (Shape::Level, 90), (Shape::Bursts, 90), (Shape::Growing, 90), (Shape::Weak, 20)]
+    {
         let mut totals = [Score::default(), Score::default()];
         for seed in 1..=10 {
             let (samples, first) = series(shape, seed);
@@ -149,7 +158,7 @@ fn anomalies_are_found_where_a_threshold_is_blind() {
             );
         }
         let [history, threshold] = totals;
-        assert!(history.found * 10 >= history.events * 9, "{shape:?}: {history:?}");
+        assert!(history.found * 100 >= history.events * least, "{shape:?}: {history:?}");
         // Ten series of two days: 5,760 samples.
         assert!(history.false_alarms <= 10, "{shape:?}: {history:?}");
         assert!(history.found >= threshold.found, "{shape:?}: {history:?} {threshold:?}");
@@ -170,6 +179,27 @@ fn a_day_like_others_is_no_anomaly_and_little_history_is_silence() {
     assert_eq!(judge(&minutes).unwrap().basis, Basis::Recent);
     let zeros: Vec<Sample> = minutes.iter().map(|s| Sample { value: 0.0, ..*s }).collect();
     assert_eq!(judge(&zeros), None, "all zero: nobody can say how far is far");
+}
+
+/// The first days have no days before them: they are compared with the last two hours, which a morning is not like.
+#[test]
+fn the_first_days_are_quiet() {
+    let mut calls = 0;
+    for seed in 1..=3 {
+        let mut noise = Noise(seed * 77 + 1);
+        let samples: Vec<Sample> = (0..2 * 1440)
+            .map(|n: i64| Sample {
+                at: n * 60_000,
+                value: normal_value(Shape::Daily, n as usize / 5, &mut noise),
+            })
+            .collect();
+        let ends = (0..samples.len()).filter(|end| {
+            judge(&samples[end.saturating_sub(200)..=*end]).is_some_and(|verdict| verdict.confidence >= 0.999)
+        });
+        calls += ends.count();
+    }
+    println!("false calls of 8,640 in first days: {calls}");
+    assert!(calls <= 4, "{calls}");
 }
 
 #[test]

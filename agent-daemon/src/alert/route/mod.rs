@@ -20,6 +20,9 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
+/// The routes that are in force unless the configuration says otherwise, in the form of [`Config::parse`].
+pub const DEFAULT_ROUTES: &str = include_str!("../default_routes.yaml");
+
 pub use config::{Config, GroupBy, Inhibition, Route};
 pub use group::{Notification, Status};
 pub use mute::Muted;

@@ -239,6 +239,20 @@ fn a_receiver_is_told_no_more_than_it_takes() {
 }
 
 #[test]
+fn the_default_routes_are_routes() {
+    let config = Config::parse(super::DEFAULT_ROUTES).unwrap();
+    assert_eq!(config.receivers().into_iter().collect::<Vec<_>>(), ["default"]);
+    let rules = crate::alert::RuleSet::parse(crate::alert::rule::DEFAULT_RULES).unwrap();
+    for inhibition in &config.inhibitions {
+        let named = |name: &str| Labels::new([("alertname", name), ("severity", "critical")]);
+        let source = |rule: &crate::alert::rule::Rule| {
+            inhibition.source_matchers.iter().all(|matcher| matcher.matches(&named(&rule.name)))
+        };
+        assert!(rules.rules().any(source), "{inhibition:?} names no rule");
+    }
+}
+
+#[test]
 fn wrong_files_are_refused_with_a_place() {
     for (text, part) in [
         ("route: {}", "needs a receiver"),

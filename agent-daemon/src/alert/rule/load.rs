@@ -20,6 +20,8 @@ use crate::alert::{
 
 /// The most rules of a file.
 const MAX_RULES: usize = 10_000;
+/// The most mistakes that are told.
+const MAX_ERRORS: usize = 100;
 /// The most labels or annotations of a rule.
 const MAX_TEXTS: usize = 64;
 
@@ -52,11 +54,16 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn wrong(&mut self, place: Location, message: impl Into<String>) {
-        self.errors.push(error(place, message));
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error(place, message));
+        }
     }
 
     fn wrong_within(&mut self, value: &Spanned<String>, found: At<String>) {
         let place = value.referenced;
+        if self.errors.len() >= MAX_ERRORS {
+            return;
+        }
         self.errors.push(error_within(self.file, place, &value.value, found.at, found.what));
     }
 

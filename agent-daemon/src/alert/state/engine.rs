@@ -7,7 +7,7 @@ use super::{
     instance::{Condition, Instance, Pace, annotate},
 };
 use crate::alert::{
-    eval::{Element, EvalError, Millis, Source, Spent, evaluate},
+    eval::{Element, EvalError, Limits, Millis, Source, Spent, evaluate},
     labels::{ALERT_NAME, Labels},
     rule::{Group, Rule, RuleId, RuleSet},
 };
@@ -142,7 +142,9 @@ impl Engine {
         source: &dyn Source,
         report: &mut Report,
     ) {
-        let (value, spent) = evaluate(&rule.expr, now, source, &self.options.limits);
+        let left = self.options.round_work.saturating_sub(report.work);
+        let limits = Limits { work: self.options.limits.work.min(left), ..self.options.limits };
+        let (value, spent) = evaluate(&rule.expr, now, source, &limits);
         let limit = group.limit.unwrap_or(usize::MAX).min(self.options.max_alerts);
         let found = value.and_then(|value| by_labels(rule, value.into_elements(), limit));
         report.evaluated += 1;

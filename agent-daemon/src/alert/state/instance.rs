@@ -110,11 +110,11 @@ impl Instance {
         self.alert.flapping = self.firings.len() >= pace.options.flap_count.max(2);
     }
 
-    /// After a clock went back, nothing remembered lies ahead.
+    /// After a clock went back, no time that is compared with it lies ahead. `fired_at` stays: it tells this firing
+    /// from others, and another would be told anew.
     fn not_in_the_future(&mut self, now: Millis) {
         let alert = &mut self.alert;
         alert.active_at = alert.active_at.min(now);
-        alert.fired_at = alert.fired_at.map(|at| at.min(now));
         alert.resolved_at = alert.resolved_at.map(|at| at.min(now));
         self.firings.iter_mut().for_each(|at| *at = (*at).min(now));
     }

@@ -81,6 +81,8 @@ pub struct Options {
     pub interval: Millis,
     /// Bounds of one rule's evaluation.
     pub limits: Limits,
+    /// Work units that all rules of one round may take; those that find none left fail.
+    pub round_work: u64,
     /// The most alerts of one rule; more are an error of that rule.
     pub max_alerts: usize,
     /// How long resolved alerts are kept, milliseconds.
@@ -98,6 +100,7 @@ impl Default for Options {
         Self {
             interval: 5000,
             limits: Limits::default(),
+            round_work: 1_000_000_000,
             max_alerts: 1000,
             keep_resolved: 15 * 60_000,
             flap_count: 3,

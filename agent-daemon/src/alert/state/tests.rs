@@ -124,6 +124,25 @@ fn time_that_nobody_saw_does_not_count() {
 }
 
 #[test]
+fn a_clock_that_goes_back_makes_no_new_firing() {
+    let mut engine = engine(RULES);
+    follow(&mut engine, 7_200_000, &[(95.0, PENDING), (95.0, PENDING), (95.0, FIRING)]);
+    let fired_at = engine.alerts().next().unwrap().fired_at;
+    engine.evaluate(3_600_000, &Now(Some(95.0)));
+    engine.evaluate(3_605_000, &Now(Some(95.0)));
+    let alert = engine.alerts().next().unwrap();
+    assert_eq!((alert.phase, alert.fired_at), (Phase::Firing, fired_at));
+}
+
+#[test]
+fn a_round_has_an_end() {
+    let options = Options { round_work: 1, ..Options::default() };
+    let mut engine = Engine::new(RuleSet::parse(RULES).unwrap(), options);
+    let report = engine.evaluate(0, &Now(Some(95.0)));
+    assert_eq!((report.failed, phase(&engine)), (1, None));
+}
+
+#[test]
 fn a_restart_changes_nothing() {
     let mut before = engine(RULES);
     follow(&mut before, 0, &[(95.0, PENDING), (95.0, PENDING), (f64::INFINITY, FIRING)]);
