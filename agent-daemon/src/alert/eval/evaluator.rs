@@ -159,6 +159,8 @@ impl<'s> Evaluator<'s> {
         }
         match (&function.body, of_type(Type::Matrix).or_else(|| of_type(Type::Vector))) {
             (Body::Range(body), Some(arg)) => self.over_range(function, *body, arg, &numbers, now),
+            // Bounds that exclude each other let nothing through.
+            (Body::Map(_), Some(_)) if function.name == "clamp" && excluding(&numbers) => Ok(Vec::new()),
             (Body::Map(body), Some(arg)) => Ok(map(self.vector(arg, now)?, |value| body(value, &numbers))),
             (Body::Timestamp, Some(arg)) => self.timestamps(arg, now),
             (Body::Absent, Some(arg)) => {
@@ -264,6 +266,10 @@ impl<'s> Evaluator<'s> {
 fn map(elements: Vec<Element>, with: impl Fn(f64) -> f64) -> Vec<Element> {
     let change = |e: Element| Element { labels: e.labels.without_name(), value: with(e.value) };
     elements.into_iter().map(change).collect()
+}
+
+fn excluding(bounds: &[f64]) -> bool {
+    matches!(bounds, [min, max] if min > max)
 }
 
 fn one(labels: Labels) -> Element {

@@ -4,8 +4,8 @@ fn number(numbers: &[f64], index: usize, missing: f64) -> f64 {
     numbers.get(index).copied().unwrap_or(missing)
 }
 
-/// `clamp(v, min, max)`. Unlike `f64::clamp` it never panics: where `min` is above `max`, or one is NaN, so is the
-/// result.
+/// `clamp(v, min, max)`. Unlike `f64::clamp` it never panics: where a bound is NaN, so is the result. The evaluator
+/// leaves out everything where `min` is above `max`.
 pub(crate) fn clamp(value: f64, numbers: &[f64]) -> f64 {
     let (min, max) = (number(numbers, 0, f64::NAN), number(numbers, 1, f64::NAN));
     // NaN compares with nothing, and is no order of bounds.

@@ -1,6 +1,6 @@
 //! Who is told what: once, in order, and not when it is muted.
 
-use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::{Config, Delivery, Muted, Notification, Router, Silence, Status};
 use crate::alert::{
@@ -269,6 +269,9 @@ fn wrong_files_are_refused_with_a_place() {
 }
 
 proptest! {
+    // Each case is 400 rounds with all that is saved in between.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// Whatever fails and whenever it restarts: in the end every alert was told to fire once, and to resolve once.
     #[test]
     fn nothing_is_lost_and_nothing_doubled(

@@ -147,6 +147,7 @@ impl Engine {
         let (value, spent) = evaluate(&rule.expr, now, source, &limits);
         let limit = group.limit.unwrap_or(usize::MAX).min(self.options.max_alerts);
         let found = value.and_then(|value| by_labels(rule, value.into_elements(), limit));
+        let found = found.and_then(|found| self.has_room(rule, found));
         report.evaluated += 1;
         report.work = report.work.saturating_add(spent.work);
         let outcome = match found {
@@ -164,6 +165,22 @@ impl Engine {
             }
         };
         self.health.insert(rule.id, Health { at: now, spent, outcome });
+    }
+
+    /// Refuses alerts for which there is no room beside those of other rules.
+    fn has_room(
+        &self,
+        rule: &Rule,
+        found: BTreeMap<Labels, Element>,
+    ) -> Result<BTreeMap<Labels, Element>, EvalError> {
+        let own = self.instances.get(&rule.id);
+        let new = found.keys().filter(|labels| own.is_none_or(|own| !own.contains_key(labels))).count();
+        let limit = self.options.max_all_alerts;
+        // Most rules find nothing new, and need no count of all.
+        if new > 0 && self.instances.values().map(BTreeMap::len).sum::<usize>() + new > limit {
+            return Err(EvalError::TooMuch { what: "alerts of all rules", limit: limit as u64 });
+        }
+        Ok(found)
     }
 
     fn step(&mut self, rule: &Rule, mut found: BTreeMap<Labels, Element>, now: Millis, elapsed: Millis) {

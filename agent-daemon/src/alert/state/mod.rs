@@ -85,6 +85,8 @@ pub struct Options {
     pub round_work: u64,
     /// The most alerts of one rule; more are an error of that rule.
     pub max_alerts: usize,
+    /// The most alerts of all rules, resolved ones that are kept included; a rule that would exceed it fails.
+    pub max_all_alerts: usize,
     /// How long resolved alerts are kept, milliseconds.
     pub keep_resolved: Millis,
     /// How often an alert begins to fire within [`Self::flap_window`] before it counts as flapping.
@@ -102,6 +104,7 @@ impl Default for Options {
             limits: Limits::default(),
             round_work: 1_000_000_000,
             max_alerts: 1000,
+            max_all_alerts: 10_000,
             keep_resolved: 15 * 60_000,
             flap_count: 3,
             flap_window: 30 * 60_000,

@@ -201,6 +201,14 @@ fn too_many_alerts_are_an_error_of_the_rule() {
     assert_eq!((report.failed, engine.alerts().count()), (1, 0));
 }
 
+#[test]
+fn all_alerts_together_are_bounded() {
+    let options = Options { max_all_alerts: 0, ..Options::default() };
+    let mut engine = Engine::new(RuleSet::parse(RULES).unwrap(), options);
+    let report = engine.evaluate(0, &Now(Some(95.0)));
+    assert_eq!((report.failed, engine.alerts().count()), (1, 0));
+}
+
 proptest! {
     #[test]
     fn no_clock_breaks_it(steps in prop::collection::vec((proptest::num::i64::ANY, 0..3u8), 0..60)) {
