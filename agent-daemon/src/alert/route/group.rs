@@ -59,6 +59,8 @@ pub(super) struct Group {
     /// When its first alert came that was not told yet.
     waiting_since: Option<Millis>,
     last_sent: Option<Millis>,
+    /// A message was given up: none is made before this.
+    paused_until: Option<Millis>,
     /// Messages made so far.
     made: u64,
     /// Alerts that were told to be firing and not told to be resolved.
@@ -101,6 +103,7 @@ impl Group {
             labels,
             waiting_since: None,
             last_sent: None,
+            paused_until: None,
             made: 0,
             told: BTreeMap::new(),
             on_its_way: None,
@@ -127,6 +130,7 @@ impl Group {
     pub(super) fn not_in_the_future(&mut self, now: Millis) {
         self.waiting_since = self.waiting_since.map(|at| at.min(now));
         self.last_sent = self.last_sent.map(|at| at.min(now));
+        self.paused_until = self.paused_until.map(|until| until.min(now.saturating_add(LONGEST_PAUSE)));
         if let Some(way) = &mut self.on_its_way {
             way.next_try = way.next_try.min(now.saturating_add(LONGEST_PAUSE));
             way.message.made_at = way.message.made_at.min(now);
@@ -143,7 +147,7 @@ impl Group {
 
     /// Whether there is something to tell now. `muted` says of each alert whether it is.
     pub(super) fn wants_to_tell(&mut self, now: Millis, muted: impl Fn(&Alert) -> bool) -> bool {
-        if self.on_its_way.is_some() {
+        if self.on_its_way.is_some() || self.paused_until.is_some_and(|until| now < until) {
             return false;
         }
         let Some(times) = self.times else { return !self.told.is_empty() };
@@ -257,9 +261,9 @@ impl Group {
             way.handed_out = false;
             return true;
         }
-        // What it said is not told. It is not said again at once, lest a receiver that refuses is flooded.
+        // What it said is not told, and becomes another message; later, lest a receiver that refuses is flooded.
         self.on_its_way = None;
-        self.last_sent = Some(now);
+        self.paused_until = Some(now.saturating_add(LONGEST_PAUSE));
         false
     }
 }

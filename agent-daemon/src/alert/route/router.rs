@@ -30,7 +30,7 @@ pub enum Delivery {
     Delivered,
     /// It has not, or nobody knows: again later, the same message.
     Retry,
-    /// It refuses it for good.
+    /// It refuses this message for good. What it said is told in another one, five minutes later at the earliest.
     Refused,
 }
 

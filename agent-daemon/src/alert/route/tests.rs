@@ -152,6 +152,23 @@ fn what_fails_is_tried_again_under_the_same_id_and_nothing_is_lost() {
 }
 
 #[test]
+fn who_refuses_is_not_flooded() {
+    let mut router = router();
+    let one = [firing(&[("alertname", "A")])];
+    let mut tries = 0;
+    for step in 0..1200 {
+        let now = step * SECOND;
+        router.update(one.iter(), now);
+        for message in router.due(now) {
+            tries += 1;
+            router.report(message.id, Delivery::Refused, now);
+        }
+    }
+    // Twenty minutes.
+    assert_eq!((tries, router.given_up()), (4, 4));
+}
+
+#[test]
 fn a_restart_tells_nothing_again() {
     let mut router = router();
     let one = [firing(&[("alertname", "A")])];
