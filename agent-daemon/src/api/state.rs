@@ -10,6 +10,7 @@ use tokio::{
 
 use super::error::Problem;
 use crate::{
+    alert::live::Alerts,
     ingest::Ingest,
     model::{agent::Agent, control::Control, exposition::Exposition, id::AgentId},
     store::Store,
@@ -38,6 +39,8 @@ pub struct State {
     pub listen: SocketAddr,
     /// What applications tell of operations to.
     pub ingest: Arc<Ingest>,
+    /// What is wrong now, and who is told.
+    pub alerts: Alerts,
     folds: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
     pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
@@ -55,14 +58,21 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        let ingest = Arc::new(Ingest::closed());
-        Self { store, control, telemetry, host, metrics, ready, listen, ingest, folds, loans: Arc::default() }
+        let (ingest, alerts) = (Arc::new(Ingest::closed()), Alerts::off());
+        let loans = Arc::default();
+        Self { store, control, telemetry, host, metrics, ready, listen, ingest, alerts, folds, loans }
     }
 
     /// The same with open doors for operations.
     #[must_use]
     pub fn with_ingest(self, ingest: Arc<Ingest>) -> Self {
         Self { ingest, ..self }
+    }
+
+    /// The same with alerts.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Alerts) -> Self {
+        Self { alerts, ..self }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

@@ -159,6 +159,18 @@ impl Router {
         Mutes::new(&self.config, self.silences.values(), self.alerts.iter(), now).why(&alert.labels)
     }
 
+    /// The same of several alerts, in their order.
+    pub fn muted_of<'a>(&self, alerts: impl Iterator<Item = &'a Alert>, now: Millis) -> Vec<Option<Muted>> {
+        let mutes = Mutes::new(&self.config, self.silences.values(), self.alerts.iter(), now);
+        alerts.map(|alert| mutes.why(&alert.labels)).collect()
+    }
+
+    /// Whether there is nothing that may have to be told.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// All silences, ended ones for five days.
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
