@@ -20,6 +20,7 @@ mod api_server;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;
+mod cli_alerts;
 mod cli_binary;
 mod cli_daemon;
 mod cli_record;

@@ -219,10 +219,10 @@ fn files_that_change_are_read_and_wrong_ones_are_refused_with_their_line() {
     assert_eq!(world.telemetry.alerts.now().refused, Some(why));
     assert_eq!(view.rules[0].expr, "heat > 10");
     // A rule that stays is the same rule, and its alert goes on.
-    change(&world.rules(), &RULES.replace("heat > 10", "heat > 15 # more"));
+    change(&world.rules(), &RULES.replace("heat > 10", "heat > 15 + 0"));
     assert_eq!(world.rounds(&mut owner, 20.0, 5), []);
     let view = owner.view(world.at());
-    assert_eq!((view.refused, view.rules[0].expr.as_str()), (None, "heat > 15 # more"));
+    assert_eq!((view.refused, view.rules[0].expr.as_str()), (None, "heat > 15 + 0"));
     change(&world.rules(), "groups: []\n");
     assert_eq!(world.rounds(&mut owner, 20.0, 5), [(Status::Resolved, vec![Phase::Resolved])]);
 }
@@ -306,14 +306,14 @@ fn a_thousand_rules_over_a_hundred_agents() {
     let parts = Parts { samples: Arc::new(Many(Mutex::new(0.0))), ..world.parts(Duration::from_secs(5)) };
     let mut owner = Owner::open(parts, world.at()).unwrap();
     let mut took = Vec::new();
-    for _ in 0..150 {
+    for _ in 0..80 {
         world.now += 5;
         let begin = std::time::Instant::now();
         owner.round(world.at());
         drop(owner.view(world.at()));
         took.push(begin.elapsed());
     }
-    took.drain(..100);
+    took.drain(..60);
     took.sort_unstable();
     let after = crate::telemetry::own_usage().rss_bytes;
     let now = world.telemetry.alerts.now();
@@ -323,8 +323,8 @@ fn a_thousand_rules_over_a_hundred_agents() {
         now.failing,
         now.series,
         now.samples,
-        took[25],
-        took[49],
+        took[10],
+        took[19],
         after.saturating_sub(before) >> 20,
     );
     assert_eq!((now.rules, now.failing, now.series), (1000, 0, 2000));
