@@ -8,7 +8,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{api::eventually, daemon::Daemon, puppet::Puppet, workload::program};
+use crate::support::{
+    api::eventually, binary::agentperf, daemon::Daemon, puppet::Puppet, workload::program,
+};
 
 const RULES: &str = "\
 groups:
@@ -111,6 +113,14 @@ fn a_hog_fires_once_through_a_crash_and_resolves_once() {
     let past = alerts(&daemon, "/api/v1/alerts/history");
     assert_eq!(past.len(), 1, "{past:#?}");
     assert_eq!(told(&daemon, "firing"), 1);
+
+    // The same rules on what was stored would have found the same.
+    daemon.stop();
+    let mut check = std::process::Command::new(agentperf());
+    check.args(["rules", "check", "--history", "--since", "10m", "--json", "--config"]).arg(daemon.config());
+    let ran = check.output().unwrap();
+    let found: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    assert_eq!(found["history"]["fired"][0]["alert"], "Hog", "{found:#}");
 }
 
 #[test]

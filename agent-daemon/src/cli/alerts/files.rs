@@ -6,7 +6,6 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use serde::Serialize;
@@ -26,9 +25,6 @@ use crate::{
     model::time::{TimeRange, Timestamp},
     store::{Disk, Options as StoreOptions, disk::info},
 };
-
-/// How far apart rules are evaluated on history.
-const STEP: Duration = Duration::from_secs(15);
 
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct CheckArgs {
@@ -150,7 +146,7 @@ fn look_back(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found
     let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
     let to = Timestamp::now();
     let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
-    let step = STEP.max(config.window);
+    let step = config.window;
     let interval = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
     let mut engine = Engine::new(rules.clone(), Options { interval, ..Options::default() });
     let mut history = History::new(rules, interval);
