@@ -13,12 +13,13 @@ pub use crate::kernel::features::probe as probe_kernel;
 
 use crate::{
     aggregate::{Aggregator, Channels},
+    alert::live::{Alerts, LoadError, Parts, Receivers, Running, Wake},
     api::{self, BindError},
     collect::{Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
-    export::{DoorError, Doors},
+    export::{DoorError, Doors, prometheus},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
@@ -56,6 +57,9 @@ pub enum DaemonError {
     /// A door out cannot be opened.
     #[error(transparent)]
     Export(#[from] DoorError),
+    /// The files of alert rules or routes are wrong.
+    #[error("alerts: {0}")]
+    Alerts(#[from] LoadError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {
@@ -74,7 +78,7 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
 }
 
 /// Runs the daemon until `stop` turns true. `ready` is told the address once everything works. SIGHUP reads
-/// `config_path` again and applies its agent rules.
+/// `config_path` again and applies its agent rules, and the files that its alerts name.
 ///
 /// # Errors
 /// Why the daemon cannot run, or stopped.
@@ -96,12 +100,15 @@ pub async fn run(
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
+    let wake = Arc::new(Wake::default());
+    let (alerts, rounds) = open_alerts(&config, listen, (&store, &doors, &telemetry), &wake)?;
     let shown = doors.metrics();
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let secret = store::secret(config.history.directory.as_deref())?;
     let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let state = state.with_ingest(ingest).with_system(system_info());
+    let state = state.with_alerts(alerts.clone());
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -109,7 +116,9 @@ pub async fn run(
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
 
-    let writer = writer::spawn(Arc::clone(&store), recorded, doors.followers());
+    let mut followers = doors.followers();
+    followers.push(wake);
+    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
     let sending = doors.start(&store);
     let host = HostCollector::spawn(config.window, &records, Arc::clone(&telemetry))
         .map_err(io_error("starting the host's collector"))?;
@@ -120,7 +129,8 @@ pub async fn run(
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
+    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
+    let rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
     announce(listen, &serving, ready);
 
@@ -136,6 +146,9 @@ pub async fn run(
         finished(collector).await;
         finished(writer).await;
         sending.stop().await;
+        if let Some(rounds) = rounds {
+            finished(rounds).await;
+        }
         join(threads).await;
     }
     let _ = hang_up.send(true);
@@ -207,6 +220,36 @@ fn open_store(
     Ok((Arc::new(disk), let_go))
 }
 
+/// Opens the alerts, unless they are off. They see what is scraped, and of the time before what was stored.
+fn open_alerts(
+    config: &Config,
+    listen: SocketAddr,
+    (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
+    wake: &Arc<Wake>,
+) -> Result<(Alerts, Option<Running>), DaemonError> {
+    if !config.alerts.enabled {
+        return Ok((Alerts::off(), None));
+    }
+    let stored = Arc::clone(store);
+    let parts = Parts {
+        config: config.alerts.clone(),
+        window: config.window,
+        folder: config.history.directory.clone(),
+        samples: doors.metrics(),
+        store: Arc::clone(store),
+        replay: Arc::new(move |range, step, visit| {
+            if let Err(error) = prometheus::replay(stored.as_ref(), range, step, visit) {
+                tracing::warn!(%error, "alerts know less of the time before than they could");
+            }
+        }),
+        receivers: Receivers::default(),
+        api: format!("http://{listen}"),
+        telemetry: Arc::clone(telemetry),
+    };
+    let (alerts, rounds) = Alerts::open(parts, Arc::clone(wake))?;
+    Ok((alerts, Some(rounds)))
+}
+
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
 fn start_resolver(
     maps: Option<UnwindMaps>,
@@ -265,7 +308,12 @@ fn collect(
 }
 
 /// Reads the configuration again at each SIGHUP. What a reload cannot change needs a restart, and is said.
-async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watch::Sender<config::Agents>) {
+async fn reload_on_hangup(
+    mut config: Config,
+    path: Option<PathBuf>,
+    rules: watch::Sender<config::Agents>,
+    alerts: Alerts,
+) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         tracing::error!("SIGHUP cannot be handled: the configuration is read only at the start");
         return;
@@ -276,10 +324,12 @@ async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watc
             Ok(new) => {
                 tracing::info!("configuration reloaded");
                 rules.send_replace(new.agents.clone());
+                alerts.reload(new.alerts.clone()).await;
                 if !config.same_but_rules(&new) {
-                    tracing::warn!("only the agent rules are reloaded; other changes need a restart");
+                    tracing::warn!("only agent rules and alerts are reloaded; other changes need a restart");
                 }
                 config.agents.take_rules(&new.agents);
+                config.alerts = config::Alerts { enabled: config.alerts.enabled, ..new.alerts };
             }
             Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
         }

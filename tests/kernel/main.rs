@@ -11,6 +11,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod alerts;
 mod attach;
 mod bounds;
 #[path = "../chains/mod.rs"]

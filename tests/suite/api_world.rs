@@ -11,8 +11,13 @@ use std::{
 };
 
 use agentperf::{
+    alert::{
+        live::{Alerts, Parts, Receivers},
+        matcher::Matcher,
+        route::Silence,
+    },
     api,
-    config::{Project, Secret},
+    config::{self, Project, Secret},
     export::prometheus::Metrics,
     ingest::Ingest,
     model::{
@@ -56,6 +61,8 @@ pub(crate) struct World {
     pub(crate) begin: Timestamp,
     pub(crate) live: AgentId,
     pub(crate) ended: AgentId,
+    /// The id of a silence that is in force.
+    pub(crate) silence: String,
     pub(crate) server: Option<tokio::task::JoinHandle<()>>,
     /// Keeps the way to the store open for the doors.
     pub(crate) _records: mpsc::Sender<Record>,
@@ -88,9 +95,10 @@ impl World {
         let (records, recorded) = mpsc::channel(64);
         let ingest = Ingest::new(&[shop()], &records, &[7; 32], telemetry.clone());
         runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });
-        let state =
-            api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
-        let state = state.with_ingest(Arc::new(ingest)).with_system(api_system::kind());
+        let (told, shown) = (telemetry.clone(), metrics.clone());
+        let state = api::State::new(store.clone(), control, told, HostInfo::read(), shown, ready_rx, address);
+        let (alerts, silence) = runtime.block_on(alerts(&store, &metrics, &telemetry, &stop));
+        let state = state.with_ingest(Arc::new(ingest)).with_system(api_system::kind()).with_alerts(alerts);
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
         Self {
@@ -102,6 +110,7 @@ impl World {
             begin,
             live: ids.0,
             ended: ids.1,
+            silence,
             server,
             _records: records,
             runtime,
@@ -116,6 +125,36 @@ impl World {
     pub(crate) fn of_live(&self, what: &str) -> String {
         format!("/api/v1/agents/{}{what}", self.live)
     }
+}
+
+/// Alerts that have been evaluated, by the rules that agentperf brings along; and the id of a silence.
+async fn alerts(
+    store: &Arc<Memory>,
+    metrics: &Arc<Metrics>,
+    telemetry: &Arc<Telemetry>,
+    stop: &watch::Sender<bool>,
+) -> (Alerts, String) {
+    let parts = Parts {
+        config: config::Alerts::default(),
+        window: Duration::from_millis(100),
+        folder: None,
+        samples: metrics.clone(),
+        store: store.clone(),
+        replay: Arc::new(|_, _, _| ()),
+        receivers: Receivers::default(),
+        api: "http://127.0.0.1:1".to_owned(),
+        telemetry: telemetry.clone(),
+    };
+    let (alerts, running) = Alerts::open(parts, Arc::default()).unwrap();
+    tokio::spawn(running.run(stop.subscribe()));
+    let matcher = Matcher::parse("alertname=\"None\"").unwrap();
+    let now = Timestamp::now().as_millisecond();
+    let silence = Silence::new(vec![matcher], (now, now + 3_600_000), "the world", "").unwrap();
+    let id = alerts.silence(silence).await.unwrap();
+    while alerts.view().at.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    (alerts, id.to_string())
 }
 
 /// The key of the one project.

@@ -21,6 +21,7 @@ mod api_system;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;
+mod cli_alerts;
 mod cli_binary;
 mod cli_daemon;
 mod cli_record;

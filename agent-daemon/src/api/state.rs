@@ -10,6 +10,7 @@ use tokio::{
 
 use super::error::Problem;
 use crate::{
+    alert::live::Alerts,
     ingest::Ingest,
     model::{agent::Agent, control::Control, exposition::Exposition, host::SystemInfo, id::AgentId},
     store::Store,
@@ -40,6 +41,8 @@ pub struct State {
     pub listen: SocketAddr,
     /// What applications tell of operations to.
     pub ingest: Arc<Ingest>,
+    /// What is wrong now, and who is told.
+    pub alerts: Alerts,
     folds: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
     pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
@@ -57,9 +60,9 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        let ingest = Arc::new(Ingest::closed());
+        let (ingest, alerts) = (Arc::new(Ingest::closed()), Alerts::off());
         let (system, loans) = (Arc::default(), Arc::default());
-        Self { store, control, telemetry, host, system, metrics, ready, listen, ingest, folds, loans }
+        Self { store, control, telemetry, host, system, metrics, ready, listen, ingest, alerts, folds, loans }
     }
 
     /// The same on a host of this kind.
@@ -72,6 +75,12 @@ impl State {
     #[must_use]
     pub fn with_ingest(self, ingest: Arc<Ingest>) -> Self {
         Self { ingest, ..self }
+    }
+
+    /// The same with alerts.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Alerts) -> Self {
+        Self { alerts, ..self }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

@@ -12,6 +12,7 @@ use super::error::CliError;
 use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
+        alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
@@ -130,6 +131,38 @@ impl Client {
     /// What the host did, by a query.
     pub(super) fn system_metrics(&self, query: &[(&str, String)]) -> Result<SystemMetricsDto, CliError> {
         self.get("/api/v1/system/metrics", query)
+    }
+
+    /// What is wrong now.
+    pub(super) fn alerts(&self) -> Result<AlertListDto, CliError> {
+        self.get("/api/v1/alerts", &[])
+    }
+
+    /// What was wrong.
+    pub(super) fn alert_history(&self) -> Result<AlertListDto, CliError> {
+        self.get("/api/v1/alerts/history", &[])
+    }
+
+    /// The alert rules in force.
+    pub(super) fn alert_rules(&self) -> Result<AlertRuleListDto, CliError> {
+        self.get("/api/v1/alerts/rules", &[])
+    }
+
+    /// The silences.
+    pub(super) fn silences(&self) -> Result<SilenceListDto, CliError> {
+        self.get("/api/v1/alerts/silences", &[])
+    }
+
+    /// Silences alerts.
+    pub(super) fn silence(&self, request: &SilenceRequestDto) -> Result<SilenceDto, CliError> {
+        let sent = self.agent.post(format!("{}/api/v1/alerts/silences", self.url)).send_json(request);
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// Ends a silence.
+    pub(super) fn unsilence(&self, id: &str) -> Result<SilenceDto, CliError> {
+        let sent = self.agent.delete(format!("{}/api/v1/alerts/silences/{id}", self.url)).call();
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 
     /// What an agent waited for.

@@ -5,6 +5,7 @@
 //! there is one way to trace.
 
 mod agents;
+mod alerts;
 mod attach;
 mod backend;
 mod caller;
@@ -66,6 +67,7 @@ enum Verb {
     Attach(attach::AttachArgs),
     Record(record::RecordArgs),
     Agents(agents::AgentsArgs),
+    Alerts(alerts::AlertsArgs),
     Operations(operations::OperationsArgs),
     System(system::SystemArgs),
     Check(check::CheckArgs),
@@ -89,6 +91,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Attach(args) => done(attach::run(args)),
         Verb::Record(args) => record::run(args),
         Verb::Agents(args) => done(agents::run(args)),
+        Verb::Alerts(args) => done(alerts::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
         Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),

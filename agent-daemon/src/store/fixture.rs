@@ -208,7 +208,16 @@ pub(crate) fn host_window_at(start: Timestamp, n: u32) -> HostWindow {
             context_switches: 10 * ms,
         },
         pressure: Some(Pressure { cpu: stall(n), memory: stall(n + 1), io: stall(n + 2) }),
-        memory: Memory::from([1 << 34, (1 << 33) - ms, (1 << 33) - ms, 1 << 30, 1 << 31, 4096, 1 << 32, 1 << 31]),
+        memory: Memory::from([
+            1 << 34,
+            (1 << 33) - ms,
+            (1 << 33) - ms,
+            1 << 30,
+            1 << 31,
+            4096,
+            1 << 32,
+            1 << 31,
+        ]),
         file_systems: vec![file_system],
         disks: vec![Disk::new("vda".to_owned(), [ms, 4096 * ms, ns(n), ms, 8192 * ms, ns(n), ns(n)])],
         interfaces: vec![Interface {

@@ -5,6 +5,7 @@
 //! same types back.
 
 pub mod agent;
+pub mod alert;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod ingest;

@@ -2,6 +2,7 @@
 //! so that the OpenAPI document cannot forget one.
 
 mod agents;
+mod alerts;
 mod dashboard;
 mod health;
 mod ingest;
@@ -47,6 +48,11 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(ingest::collect))
         .routes(routes!(ingest::batch))
         .routes(routes!(ingest::frontend))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::history))
+        .routes(routes!(alerts::rules))
+        .routes(routes!(alerts::silences, alerts::silence))
+        .routes(routes!(alerts::unsilence))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

@@ -44,8 +44,10 @@ fn grown<const N: usize>(now: [u64; N], then: [u64; N]) -> [u64; N] {
 
 fn pressure(then: [Stall; 3], now: [Stall; 3]) -> Pressure {
     let ns = |us: u64| us.saturating_mul(1000);
-    let stall =
-        |then: Stall, now: Stall| Stall { some: ns(since(now.some, then.some)), full: ns(since(now.full, then.full)) };
+    let stall = |then: Stall, now: Stall| Stall {
+        some: ns(since(now.some, then.some)),
+        full: ns(since(now.full, then.full)),
+    };
     let ([cpu, memory, io], [cpu_now, memory_now, io_now]) = (then, now);
     Pressure { cpu: stall(cpu, cpu_now), memory: stall(memory, memory_now), io: stall(io, io_now) }
 }

@@ -78,7 +78,9 @@ impl TableId {
             Self::HostCpus => "What each CPU did, by window.",
             Self::HostFileSystems => "Mounted file systems with space of their own, at each window's end.",
             Self::HostDisks => "Block devices by window; `other` are those that have no row of their own.",
-            Self::HostInterfaces => "Network interfaces by window; `other` are those that have no row of their own.",
+            Self::HostInterfaces => {
+                "Network interfaces by window; `other` are those that have no row of their own."
+            }
             Self::OperationSums => {
                 "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
             }

@@ -74,6 +74,13 @@ pub(super) enum Family {
     ExportDropped,
     ExportSpoolBytes,
     ExportQueue,
+    Alerts,
+    AlertRules,
+    AlertEvaluations,
+    AlertEvaluationSeconds,
+    AlertNotifications,
+    AlertSeries,
+    AlertSamples,
 }
 
 /// One row of the registry.
@@ -122,7 +129,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Those of agents, and of the daemon.
-static ROWS: [Row; 30] = [
+static ROWS: [Row; 37] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -293,6 +300,48 @@ static ROWS: [Row; 30] = [
     ),
     row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
     row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
+    row(
+        F::Alerts,
+        "alerts",
+        None,
+        Gauge,
+        &["state"],
+        "Alerts: pending, firing, and of those that fire those of which nobody is told (muted)",
+    ),
+    row(
+        F::AlertRules,
+        "alert_rules",
+        None,
+        Gauge,
+        &["health"],
+        "Alert rules by their last evaluation: ok, failed",
+    ),
+    row(
+        F::AlertEvaluations,
+        "alert_evaluations",
+        None,
+        Counter,
+        &[],
+        "Rounds in which alert rules were evaluated",
+    ),
+    row(
+        F::AlertEvaluationSeconds,
+        "alert_evaluation",
+        Some(Seconds),
+        Counter,
+        &[],
+        "Time that these rounds took, reading samples and files included",
+    ),
+    row(
+        F::AlertNotifications,
+        "alert_notifications",
+        None,
+        Counter,
+        &["outcome"],
+        "Tries to tell a receiver of alerts: delivered, failed (and tried again), refused",
+    ),
+    row(F::AlertSeries, "alert_series", None, Gauge, &[], "Series that are remembered for alert rules"),
+    row(F::AlertSamples, "alert_samples", None, Gauge, &[], "Their samples, of 16 bytes each"),
 ];
 
 impl Row {
@@ -319,6 +368,12 @@ impl Row {
         let total = if self.kind == Counter { "_total" } else { "" };
         format!("{PREFIX}_{}{unit}{total}", self.name)
     }
+}
+
+/// Whether there is a metric of this name, as it is queried.
+#[must_use]
+pub fn has_metric(name: &str) -> bool {
+    rows().any(|row| row.full_name() == name)
 }
 
 /// The reference of all metrics, in Markdown: what `docs/metrics.md` holds.

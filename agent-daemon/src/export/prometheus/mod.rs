@@ -7,12 +7,14 @@ mod capped;
 mod families;
 mod host;
 mod operations;
+mod replay;
 mod series;
 mod snapshot;
 mod totals;
 
 pub(super) use families::Kind;
-pub use families::reference;
+pub use families::{has_metric, reference};
+pub use replay::replay;
 pub(super) use snapshot::FamilySnapshot;
 pub use snapshot::Snapshot;
 
@@ -27,7 +29,7 @@ use prometheus_client::{
 use self::{families::rows, totals::Totals};
 use crate::{
     model::{
-        exposition::{Exposition, TextFormat},
+        exposition::{Exposition, Samples, ShowSample, TextFormat},
         record::Record,
         time::Timestamp,
     },
@@ -79,12 +81,22 @@ impl Exposition for Metrics {
     }
 }
 
+impl Samples for Metrics {
+    fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
+        self.shown.snapshot_of(at, |row| wanted(&row.full_name())).show(show);
+    }
+}
+
 impl Shown {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshot(&self, at: Timestamp) -> Snapshot {
+        self.snapshot_of(at, |_| true)
+    }
+
+    fn snapshot_of(&self, at: Timestamp, wanted: impl Fn(&families::Row) -> bool) -> Snapshot {
         let reading = Reading::take();
         // What counts waits for a copy of the numbers, and not for the formatting.
         let totals = {
@@ -96,7 +108,8 @@ impl Shown {
             let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })
         };
-        Snapshot { at, started: self.host.started, families: rows().filter_map(of).collect() }
+        let families = rows().filter(|row| wanted(row)).filter_map(of).collect();
+        Snapshot { at, started: self.host.started, families }
     }
 }
 

@@ -59,6 +59,13 @@ pub(super) fn of(
         Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
         Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
         Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
+        Family::Alerts
+        | Family::AlertRules
+        | Family::AlertEvaluations
+        | Family::AlertEvaluationSeconds
+        | Family::AlertNotifications
+        | Family::AlertSeries
+        | Family::AlertSamples => of_alerts(family, telemetry),
         _ => {
             let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
             of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
@@ -109,6 +116,28 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
+        _ => Vec::new(),
+    }
+}
+
+/// How the alerts stand; nothing before their first round.
+fn of_alerts(family: Family, telemetry: &Telemetry) -> Vec<Series> {
+    let now = telemetry.alerts.now();
+    if now.at.is_none() {
+        return Vec::new();
+    }
+    let (evaluations, seconds) = telemetry.alerts.evaluations();
+    let counts = |pairs: &[(&str, u64)]| labelled(pairs.iter().map(|(label, n)| (*label, *n as f64)));
+    match family {
+        Family::Alerts => counts(&[("pending", now.pending), ("firing", now.firing), ("muted", now.muted)]),
+        Family::AlertRules => {
+            counts(&[("ok", now.rules.saturating_sub(now.failing)), ("failed", now.failing)])
+        }
+        Family::AlertEvaluations => some(Some(evaluations as f64)),
+        Family::AlertEvaluationSeconds => some(Some(seconds)),
+        Family::AlertNotifications => counts(&telemetry.alerts.outcomes()),
+        Family::AlertSeries => some(Some(now.series as f64)),
+        Family::AlertSamples => some(Some(now.samples as f64)),
         _ => Vec::new(),
     }
 }

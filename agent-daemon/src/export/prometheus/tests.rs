@@ -167,7 +167,10 @@ fn agents_that_ended_make_room_though_nobody_scrapes_and_those_without_are_count
 fn windows_of_the_host_are_added_up_and_what_is_of_their_end_is_that_of_the_last() {
     let metrics = metrics(10);
     let nothing = metrics.text(TextFormat::Prometheus);
-    assert!(!nothing.contains("agentperf_host_processes ") && nothing.contains("agentperf_host_cpus "), "{nothing}");
+    assert!(
+        !nothing.contains("agentperf_host_processes ") && nothing.contains("agentperf_host_cpus "),
+        "{nothing}"
+    );
     for (i, n) in [3, 4].into_iter().enumerate() {
         metrics.follow(&Record::Host(Box::new(host_window_at(at(5 * i as i64), n))));
     }

@@ -174,7 +174,7 @@ impl Totals {
     }
 
     /// Where this agent is counted; nowhere, where nothing was told of it.
-    fn of(&mut self, id: &AgentId) -> Option<(&mut AgentTotals, &mut Rooms)> {
+    pub(super) fn of(&mut self, id: &AgentId) -> Option<(&mut AgentTotals, &mut Rooms)> {
         let totals = match self.agents.get_mut(id) {
             Some(totals) => totals,
             None if self.late.contains_key(id) => self.other.get_or_insert_with(|| AgentTotals::new(None)),
