@@ -15,6 +15,7 @@
 //! | [`route`] | grouping, deduplication, inhibition, silences, maintenance, rates |
 //! | [`check`] | tests of rules |
 
+pub mod channel;
 pub mod check;
 pub mod detect;
 pub mod error;
