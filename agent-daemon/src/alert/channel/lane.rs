@@ -118,12 +118,17 @@ impl Lane {
         let now = now();
         let mut state = self.state();
         let report = state.queue.done(message.notification.id, &outcome, now, random());
+        // A receiver that is away is worth one line, not one for each try.
+        let again = matches!(state.last, Some((_, Outcome::Later(_))));
         match &outcome {
             Outcome::Taken(_) => {
                 tracing::debug!(receiver = name, target, said, "alerts are told");
                 state.delivered_at = Some(now);
             }
             Outcome::Refused(_) => tracing::warn!(receiver = name, target, said, "alerts are refused"),
+            Outcome::Later(_) if again => {
+                tracing::debug!(receiver = name, target, said, attempt, "alerts still cannot be told")
+            }
             Outcome::Later(_) => {
                 tracing::warn!(receiver = name, target, said, attempt, "alerts cannot be told yet")
             }

@@ -47,7 +47,11 @@ impl Url {
     pub(super) fn hide_in(&self, cleaner: &mut Cleaner) {
         let path = self.uri.path_and_query().map_or("", |path| path.as_str());
         cleaner.hide(path);
-        for part in path.split(['/', '?', '&', '=']).filter(|part| part.len() >= 8) {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        // Words such as `alerts` stand in paths, and in what receivers say.
+        let parts = path.split('/').filter(|part| part.len() >= 8);
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        for part in parts.chain(values) {
             cleaner.hide(part);
             cleaner.hide(&decoded(part));
         }

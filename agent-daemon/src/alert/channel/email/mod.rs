@@ -121,6 +121,11 @@ impl Email {
             Err(_) => Outcome::unreached(format!("not done within {:?}", self.timeout)),
             Ok(Err(Fault::Unreached(why))) => Outcome::unreached(cleaner.clean(&why)),
             Ok(Err(Fault::Later(why))) => Outcome::later(cleaner.clean(&why)),
+            // Somebody has it: told anew, the same would be there twice.
+            Ok(Err(Fault::Refused(why))) if !have.is_empty() => {
+                self.partial.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                Outcome::Taken(cleaner.clean(&why))
+            }
             Ok(Err(Fault::Refused(why))) => Outcome::Refused(cleaner.clean(&why)),
             Ok(Ok(sent)) => self.settle(id, have, sent, &cleaner),
         }

@@ -18,7 +18,8 @@ use crate::alert::{
     route::Delivery,
 };
 
-/// What a server says to the beginning of a line; nothing where nothing fits: `250 ok`.
+/// What a server says to the beginning of a line; where nothing fits: `250 ok`. Of several replies that are divided
+/// by a `|` it gives one after the other, then the last one again and again.
 type Says = Vec<(&'static str, String)>;
 
 /// A mail server.
@@ -92,13 +93,13 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             (true, "") => String::new(),
             (true, _) => {
                 in_mail = false;
-                said(says, "END", line.trim_end())
+                said(says, heard, "END", line.trim_end())
             }
             (false, "DATA") => {
                 in_mail = true;
-                said(says, "DATA", "")
+                said(says, heard, "DATA", "")
             }
-            (false, command) => said(says, command, command),
+            (false, command) => said(says, heard, command, command),
         };
         line.clear();
         stream.write_all(answer.as_bytes()).await.ok()?;
@@ -110,8 +111,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     None
 }
 
-fn said(says: &Says, command: &str, line: &str) -> String {
-    let found = says.iter().find(|(begin, _)| command.starts_with(begin)).map(|(_, answer)| answer.clone());
+fn said(says: &Says, heard: &Mutex<String>, command: &str, line: &str) -> String {
+    let found = says.iter().find(|(begin, _)| command.starts_with(begin)).map(|(begin, answers)| {
+        let times = heard.lock().unwrap().lines().filter(|line| line.starts_with(begin)).count();
+        let answers: Vec<&str> = answers.split('|').collect();
+        answers[times.saturating_sub(1).min(answers.len() - 1)].to_owned()
+    });
     found.unwrap_or_else(|| match command {
         "DATA" => "354 go on\r\n".to_owned(),
         "END" => "250 queued\r\n".to_owned(),
@@ -239,4 +244,15 @@ async fn who_has_a_mail_gets_no_second_one_when_another_was_put_off() {
     assert_eq!((count("RCPT TO:<now@b>"), count("\r\n.\r\n")), (1, 1), "{heard}");
     assert!(count("RCPT TO:<later@b>") >= 2);
     assert_eq!(channels.reported(), None);
+}
+
+#[tokio::test]
+async fn one_that_is_put_off_and_then_refused_makes_no_second_message() {
+    let later = vec![("RCPT TO:<later@", "450 later\r\n|550 never\r\n".to_owned())];
+    let server = MailServer::start("none", "220 hi\r\n", later).await;
+    let mut channels = channel(&server, "none", "now@b, later@b", "");
+    submit(&channels, firing("a", 1));
+    let told = report(&mut channels).await;
+    assert_eq!(told.delivery, Delivery::Delivered, "not refused, for then it would be told anew");
+    assert_eq!(server.heard().matches("RCPT TO:<now@b>").count(), 1);
 }
