@@ -84,16 +84,25 @@ fn the_worst_is_first_and_one_that_fails_holds_up_no_other() {
 #[test]
 fn what_failed_since_nobody_was_there_is_due_when_somebody_is() {
     let mut queue = queue(1000, 1000);
-    for number in [1, 2] {
-        queue.push(message(number, "warning"), T0);
+    queue.push(message(1, "warning"), T0);
+    for now in [T0, T0 + 1000] {
+        let id = sent(&mut queue, now);
+        queue.done(id, &later(None, true), now, 1.0);
     }
-    for _ in 0..2 {
-        let id = sent(&mut queue, T0);
-        queue.done(id, &later(None, true), T0, 1.0);
-    }
-    let id = sent(&mut queue, T0 + 1000);
-    queue.done(id, &taken(), T0 + 1000, 1.0);
-    assert_ne!(sent(&mut queue, T0 + 1000), id);
+    assert_eq!(at(&mut queue, T0 + 1000), T0 + 3000);
+    queue.push(message(2, "critical"), T0 + 1500);
+    let id = sent(&mut queue, T0 + 1500);
+    queue.done(id, &taken(), T0 + 1500, 1.0);
+    assert_eq!(sent(&mut queue, T0 + 1500), message(1, "warning").notification.id);
+}
+
+#[test]
+fn the_same_message_again_is_no_other_one() {
+    let mut queue = queue(1000, 1000);
+    queue.push(message(1, "warning"), T0);
+    sent(&mut queue, T0);
+    assert_eq!(queue.push(message(1, "warning"), T0), None);
+    assert!(matches!(queue.next(T0 + 1000), Next::Nothing), "it is being sent");
 }
 
 #[test]
