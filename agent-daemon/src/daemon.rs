@@ -101,7 +101,7 @@ pub async fn run(
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
     let wake = Arc::new(Wake::default());
-    let (alerts, rounds) = open_alerts(&config, listen, (&store, &doors, &telemetry), &wake)?;
+    let (alerts, rounds) = open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
     let shown = doors.metrics();
     let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
     let secret = store::secret(config.history.directory.as_deref())?;
@@ -223,7 +223,7 @@ fn open_store(
 /// Opens the alerts, unless they are off. They see what is scraped, and of the time before what was stored.
 fn open_alerts(
     config: &Config,
-    listen: SocketAddr,
+    (listen, host): (SocketAddr, &HostInfo),
     (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
     wake: &Arc<Wake>,
 ) -> Result<(Alerts, Option<Running>), DaemonError> {
@@ -243,6 +243,7 @@ fn open_alerts(
             }
         }),
         receivers: Receivers::default(),
+        host: host.hostname.clone(),
         api: format!("http://{listen}"),
         telemetry: Arc::clone(telemetry),
     };

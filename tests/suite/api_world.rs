@@ -142,6 +142,7 @@ async fn alerts(
         store: store.clone(),
         replay: Arc::new(|_, _, _| ()),
         receivers: Receivers::default(),
+        host: "here".to_owned(),
         api: "http://127.0.0.1:1".to_owned(),
         telemetry: telemetry.clone(),
     };

@@ -1,12 +1,12 @@
 //! What an agent did when an alert began to fire: the largest stacks, processes and calls of the last windows. Read
 //! from the store, bounded, and without command lines.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use super::{eval::Millis, labels::Fingerprint, state::Alert};
+use super::{channel, eval::Millis, labels::Fingerprint, state::Alert};
 use crate::{
     model::{
         id::{AgentId, ProcessId},
@@ -103,25 +103,22 @@ impl Diagnosis {
             link: format!("{api}/api/v1/agents/{id}/profile?type=cpu&format=svg&from={from}&to={to}"),
         }))
     }
+}
 
-    /// As a text for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
+impl From<&Diagnosis> for channel::Diagnosis {
+    fn from(diagnosis: &Diagnosis) -> Self {
         let parts = [
-            ("on the CPU", &self.cpu),
-            ("off the CPU", &self.off_cpu),
-            ("processes", &self.processes),
-            ("system calls", &self.syscalls),
+            ("on the CPU", &diagnosis.cpu),
+            ("off the CPU", &diagnosis.off_cpu),
+            ("processes", &diagnosis.processes),
+            ("system calls", &diagnosis.syscalls),
         ];
-        for (what, lines) in parts.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{what}:");
-            for line in lines {
-                let _ = writeln!(text, "  {:.3} s  {}", line.seconds, line.what);
-            }
-        }
-        text
+        let finding = |(title, lines): (&str, &Vec<Line>)| channel::Finding {
+            title: title.to_owned(),
+            lines: lines.iter().map(|line| format!("{:.3} s  {}", line.seconds, line.what)).collect(),
+        };
+        let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
+        Self { findings: parts.map(finding).collect(), link: Some(diagnosis.link.clone()) }
     }
 }
 
@@ -168,7 +165,7 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{AGENT_ID, Diagnosis, TimeRange};
+    use super::{AGENT_ID, Diagnosis, TimeRange, channel};
     use crate::{
         alert::{Engine, RuleSet, eval, labels::Labels, state::Options},
         model::off_cpu::WaitCause,
@@ -209,7 +206,10 @@ mod tests {
         assert_eq!(found.processes[0].what, "python3 (100)");
         assert_eq!(found.syscalls[0].what, "read");
         assert!(found.link.starts_with(&format!("http://127.0.0.1:1/api/v1/agents/{}/profile?", agent.id)));
-        assert!(found.text().contains("on the CPU:\n"), "{}", found.text());
+        let told = channel::Diagnosis::from(&found);
+        let titles: Vec<_> = told.findings.iter().map(|finding| finding.title.as_str()).collect();
+        assert_eq!(titles, ["on the CPU", "off the CPU", "processes", "system calls"]);
+        assert!(told.findings[0].lines[0].ends_with("python3;main;hot"), "{told:?}");
         assert!(Diagnosis::of(&alert("1-1"), range, &store, "x").unwrap().is_none());
         assert!(Diagnosis::of(&alert("no id"), range, &store, "x").unwrap().is_none());
     }

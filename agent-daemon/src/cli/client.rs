@@ -18,6 +18,7 @@ use crate::{
         problem::ProblemDto,
         process::ProcessTreeDto,
         profile::ProfileDto,
+        receiver::{ReceiverListDto, ReceiverTestDto},
         status::StatusDto,
         syscall::SyscallReportDto,
         system::SystemMetricsDto,
@@ -156,6 +157,19 @@ impl Client {
     /// Silences alerts.
     pub(super) fn silence(&self, request: &SilenceRequestDto) -> Result<SilenceDto, CliError> {
         let sent = self.agent.post(format!("{}/api/v1/alerts/silences", self.url)).send_json(request);
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// The receivers of alerts.
+    pub(super) fn receivers(&self) -> Result<ReceiverListDto, CliError> {
+        self.get("/api/v1/alerts/receivers", &[])
+    }
+
+    /// Tests a receiver.
+    pub(super) fn test_receiver(&self, name: &str) -> Result<ReceiverTestDto, CliError> {
+        // A name may have any characters.
+        let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let sent = self.agent.post(format!("{}/api/v1/alerts/receivers/{name}/test", self.url)).send_empty();
         self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// In place of a file of receivers: there is none.
+const NONE: &str = "none";
+
 /// In place of a file: the rules, or routes, that agentperf brings along.
 const BUILTIN: &str = "builtin";
 
@@ -17,6 +20,8 @@ pub struct Alerts {
     pub rules: Vec<RuleSource>,
     /// The file that says who is told what; `None`: what agentperf brings along.
     pub routes: Option<PathBuf>,
+    /// The file that says how receivers are reached; `None`: only the log is told.
+    pub receivers: Option<PathBuf>,
 }
 
 /// Where rules come from.
@@ -30,7 +35,7 @@ pub enum RuleSource {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { enabled: true, rules: vec![RuleSource::Builtin], routes: None }
+        Self { enabled: true, rules: vec![RuleSource::Builtin], routes: None, receivers: None }
     }
 }
 
@@ -66,6 +71,17 @@ pub(super) fn parse_routes(text: &str) -> Option<Option<PathBuf>> {
 /// The file of routes as it is written.
 pub(super) fn format_routes(routes: Option<&PathBuf>) -> String {
     routes.map_or_else(|| BUILTIN.to_owned(), |path| path.display().to_string())
+}
+
+/// Reads the file of receivers; `none` is none.
+pub(super) fn parse_receivers(text: &str) -> Option<Option<PathBuf>> {
+    let path = Some(PathBuf::from(text)).filter(|path| path.is_absolute());
+    if text == NONE { Some(None) } else { path.map(Some) }
+}
+
+/// The file of receivers as it is written.
+pub(super) fn format_receivers(receivers: Option<&PathBuf>) -> String {
+    receivers.map_or_else(|| NONE.to_owned(), |path| path.display().to_string())
 }
 
 #[cfg(test)]

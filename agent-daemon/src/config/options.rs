@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
-    alerts::{format_routes, parse_routes},
+    alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
     export_options,
     size::{format_bytes, parse_bytes},
@@ -62,7 +62,7 @@ pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
     joined(&GENERAL, &export_options::OPTIONS);
 
 /// Those that are not of the doors out.
-const GENERAL: [Opt; 26] = [
+const GENERAL: [Opt; 27] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -251,6 +251,12 @@ const GENERAL: [Opt; 26] = [
         doc: "File that says who is told what, and when: routes, inhibitions, maintenance windows; or builtin,\nwhich tells everything to the log.",
         get: |c| format_routes(c.alerts.routes.as_ref()),
         set: |c, t| put(&mut c.alerts.routes, parse_routes(t), "builtin, or an absolute path"),
+    },
+    Opt {
+        key: "alerts.receivers",
+        doc: "File of receivers: webhooks, chats, mail, pagers, commands (docs/alerts.md); none tells only the log.",
+        get: |c| format_receivers(c.alerts.receivers.as_ref()),
+        set: |c, t| put(&mut c.alerts.receivers, parse_receivers(t), "none, or an absolute path"),
     },
     Opt {
         key: "log.level",

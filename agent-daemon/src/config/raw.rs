@@ -121,6 +121,7 @@ struct RawAlerts {
     enabled: Text,
     rules: Text,
     routes: Text,
+    receivers: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -221,6 +222,7 @@ impl Raw {
             ("alerts.enabled", alerts.enabled),
             ("alerts.rules", alerts.rules),
             ("alerts.routes", alerts.routes),
+            ("alerts.receivers", alerts.receivers),
             ("log.level", log.level),
             ("log.format", log.format),
             ("kernel.debug_log", kernel.debug_log),

@@ -119,7 +119,9 @@ const TOOLS: [Tool; 19] = [
     Tool {
         why: "takes mail about alerts, in tests",
         purpose: Purpose::Test,
-        present: || Path::new("/usr/lib/python3/dist-packages/aiosmtpd").exists() || find("aiosmtpd").is_some(),
+        present: || {
+            Path::new("/usr/lib/python3/dist-packages/aiosmtpd").exists() || find("aiosmtpd").is_some()
+        },
         apt: "python3-aiosmtpd",
         dnf: "python3-aiosmtpd",
         pacman: "python-aiosmtpd",

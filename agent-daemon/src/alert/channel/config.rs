@@ -94,12 +94,12 @@ impl Config {
         if errors.is_empty() { Ok(Self { receivers }) } else { Err(errors) }
     }
 
-    /// What does not go together with these routes: receivers that do not exist, and those that would take an alert
-    /// for resolved before it is told again.
+    /// What does not go together with these routes: receivers that exist neither here nor elsewhere, and those that would
+    /// take an alert for resolved before it is told again.
     #[must_use]
-    pub fn check(&self, routes: &route::Config) -> Vec<String> {
+    pub fn check(&self, routes: &route::Config, elsewhere: &dyn Fn(&str) -> bool) -> Vec<String> {
         let named = routes.receivers().into_iter();
-        let missing = named.filter(|name| !self.receivers.contains_key(*name));
+        let missing = named.filter(|name| !self.receivers.contains_key(*name) && !elsewhere(name));
         let mut wrong: Vec<String> = missing.map(|name| format!("there is no receiver {name}")).collect();
         let mut open = vec![(&routes.route, None, None)];
         while let Some((route, receiver, repeat)) = open.pop() {

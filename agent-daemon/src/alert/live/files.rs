@@ -1,4 +1,4 @@
-//! Reads rules and routes from their files, all of them or none, and sees when they change.
+//! Reads rules, routes and receivers from their files, all of them or none, and sees when they change.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     alert::{
+        channel::Config as Receivers,
         error::FileError,
         route::{Config as Routes, DEFAULT_ROUTES},
         rule::{DEFAULT_RULES, RuleId, RuleSet},
@@ -35,6 +36,8 @@ pub struct Loaded {
     pub origins: BTreeMap<RuleId, String>,
     /// Who is told.
     pub routes: Routes,
+    /// How.
+    pub receivers: Receivers,
 }
 
 /// Everything that is wrong with files of rules or routes: one sentence for each mistake, with file, line and column.
@@ -53,16 +56,17 @@ impl LoadError {
     }
 }
 
-/// Reads everything that the configuration names.
+/// Reads everything that the configuration names. `own` are receivers that no file says.
 ///
 /// # Errors
 /// Everything that is wrong.
-pub fn load(config: &Alerts, receivers: &dyn Fn(&str) -> bool) -> Result<Loaded, LoadError> {
+pub fn load(config: &Alerts, own: &dyn Fn(&str) -> bool) -> Result<Loaded, LoadError> {
     let mut wrong = Vec::new();
     let mut loaded = Loaded {
         rules: RuleSet::default(),
         origins: BTreeMap::new(),
         routes: Routes::to(super::LOG_RECEIVER),
+        receivers: Receivers::default(),
     };
     for (name, text) in rule_texts(config)? {
         match RuleSet::parse(&text) {
@@ -73,7 +77,11 @@ pub fn load(config: &Alerts, receivers: &dyn Fn(&str) -> bool) -> Result<Loaded,
     if loaded.rules.len() > MAX_RULES {
         wrong.push(format!("there are {} rules: {MAX_RULES} at most", loaded.rules.len()));
     }
-    match routes(config, receivers) {
+    match receivers(config) {
+        Ok(receivers) => loaded.receivers = receivers,
+        Err(error) => return Err(LoadError(wrong.into_iter().chain(error.0).collect())),
+    }
+    match routes(config, &loaded.receivers, own) {
         Ok(routes) => loaded.routes = routes,
         Err(error) => wrong.extend(error.0),
     }
@@ -99,19 +107,22 @@ impl Loaded {
     }
 }
 
-fn routes(config: &Alerts, receivers: &dyn Fn(&str) -> bool) -> Result<Routes, LoadError> {
+fn receivers(config: &Alerts) -> Result<Receivers, LoadError> {
+    let Some(path) = &config.receivers else { return Ok(Receivers::default()) };
+    let name = path.display().to_string();
+    let wrong = |errors: Vec<FileError>| LoadError(errors.iter().map(|error| at(&name, error)).collect());
+    Receivers::parse(&read(path)?).map_err(wrong)
+}
+
+fn routes(config: &Alerts, receivers: &Receivers, own: &dyn Fn(&str) -> bool) -> Result<Routes, LoadError> {
     let (name, text) = match &config.routes {
         None => (BUILTIN.to_owned(), DEFAULT_ROUTES.to_owned()),
         Some(path) => (path.display().to_string(), read(path)?),
     };
     let routes = Routes::parse(&text).map_err(|error| LoadError::one(at(&name, &error)))?;
-    let unknown: Vec<String> = routes
-        .receivers()
-        .into_iter()
-        .filter(|receiver| !receivers(receiver))
-        .map(|receiver| format!("{name}: there is no receiver {receiver}"))
-        .collect();
-    if unknown.is_empty() { Ok(routes) } else { Err(LoadError(unknown)) }
+    let wrong = receivers.check(&routes, own);
+    let wrong: Vec<String> = wrong.into_iter().map(|wrong| format!("{name}: {wrong}")).collect();
+    if wrong.is_empty() { Ok(routes) } else { Err(LoadError(wrong)) }
 }
 
 /// Names and texts of all files of rules.
@@ -184,7 +195,7 @@ impl Stamps {
             RuleSource::Path(path) => Some(path),
             RuleSource::Builtin => None,
         });
-        for path in paths.chain(&config.routes) {
+        for path in paths.chain(&config.routes).chain(&config.receivers) {
             let mut files = vec![path.clone()];
             files.extend(files_of(path).unwrap_or_default());
             stamps.extend(files.into_iter().map(|file| {

@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{owner::Owner, run::Command};
 use super::{
+    channel,
     labels::Fingerprint,
     route::{Silence, SilenceError},
 };
@@ -98,6 +99,14 @@ impl Alerts {
     /// There is none of that id, or alerts are off.
     pub async fn unsilence(&self, id: Fingerprint) -> Result<(), AlertsError> {
         self.ask(|reply| Command::Unsilence(id, reply)).await?.map_err(AlertsError::from)
+    }
+
+    /// Sends a message that does no harm to a receiver; `None`: there is no channel of that name.
+    ///
+    /// # Errors
+    /// Alerts are off.
+    pub async fn test(&self, receiver: &str) -> Result<Option<channel::Tested>, AlertsError> {
+        self.ask(|reply| Command::Test(receiver.to_owned(), reply)).await
     }
 
     /// Reads the files that this configuration names; what is wrong with them is told in the view.

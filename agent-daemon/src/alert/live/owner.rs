@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     alert::{
+        channel,
         diagnosis::{Diagnoses, Diagnosis},
         eval::Millis,
         history::History,
@@ -58,6 +59,8 @@ pub struct Parts {
     pub replay: Arc<Replay>,
     /// Who is told.
     pub receivers: Receivers,
+    /// The host's name.
+    pub host: String,
     /// Where the API is reached, as in `http://127.0.0.1:7575`.
     pub api: String,
     /// Losses, and how the alerts stand.
@@ -73,6 +76,10 @@ pub(super) struct Owner {
     stamps: Stamps,
     past: Past,
     diagnoses: Diagnoses,
+    /// How receivers are reached, where that is new.
+    receivers: Option<channel::Config>,
+    /// How far their messages have come.
+    channels: channel::Saved,
     keep: Keep,
     saved: Instant,
     last: Option<Timestamp>,
@@ -85,17 +92,17 @@ impl Owner {
     /// Reads rules and routes, and what an owner before knew.
     pub(super) fn open(parts: Parts, now: Timestamp) -> Result<Self, LoadError> {
         let stamps = Stamps::take(&parts.config);
-        let Loaded { rules, origins, routes } =
+        let Loaded { rules, origins, routes, receivers } =
             files::load(&parts.config, &|name| parts.receivers.has(name))?;
         let interval = millis(parts.window);
         let mut engine = Engine::new(rules.clone(), Options { interval, ..Options::default() });
         let mut router = Router::new(routes);
         let keep = Keep::new(parts.folder.as_deref());
-        let (mut past, mut diagnoses) = Default::default();
+        let (mut channels, mut past, mut diagnoses) = Default::default();
         if let Some(saved) = keep.read() {
             engine.restore(saved.engine, now.as_millisecond());
             router.restore(saved.router);
-            (past, diagnoses) = (saved.past, saved.diagnoses);
+            (channels, past, diagnoses) = (saved.channels, saved.past, saved.diagnoses);
             past.resume(engine.alerts());
         }
         let history = History::new(&rules, interval);
@@ -110,6 +117,8 @@ impl Owner {
             stamps,
             past,
             diagnoses,
+            receivers: Some(receivers),
+            channels,
             keep,
             saved,
             last,
@@ -146,11 +155,10 @@ impl Owner {
 
     /// What is to be told now: written down before it is handed out, so that it is told once.
     pub(super) fn due(&mut self, at: Timestamp) -> Vec<Notification> {
-        let mut messages = self.router.due(at.as_millisecond());
+        let messages = self.router.due(at.as_millisecond());
         if !messages.is_empty() {
             self.save();
         }
-        messages.iter_mut().for_each(|message| self.add_diagnoses(message));
         messages
     }
 
@@ -189,11 +197,38 @@ impl Owner {
         self.load(at.as_millisecond());
     }
 
+    /// How receivers are reached, if that is new since the last call.
+    pub(super) fn take_receivers(&mut self) -> Option<channel::Config> {
+        self.receivers.take()
+    }
+
+    /// How far messages had come when a daemon before wrote it down.
+    pub(super) fn channels(&self) -> channel::Saved {
+        self.channels.clone()
+    }
+
+    /// Who tells.
+    pub(super) fn about(&self) -> channel::About {
+        channel::About { host: self.parts.host.clone(), link: Some(self.parts.api.clone()) }
+    }
+
+    /// How far messages have come; written down with the rest.
+    pub(super) fn remember(&mut self, channels: channel::Saved) {
+        self.channels = channels;
+    }
+
+    /// What the agents of a message's alerts did.
+    pub(super) fn diagnoses(&self, message: &Notification) -> BTreeMap<Fingerprint, channel::Diagnosis> {
+        let firing = message.alerts.iter().filter(|alert| alert.phase == Phase::Firing);
+        firing.filter_map(|alert| Some((alert.id, self.diagnoses.get(&alert.id)?.into()))).collect()
+    }
+
     /// Writes down everything that is to outlast the daemon.
     pub(super) fn save(&mut self) {
         let saved = Saved {
             engine: self.engine.save(),
             router: self.router.save(),
+            channels: self.channels.clone(),
             past: self.past.clone(),
             diagnoses: self.diagnoses.clone(),
         };
@@ -234,6 +269,7 @@ impl Owner {
         self.history.replan(&loaded.rules);
         self.engine.reload(loaded.rules, now);
         self.router.reload(loaded.routes);
+        self.receivers = Some(loaded.receivers);
         self.origins = loaded.origins;
         if let Some(last) = self.last.filter(|_| news) {
             self.look_back(last);
@@ -253,15 +289,6 @@ impl Owner {
         // As long as the alert is known.
         let known: std::collections::BTreeSet<Fingerprint> = self.engine.alerts().map(|a| a.id).collect();
         self.diagnoses.retain(|id, _| known.contains(id));
-    }
-
-    /// What its agents did goes with a message, as annotations: every receiver shows these.
-    fn add_diagnoses(&self, message: &mut Notification) {
-        for alert in message.alerts.iter_mut().filter(|alert| alert.phase == Phase::Firing) {
-            let Some(diagnosis) = self.diagnoses.get(&alert.id) else { continue };
-            alert.annotations.insert("diagnosis".to_owned(), diagnosis.text());
-            alert.annotations.entry("link".to_owned()).or_insert_with(|| diagnosis.link.clone());
-        }
     }
 
     fn account(&mut self, at: Timestamp, took: Duration) {
@@ -307,6 +334,7 @@ impl Owner {
             past: self.past.newest_first().cloned().collect(),
             rules: self.rules(),
             silences: self.router.silences().cloned().collect(),
+            receivers: Vec::new(),
             size: self.history.size(),
             refused: self.refused.clone(),
         }

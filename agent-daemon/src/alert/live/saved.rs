@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::past::Past;
-use crate::alert::{diagnosis::Diagnoses, route, state};
+use crate::alert::{channel, diagnosis::Diagnoses, route, state};
 
 /// The file's name in the store's folder.
 const FILE: &str = "alerts.json";
@@ -23,6 +23,8 @@ const MAX_BYTES: u64 = 256 << 20;
 pub(super) struct Saved {
     pub(super) engine: state::Saved,
     pub(super) router: route::Saved,
+    #[serde(default)]
+    pub(super) channels: channel::Saved,
     #[serde(default)]
     pub(super) past: Past,
     #[serde(default)]
@@ -112,8 +114,8 @@ mod tests {
         let mut router = Router::new(Config::to("default"));
         let matcher = crate::alert::matcher::Matcher::parse("a=\"b\"").unwrap();
         router.silence(Silence::new(vec![matcher], (0, 10), author, "why").unwrap(), 5).unwrap();
-        let (past, diagnoses) = Default::default();
-        Saved { engine: Engine::default().save(), router: router.save(), past, diagnoses }
+        let (channels, past, diagnoses) = Default::default();
+        Saved { engine: Engine::default().save(), router: router.save(), channels, past, diagnoses }
     }
 
     #[test]

@@ -100,6 +100,7 @@ impl World {
             store: Arc::new(Memory::new(Limits::default(), Arc::default())),
             replay: Arc::new(|_, _, _| ()),
             receivers: Receivers::new([("test".to_owned(), ear)]),
+            host: "here".to_owned(),
             api: "http://127.0.0.1:1".to_owned(),
             telemetry: Arc::clone(&self.telemetry),
         }

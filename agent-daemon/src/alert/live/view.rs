@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     alert::{
+        channel,
         diagnosis::Diagnosis,
         eval::Millis,
         history::Size,
@@ -29,6 +30,8 @@ pub struct View {
     pub rules: Vec<RuleView>,
     /// Silences, ended ones for some days.
     pub silences: Vec<Silence>,
+    /// How the channels fare.
+    pub receivers: Vec<channel::Health>,
     /// What is remembered for the rules.
     pub size: Size,
     /// Why the files that are there now are not in force.

@@ -227,7 +227,7 @@ pub struct SilenceRequestDto {
 }
 
 /// A time of the engine; what no calendar has is absent.
-fn time(millis: Millis) -> Option<Timestamp> {
+pub(super) fn time(millis: Millis) -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
 }
 

@@ -21,6 +21,10 @@ use crate::{
             AlertDto, AlertListDto, AlertRuleListDto, AlertStateDto, SilenceDto, SilenceListDto,
             SilenceRequestDto,
         },
+        dto::{
+            problem::ProblemDto,
+            receiver::{ReceiverDto, ReceiverListDto, ReceiverTestDto},
+        },
         error::Problem,
         extract::{Nothing, StrictJson, StrictQuery},
         openapi::{OffRefusals, Refusals},
@@ -150,6 +154,40 @@ pub(super) async fn unsilence(
     let view = state.alerts.view();
     let ended = view.silences.iter().find(|silence| silence.id == id);
     ended.map(|silence| Json(SilenceDto::of(silence, Timestamp::now()))).ok_or_else(|| unknown_silence(&id))
+}
+
+/// The receivers
+///
+/// Each with its channel, what waits for it, and how the last try went. The log, `default`, is not among them.
+#[utoipa::path(get, path = "/api/v1/alerts/receivers", tag = "alerts",
+    responses((status = 200, body = ReceiverListDto, description = "The receivers"), Refusals))]
+pub(super) async fn receivers(
+    Shared(state): Shared<State>,
+    _: StrictQuery<Nothing>,
+) -> Result<Json<ReceiverListDto>, Problem> {
+    let view = state.alerts.view();
+    Ok(Json(ReceiverListDto { receivers: view.receivers.iter().map(ReceiverDto::from).collect() }))
+}
+
+/// Test a receiver
+///
+/// Sends it one message that does no harm, past all that waits, and says what came back.
+#[utoipa::path(post, path = "/api/v1/alerts/receivers/{name}/test", tag = "alerts",
+    params(("name" = String, Path, description = "The receiver's name")),
+    responses((status = 200, body = ReceiverTestDto, description = "What came back"),
+        (status = 404, body = ProblemDto, content_type = "application/problem+json", description = "There is no such receiver"),
+        OffRefusals))]
+pub(super) async fn test(
+    Shared(state): Shared<State>,
+    Path(name): Path<String>,
+) -> Result<Json<ReceiverTestDto>, Problem> {
+    let tested = state.alerts.test(&name).await?;
+    let tested = tested.ok_or_else(|| {
+        let detail =
+            "no receiver has this name; GET /api/v1/alerts/receivers lists those of alerts.receivers";
+        Problem::new(StatusCode::NOT_FOUND, "unknown-receiver", "Unknown receiver", detail)
+    })?;
+    Ok(Json(ReceiverTestDto::from(&tested)))
 }
 
 fn asked_for(request: SilenceRequestDto, now: Timestamp) -> Result<Silence, Problem> {

@@ -53,6 +53,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(alerts::rules))
         .routes(routes!(alerts::silences, alerts::silence))
         .routes(routes!(alerts::unsilence))
+        .routes(routes!(alerts::receivers))
+        .routes(routes!(alerts::test))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

@@ -15,7 +15,10 @@ use crate::{
         Engine,
         check::{self, TestReport},
         history::History,
-        live::files::{at, load, read},
+        live::{
+            LOG_RECEIVER,
+            files::{at, load, read},
+        },
         rule::RuleSet,
         state::{Options, Phase},
     },
@@ -92,8 +95,8 @@ pub(in crate::cli) fn check(args: &CheckArgs, json: bool) -> Result<(), CliError
         let sources = sources.map_err(|error| CliError::failed("cannot tell where the files are", error))?;
         alerts = Alerts { rules: sources, ..alerts };
     }
-    // Which receivers there are only the daemon's configuration says; routes are not at hand here.
-    let loaded = load(&alerts, &|_| true).map_err(|error| CliError::Usage(error.0.join("\n")))?;
+    let loaded =
+        load(&alerts, &|name| name == LOG_RECEIVER).map_err(|error| CliError::Usage(error.0.join("\n")))?;
     let metrics: std::collections::BTreeSet<&str> =
         loaded.rules.rules().flat_map(|rule| rule.expr.series()).collect();
     let unknown = metrics.iter().filter(|name| !prometheus::has_metric(name));

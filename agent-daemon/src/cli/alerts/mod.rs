@@ -1,6 +1,7 @@
 //! `agentperf alerts`: what is wrong, by which rules, and who does not want to hear of it.
 
 pub(super) mod files;
+mod receivers;
 mod silences;
 
 use super::{
@@ -28,11 +29,12 @@ Examples:
   agentperf alerts silence --for 2h --comment 'a build' 'alertname=\"AgentCpuHigh\"' 'agent=~\"claude.*\"'
   agentperf alerts silences
   agentperf alerts unsilence 0123456789abcdef0123456789abcdef
+  agentperf alerts receivers --test pager
   agentperf alerts check /etc/agentperf/alerts.yaml
   agentperf alerts check --history --since 24h /etc/agentperf/alerts.yaml
   agentperf alerts test tests.yaml
 
-Exit codes: 0 done; 1 no daemon answers, or tests failed; 2 bad usage, refused, or mistakes in a file.")]
+Exit codes: 0 done; 1 no daemon answers, or a test failed; 2 bad usage, refused, or mistakes in a file.")]
 pub(super) struct AlertsArgs {
     #[command(subcommand)]
     verb: Option<AlertsVerb>,
@@ -56,6 +58,8 @@ enum AlertsVerb {
     Silence(silences::SilenceArgs),
     /// End a silence
     Unsilence(silences::UnsilenceArgs),
+    /// List receivers, and how they fare; or test one
+    Receivers(receivers::ReceiversArgs),
     /// Check files of rules; with --history say what they would have found
     Check(files::CheckArgs),
     /// Run tests of rules on given series, in promtool's form
@@ -71,6 +75,7 @@ pub(super) fn run(args: &AlertsArgs) -> Result<(), CliError> {
         Some(AlertsVerb::Silences(daemon)) => silences::list(daemon, args.json),
         Some(AlertsVerb::Silence(what)) => silences::silence(what, args.json),
         Some(AlertsVerb::Unsilence(what)) => silences::unsilence(what, args.json),
+        Some(AlertsVerb::Receivers(what)) => receivers::run(what, args.json),
         Some(AlertsVerb::Check(what)) => files::check(what, args.json),
         Some(AlertsVerb::Test(what)) => files::test(what, args.json),
     }

@@ -28,7 +28,7 @@ fn what_does_not_go_together_with_routes_is_said() {
          { name: am, via: { alertmanager: { url: 'http://h', valid_for: 6h } } }]",
     )
     .unwrap();
-    let check = |routes: &str| config.check(&route::Config::parse(routes).unwrap());
+    let check = |routes: &str| config.check(&route::Config::parse(routes).unwrap(), &|_| false);
     assert!(check("route: { receiver: am, routes: [{ receiver: a, repeat_interval: 1d }] }").is_empty());
     assert_eq!(check("route: { receiver: b }"), ["there is no receiver b"]);
     let long = "route: { receiver: a, repeat_interval: 6h, routes: [{ receiver: am }] }";
