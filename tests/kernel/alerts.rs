@@ -8,9 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{
-    api::eventually, binary::agentperf, daemon::Daemon, puppet::Puppet, workload::program,
-};
+use crate::support::{api::eventually, binary::agentperf, daemon::Daemon, puppet::Puppet, workload::program};
 
 const RULES: &str = "\
 groups:

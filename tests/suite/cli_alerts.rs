@@ -103,9 +103,8 @@ fn a_silence_is_made_listed_and_ended() {
 #[test]
 fn there_is_no_looking_back_without_a_store() {
     let files = Files::new();
-    let ran = run(&[
-        "rules", "check", "--history", "--directory", &files.text("none"), &files.text("rules.yaml"),
-    ]);
+    let ran =
+        run(&["rules", "check", "--history", "--directory", &files.text("none"), &files.text("rules.yaml")]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(!files.path("none").exists(), "looking makes no store");
 }
