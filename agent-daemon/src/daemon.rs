@@ -19,7 +19,7 @@ use crate::{
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
-    export::{DoorError, Doors, prometheus},
+    export::{DoorError, Doors, Sending, prometheus},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
@@ -102,13 +102,11 @@ pub async fn run(
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
     let wake = Arc::new(Wake::default());
     let (alerts, rounds) = open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
-    let shown = doors.metrics();
-    let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
+    let (kept, told, shown) = (Arc::clone(&store), Arc::clone(&telemetry), doors.metrics());
     let secret = store::secret(config.history.directory.as_deref())?;
     let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
-    let state = state.with_ingest(ingest).with_system(system_info());
-    let state = state.with_alerts(alerts.clone());
+    let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -141,15 +139,7 @@ pub async fn run(
     watchdog.abort();
     if outcome.is_ok() {
         last_host_window(host).await;
-        // The aggregator lets every agent go and hangs up on the collector, the resolver and the writer.
-        finished(aggregator).await;
-        finished(collector).await;
-        finished(writer).await;
-        sending.stop().await;
-        if let Some(rounds) = rounds {
-            finished(rounds).await;
-        }
-        join(threads).await;
+        finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
     let _ = hang_up.send(true);
     let _ = server.await;
@@ -179,6 +169,24 @@ async fn until_end(
     // The stages hear of a stop by themselves, and may be done before it was looked for here.
     let stopped = *stop.borrow() || stop.has_changed().is_err();
     if stopped { Ok(()) } else { Err(DaemonError::Stage(stage)) }
+}
+
+/// Waits for the stages in the order of the flow: the aggregator lets every agent go and hangs up on the collector, the
+/// resolver and the writer.
+async fn finish(
+    stages: [JoinHandle<()>; 3],
+    sending: Sending,
+    rounds: Option<JoinHandle<()>>,
+    threads: ResolverThreads,
+) {
+    for stage in stages {
+        finished(stage).await;
+    }
+    sending.stop().await;
+    if let Some(rounds) = rounds {
+        finished(rounds).await;
+    }
+    join(threads).await;
 }
 
 /// Waits for a stage, unless its end has been seen.

@@ -34,9 +34,6 @@ use crate::model::{exposition::Samples, time::Timestamp};
 pub const MAX_SERIES: usize = 20_000;
 /// The most samples of all series, 64 MB.
 pub const MAX_SAMPLES: usize = 4_000_000;
-/// Before so many rounds nothing is known: rates need two samples, and the first one may come before the agents.
-const FIRST_ROUNDS: u32 = 2;
-
 /// What rules look at, remembered.
 #[derive(Debug)]
 pub struct History {
@@ -46,7 +43,8 @@ pub struct History {
     series: usize,
     samples: usize,
     newest: Millis,
-    rounds: u32,
+    /// For how long samples have been taken, milliseconds.
+    observed: Millis,
     /// Series that found no room.
     refused: u64,
 }
@@ -75,8 +73,8 @@ impl History {
     #[must_use]
     pub fn new(rules: &RuleSet, interval: Millis) -> Self {
         let plan = Plan::of(rules, interval, Limits::default().lookback);
-        let (metrics, series, samples, newest, rounds, refused) = Default::default();
-        Self { plan, interval, metrics, series, samples, newest, rounds, refused }
+        let (metrics, series, samples, newest, observed, refused) = Default::default();
+        Self { plan, interval, metrics, series, samples, newest, observed, refused }
     }
 
     /// Takes a sample of everything that rules look at.
@@ -84,6 +82,10 @@ impl History {
         let now = at.as_millisecond();
         if now <= self.newest {
             self.clock_went_back(now);
+        }
+        if self.newest > 0 {
+            let passed = now.saturating_sub(self.newest).clamp(0, self.interval.saturating_mul(3));
+            self.observed = self.observed.saturating_add(passed);
         }
         self.newest = now;
         // What is shown is looked up while it is shown: no label is copied that is known.
@@ -93,7 +95,6 @@ impl History {
         });
         self.plan = plan;
         self.end_what_is_gone(now);
-        self.rounds = self.rounds.saturating_add(1);
     }
 
     /// Other rules: what they do not look at is forgotten.
@@ -243,7 +244,8 @@ impl History {
 
 impl Source for History {
     fn select<'s>(&'s self, query: &Query<'_>) -> Result<Vec<Series<'s>>, SourceError> {
-        if self.rounds < FIRST_ROUNDS {
+        // A rate needs two samples, and counters of agents move when their first window is closed.
+        if self.observed < self.interval.saturating_mul(3) / 2 {
             return Err(SourceError::NoData);
         }
         let mut found = Vec::new();

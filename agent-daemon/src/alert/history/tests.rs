@@ -69,8 +69,13 @@ fn nothing_is_known_at_first() {
     let mut history = History::new(&rules("g > 0"), 5000);
     feed(&mut history, 0, &[("g", "x", 1.0)]);
     assert_eq!(ask(&history, 0, "g"), Err(EvalError::Source(SourceError::NoData)));
-    feed(&mut history, 5, &[("g", "x", 1.0)]);
-    assert_eq!(values(&history, 5, "g").len(), 1);
+    // Rounds between windows bring nothing to know.
+    for second in [1, 2, 5] {
+        feed(&mut history, second, &[("g", "x", 1.0)]);
+        assert!(ask(&history, second, "g").is_err());
+    }
+    feed(&mut history, 10, &[("g", "x", 1.0)]);
+    assert_eq!(values(&history, 10, "g").len(), 1);
 }
 
 #[test]
@@ -132,11 +137,12 @@ fn the_time_before_is_adopted() {
     feed(&mut new, 310, &[("c_total", "x", 0.0)]);
     new.adopt(old);
     feed(&mut new, 315, &[("c_total", "x", 5.0)]);
-    let found = values(&new, 315, "increase(c_total[10m])");
+    feed(&mut new, 320, &[("c_total", "x", 10.0)]);
+    let found = values(&new, 320, "increase(c_total[10m])");
     assert_eq!(found.len(), 2, "{found:?}");
     let (_, x) = found.iter().find(|(a, _)| a == "x").unwrap();
     assert!((300.0..=330.0).contains(x), "{found:?}");
-    assert_eq!(values(&new, 315, "c_total"), [("x".to_owned(), 5.0)], "the other has ended");
+    assert_eq!(values(&new, 320, "c_total"), [("x".to_owned(), 10.0)], "the other has ended");
     assert_eq!(new.size().series, 2);
 }
 
