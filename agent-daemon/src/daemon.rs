@@ -133,10 +133,7 @@ pub async fn run(
     announce(listen, &serving, ready);
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
-    notify(&[sd_notify::NotifyState::Stopping]);
-    let _ = serving.send(false);
-    reloader.abort();
-    watchdog.abort();
+    stop_serving(&serving, &[reloader, watchdog]);
     if outcome.is_ok() {
         last_host_window(host).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
@@ -152,6 +149,13 @@ fn announce(listen: SocketAddr, serving: &watch::Sender<bool>, ready: oneshot::S
     notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
     tracing::info!("listening on http://{listen}");
     let _ = ready.send(listen);
+}
+
+/// Tells everybody that the daemon stops.
+fn stop_serving(serving: &watch::Sender<bool>, tasks: &[JoinHandle<()>]) {
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = serving.send(false);
+    tasks.iter().for_each(JoinHandle::abort);
 }
 
 /// Waits until told to stop, or until a stage ends by itself, which none should.

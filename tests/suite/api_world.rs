@@ -11,11 +11,6 @@ use std::{
 };
 
 use agentperf::{
-    alert::{
-        live::{Alerts, Parts, Receivers},
-        matcher::Matcher,
-        route::Silence,
-    },
     api,
     config::{self, Project, Secret},
     export::prometheus::Metrics,
@@ -41,7 +36,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::api_system;
+use crate::{api_alerts::alerts, api_system};
 
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
@@ -125,37 +120,6 @@ impl World {
     pub(crate) fn of_live(&self, what: &str) -> String {
         format!("/api/v1/agents/{}{what}", self.live)
     }
-}
-
-/// Alerts that have been evaluated, by the rules that agentperf brings along; and the id of a silence.
-async fn alerts(
-    store: &Arc<Memory>,
-    metrics: &Arc<Metrics>,
-    telemetry: &Arc<Telemetry>,
-    stop: &watch::Sender<bool>,
-) -> (Alerts, String) {
-    let parts = Parts {
-        config: config::Alerts::default(),
-        window: Duration::from_millis(100),
-        folder: None,
-        samples: metrics.clone(),
-        store: store.clone(),
-        replay: Arc::new(|_, _, _| ()),
-        receivers: Receivers::default(),
-        host: "here".to_owned(),
-        api: "http://127.0.0.1:1".to_owned(),
-        telemetry: telemetry.clone(),
-    };
-    let (alerts, running) = Alerts::open(parts, Arc::default()).unwrap();
-    tokio::spawn(running.run(stop.subscribe()));
-    let matcher = Matcher::parse("alertname=\"None\"").unwrap();
-    let now = Timestamp::now().as_millisecond();
-    let silence = Silence::new(vec![matcher], (now, now + 3_600_000), "the world", "").unwrap();
-    let id = alerts.silence(silence).await.unwrap();
-    while alerts.view().at.is_none() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    (alerts, id.to_string())
 }
 
 /// The key of the one project.

@@ -7,6 +7,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod api_alerts;
 mod api_dashboard;
 mod api_docs;
 mod api_hostile;

@@ -22,7 +22,7 @@ pub struct Wake(Notify);
 impl Follower for Wake {
     fn follow(&self, record: &Record) {
         match record {
-            Record::Window(_) | Record::Agent(_) => self.0.notify_one(),
+            Record::Window(_) | Record::Host(_) | Record::Agent(_) => self.0.notify_one(),
             Record::Process(..) | Record::Operations(_) | Record::Barrier(_) => {}
         }
     }

@@ -58,11 +58,10 @@ fn container() -> Option<String> {
 }
 
 fn hypervisor() -> Option<String> {
-    let name = ["/sys/hypervisor/type", "/sys/class/dmi/id/sys_vendor"].into_iter().find_map(|path| {
+    ["/sys/hypervisor/type", "/sys/class/dmi/id/sys_vendor"].into_iter().find_map(|path| {
         let text = fs::read_to_string(path).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-    });
-    name
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The registry of metrics: what each is called, counts and is labelled with. A new metric is one row here and one
 //! line where its value comes from; `docs/metrics.md` is made from this table.
 
+mod alerts;
 mod host;
 
 use std::fmt::Write as _;
@@ -125,11 +126,11 @@ const EXPORTER: &[&str] = &["exporter"];
 
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&ROWS)
+    host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
 }
 
 /// Those of agents, and of the daemon.
-static ROWS: [Row; 37] = [
+static ROWS: [Row; 30] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -300,48 +301,6 @@ static ROWS: [Row; 37] = [
     ),
     row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
     row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
-    row(
-        F::Alerts,
-        "alerts",
-        None,
-        Gauge,
-        &["state"],
-        "Alerts: pending, firing, and of those that fire those of which nobody is told (muted)",
-    ),
-    row(
-        F::AlertRules,
-        "alert_rules",
-        None,
-        Gauge,
-        &["health"],
-        "Alert rules by their last evaluation: ok, failed",
-    ),
-    row(
-        F::AlertEvaluations,
-        "alert_evaluations",
-        None,
-        Counter,
-        &[],
-        "Rounds in which alert rules were evaluated",
-    ),
-    row(
-        F::AlertEvaluationSeconds,
-        "alert_evaluation",
-        Some(Seconds),
-        Counter,
-        &[],
-        "Time that these rounds took, reading samples and files included",
-    ),
-    row(
-        F::AlertNotifications,
-        "alert_notifications",
-        None,
-        Counter,
-        &["outcome"],
-        "Tries to tell a receiver of alerts: delivered, failed (and tried again), refused",
-    ),
-    row(F::AlertSeries, "alert_series", None, Gauge, &[], "Series that are remembered for alert rules"),
-    row(F::AlertSamples, "alert_samples", None, Gauge, &[], "Their samples, of 16 bytes each"),
 ];
 
 impl Row {
