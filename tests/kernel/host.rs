@@ -99,7 +99,8 @@ fn a_file_system_of_known_size_is_told_to_the_byte() {
     let text = daemon.api().get("/metrics").expect(200).text();
     for (name, bytes) in [("size", 48 * MIB), ("available", 32 * MIB)] {
         let series = format!("agentperf_host_filesystem_{name}_bytes{{mountpoint=\"{mount}\"}} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or_else(|| panic!("{text}"));
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or_else(|| panic!("{text}"));
         assert_eq!(line.parse::<f64>().unwrap(), bytes as f64);
     }
     drop(mounted);
@@ -144,7 +145,8 @@ fn work_forks_and_traffic_of_known_amounts_are_told() {
 fn send(bytes: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let sender = thread::spawn(move || TcpStream::connect(address).unwrap().write_all(&vec![1; bytes]).unwrap());
+    let sender =
+        thread::spawn(move || TcpStream::connect(address).unwrap().write_all(&vec![1; bytes]).unwrap());
     let mut received = Vec::new();
     listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
     assert_eq!(received.len(), bytes);
@@ -169,6 +171,11 @@ fn other_programs_say_the_same_of_the_host() {
     let uname = Command::new("uname").args(["-n", "-r", "-m"]).output().unwrap();
     let said = ["hostname", "kernel", "architecture"].map(|field| info[field].as_str().unwrap().to_owned());
     assert_eq!(said.join(" "), String::from_utf8_lossy(&uname.stdout).trim());
+    let container = Command::new("systemd-detect-virt").arg("--container").output().unwrap();
+    let container = String::from_utf8_lossy(&container.stdout).trim().to_owned();
+    let is_container = info["platform"] == "container";
+    assert_eq!(is_container, container != "none", "{info} and {container}");
+    assert!(!is_container || info["platform_name"] == container.as_str(), "{info} and {container}");
     let cpus = Command::new("nproc").arg("--all").output().unwrap();
     assert_eq!(info["cpus"].to_string(), String::from_utf8_lossy(&cpus.stdout).trim());
     let up: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
@@ -186,7 +193,8 @@ fn history_outlasts_a_crash_and_the_command_line_shows_it() {
     assert_eq!(again, before);
     let run = |arguments: &[&str]| {
         let mut command = Command::new(agentperf());
-        let output = command.arg("system").args(arguments).args(["--url", daemon.api().base()]).output().unwrap();
+        let output =
+            command.arg("system").args(arguments).args(["--url", daemon.api().base()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };

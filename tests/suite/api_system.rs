@@ -23,7 +23,13 @@ pub(crate) fn fill(store: &dyn Store, begin: Timestamp) {
 fn window(start: Timestamp, n: u64) -> HostWindow {
     let cpu = |number| Cpu::new(number, [SECOND / 2, 0, SECOND / 2, 4 * SECOND, 0, 0, 0, 0]);
     let stall = Stall { some: SECOND / 10, full: 0 };
-    let disk = FileSystem { mount: "/".into(), kind: "ext4".into(), size: 1000, available: 900 - n, ..FileSystem::default() };
+    let disk = FileSystem {
+        mount: "/".into(),
+        kind: "ext4".into(),
+        size: 1000,
+        available: 900 - n,
+        ..FileSystem::default()
+    };
     let traffic = |bytes| [bytes, 1, 0, 0].into();
     let interface = |name: &str, received, sent| Interface {
         name: name.into(),
@@ -119,7 +125,15 @@ fn a_range_is_told_alone_and_one_without_windows_is_empty() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let world = World::new();
-    for query in ["points=0", "points=1001", "points=-1", "points=x", "since=x", "since=1h&from=2020-01-01T00:00:00Z", "cpu=1"] {
+    for query in [
+        "points=0",
+        "points=1001",
+        "points=-1",
+        "points=x",
+        "since=x",
+        "since=1h&from=2020-01-01T00:00:00Z",
+        "cpu=1",
+    ] {
         world.get(&format!("/api/v1/system/metrics?{query}")).problem(400);
     }
 }

@@ -75,13 +75,19 @@ fn by(name: Option<&str>) -> String {
 
 fn metrics_of(metrics: &SystemMetricsDto, cpus: bool) -> String {
     let Some(covered) = &metrics.covered else {
-        return "\nnothing is recorded of this time; the first window closes a few seconds after the start\n".to_owned();
+        return "\nnothing is recorded of this time; the first window closes a few seconds after the start\n"
+            .to_owned();
     };
     let mut text = format!("\nof {}:\n", units::seconds(covered.seconds));
     if let Some(activity) = &metrics.activity {
         text += &format!(
             "load       {:.2} {:.2} {:.2}; {} processes, {} running, {} waiting for disks\n",
-            activity.load1, activity.load5, activity.load15, activity.processes, activity.running, activity.blocked
+            activity.load1,
+            activity.load5,
+            activity.load15,
+            activity.processes,
+            activity.running,
+            activity.blocked
         );
     }
     if let Some(memory) = &metrics.memory {

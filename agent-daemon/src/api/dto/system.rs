@@ -245,7 +245,8 @@ pub struct FileSystemDto {
 
 impl From<&FileSystem> for FileSystemDto {
     fn from(system: &FileSystem) -> Self {
-        let FileSystem { mount, device, kind, size, available, inodes, inodes_free, read_only } = system.clone();
+        let FileSystem { mount, device, kind, size, available, inodes, inodes_free, read_only } =
+            system.clone();
         let (size_bytes, available_bytes) = (size, available);
         Self { mount, device, kind, size_bytes, available_bytes, inodes, inodes_free, read_only }
     }

@@ -76,7 +76,13 @@ pub(super) fn run(
     let done = import.finish().map_err(failed)?;
     bar.finish_and_clear();
     let losses = telemetry.losses.all();
-    let lost = ["agent_forgotten", "process_forgotten", "window_dropped", "operation_dropped", "host_window_dropped"];
+    let lost = [
+        "agent_forgotten",
+        "process_forgotten",
+        "window_dropped",
+        "operation_dropped",
+        "host_window_dropped",
+    ];
     let dropped = lost.iter().filter_map(|name| losses.get(name)).sum();
     let understood = done.agents + done.processes + done.windows + done.operations;
     let understood = understood + done.operation_sums + done.host_windows;
@@ -140,7 +146,13 @@ fn tell(done: Imported, dropped: u64, json: bool) -> Result<(), CliError> {
     }
     let mut text = format!(
         "{} windows, {} processes, {} agents, {} operations, {} sums of operations, {} windows of the host put; {} records were there already\n",
-        done.windows, done.processes, done.agents, done.operations, done.operation_sums, done.host_windows, done.known
+        done.windows,
+        done.processes,
+        done.agents,
+        done.operations,
+        done.operation_sums,
+        done.host_windows,
+        done.known
     );
     if dropped > 0 {
         text += &format!("{dropped} records found no room: see history and agents in the configuration\n");

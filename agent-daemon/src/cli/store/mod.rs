@@ -243,7 +243,13 @@ fn shown(time: Timestamp) -> String {
 fn judgement(found: &Verified) -> String {
     let looked = format!(
         "{} blocks with {} windows, {} windows of the host, {} stacks, {} processes of {} agents; {} records not sealed yet\n",
-        found.blocks, found.windows, found.host_windows, found.stacks, found.processes, found.agents, found.frames
+        found.blocks,
+        found.windows,
+        found.host_windows,
+        found.stacks,
+        found.processes,
+        found.agents,
+        found.frames
     );
     let torn = match found.torn_bytes {
         0 => String::new(),

@@ -5,9 +5,7 @@ use std::{cmp::Reverse, fs};
 
 use procfs::{
     CpuPressure, Current as _, CurrentSI as _, DiskStat, IoPressure, KernelStats, LoadAverage, Meminfo,
-    MemoryPressure,
-    net::DeviceStatus,
-    process::Process,
+    MemoryPressure, net::DeviceStatus, process::Process,
 };
 
 use super::file_systems;
@@ -127,7 +125,8 @@ fn memory(read: &Meminfo) -> Memory {
 /// disks are many.
 fn disks() -> Vec<Device<[u64; 7]>> {
     let is_told = |d: &DiskStat| {
-        (d.reads > 0 || d.writes > 0) && fs::metadata(format!("/sys/block/{}", d.name.replace('/', "!"))).is_ok()
+        (d.reads > 0 || d.writes > 0)
+            && fs::metadata(format!("/sys/block/{}", d.name.replace('/', "!"))).is_ok()
     };
     let mut all = procfs::diskstats().unwrap_or_default();
     all.sort_by_key(|d| Reverse(d.sectors_read.saturating_add(d.sectors_written)));
@@ -178,6 +177,10 @@ mod tests {
         let counters = Counters::read();
         assert!(!counters.cpus.is_empty() && counters.memory.total > 0 && counters.processes > 0);
         assert!(counters.interfaces.iter().any(|i| i.name == "lo"), "{:?}", counters.interfaces);
-        assert!(counters.file_systems.iter().any(|f| f.mount == "/" && f.size > 0), "{:?}", counters.file_systems);
+        assert!(
+            counters.file_systems.iter().any(|f| f.mount == "/" && f.size > 0),
+            "{:?}",
+            counters.file_systems
+        );
     }
 }

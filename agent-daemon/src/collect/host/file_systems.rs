@@ -16,8 +16,8 @@ const MAX: usize = 64;
 
 /// Types that are on a disk or in memory of this host.
 const KINDS: [&str; 14] = [
-    "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "ntfs3", "overlay", "tmpfs", "vfat", "xfs",
-    "zfs",
+    "bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "ntfs3", "overlay", "tmpfs",
+    "vfat", "xfs", "zfs",
 ];
 
 /// Every file system that is mounted here, where it was mounted first, and how many more there are than are told of.

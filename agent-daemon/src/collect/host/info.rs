@@ -14,7 +14,8 @@ use crate::model::{
 pub fn read() -> SystemInfo {
     let cpu = CpuInfo::current().ok();
     let memory = Meminfo::current().ok();
-    let release = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
+    let release =
+        fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
     SystemInfo {
         operating_system: release.ok().and_then(|text| pretty_name(&text)),
         architecture: std::env::consts::ARCH,
@@ -57,11 +58,10 @@ fn container() -> Option<String> {
 }
 
 fn hypervisor() -> Option<String> {
-    let name = ["/sys/hypervisor/type", "/sys/class/dmi/id/sys_vendor"].into_iter().find_map(|path| {
+    ["/sys/hypervisor/type", "/sys/class/dmi/id/sys_vendor"].into_iter().find_map(|path| {
         let text = fs::read_to_string(path).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-    });
-    name
+    })
 }
 
 #[cfg(test)]
@@ -71,13 +71,19 @@ mod tests {
     #[test]
     fn a_release_is_named_without_quotes() {
         let named = |text| pretty_name(text);
-        assert_eq!(named("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n"), Some("Debian GNU/Linux 12".to_owned()));
+        assert_eq!(
+            named("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n"),
+            Some("Debian GNU/Linux 12".to_owned())
+        );
         assert_eq!(named("PRETTY_NAME=\n"), None);
     }
 
     #[test]
     fn this_host_is_known() {
         let info = read();
-        assert!(info.cpus > 0 && info.memory > 0 && info.booted.is_some_and(|at| at < Timestamp::now()), "{info:?}");
+        assert!(
+            info.cpus > 0 && info.memory > 0 && info.booted.is_some_and(|at| at < Timestamp::now()),
+            "{info:?}"
+        );
     }
 }

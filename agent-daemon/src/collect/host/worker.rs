@@ -79,7 +79,10 @@ impl Worker {
         let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
         let mut last = Read::now();
         if last.counters.untold > 0 {
-            tracing::warn!(more = last.counters.untold, "not every file system is told of: there are too many");
+            tracing::warn!(
+                more = last.counters.untold,
+                "not every file system is told of: there are too many"
+            );
         }
         let mut due = last.at + self.window;
         loop {

@@ -116,7 +116,16 @@ impl<'a> Import<'a> {
     #[must_use]
     pub fn new(store: &'a Disk, now: Timestamp) -> Self {
         let (decoder, agents) = (Decoder::default(), FxHashMap::default());
-        Self { store, now, decoder, agents, operations: None, host: None, waiting: 0, done: Imported::default() }
+        Self {
+            store,
+            now,
+            decoder,
+            agents,
+            operations: None,
+            host: None,
+            waiting: 0,
+            done: Imported::default(),
+        }
     }
 
     /// Takes a line of a file. `None` is one that is too long to be read.

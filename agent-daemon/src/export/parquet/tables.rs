@@ -78,7 +78,9 @@ impl TableId {
             Self::HostCpus => "What each CPU did, by window.",
             Self::HostFileSystems => "Mounted file systems with space of their own, at each window's end.",
             Self::HostDisks => "Block devices by window; `other` are those that have no row of their own.",
-            Self::HostInterfaces => "Network interfaces by window; `other` are those that have no row of their own.",
+            Self::HostInterfaces => {
+                "Network interfaces by window; `other` are those that have no row of their own."
+            }
             Self::OperationSums => {
                 "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
             }
@@ -148,6 +150,12 @@ pub(super) const TABLES: [(TableId, &[Column]); 18] = [
             column("cpu_ns", Type::Int, "CPU time of all its threads, ns"),
             column("cpu_before_ns", Type::Int, "what of that it had used before it was watched, ns"),
             column("peak_rss_bytes", Type::Int, "largest resident set, bytes"),
+            optional("rss_bytes", Type::Int, "resident set when it was read last, bytes"),
+            optional("pss_bytes", Type::Int, "the same, but what is shared counts by its share"),
+            optional("threads", Type::Int, "threads then"),
+            optional("descriptors", Type::Int, "open file descriptors then"),
+            optional("voluntary_switches", Type::Int, "how often its threads of then had left a CPU to wait"),
+            optional("involuntary_switches", Type::Int, "how often for another task"),
         ],
     ),
     (

@@ -57,7 +57,10 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("operation_sums", 0, "errors"), Field::Long(10));
     assert_eq!(cell("host", 2, "load1"), Field::Double(1.5));
     assert_eq!(cell("host", 2, "io_some_ns"), Field::Long(5_000_000));
-    assert_eq!((cell("host_cpus", 5, "cpu"), cell("host_cpus", 5, "user_ns")), (Field::Long(3), Field::Long(3_000_000)));
+    assert_eq!(
+        (cell("host_cpus", 5, "cpu"), cell("host_cpus", 5, "user_ns")),
+        (Field::Long(3), Field::Long(3_000_000))
+    );
     assert_eq!(cell("host_file_systems", 1, "read_only"), Field::Bool(true));
     assert_eq!(cell("host_disks", 1, "written_bytes"), Field::Long(2 * 8192));
     assert_eq!(cell("host_interfaces", 2, "sent_errors"), Field::Long(3));

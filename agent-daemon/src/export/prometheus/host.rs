@@ -29,9 +29,13 @@ pub(super) fn of(family: Family, window: &HostWindow) -> Vec<Series> {
         Family::HostFilesystemInodes => by_mount(window, |system| system.inodes),
         Family::HostFilesystemInodesFree => by_mount(window, |system| system.inodes_free),
         Family::HostFilesystemReadOnly => by_mount(window, |system| system.read_only.into()),
-        Family::HostDiskBytes => by_disk(window, |disk| [disk.read_bytes, disk.written_bytes].map(|n| n as f64)),
+        Family::HostDiskBytes => {
+            by_disk(window, |disk| [disk.read_bytes, disk.written_bytes].map(|n| n as f64))
+        }
         Family::HostDiskOperations => by_disk(window, |disk| [disk.reads, disk.writes].map(|n| n as f64)),
-        Family::HostDiskOperationSeconds => by_disk(window, |disk| [disk.read_ns, disk.write_ns].map(seconds)),
+        Family::HostDiskOperationSeconds => {
+            by_disk(window, |disk| [disk.read_ns, disk.write_ns].map(seconds))
+        }
         Family::HostDiskBusySeconds => {
             let disks = window.disks.iter();
             disks.map(|disk| (vec![disk.name.clone()], seconds(disk.busy_ns))).collect()

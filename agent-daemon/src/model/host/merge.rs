@@ -2,7 +2,9 @@
 //! one. Sums saturate, so neither the order matters nor whether some were merged before; only which devices have a row of
 //! their own, where there are too many, depends on who came first.
 
-use super::{Activity, Cpu, Disk, HostWindow, Interface, MAX_DEVICES, Memory, OTHER, Pressure, Stall, Traffic};
+use super::{
+    Activity, Cpu, Disk, HostWindow, Interface, MAX_DEVICES, Memory, OTHER, Pressure, Stall, Traffic,
+};
 
 impl HostWindow {
     /// One window in place of these, from the first one's start to the last one's end; `None` if there are none.
@@ -37,7 +39,11 @@ impl HostWindow {
             }
         }
         other.disks.iter().enumerate().for_each(|(i, disk)| push(&mut self.disks, i, disk));
-        other.interfaces.iter().enumerate().for_each(|(i, interface)| push(&mut self.interfaces, i, interface));
+        other
+            .interfaces
+            .iter()
+            .enumerate()
+            .for_each(|(i, interface)| push(&mut self.interfaces, i, interface));
     }
 }
 

@@ -84,7 +84,11 @@ pub(super) fn insert<B: Hourly>(
 }
 
 /// What is in a block's body.
-pub(super) fn open<B: Hourly>(unsqueeze: &mut Unsqueeze, checksum: u32, body: &[u8]) -> Result<B, CodecError> {
+pub(super) fn open<B: Hourly>(
+    unsqueeze: &mut Unsqueeze,
+    checksum: u32,
+    body: &[u8],
+) -> Result<B, CodecError> {
     if crc32c::crc32c(body) != checksum {
         return Err(CodecError::Compression);
     }
@@ -117,8 +121,7 @@ impl Disk {
         let snapshot = db.unchecked_transaction()?;
         let sealed = u64::try_from(database::state(&snapshot, "sealed_segment")?).unwrap_or(0);
         let table = B::TABLE;
-        let sql =
-            format!("SELECT checksum, body FROM {table} WHERE last > ?1 AND first < ?2 ORDER BY last");
+        let sql = format!("SELECT checksum, body FROM {table} WHERE last > ?1 AND first < ?2 ORDER BY last");
         let mut query = snapshot.prepare_cached(&sql)?;
         let mut rows = query.query(params![nanoseconds(range.from), nanoseconds(range.to)])?;
         while let Some(row) = rows.next()? {
@@ -143,7 +146,8 @@ pub(super) fn roll_up<B: Hourly>(
         let Some(before) = step.due_before(options, now) else { continue };
         let sql = format!("SELECT min(hour) FROM {} WHERE level = ?1 AND hour < ?2", B::TABLE);
         let due = params![step.from as u8, before];
-        let due: Option<i64> = db.prepare_cached(&sql)?.query_row(due, |row| row.get(0)).optional()?.flatten();
+        let due: Option<i64> =
+            db.prepare_cached(&sql)?.query_row(due, |row| row.get(0)).optional()?.flatten();
         if let Some(hour) = due {
             return merge::<B>(db, both, step, hour).map(Some);
         }

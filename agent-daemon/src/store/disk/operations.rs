@@ -56,7 +56,8 @@ impl Disk {
         visit: &mut dyn FnMut(Kept<'_>),
     ) -> Result<(), StoreError> {
         // Head first, for the reason that `view` gives.
-        let in_head: Vec<_> = self.read_head().iter().map(|p| (p.number, p.operations.within(range))).collect();
+        let in_head: Vec<_> =
+            self.read_head().iter().map(|p| (p.number, p.operations.within(range))).collect();
         let sealed = self.readers.with(|reader| {
             let show = &mut |found: &Operations| show(found, range, visit);
             let visited = self.visit_sealed_blocks(reader, range, show);

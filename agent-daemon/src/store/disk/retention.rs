@@ -26,7 +26,9 @@ const TABLES: [&str; 3] = ["stack", "frame", "string"];
 
 /// Every table of blocks, with every level.
 fn tables_and_levels() -> impl Iterator<Item = (&'static str, Level)> {
-    ["block", Operations::TABLE, HostWindows::TABLE].into_iter().flat_map(|table| Level::ALL.map(|level| (table, level)))
+    ["block", Operations::TABLE, HostWindows::TABLE]
+        .into_iter()
+        .flat_map(|table| Level::ALL.map(|level| (table, level)))
 }
 
 /// Deletes some blocks all of whose windows ended at `cutoff` or before; whether there were any.

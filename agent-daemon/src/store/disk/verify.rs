@@ -8,9 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     blocks::{self, hour_of},
-    codec::{
-        agent, block::Numbered, bytes::Decoder, host::HostWindows, operation::Operations, process,
-    },
+    codec::{agent, block::Numbered, bytes::Decoder, host::HostWindows, operation::Operations, process},
     compress::Unsqueeze,
     database, hourly,
     lock::Lock,

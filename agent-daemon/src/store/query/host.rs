@@ -80,11 +80,9 @@ fn stretch(time: Timestamp, length: i128) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        store::{
-            Limits, Memory,
-            fixture::{at, host_window_at},
-        },
+    use crate::store::{
+        Limits, Memory,
+        fixture::{at, host_window_at},
     };
 
     #[test]

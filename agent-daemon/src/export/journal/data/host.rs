@@ -194,14 +194,16 @@ impl From<Memory> for MemoryData {
 
 impl From<MemoryData> for Memory {
     fn from(data: MemoryData) -> Self {
-        let MemoryData { total, available, least_available, free, cached, dirty, swap_total, swap_free } = data;
+        let MemoryData { total, available, least_available, free, cached, dirty, swap_total, swap_free } =
+            data;
         Self { total, available, least_available, free, cached, dirty, swap_total, swap_free }
     }
 }
 
 impl From<&FileSystem> for FileSystemData {
     fn from(system: &FileSystem) -> Self {
-        let FileSystem { mount, device, kind, size, available, inodes, inodes_free, read_only } = system.clone();
+        let FileSystem { mount, device, kind, size, available, inodes, inodes_free, read_only } =
+            system.clone();
         Self { mount, device, kind, size, available, inodes, inodes_free, read_only }
     }
 }
@@ -215,7 +217,8 @@ impl From<FileSystemData> for FileSystem {
 
 impl From<&Disk> for DiskData {
     fn from(disk: &Disk) -> Self {
-        let Disk { name, reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns } = disk.clone();
+        let Disk { name, reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns } =
+            disk.clone();
         Self { name, reads, read_bytes, read_ns, writes, written_bytes, write_ns, busy_ns }
     }
 }
@@ -229,7 +232,12 @@ impl From<DiskData> for Disk {
 
 impl From<&Interface> for InterfaceData {
     fn from(interface: &Interface) -> Self {
-        let traffic = |Traffic { bytes, packets, errors, dropped }: Traffic| TrafficData { bytes, packets, errors, dropped };
+        let traffic = |Traffic { bytes, packets, errors, dropped }: Traffic| TrafficData {
+            bytes,
+            packets,
+            errors,
+            dropped,
+        };
         let (received, sent) = (traffic(interface.received), traffic(interface.sent));
         Self { name: interface.name.clone(), received, sent }
     }
@@ -237,7 +245,12 @@ impl From<&Interface> for InterfaceData {
 
 impl From<InterfaceData> for Interface {
     fn from(InterfaceData { name, received, sent }: InterfaceData) -> Self {
-        let traffic = |TrafficData { bytes, packets, errors, dropped }: TrafficData| Traffic { bytes, packets, errors, dropped };
+        let traffic = |TrafficData { bytes, packets, errors, dropped }: TrafficData| Traffic {
+            bytes,
+            packets,
+            errors,
+            dropped,
+        };
         Self { name, received: traffic(received), sent: traffic(sent) }
     }
 }

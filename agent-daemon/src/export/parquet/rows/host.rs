@@ -33,7 +33,8 @@ impl Rows {
         let [cpu_some, cpu_full] = stall(pressure.map(|pressure| pressure.cpu));
         let [memory_some, memory_full] = stall(pressure.map(|pressure| pressure.memory));
         let [io_some, io_full] = stall(pressure.map(|pressure| pressure.io));
-        let Memory { total, available, least_available, free, cached, dirty, swap_total, swap_free } = window.memory;
+        let Memory { total, available, least_available, free, cached, dirty, swap_total, swap_free } =
+            window.memory;
         self.tables.push(
             TableId::Host,
             [
@@ -108,7 +109,16 @@ impl Rows {
         self.tables.push(
             TableId::HostInterfaces,
             [
-                start, end, name, bytes, packets, errors, dropped, sent_bytes, sent_packets, sent_errors,
+                start,
+                end,
+                name,
+                bytes,
+                packets,
+                errors,
+                dropped,
+                sent_bytes,
+                sent_packets,
+                sent_errors,
                 sent_dropped,
             ],
         )

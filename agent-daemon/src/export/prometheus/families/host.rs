@@ -1,11 +1,12 @@
 //! The metrics of the host as a whole.
 
+use prometheus_client::registry::Unit::{Bytes, Seconds};
+
 use super::{
     Family as F,
     Kind::{Counter, Gauge},
     Row, row,
 };
-use prometheus_client::registry::Unit::{Bytes, Seconds};
 
 /// Labels of a file system.
 const MOUNT: &[&str] = &["mountpoint"];
@@ -15,14 +16,7 @@ const DISK: &[&str] = &["device", "direction"];
 const INTERFACE: &[&str] = &["interface", "direction"];
 
 pub(super) static ROWS: [Row; 31] = [
-    row(
-        F::HostCpus,
-        "host_cpus",
-        None,
-        Gauge,
-        &[],
-        "CPUs that are online",
-    ),
+    row(F::HostCpus, "host_cpus", None, Gauge, &[], "CPUs that are online"),
     row(
         F::HostCpuSeconds,
         "host_cpu",
@@ -31,14 +25,7 @@ pub(super) static ROWS: [Row; 31] = [
         &["mode"],
         "Time of all CPUs since boot, by what they did",
     ),
-    row(
-        F::HostMemoryBytes,
-        "host_memory",
-        Some(Bytes),
-        Gauge,
-        &[],
-        "Physical memory",
-    ),
+    row(F::HostMemoryBytes, "host_memory", Some(Bytes), Gauge, &[], "Physical memory"),
     row(
         F::HostMemoryAvailableBytes,
         "host_memory_available",
@@ -71,86 +58,16 @@ pub(super) static ROWS: [Row; 31] = [
         &[],
         "Memory that waits to be written to disks",
     ),
-    row(
-        F::HostSwapBytes,
-        "host_swap",
-        Some(Bytes),
-        Gauge,
-        &[],
-        "Swap space",
-    ),
-    row(
-        F::HostSwapFreeBytes,
-        "host_swap_free",
-        Some(Bytes),
-        Gauge,
-        &[],
-        "Swap space that is not used",
-    ),
-    row(
-        F::HostLoad1,
-        "host_load1",
-        None,
-        Gauge,
-        &[],
-        "Load average of the last minute",
-    ),
-    row(
-        F::HostLoad5,
-        "host_load5",
-        None,
-        Gauge,
-        &[],
-        "Load average of the last five minutes",
-    ),
-    row(
-        F::HostLoad15,
-        "host_load15",
-        None,
-        Gauge,
-        &[],
-        "Load average of the last fifteen minutes",
-    ),
-    row(
-        F::HostProcesses,
-        "host_processes",
-        None,
-        Gauge,
-        &[],
-        "Processes",
-    ),
-    row(
-        F::HostTasksRunning,
-        "host_tasks_running",
-        None,
-        Gauge,
-        &[],
-        "Tasks that ran or could have",
-    ),
-    row(
-        F::HostTasksBlocked,
-        "host_tasks_blocked",
-        None,
-        Gauge,
-        &[],
-        "Tasks that waited for disks",
-    ),
-    row(
-        F::HostForks,
-        "host_forks",
-        None,
-        Counter,
-        &[],
-        "Processes and threads that were started",
-    ),
-    row(
-        F::HostContextSwitches,
-        "host_context_switches",
-        None,
-        Counter,
-        &[],
-        "Switches from task to task",
-    ),
+    row(F::HostSwapBytes, "host_swap", Some(Bytes), Gauge, &[], "Swap space"),
+    row(F::HostSwapFreeBytes, "host_swap_free", Some(Bytes), Gauge, &[], "Swap space that is not used"),
+    row(F::HostLoad1, "host_load1", None, Gauge, &[], "Load average of the last minute"),
+    row(F::HostLoad5, "host_load5", None, Gauge, &[], "Load average of the last five minutes"),
+    row(F::HostLoad15, "host_load15", None, Gauge, &[], "Load average of the last fifteen minutes"),
+    row(F::HostProcesses, "host_processes", None, Gauge, &[], "Processes"),
+    row(F::HostTasksRunning, "host_tasks_running", None, Gauge, &[], "Tasks that ran or could have"),
+    row(F::HostTasksBlocked, "host_tasks_blocked", None, Gauge, &[], "Tasks that waited for disks"),
+    row(F::HostForks, "host_forks", None, Counter, &[], "Processes and threads that were started"),
+    row(F::HostContextSwitches, "host_context_switches", None, Counter, &[], "Switches from task to task"),
     row(
         F::HostPressureSeconds,
         "host_pressure",
@@ -159,14 +76,7 @@ pub(super) static ROWS: [Row; 31] = [
         &["resource", "stalled"],
         "Time in which tasks stood still for want of cpu, memory or io: some of them, or full (all that were not idle)",
     ),
-    row(
-        F::HostFilesystemSize,
-        "host_filesystem_size",
-        Some(Bytes),
-        Gauge,
-        MOUNT,
-        "Room of a file system",
-    ),
+    row(F::HostFilesystemSize, "host_filesystem_size", Some(Bytes), Gauge, MOUNT, "Room of a file system"),
     row(
         F::HostFilesystemAvailable,
         "host_filesystem_available",
@@ -239,28 +149,7 @@ pub(super) static ROWS: [Row; 31] = [
         INTERFACE,
         "Bytes received and sent by a network interface",
     ),
-    row(
-        F::HostNetworkPackets,
-        "host_network_packets",
-        None,
-        Counter,
-        INTERFACE,
-        "Packets received and sent",
-    ),
-    row(
-        F::HostNetworkErrors,
-        "host_network_errors",
-        None,
-        Counter,
-        INTERFACE,
-        "Packets that were broken",
-    ),
-    row(
-        F::HostNetworkDropped,
-        "host_network_dropped",
-        None,
-        Counter,
-        INTERFACE,
-        "Packets that were dropped",
-    ),
+    row(F::HostNetworkPackets, "host_network_packets", None, Counter, INTERFACE, "Packets received and sent"),
+    row(F::HostNetworkErrors, "host_network_errors", None, Counter, INTERFACE, "Packets that were broken"),
+    row(F::HostNetworkDropped, "host_network_dropped", None, Counter, INTERFACE, "Packets that were dropped"),
 ];
