@@ -171,6 +171,11 @@ fn other_programs_say_the_same_of_the_host() {
     let uname = Command::new("uname").args(["-n", "-r", "-m"]).output().unwrap();
     let said = ["hostname", "kernel", "architecture"].map(|field| info[field].as_str().unwrap().to_owned());
     assert_eq!(said.join(" "), String::from_utf8_lossy(&uname.stdout).trim());
+    let container = Command::new("systemd-detect-virt").arg("--container").output().unwrap();
+    let container = String::from_utf8_lossy(&container.stdout).trim().to_owned();
+    let is_container = info["platform"] == "container";
+    assert_eq!(is_container, container != "none", "{info} and {container}");
+    assert!(!is_container || info["platform_name"] == container.as_str(), "{info} and {container}");
     let cpus = Command::new("nproc").arg("--all").output().unwrap();
     assert_eq!(info["cpus"].to_string(), String::from_utf8_lossy(&cpus.stdout).trim());
     let up: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();

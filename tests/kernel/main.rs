@@ -31,6 +31,7 @@ mod privacy;
 mod prometheus;
 mod real_agent;
 mod refusals;
+mod resources;
 mod restart;
 mod rules;
 mod support;

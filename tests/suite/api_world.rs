@@ -21,7 +21,7 @@ use agentperf::{
         id::{AgentId, ProcessId},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
-        process::{Exit, Process},
+        process::{Exit, Process, Resources},
         record::Record,
         stack::{Binary, Frame, FrameKind, Stack, StackEnd},
         syscall::{Histogram, SyscallStat},
@@ -257,6 +257,13 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         cpu_ns: 2_234_567_891,
         cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,
+        resources: Some(Resources {
+            rss_bytes: 32 << 20,
+            pss_bytes: Some(31 << 20),
+            threads: 4,
+            descriptors: Some(9),
+            context_switches: None,
+        }),
     }
 }
 

@@ -12,6 +12,7 @@ mod mapped;
 pub mod mappings;
 mod order;
 mod proc_tree;
+mod resources;
 mod usage;
 
 pub use collector::{Collector, Stopped};

@@ -13,7 +13,7 @@ use crate::model::{
     off_cpu::{OffCpuStat, WaitCause},
     operation::{Call, Operation, Source, Sums, TraceContext},
     probe::ProbeSet,
-    process::Process,
+    process::{ContextSwitches, Process, Resources},
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
     time::{TimeRange, Timestamp},
@@ -66,6 +66,13 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
         cpu_ns: 1_500_000_000,
         cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,
+        resources: Some(Resources {
+            rss_bytes: 1 << 19,
+            pss_bytes: Some(1 << 18),
+            threads: 3,
+            descriptors: Some(7),
+            context_switches: Some(ContextSwitches { voluntary: 20, involuntary: 5 }),
+        }),
     }
 }
 

@@ -138,15 +138,10 @@ pub struct ActivityDto {
 
 impl From<&Activity> for ActivityDto {
     fn from(activity: &Activity) -> Self {
-        let [load1, load5, load15] = activity.load.map(hundredths);
+        let [load1, load5, load15] = activity.loads();
         let Activity { processes, running, blocked, forks, context_switches, .. } = *activity;
         Self { load1, load5, load15, processes, running, blocked, forks, context_switches }
     }
-}
-
-/// As the kernel writes it, with two decimals.
-fn hundredths(load: f32) -> f64 {
-    (f64::from(load) * 100.0).round() / 100.0
 }
 
 /// Time lost for want of CPUs, memory and I/O (pressure stall information).

@@ -1,5 +1,5 @@
-//! What the host did between two readings. Counters that went back (a device that was replaced, a CPU that came back)
-//! count from zero again.
+//! What the host did between two readings. Counters of a device that went back are those of another, which count from
+//! zero. A CPU's go back a little now and then by themselves (idle and iowait, proc(5)): that is no time.
 
 use rustc_hash::FxHashMap;
 
@@ -10,7 +10,9 @@ use crate::model::host::{self, Activity, Cpu, Disk, HostWindow, Interface, OTHER
 pub(super) fn between(before: &Counters, after: Counters, tick: u64) -> HostWindow {
     let cpus = after.cpus.iter().filter_map(|(number, now)| {
         let (_, then) = before.cpus.iter().find(|(other, _)| other == number)?;
-        Some(Cpu::new(*number, grown(*now, *then).map(|ticks| ticks.saturating_mul(tick))))
+        let mut ticks = *now;
+        ticks.iter_mut().zip(then).for_each(|(now, then)| *now = now.saturating_sub(*then));
+        Some(Cpu::new(*number, ticks.map(|ticks| ticks.saturating_mul(tick))))
     });
     HostWindow {
         start: before.at,
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_that_went_back_count_from_zero() {
+    fn counters_of_devices_that_went_back_count_from_zero() {
         let device = |name: &str, reads| Device { name: name.to_owned(), counted: [reads, 0, 2, 0, 0, 0, 3] };
         let before = Counters { disks: vec![device("sda", 10), device("gone", 1)], ..Counters::default() };
         let after = Counters { disks: vec![device("new", 7), device("sda", 4)], ..Counters::default() };
@@ -103,6 +105,14 @@ mod tests {
         let window = between(&before, after, 10_000_000);
         assert_eq!(window.cpus, [Cpu { number: 1, idle: 100_000_000, ..Cpu::default() }]);
         assert_eq!((window.cpus[0].busy(), window.cpus[0].all()), (0, 100_000_000));
+    }
+
+    #[test]
+    fn a_cpu_that_waited_less_than_before_has_not_waited_since_boot() {
+        let counters =
+            |iowait| Counters { cpus: vec![(0, [9, 0, 0, 50, iowait, 0, 0, 0])], ..Counters::default() };
+        let window = between(&counters(1000), counters(998), 10_000_000);
+        assert_eq!(window.cpus, [Cpu::default()]);
     }
 
     #[test]

@@ -81,9 +81,9 @@ impl From<u64> for Cell {
     }
 }
 
-impl From<f32> for Cell {
-    fn from(n: f32) -> Self {
-        Self::Float(f64::from(n))
+impl From<f64> for Cell {
+    fn from(n: f64) -> Self {
+        Self::Float(n)
     }
 }
 

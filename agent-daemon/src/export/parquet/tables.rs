@@ -150,6 +150,12 @@ pub(super) const TABLES: [(TableId, &[Column]); 18] = [
             column("cpu_ns", Type::Int, "CPU time of all its threads, ns"),
             column("cpu_before_ns", Type::Int, "what of that it had used before it was watched, ns"),
             column("peak_rss_bytes", Type::Int, "largest resident set, bytes"),
+            optional("rss_bytes", Type::Int, "resident set when it was read last, bytes"),
+            optional("pss_bytes", Type::Int, "the same, but what is shared counts by its share"),
+            optional("threads", Type::Int, "threads then"),
+            optional("descriptors", Type::Int, "open file descriptors then"),
+            optional("voluntary_switches", Type::Int, "how often its threads of then had left a CPU to wait"),
+            optional("involuntary_switches", Type::Int, "how often for another task"),
         ],
     ),
     (

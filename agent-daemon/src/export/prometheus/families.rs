@@ -52,6 +52,9 @@ pub(super) enum Family {
     AgentCpuSeconds,
     AgentCpuSamples,
     AgentProcesses,
+    AgentResidentMemory,
+    AgentThreads,
+    AgentDescriptors,
     AgentProcessesStarted,
     AgentProcessExits,
     AgentOffCpuSeconds,
@@ -130,7 +133,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Those of agents, and of the daemon.
-static ROWS: [Row; 30] = [
+static ROWS: [Row; 33] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -159,6 +162,16 @@ static ROWS: [Row; 30] = [
     ),
     row(F::AgentCpuSamples, "agent_cpu_samples", None, Counter, AGENT, "CPU samples taken of it"),
     row(F::AgentProcesses, "agent_processes", None, Gauge, AGENT, "Its processes that live"),
+    row(
+        F::AgentResidentMemory,
+        "agent_resident_memory",
+        Some(Bytes),
+        Gauge,
+        AGENT,
+        "Resident sets of its processes that live, added up: what they share counts for each",
+    ),
+    row(F::AgentThreads, "agent_threads", None, Gauge, AGENT, "Threads of its processes that live"),
+    row(F::AgentDescriptors, "agent_descriptors", None, Gauge, AGENT, "Their open file descriptors"),
     row(
         F::AgentProcessesStarted,
         "agent_processes_started",

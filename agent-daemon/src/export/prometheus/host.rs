@@ -9,15 +9,15 @@ use crate::model::host::{Disk, FileSystem, HostWindow, Interface, Stall, Traffic
 /// Every series of a metric of the host's; none of others.
 pub(super) fn of(family: Family, window: &HostWindow) -> Vec<Series> {
     let (activity, memory) = (&window.activity, &window.memory);
-    let [_, load5, load15] = activity.load;
+    let [_, load5, load15] = activity.loads();
     match family {
         Family::HostMemoryFreeBytes => one(memory.free),
         Family::HostMemoryCachedBytes => one(memory.cached),
         Family::HostMemoryDirtyBytes => one(memory.dirty),
         Family::HostSwapBytes => one(memory.swap_total),
         Family::HostSwapFreeBytes => one(memory.swap_free),
-        Family::HostLoad5 => vec![(Vec::new(), load5.into())],
-        Family::HostLoad15 => vec![(Vec::new(), load15.into())],
+        Family::HostLoad5 => vec![(Vec::new(), load5)],
+        Family::HostLoad15 => vec![(Vec::new(), load15)],
         Family::HostProcesses => one(activity.processes.into()),
         Family::HostTasksRunning => one(activity.running.into()),
         Family::HostTasksBlocked => one(activity.blocked.into()),

@@ -93,6 +93,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
         Family::AgentCpuSamples => one(totals.cpu_samples as f64),
         Family::AgentProcesses => one(totals.live_processes() as f64),
+        Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
+        Family::AgentThreads => one(totals.resources().threads.into()),
+        Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);

@@ -36,6 +36,11 @@ fn what_is_recorded_is_counted_once() {
     for cpu_ns in [1_500_000_000, 2_500_000_000, 2_500_000_000] {
         metrics.follow(&Record::Process(agent.id.clone(), Process { cpu_ns, ..process.clone() }));
     }
+    let text = metrics.text(TextFormat::Prometheus);
+    let labels = format!("{{agent=\"worker\",agent_id=\"{}\"", agent.id);
+    for (name, expected) in [("resident_memory_bytes", 524_288.0), ("threads", 3.0), ("descriptors", 7.0)] {
+        assert_eq!(value(&text, &format!("agentperf_agent_{name}{labels}")), Some(expected), "{text}");
+    }
     let last = ended(&process, 3_500_000_000, Exit::Code(0));
     metrics.follow(&Record::Process(agent.id.clone(), last.clone()));
     metrics.follow(&Record::Process(agent.id.clone(), last));
@@ -43,11 +48,10 @@ fn what_is_recorded_is_counted_once() {
         metrics.follow(&Record::Window(window_at(&agent.id, start, 3)));
     }
     let text = metrics.text(TextFormat::Prometheus);
-    let labels = format!("{{agent=\"worker\",agent_id=\"{}\"", agent.id);
     let of_agent = |name: &str| value(&text, &format!("agentperf_agent_{name}{labels}"));
     assert_eq!(of_agent("cpu_seconds_total"), Some(3.0), "{text}");
     assert_eq!(of_agent("processes_started_total"), Some(1.0));
-    assert_eq!(of_agent("processes"), Some(0.0));
+    assert_eq!((of_agent("processes"), of_agent("resident_memory_bytes")), (Some(0.0), Some(0.0)));
     assert_eq!(of_agent("up"), Some(1.0));
     assert_eq!(
         value(&text, &format!("agentperf_agent_process_exits_total{labels},result=\"success\"")),

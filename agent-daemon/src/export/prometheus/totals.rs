@@ -13,7 +13,7 @@ use crate::model::{
     host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
-    process::{Exit, Process},
+    process::{Exit, Process, Resources},
     record::Record,
     syscall::SyscallStat,
     time::Timestamp,
@@ -86,8 +86,15 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
-    /// CPU time of the live processes that has been counted, ns.
-    counted: FxHashMap<ProcessId, u64>,
+    /// The live processes.
+    live: FxHashMap<ProcessId, Live>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    /// CPU time that has been counted, ns.
+    cpu_ns: u64,
+    resources: Option<Resources>,
 }
 
 /// How a process can end, as the label `result` has it.
@@ -259,18 +266,23 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
-            counted: FxHashMap::default(),
+            live: FxHashMap::default(),
         }
     }
 
     /// Processes that live.
     pub(super) fn live_processes(&self) -> usize {
-        self.counted.len()
+        self.live.len()
+    }
+
+    /// What they have together.
+    pub(super) fn resources(&self) -> Resources {
+        Resources::sum(self.live.values().filter_map(|live| live.resources))
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
         let used = process.cpu_ns.saturating_sub(process.cpu_before_ns);
-        let before = self.counted.get(&process.id).copied();
+        let before = self.live.get(&process.id).map(|live| live.cpu_ns);
         // Told once more after its end, as when the agent is watched anew: it is counted already.
         if self.processes.get(&process.id).is_some_and(|total| total.ended.is_some()) {
             return;
@@ -286,11 +298,12 @@ impl AgentTotals {
         }
         match process.ended {
             None => {
-                self.counted.insert(process.id, used.max(before.unwrap_or(0)));
+                let cpu_ns = used.max(before.unwrap_or(0));
+                self.live.insert(process.id, Live { cpu_ns, resources: process.resources });
             }
             Some(_) => {
                 total.ended = process.ended;
-                self.counted.remove(&process.id);
+                self.live.remove(&process.id);
                 let result = result_of(process.exit);
                 if let Some(count) =
                     RESULTS.iter().position(|r| *r == result).and_then(|i| self.exits.get_mut(i))
@@ -336,7 +349,7 @@ impl AgentTotals {
 
     /// Forgets a process, whether it ended or is only no longer watched.
     fn forget(&mut self, id: &ProcessId, rooms: &mut Rooms) {
-        self.counted.remove(id);
+        self.live.remove(id);
         self.processes.remove(id, &mut rooms.processes);
     }
 

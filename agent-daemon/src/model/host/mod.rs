@@ -130,6 +130,14 @@ pub struct Activity {
     pub context_switches: u64,
 }
 
+impl Activity {
+    /// The load averages as the kernel writes them, with two decimals.
+    #[must_use]
+    pub fn loads(&self) -> [f64; 3] {
+        self.load.map(|load| (f64::from(load) * 100.0).round() / 100.0)
+    }
+}
+
 /// Time lost for want of CPUs, memory and I/O (pressure stall information).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pressure {

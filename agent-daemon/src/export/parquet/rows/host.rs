@@ -27,7 +27,8 @@ impl Rows {
 
     fn host_itself(&mut self, window: &HostWindow) -> Outcome {
         let cpu = window.all_cpus();
-        let Activity { load: [load1, load5, load15], processes, running, blocked, .. } = window.activity;
+        let [load1, load5, load15] = window.activity.loads();
+        let Activity { processes, running, blocked, .. } = window.activity;
         let pressure = window.pressure.as_ref();
         let stall = |stall: Option<Stall>| [stall.map(|s| s.some).into(), stall.map(|s| s.full).into()];
         let [cpu_some, cpu_full] = stall(pressure.map(|pressure| pressure.cpu));

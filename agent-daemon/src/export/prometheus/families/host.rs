@@ -1,11 +1,12 @@
 //! The metrics of the host as a whole.
 
+use prometheus_client::registry::Unit::{Bytes, Seconds};
+
 use super::{
     Family as F,
     Kind::{Counter, Gauge},
     Row, row,
 };
-use prometheus_client::registry::Unit::{Bytes, Seconds};
 
 /// Labels of a file system.
 const MOUNT: &[&str] = &["mountpoint"];
