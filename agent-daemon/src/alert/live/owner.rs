@@ -97,6 +97,8 @@ impl Owner {
             router.restore(saved.router);
             (past, diagnoses) = (saved.past, saved.diagnoses);
             past.resume(engine.alerts());
+            // What is asked before the first round must not find that nothing fires.
+            router.update(engine.alerts(), now.as_millisecond());
         }
         let history = History::new(&rules, interval);
         let (saved, losses) = (Instant::now(), [0; 3]);
