@@ -57,9 +57,9 @@ fn files_of_rules_are_checked_with_line_and_reason() {
     }
     files.write("wrong.yaml", &RULES.replace("> 3", "> > 3").replace("for: 1m", "for: soon"));
     let wrong = run(&["rules", "check", &files.text("wrong.yaml")]);
-    let text = wrong.failed(2);
+    assert_eq!(wrong.code, Some(2));
     for line in ["wrong.yaml:5:", "wrong.yaml:6:"] {
-        assert!(text.contains(line), "{line}: {wrong:?}");
+        assert!(wrong.err.contains(line), "{line}: {wrong:?}");
     }
     assert_eq!(run(&["rules", "check", "/nonexistent.yaml"]).code, Some(2));
     let json = run(&["rules", "check", "--json", &files.text("rules.yaml")]).json();

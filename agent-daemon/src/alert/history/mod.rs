@@ -136,10 +136,10 @@ impl History {
         self.plan.reach()
     }
 
-    /// How close samples need be of what lies farther back, milliseconds.
+    /// How close samples need be of what lies so far back, milliseconds.
     #[must_use]
-    pub fn coarse_grain(&self) -> Millis {
-        self.plan.coarse_grain()
+    pub fn grain_at(&self, back: Millis) -> Millis {
+        self.plan.grain_at(back)
     }
 
     /// Whether rules look at any series of this metric.

@@ -81,10 +81,11 @@ impl Plan {
         (fine.unwrap_or_default(), all().map(|tier| tier.reach).max().unwrap_or_default())
     }
 
-    /// The finest grain of those that are none, milliseconds.
-    pub(super) fn coarse_grain(&self) -> Millis {
-        let grains = self.demands.values().flatten().map(|demand| demand.tier.grain);
-        grains.filter(|grain| *grain > self.interval).min().unwrap_or(self.interval)
+    /// How close samples need be of what lies so far back, milliseconds.
+    pub(super) fn grain_at(&self, back: Millis) -> Millis {
+        let tiers = self.demands.values().flatten().map(|demand| demand.tier);
+        let grains = tiers.filter(|tier| tier.reach >= back).map(|tier| tier.grain);
+        grains.min().unwrap_or_default().max(self.interval)
     }
 
     /// `around` is how far back the expression itself is evaluated, by subqueries that it stands in.
@@ -150,6 +151,7 @@ mod tests {
         // A week of windows would be 120,960 samples.
         assert_eq!(tiers("rate(m[7d]) > 1", &m), [(147_656, 604_800)]);
         assert_eq!(plan("anomaly(m[7d], 0.999) > 0 and m > 0").reach(), (300_000, 604_800_000));
-        assert_eq!(plan("anomaly(m[7d], 0.999) > 0 and m > 0").coarse_grain(), 300_000);
+        let plan = plan("anomaly(m[7d], 0.999) > 0 and m > 0");
+        assert_eq!((plan.grain_at(300_000), plan.grain_at(300_001)), (5000, 300_000));
     }
 }

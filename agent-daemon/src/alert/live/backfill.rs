@@ -33,18 +33,22 @@ pub fn backfill(rules: &RuleSet, interval: Millis, now: Timestamp, replay: &Repl
     let back = |reach: Millis| {
         now.checked_sub(jiff::SignedDuration::from_millis(reach)).unwrap_or(Timestamp::UNIX_EPOCH)
     };
-    let grain = near.coarse_grain();
-    let fill = |history: &mut History, range: TimeRange, step: Millis| {
-        let step = Duration::from_millis(step.unsigned_abs());
-        replay(range, &|_| step, &mut |at, samples| {
+    let fill = |history: &mut History, range: TimeRange| {
+        // Another history of the same plan, since the one is being filled.
+        let plan = History::new(rules, interval);
+        let step = |at: Timestamp| {
+            let back = now.as_millisecond().saturating_sub(at.as_millisecond());
+            Duration::from_millis(plan.grain_at(back).unsigned_abs())
+        };
+        replay(range, &step, &mut |at, samples| {
             history.record(at, samples);
             if begin.elapsed() < PATIENCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
     };
     // The near first: most rules look no farther.
-    fill(&mut near, TimeRange { from: back(fine), to: now }, interval);
+    fill(&mut near, TimeRange { from: back(fine), to: now });
     if all > fine {
-        fill(&mut far, TimeRange { from: back(all), to: back(fine) }, grain);
+        fill(&mut far, TimeRange { from: back(all), to: back(fine) });
     }
     near.adopt(far);
     if begin.elapsed() >= PATIENCE {

@@ -104,6 +104,8 @@ impl Owner {
             router.restore(saved.router);
             (channels, past, diagnoses) = (saved.channels, saved.past, saved.diagnoses);
             past.resume(engine.alerts());
+            // What is asked before the first round must not find that nothing fires.
+            router.update(engine.alerts(), now.as_millisecond());
         }
         let history = History::new(&rules, interval);
         let (saved, losses) = (Instant::now(), [0; 3]);

@@ -157,6 +157,7 @@ fn a_restart_in_the_middle_tells_nothing_twice() {
     world.now += 60;
     let mut owner = world.open();
     assert_eq!(owner.view(world.at()).alerts[0].alert.phase, Phase::Firing, "known before the first round");
+    assert!(owner.due(world.at()).is_empty(), "and nothing is told before it");
     assert_eq!(world.rounds(&mut owner, 20.0, 20), []);
     assert_eq!(world.rounds(&mut owner, 1.0, 20), [(Status::Resolved, vec![Phase::Resolved])]);
 }

@@ -83,7 +83,7 @@ impl Exposition for Metrics {
 
 impl Samples for Metrics {
     fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
-        self.shown.snapshot_of(at, |row| wanted(&row.full_name())).show(show);
+        self.shown.snapshot_of(at, &Reading::take(), |row| wanted(&row.full_name())).show(show);
     }
 }
 
@@ -93,11 +93,15 @@ impl Shown {
     }
 
     fn snapshot(&self, at: Timestamp) -> Snapshot {
-        self.snapshot_of(at, |_| true)
+        self.snapshot_of(at, &Reading::take(), |_| true)
     }
 
-    fn snapshot_of(&self, at: Timestamp, wanted: impl Fn(&families::Row) -> bool) -> Snapshot {
-        let reading = Reading::take();
+    fn snapshot_of(
+        &self,
+        at: Timestamp,
+        reading: &Reading,
+        wanted: impl Fn(&families::Row) -> bool,
+    ) -> Snapshot {
         // What counts waits for a copy of the numbers, and not for the formatting.
         let totals = {
             let mut totals = self.lock();
@@ -105,7 +109,7 @@ impl Shown {
             totals.clone()
         };
         let of = |row: &'static families::Row| {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })
         };
         let families = rows().filter(|row| wanted(row)).filter_map(of).collect();

@@ -23,7 +23,7 @@ use crate::{
         time::{TimeRange, Timestamp},
     },
     store::{Store, StoreError, summary::Summary},
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{HostInfo, Reading, Telemetry},
 };
 
 /// What is read of the store at once.
@@ -52,11 +52,12 @@ pub fn replay(
     step: &dyn Fn(Timestamp) -> Duration,
     visit: &mut dyn FnMut(Timestamp, &dyn Samples) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let replayed = Replayed(Shown {
+    let shown = Shown {
         totals: std::sync::Mutex::new(Totals::new(MAX_SERIES)),
         telemetry: Arc::new(Telemetry::default()),
         host: HostInfo::read(),
-    });
+    };
+    let replayed = Replayed(shown, Reading::take());
     let mut chunk = TimeRange { from: range.from, to: range.from };
     let mut next = range.from;
     while chunk.to < range.to {
@@ -144,7 +145,8 @@ fn later(at: Timestamp, by: Duration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-struct Replayed(Shown);
+/// The counters, and what the host is now.
+struct Replayed(Shown, Reading);
 
 impl Replayed {
     fn add(&self, fact: Fact) {
@@ -161,7 +163,7 @@ impl Replayed {
 
 impl Samples for Replayed {
     fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
-        self.0.snapshot_of(at, |row| is_known(row) && wanted(&row.full_name())).show(show);
+        self.0.snapshot_of(at, &self.1, |row| is_known(row) && wanted(&row.full_name())).show(show);
     }
 }
 
