@@ -135,7 +135,7 @@ pub async fn run(
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
     stop_serving(&serving, &[reloader, watchdog]);
     if outcome.is_ok() {
-        last_host_window(host).await;
+        joined("host-end", || host.finish()).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
     let _ = hang_up.send(true);
@@ -190,7 +190,7 @@ async fn finish(
     if let Some(rounds) = rounds {
         finished(rounds).await;
     }
-    join(threads).await;
+    joined("symbol-end", || threads.join()).await;
 }
 
 /// Waits for a stage, unless its end has been seen.
@@ -200,17 +200,10 @@ async fn finished(stage: JoinHandle<()>) {
     }
 }
 
-/// Waits for the last window of the host, but not for ever: a file system may not answer.
-async fn last_host_window(host: HostCollector) {
-    if !ending::is_in_time(THREADS_PATIENCE, "host-end", || host.finish()).await {
-        tracing::warn!("a file system does not answer: stopping without the host's last window");
-    }
-}
-
-/// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not answer.
-async fn join(threads: ResolverThreads) {
-    if !ending::is_in_time(THREADS_PATIENCE, "symbol-end", || threads.join()).await {
-        tracing::warn!("a file system does not answer: stopping without it");
+/// Waits for a thread that may hang on a file system that does not answer; not for ever.
+async fn joined(name: &'static str, end: impl FnOnce() + Send + 'static) {
+    if !ending::is_in_time(THREADS_PATIENCE, name, end).await {
+        tracing::warn!("{name}: a file system does not answer: stopping without it");
     }
 }
 

@@ -24,7 +24,10 @@ pub(crate) async fn alerts(
     stop: &watch::Sender<bool>,
 ) -> (Alerts, String) {
     let parts = Parts {
-        config: config::Alerts::default(),
+        config: config::Alerts {
+            receivers: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/suite/receivers.yaml").into()),
+            ..config::Alerts::default()
+        },
         window: Duration::from_millis(100),
         folder: None,
         samples: metrics.clone(),

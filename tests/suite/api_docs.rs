@@ -59,6 +59,9 @@ fn alerts(silence: &str) -> Vec<Call> {
         ("GET", "/api/v1/alerts/history", "/api/v1/alerts/history?limit=0".into()),
         same("/api/v1/alerts/rules"),
         same("/api/v1/alerts/silences"),
+        same("/api/v1/alerts/receivers"),
+        ("POST", TEST, "/api/v1/alerts/receivers/script/test".into()),
+        ("POST", TEST, "/api/v1/alerts/receivers/nobody/test".into()),
         ("POST", "/api/v1/alerts/silences", wanted.into()),
         ("POST", "/api/v1/alerts/silences", wanted.replace("me", "")),
         ("POST", "/api/v1/alerts/silences", wanted.replace("1h", "1")),
@@ -131,8 +134,12 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
+/// Tests of receivers, which take no body.
+const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
+
 fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {
     match method {
+        "POST" if template == TEST => world.send(method, path, &[], b""),
         "POST" if template != "/api/v1/agents" => {
             let bearer = format!("Bearer {KEY}");
             let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];

@@ -12,7 +12,7 @@ use std::{
 
 use agentperf::{
     api,
-    config::{self, Project, Secret},
+    config::{Project, Secret},
     export::prometheus::Metrics,
     ingest::Ingest,
     model::{

@@ -72,6 +72,7 @@ impl Running {
         };
         let channels =
             Channels::open(owner.take_receivers().unwrap_or_default(), owner.about(), owner.channels());
+        self.view.send_modify(|view| Arc::make_mut(view).receivers = channels.health());
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let mut teller = Teller { receivers: self.receivers.clone(), channels, at_once, answered };
         loop {

@@ -132,7 +132,6 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
 }
 
-/// Those of agents, and of the daemon.
 static ROWS: [Row; 33] = [
     row(
         F::BuildInfo,
