@@ -4,6 +4,7 @@
 //! `cargo xtask tidy` holds them to it.
 
 pub mod aggregate;
+pub mod alert;
 pub mod api;
 pub mod cli;
 pub mod collect;

@@ -11,6 +11,8 @@
     reason = "panicking is how a test fails"
 )]
 
+mod alert_receivers;
+mod alerts;
 mod attach;
 mod bounds;
 #[path = "../chains/mod.rs"]
@@ -19,6 +21,7 @@ mod cli;
 mod cpu;
 mod durable;
 mod export;
+mod host;
 mod journal;
 mod lifecycle;
 mod metrics;
@@ -29,6 +32,7 @@ mod privacy;
 mod prometheus;
 mod real_agent;
 mod refusals;
+mod resources;
 mod restart;
 mod rules;
 mod support;

@@ -47,6 +47,32 @@ fn operations(of_agent: &str) -> Vec<Call> {
     ]
 }
 
+/// Those of the alerts.
+fn alerts(silence: &str) -> Vec<Call> {
+    let same = |path: &'static str| ("GET", path, path.to_owned());
+    let wanted = r#"{"matchers": ["alertname=\"A\""], "duration": "1h", "author": "me"}"#;
+    vec![
+        same("/api/v1/alerts"),
+        ("GET", "/api/v1/alerts", "/api/v1/alerts?state=firing".into()),
+        ("GET", "/api/v1/alerts", "/api/v1/alerts?state=x".into()),
+        same("/api/v1/alerts/history"),
+        ("GET", "/api/v1/alerts/history", "/api/v1/alerts/history?limit=0".into()),
+        same("/api/v1/alerts/rules"),
+        same("/api/v1/alerts/silences"),
+        same("/api/v1/alerts/receivers"),
+        ("POST", TEST, "/api/v1/alerts/receivers/script/test".into()),
+        ("POST", TEST, "/api/v1/alerts/receivers/nobody/test".into()),
+        ("POST", "/api/v1/alerts/silences", wanted.into()),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("me", "")),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("1h", "1")),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("=\\\"A", "=~\\\".*")),
+        ("POST", "/api/v1/alerts/silences", "x".into()),
+        ("DELETE", "/api/v1/alerts/silences/{id}", format!("/api/v1/alerts/silences/{silence}")),
+        ("DELETE", "/api/v1/alerts/silences/{id}", "/api/v1/alerts/silences/x".into()),
+        ("DELETE", "/api/v1/alerts/silences/{id}", format!("/api/v1/alerts/silences/{}", "0".repeat(32))),
+    ]
+}
+
 /// At least one good request of every operation, and some refused ones.
 fn calls(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
@@ -54,6 +80,7 @@ fn calls(world: &World) -> Vec<Call> {
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
+    calls.extend(alerts(&world.silence));
     calls.extend([
         same("/"),
         same("/healthz"),
@@ -65,6 +92,9 @@ fn calls(world: &World) -> Vec<Call> {
         same("/api/v1/dashboard"),
         get("/api/v1/dashboard", "/api/v1/dashboard?hours=744".into()),
         get("/api/v1/dashboard", "/api/v1/dashboard?hours=0".into()),
+        same("/api/v1/system/info"),
+        same("/api/v1/system/metrics"),
+        get("/api/v1/system/metrics", "/api/v1/system/metrics?points=0".into()),
         same("/debug/pprof/"),
         ("POST", "/api/v1/agents", "4711".into()),
         ("POST", "/api/v1/agents", "0".into()),
@@ -104,8 +134,12 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
+/// Tests of receivers, which take no body.
+const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
+
 fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {
     match method {
+        "POST" if template == TEST => world.send(method, path, &[], b""),
         "POST" if template != "/api/v1/agents" => {
             let bearer = format!("Bearer {KEY}");
             let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];

@@ -21,7 +21,7 @@ use agentperf::{
         id::{AgentId, ProcessId},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
-        process::{Exit, Process},
+        process::{Exit, Process, Resources},
         record::Record,
         stack::{Binary, Frame, FrameKind, Stack, StackEnd},
         syscall::{Histogram, SyscallStat},
@@ -35,6 +35,8 @@ use tokio::{
     runtime::Runtime,
     sync::{mpsc, watch},
 };
+
+use crate::{api_alerts::alerts, api_system};
 
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
@@ -54,6 +56,8 @@ pub(crate) struct World {
     pub(crate) begin: Timestamp,
     pub(crate) live: AgentId,
     pub(crate) ended: AgentId,
+    /// The id of a silence that is in force.
+    pub(crate) silence: String,
     pub(crate) server: Option<tokio::task::JoinHandle<()>>,
     /// Keeps the way to the store open for the doors.
     pub(crate) _records: mpsc::Sender<Record>,
@@ -70,6 +74,7 @@ impl World {
         let (live, ended) = (live_agent(begin), ended_agent(begin));
         let ids = (live.id.clone(), ended.id.clone());
         fill(&store, &telemetry, begin, live, ended);
+        api_system::fill(store.as_ref(), begin);
 
         let (control, commands) = Control::channel();
         let flushes = Arc::new(AtomicUsize::new(0));
@@ -85,9 +90,10 @@ impl World {
         let (records, recorded) = mpsc::channel(64);
         let ingest = Ingest::new(&[shop()], &records, &[7; 32], telemetry.clone());
         runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });
-        let state =
-            api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
-        let state = state.with_ingest(Arc::new(ingest));
+        let (told, shown) = (telemetry.clone(), metrics.clone());
+        let state = api::State::new(store.clone(), control, told, HostInfo::read(), shown, ready_rx, address);
+        let (alerts, silence) = runtime.block_on(alerts(&store, &metrics, &telemetry, &stop));
+        let state = state.with_ingest(Arc::new(ingest)).with_system(api_system::kind()).with_alerts(alerts);
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
         Self {
@@ -99,6 +105,7 @@ impl World {
             begin,
             live: ids.0,
             ended: ids.1,
+            silence,
             server,
             _records: records,
             runtime,
@@ -250,6 +257,13 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         cpu_ns: 2_234_567_891,
         cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,
+        resources: Some(Resources {
+            rss_bytes: 32 << 20,
+            pss_bytes: Some(31 << 20),
+            threads: 4,
+            descriptors: Some(9),
+            context_switches: None,
+        }),
     }
 }
 

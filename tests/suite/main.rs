@@ -7,6 +7,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod api_alerts;
 mod api_dashboard;
 mod api_docs;
 mod api_hostile;
@@ -17,9 +18,11 @@ mod api_reports;
 mod api_routes;
 mod api_schema;
 mod api_server;
+mod api_system;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;
+mod cli_alerts;
 mod cli_binary;
 mod cli_daemon;
 mod cli_record;

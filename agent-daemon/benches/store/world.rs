@@ -96,6 +96,7 @@ impl Actor {
             cpu_ns: 0,
             cpu_before_ns: 0,
             peak_rss_bytes: 0,
+            resources: None,
         })
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use super::{error::CliError, out, serve};
-use crate::config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables};
+use crate::{
+    alert::live::{Receivers, files},
+    config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables},
+};
 
 /// Check a configuration, or print one to start from.
 #[derive(clap::Args, Debug)]
@@ -38,6 +41,11 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
         ConfigVerb::Example => out::print(&example()),
         ConfigVerb::Check { file, json } => {
             let config = Config::load(Some(file), Overrides::default())?;
+            if config.alerts.enabled {
+                let receivers = Receivers::default();
+                let loaded = files::load(&config.alerts, &|name| receivers.has(name));
+                loaded.map_err(|error| CliError::Usage(error.0.join("\n")))?;
+            }
             for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
             {
                 out::tell(&format!("agentperf: note: the environment variable {name} sets nothing\n"));

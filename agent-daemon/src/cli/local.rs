@@ -70,6 +70,7 @@ fn overrides(log_level_is_chosen: bool) -> Overrides {
         .set("a private daemon", "history.directory", own("memory"))
         .set("a private daemon", "journal.target", own("off"))
         .set("a private daemon", "export.enabled", own("false"))
+        .set("a private daemon", "alerts.enabled", own("false"))
         .set("a private daemon", "log.level", own("warn").filter(|_| !log_level_is_chosen))
 }
 

@@ -4,6 +4,7 @@
 //! through its row in [`options`], whichever of the three places it came from, and what comes out is one
 //! validated [`Config`]. Each default is written once, in the `Default` below.
 
+mod alerts;
 mod builtin;
 mod duration;
 mod error;
@@ -22,6 +23,7 @@ mod size;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use alerts::{Alerts, RuleSource};
 pub use builtin::{Builtin, builtin_rules};
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Origin};
@@ -55,6 +57,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where it is sent.
     pub export: Export,
+    /// Which alerts there are, and who is told.
+    pub alerts: Alerts,
     /// Whose applications may tell of operations.
     pub projects: Vec<Project>,
     /// The daemon's own log.
@@ -193,11 +197,12 @@ pub enum ThreadState {
 }
 
 impl Config {
-    /// Whether nothing but the agent rules differs: what a reload can bring into force.
+    /// Whether nothing but the agent rules and the alerts' files differs: what a reload can bring into force.
     #[must_use]
     pub fn same_but_rules(&self, other: &Self) -> bool {
         let mut other = other.clone();
         other.agents.take_rules(&self.agents);
+        other.alerts = Alerts { enabled: other.alerts.enabled, ..self.alerts.clone() };
         *self == other
     }
 }
@@ -221,6 +226,7 @@ impl Default for Config {
             journal: Journal::default(),
             metrics: Metrics::default(),
             export: Export::default(),
+            alerts: Alerts::default(),
             projects: Vec::new(),
             log: Log::default(),
             kernel: Kernel::default(),

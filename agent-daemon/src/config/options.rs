@@ -5,7 +5,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    Compression, Config, JournalTarget, LogFormat, ThreadState,
+    Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
+    alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
     export_options,
     size::{format_bytes, parse_bytes},
@@ -61,7 +62,7 @@ pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
     joined(&GENERAL, &export_options::OPTIONS);
 
 /// Those that are not of the doors out.
-const GENERAL: [Opt; 23] = [
+const GENERAL: [Opt; 27] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -229,6 +230,33 @@ const GENERAL: [Opt; 23] = [
         set: |c, t| {
             put(&mut c.metrics.max_series, number(t, 0, 1_000_000), "a whole number from 0 to 1000000")
         },
+    },
+    Opt {
+        key: "alerts.enabled",
+        doc: "Whether alerts are evaluated, at every window (docs/alerts.md).",
+        get: |c| c.alerts.enabled.to_string(),
+        set: |c, t| put(&mut c.alerts.enabled, boolean(t), "true or false"),
+    },
+    Opt {
+        key: "alerts.rules",
+        doc: "Files of rules, or folders of such files (*.yaml, *.yml): absolute paths separated by commas.\nAmong them builtin stands for the rules that agentperf brings along. A file that changes is read again;\none with a mistake is refused as a whole, and what was in force stays.",
+        get: |c| RuleSource::format_list(&c.alerts.rules),
+        set: |c, t| {
+            let list = RuleSource::parse_list(t);
+            put(&mut c.alerts.rules, list, "builtin and absolute paths, separated by commas")
+        },
+    },
+    Opt {
+        key: "alerts.routes",
+        doc: "File that says who is told what, and when: routes, inhibitions, maintenance windows; or builtin,\nwhich tells everything to the log.",
+        get: |c| format_routes(c.alerts.routes.as_ref()),
+        set: |c, t| put(&mut c.alerts.routes, parse_routes(t), "builtin, or an absolute path"),
+    },
+    Opt {
+        key: "alerts.receivers",
+        doc: "File of receivers: webhooks, chats, mail, pagers, commands (docs/alerts.md); none tells only the log.",
+        get: |c| format_receivers(c.alerts.receivers.as_ref()),
+        set: |c, t| put(&mut c.alerts.receivers, parse_receivers(t), "none, or an absolute path"),
     },
     Opt {
         key: "log.level",

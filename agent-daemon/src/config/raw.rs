@@ -21,6 +21,7 @@ pub(super) struct Raw {
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
     export: Option<RawExport>,
+    alerts: Option<RawAlerts>,
     projects: Option<Vec<Spanned<RawProject>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
@@ -116,6 +117,15 @@ struct RawPyroscope {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct RawAlerts {
+    enabled: Text,
+    rules: Text,
+    routes: Text,
+    receivers: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RawLog {
     level: Text,
     format: Text,
@@ -186,6 +196,7 @@ impl Raw {
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
+        let alerts = self.alerts.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
         let values = [
@@ -208,6 +219,10 @@ impl Raw {
             ("journal.max_files", journal.max_files),
             ("journal.compress", journal.compress),
             ("metrics.max_series", metrics.max_series),
+            ("alerts.enabled", alerts.enabled),
+            ("alerts.rules", alerts.rules),
+            ("alerts.routes", alerts.routes),
+            ("alerts.receivers", alerts.receivers),
             ("log.level", log.level),
             ("log.format", log.format),
             ("kernel.debug_log", kernel.debug_log),

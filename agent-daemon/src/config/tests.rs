@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 45] = [
+const VALUES: [&str; 49] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -41,6 +41,10 @@ const VALUES: [&str; 45] = [
     "3",
     "gzip",
     "77",
+    "false",
+    "/srv/rules.yaml",
+    "/srv/routes.yaml",
+    "/srv/receivers.yaml",
     "debug",
     "json",
     "true",

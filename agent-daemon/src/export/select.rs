@@ -10,7 +10,7 @@ use crate::{
 pub struct Selection {
     /// Agents; all where none is named.
     pub agents: Vec<AgentId>,
-    /// Windows that overlap this, processes that lived in it, operations that began in it.
+    /// Windows that overlap this, processes that lived in it, operations that began in it. The host is nobody's.
     pub range: TimeRange,
 }
 
@@ -24,7 +24,7 @@ impl Selection {
         store.agents().into_iter().filter(chosen).collect()
     }
 
-    /// Whether an operation is chosen that this agent sent, or nobody that is known.
+    /// Whether what is this agent's is chosen, or what is nobody's.
     pub(super) fn takes(&self, agent: Option<&AgentId>) -> bool {
         self.agents.is_empty() || agent.is_some_and(|agent| self.agents.contains(agent))
     }
@@ -50,4 +50,6 @@ pub struct Exported {
     pub operations: u64,
     /// Sums of operations.
     pub operation_sums: u64,
+    /// Windows of the host.
+    pub host_windows: u64,
 }

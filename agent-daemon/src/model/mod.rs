@@ -5,6 +5,7 @@ pub mod control;
 pub mod errno_names;
 pub mod exposition;
 pub mod hash;
+pub mod host;
 pub mod id;
 pub mod interpreter;
 mod merge;

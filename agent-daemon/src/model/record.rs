@@ -1,9 +1,10 @@
-//! What the aggregator, and the doors for operations, hand to the store's writer.
+//! What the aggregator, the host's collector and the doors for operations hand to the store's writer.
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     agent::Agent,
+    host::HostWindow,
     id::AgentId,
     operation::{Operation, Sums},
     process::Process,
@@ -21,6 +22,8 @@ pub enum Record {
     Window(Window),
     /// Operations that applications told of.
     Operations(Box<Arrived>),
+    /// A closed window of the host.
+    Host(Box<HostWindow>),
     /// Answer once everything before is stored and outlasts the daemon. Dropped where that cannot be, for now.
     Barrier(oneshot::Sender<()>),
 }

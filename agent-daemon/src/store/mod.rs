@@ -18,6 +18,7 @@ pub use secret::secret;
 use self::summary::Summary;
 use crate::model::{
     agent::Agent,
+    host::HostWindow,
     id::{AgentId, ProcessId},
     operation::Kept,
     process::Process,
@@ -44,6 +45,8 @@ pub trait Store: Send + Sync {
     fn append(&self, window: Window);
     /// Adds operations that applications told of.
     fn put_operations(&self, arrived: Arrived);
+    /// Appends a window of the host.
+    fn put_host(&self, window: HostWindow);
     /// Makes all that was put before outlast this process.
     ///
     /// # Errors
@@ -78,6 +81,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read. Some may have been visited by then.
     fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError>;
+    /// Shows the host's windows that overlap the range to `visit`, each once. Oldest first but for few.
+    ///
+    /// # Errors
+    /// The store cannot be read. Some windows may have been visited by then.
+    fn visit_host(&self, range: TimeRange, visit: &mut dyn FnMut(&HostWindow)) -> Result<(), StoreError>;
     /// Shows what the stretches of every agent's time that overlap the range come to, in any order. A stretch is a
     /// window or several; each window is in one. Much cheaper than the windows themselves.
     ///

@@ -96,6 +96,7 @@ impl Writer {
             Record::Process(agent, process) => self.store.put_process(&agent, process),
             Record::Window(window) => self.store.append(window),
             Record::Operations(arrived) => self.store.put_operations(*arrived),
+            Record::Host(window) => self.store.put_host(*window),
             Record::Barrier(done) => waiting.push(done),
         }
     }

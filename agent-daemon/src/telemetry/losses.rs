@@ -83,11 +83,19 @@ pub enum Loss {
     OperationLabelDropped,
     /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
     OperationUnproven,
+    /// A window of the host found no room on its way to the store, or in it.
+    HostWindowDropped,
+    /// There was no room for a series that alert rules look at: they do not see it.
+    AlertSeriesDropped,
+    /// There were too many groups of alerts: one was told to nobody.
+    AlertUngrouped,
+    /// A message about alerts was given up: its receiver refused it, or did not take it for a day.
+    AlertGivenUp,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 38] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -122,6 +130,10 @@ impl Loss {
         Self::OperationOverflow,
         Self::OperationLabelDropped,
         Self::OperationUnproven,
+        Self::HostWindowDropped,
+        Self::AlertSeriesDropped,
+        Self::AlertUngrouped,
+        Self::AlertGivenUp,
     ];
 
     /// Stable name.
@@ -162,6 +174,10 @@ impl Loss {
             Self::OperationOverflow => "operation_overflow",
             Self::OperationLabelDropped => "operation_label_dropped",
             Self::OperationUnproven => "operation_unproven",
+            Self::HostWindowDropped => "host_window_dropped",
+            Self::AlertSeriesDropped => "alert_series_dropped",
+            Self::AlertUngrouped => "alert_ungrouped",
+            Self::AlertGivenUp => "alert_given_up",
         }
     }
 }

@@ -1,12 +1,14 @@
 //! agentperf's own state for its users: losses, probes, overhead. Shared by every stage; holds only
 //! counters and small tables.
 
+mod alerts;
 mod exporters;
 mod host;
 mod losses;
 mod reading;
 mod usage;
 
+pub use alerts::{AlertStats, AlertsNow};
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
@@ -22,6 +24,8 @@ use crate::model::probe::ProbeStatus;
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// How the alerts stand.
+    pub alerts: AlertStats,
     /// Bytes of unwind tables in the kernel.
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,

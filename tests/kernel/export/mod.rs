@@ -80,6 +80,7 @@ impl Counted {
             cpu_ns: u64::from(n) * 1_000_000_000,
             cpu_before_ns: 0,
             peak_rss_bytes: 0,
+            resources: None,
         };
         self.metrics.follow(&Record::Process(self.agent.id.clone(), process));
         door.sample(self.begin + Duration::from_secs(n.into()));

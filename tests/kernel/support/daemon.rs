@@ -76,6 +76,11 @@ impl Daemon {
         self.directory.path().join("store")
     }
 
+    /// Its configuration's file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("agentperf.yaml")
+    }
+
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()

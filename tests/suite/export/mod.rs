@@ -53,6 +53,7 @@ fn process(pid: u32, parent: Option<u32>, started: Timestamp) -> Process {
         cpu_ns: 0,
         cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,
+        resources: None,
     }
 }
 

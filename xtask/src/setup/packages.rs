@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 17] = [
+const TOOLS: [Tool; 19] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -107,6 +107,24 @@ const TOOLS: [Tool; 17] = [
         apt: "victoria-metrics",
         dnf: "victoria-metrics",
         pacman: "victoriametrics",
+    },
+    Tool {
+        why: "takes alerts, in tests",
+        purpose: Purpose::Test,
+        present: || find("prometheus-alertmanager").is_some(),
+        apt: "prometheus-alertmanager",
+        dnf: "alertmanager",
+        pacman: "alertmanager",
+    },
+    Tool {
+        why: "takes mail about alerts, in tests",
+        purpose: Purpose::Test,
+        present: || {
+            Path::new("/usr/lib/python3/dist-packages/aiosmtpd").exists() || find("aiosmtpd").is_some()
+        },
+        apt: "python3-aiosmtpd",
+        dnf: "python3-aiosmtpd",
+        pacman: "python-aiosmtpd",
     },
     Tool {
         why: "shows a page that tells how long it took",

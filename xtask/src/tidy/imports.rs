@@ -21,11 +21,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
+    ("alert", &["model", "config", "telemetry", "store"]),
     ("ingest", &["model", "config", "telemetry", "unwind"]),
     ("profile", &["model", "store"]),
-    ("api", &["model", "config", "telemetry", "store", "profile", "ingest"]),
+    ("api", &["model", "config", "telemetry", "store", "alert", "profile", "ingest"]),
     ("export", &["model", "config", "telemetry", "ending", "store", "profile"]),
-    ("cli", &["model", "config", "telemetry", "store", "api", "export", "daemon"]),
+    ("cli", &["model", "config", "telemetry", "store", "alert", "api", "export", "daemon"]),
     (
         "daemon",
         &[
@@ -39,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "enrich",
             "aggregate",
             "store",
+            "alert",
             "ingest",
             "api",
             "export",

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::names::ProbeStateDto;
 use crate::{
     model::{probe::ProbeStatus, time::Timestamp},
-    telemetry::ExporterStatus,
+    telemetry::{AlertsNow, ExporterStatus},
 };
 
 /// How the daemon stands.
@@ -38,8 +38,47 @@ pub struct StatusDto {
     pub losses: BTreeMap<String, u64>,
     /// Every door out that is in use.
     pub exporters: Vec<ExporterDto>,
+    /// How the alerts stand.
+    pub alerts: AlertStatusDto,
     /// What agentperf itself costs.
     pub own: OwnUsageDto,
+}
+
+/// How the alerts stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AlertStatus)]
+pub struct AlertStatusDto {
+    /// When the rules were evaluated last; never where alerts are off.
+    pub evaluated: Option<Timestamp>,
+    /// How long that took.
+    pub evaluation_seconds: f64,
+    /// Rules in force.
+    pub rules: u64,
+    /// Of these, those whose last evaluation failed.
+    pub failing_rules: u64,
+    /// Alerts whose condition holds, but not for long enough.
+    pub pending: u64,
+    /// Alerts that fire.
+    pub firing: u64,
+    /// Of these, those of which nobody is told.
+    pub muted: u64,
+    /// Why the files of rules or routes that are there now are not in force: those before are.
+    pub refused: Option<String>,
+}
+
+impl From<AlertsNow> for AlertStatusDto {
+    fn from(now: AlertsNow) -> Self {
+        Self {
+            evaluated: now.at,
+            evaluation_seconds: now.took.as_secs_f64(),
+            rules: now.rules,
+            failing_rules: now.failing,
+            pending: now.pending,
+            firing: now.firing,
+            muted: now.muted,
+            refused: now.refused,
+        }
+    }
 }
 
 /// A door out and how it stands. Items are samples, data points, spans, events or profiles.

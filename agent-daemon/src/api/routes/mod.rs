@@ -2,6 +2,7 @@
 //! so that the OpenAPI document cannot forget one.
 
 mod agents;
+mod alerts;
 mod dashboard;
 mod health;
 mod ingest;
@@ -15,6 +16,7 @@ mod profile;
 mod quality;
 mod status;
 mod syscalls;
+mod system;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,6 +31,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
         .routes(routes!(dashboard::dashboard))
+        .routes(routes!(system::info))
+        .routes(routes!(system::metrics))
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))
@@ -44,6 +48,13 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(ingest::collect))
         .routes(routes!(ingest::batch))
         .routes(routes!(ingest::frontend))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::history))
+        .routes(routes!(alerts::rules))
+        .routes(routes!(alerts::silences, alerts::silence))
+        .routes(routes!(alerts::unsilence))
+        .routes(routes!(alerts::receivers))
+        .routes(routes!(alerts::test))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

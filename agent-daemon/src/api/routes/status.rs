@@ -42,6 +42,7 @@ pub(super) async fn status(
         probes: state.telemetry.probes().into_iter().map(Into::into).collect(),
         losses: losses.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         exporters: state.telemetry.exporters().into_iter().map(Into::into).collect(),
+        alerts: state.telemetry.alerts.now().into(),
         own: OwnUsageDto {
             cpu_seconds: own.cpu_seconds,
             rss_bytes: own.rss_bytes,

@@ -62,6 +62,7 @@ struct ExportedDto {
     windows: u64,
     operations: u64,
     operation_sums: u64,
+    host_windows: u64,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -135,13 +136,13 @@ impl<'a> Part<'a> {
 
 /// Says what was done, beside what was written.
 fn tell(done: &Exported, json: bool, to_stdout: bool) -> Result<(), CliError> {
-    let Exported { agents, processes, windows, operations, operation_sums } = *done;
+    let Exported { agents, processes, windows, operations, operation_sums, host_windows } = *done;
     let text = if json {
-        out::json(&ExportedDto { agents, processes, windows, operations, operation_sums })?
+        out::json(&ExportedDto { agents, processes, windows, operations, operation_sums, host_windows })?
     } else {
-        let added_up = format!("{operation_sums} sums of operations");
+        let more = format!("{operation_sums} sums of operations, {host_windows} windows of the host");
         format!(
-            "{agents} agents, {processes} processes, {windows} windows, {operations} operations, {added_up}\n"
+            "{agents} agents, {processes} processes, {windows} windows, {operations} operations, {more}\n"
         )
     };
     if to_stdout {

@@ -40,6 +40,7 @@ struct ImportedDto {
     windows: u64,
     operations: u64,
     operation_sums: u64,
+    host_windows: u64,
     /// Records that were there already.
     known: u64,
     /// Records that the store had no room for, by the loss that they count as.
@@ -75,9 +76,16 @@ pub(super) fn run(
     let done = import.finish().map_err(failed)?;
     bar.finish_and_clear();
     let losses = telemetry.losses.all();
-    let lost = ["agent_forgotten", "process_forgotten", "window_dropped", "operation_dropped"];
+    let lost = [
+        "agent_forgotten",
+        "process_forgotten",
+        "window_dropped",
+        "operation_dropped",
+        "host_window_dropped",
+    ];
     let dropped = lost.iter().filter_map(|name| losses.get(name)).sum();
-    let understood = done.agents + done.processes + done.windows + done.operations + done.operation_sums;
+    let understood = done.agents + done.processes + done.windows + done.operations;
+    let understood = understood + done.operation_sums + done.host_windows;
     let is_nothing = done.broken > 0 && understood + done.known == 0;
     tell(done, dropped, json)?;
     if is_nothing {
@@ -137,8 +145,14 @@ fn tell(done: Imported, dropped: u64, json: bool) -> Result<(), CliError> {
         return out::print_json(&dto(done, dropped));
     }
     let mut text = format!(
-        "{} windows, {} processes, {} agents, {} operations, {} sums of operations put; {} records were there already\n",
-        done.windows, done.processes, done.agents, done.operations, done.operation_sums, done.known
+        "{} windows, {} processes, {} agents, {} operations, {} sums of operations, {} windows of the host put; {} records were there already\n",
+        done.windows,
+        done.processes,
+        done.agents,
+        done.operations,
+        done.operation_sums,
+        done.host_windows,
+        done.known
     );
     if dropped > 0 {
         text += &format!("{dropped} records found no room: see history and agents in the configuration\n");
@@ -162,6 +176,7 @@ fn dto(done: Imported, dropped: u64) -> ImportedDto {
         windows: done.windows,
         operations: done.operations,
         operation_sums: done.operation_sums,
+        host_windows: done.host_windows,
         known: done.known,
         dropped,
         broken: done.broken,

@@ -102,6 +102,7 @@ struct VerifiedDto {
     processes: u64,
     blocks: u64,
     windows: u64,
+    host_windows: u64,
     stacks: u64,
     problem_count: u64,
     problems: Vec<String>,
@@ -199,6 +200,7 @@ fn verified_dto(found: &Verified) -> VerifiedDto {
         processes: found.processes,
         blocks: found.blocks,
         windows: found.windows,
+        host_windows: found.host_windows,
         stacks: found.stacks,
         problem_count: found.problem_count,
         problems: found.problems.clone(),
@@ -240,8 +242,14 @@ fn shown(time: Timestamp) -> String {
 
 fn judgement(found: &Verified) -> String {
     let looked = format!(
-        "{} blocks with {} windows, {} stacks, {} processes of {} agents; {} records not sealed yet\n",
-        found.blocks, found.windows, found.stacks, found.processes, found.agents, found.frames
+        "{} blocks with {} windows, {} windows of the host, {} stacks, {} processes of {} agents; {} records not sealed yet\n",
+        found.blocks,
+        found.windows,
+        found.host_windows,
+        found.stacks,
+        found.processes,
+        found.agents,
+        found.frames
     );
     let torn = match found.torn_bytes {
         0 => String::new(),

@@ -9,6 +9,7 @@ use super::{
     data::{
         DataError, Entry, Kind, SectionData,
         agent::AgentData,
+        host::HostData,
         names::{Names, NamesData},
         operation::{OperationData, SumData},
         process::ProcessData,
@@ -85,6 +86,9 @@ impl Decoder {
             Kind::Operation => {
                 let operation = parse::<OperationData>(kind, data)?.try_into()?;
                 return Ok(Some(Entry::Operation(Box::new(operation))));
+            }
+            Kind::Host => {
+                return Ok(Some(Entry::Host(Box::new(parse::<HostData>(kind, data)?.try_into()?))));
             }
             Kind::OperationSum => return Ok(Some(Entry::Sums(parse::<SumData>(kind, data)?.try_into()?))),
         }

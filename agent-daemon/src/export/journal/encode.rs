@@ -9,6 +9,7 @@ use super::{
     data::{
         Kind, SectionData,
         agent::AgentData,
+        host::HostData,
         names::{FrameData, NamesData, StackData},
         operation::{OperationData, SumData},
         process::ProcessData,
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::model::{
     agent::{Agent, AgentEnd},
+    host::HostWindow,
     id::AgentId,
     operation::{Operation, Sums},
     process::{Exit, Process},
@@ -114,6 +116,14 @@ impl Encoder {
             let data = SumData::new((sums.start, sums.end), (key, sum));
             to.extend(Line::new(Kind::OperationSum, (sums.end, agent), message, data));
         }
+    }
+
+    /// A window of the host.
+    pub fn host(&mut self, window: &HostWindow, to: &mut Vec<Line>) {
+        let (cpu, load) = (window.all_cpus(), window.activity.load);
+        let busy = 100.0 * cpu.busy() as f64 / cpu.all().max(1) as f64;
+        let message = format!("the host: CPUs {busy:.0} % busy, load {:.2}", load[0]);
+        to.extend(Line::new(Kind::Host, (window.end, ""), message, HostData::from(window)));
     }
 
     /// What got a number since the last call; `first` are the first new numbers.

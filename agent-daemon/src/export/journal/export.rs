@@ -3,7 +3,10 @@
 use super::{encode::Encoder, line::Line};
 use crate::{
     export::select::{Exported, Selection},
-    model::{operation::Kept, time::Timestamp},
+    model::{
+        operation::Kept,
+        time::{TimeRange, Timestamp},
+    },
     store::{Store, StoreError},
 };
 
@@ -27,7 +30,8 @@ pub fn section_of_export(now: Timestamp) -> String {
 /// Takes lines, and hears what was exported so far.
 pub type Take<'a, E> = dyn FnMut(&[Line], &Exported) -> Result<(), E> + 'a;
 
-/// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows; then operations.
+/// Shows the lines of a store, a few at a time: agents, each with its processes and then its windows; then operations; then the
+/// host, unless agents are chosen.
 ///
 /// # Errors
 /// The store cannot be read, or `take` fails.
@@ -63,6 +67,9 @@ pub fn export<'a, E>(
         }
     }
     export.operations(store, selection)?;
+    if selection.takes(None) {
+        export.host(store, selection.range)?;
+    }
     export.hand_over().map_err(ExportError::Taker)?;
     Ok(export.done)
 }
@@ -94,6 +101,18 @@ impl<E> Running<'_, E> {
                 }
             }
             failed = self.hand_over().err();
+        })?;
+        failed.map_or(Ok(()), |error| Err(ExportError::Taker(error)))
+    }
+
+    fn host(&mut self, store: &dyn Store, range: TimeRange) -> Result<(), ExportError<E>> {
+        let mut failed = None;
+        store.visit_host(range, &mut |window| {
+            if failed.is_none() {
+                self.encoder.host(window, &mut self.lines);
+                self.done.host_windows += 1;
+                failed = self.hand_over().err();
+            }
         })?;
         failed.map_or(Ok(()), |error| Err(ExportError::Taker(error)))
     }

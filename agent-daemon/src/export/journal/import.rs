@@ -2,7 +2,7 @@
 //! does an old journal change what is known better by now.
 //!
 //! A window is there already if one of the same agent begins and ends with it, or if a merged one that was stored
-//! before the import covers it. Of an agent or a process the version that says more of its end is kept. What is known of
+//! before the import covers it; one of the host likewise. Of an agent or a process the version that says more of its end is kept. What is known of
 //! operations, [`stored`](super::stored) says.
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     model::{
         agent::Agent,
+        host::HostWindow,
         id::{AgentId, ProcessId},
         operation::{Operation, Sums},
         process::Process,
@@ -47,6 +48,8 @@ pub struct Imported {
     pub operations: u64,
     /// Sums of operations that were put.
     pub operation_sums: u64,
+    /// Windows of the host that were put.
+    pub host_windows: u64,
     /// Records that the store had, or knew better.
     pub known: u64,
     /// Lines that are no records.
@@ -74,6 +77,8 @@ pub struct Import<'a> {
     agents: FxHashMap<AgentId, Stored>,
     /// Read when the first operation comes.
     operations: Option<StoredOperations>,
+    /// Read when the first window of the host comes.
+    host: Option<Windows>,
     waiting: usize,
     done: Imported,
 }
@@ -82,9 +87,28 @@ pub struct Import<'a> {
 #[derive(Default)]
 struct Stored {
     processes: FxHashMap<ProcessId, Process>,
-    windows: FxHashSet<(Timestamp, Timestamp)>,
-    /// Windows that stand for several.
+    windows: Windows,
+}
+
+/// Where windows begin and end.
+#[derive(Default)]
+struct Windows {
+    all: FxHashSet<(Timestamp, Timestamp)>,
+    /// Those that stand for several.
     merged: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Windows {
+    /// Whether there is none like it yet. It is known from now on.
+    fn take(&mut self, span: (Timestamp, Timestamp)) -> bool {
+        let covered = self.merged.iter().any(|(from, to)| *from <= span.0 && span.1 <= *to);
+        !covered && self.all.insert(span)
+    }
+
+    fn know(&mut self, span: (Timestamp, Timestamp), merged: bool) {
+        self.merged.extend(merged.then_some(span));
+        self.all.insert(span);
+    }
 }
 
 impl<'a> Import<'a> {
@@ -92,7 +116,16 @@ impl<'a> Import<'a> {
     #[must_use]
     pub fn new(store: &'a Disk, now: Timestamp) -> Self {
         let (decoder, agents) = (Decoder::default(), FxHashMap::default());
-        Self { store, now, decoder, agents, operations: None, waiting: 0, done: Imported::default() }
+        Self {
+            store,
+            now,
+            decoder,
+            agents,
+            operations: None,
+            host: None,
+            waiting: 0,
+            done: Imported::default(),
+        }
     }
 
     /// Takes a line of a file. `None` is one that is too long to be read.
@@ -150,6 +183,10 @@ impl<'a> Import<'a> {
                 let weight = window.rows() + 1;
                 (self.put_window(window)?, weight)
             }
+            Entry::Host(window) => {
+                let weight = window.cpus.len() + 1;
+                (self.put_host(*window)?, weight)
+            }
             Entry::Operation(operation) => (self.put_operation(*operation)?, 1 + bytes / OPERATION_BYTES),
             Entry::Sums(sums) => (self.put_sums(sums)?, 1 + bytes / OPERATION_BYTES),
         };
@@ -202,12 +239,30 @@ impl<'a> Import<'a> {
             return Ok(Put::Orphan);
         }
         let (stored, span) = (self.stored(&window.agent)?, (window.start, window.end));
-        let covered = stored.merged.iter().any(|(from, to)| *from <= span.0 && span.1 <= *to);
-        if covered || !stored.windows.insert(span) {
+        if !stored.windows.take(span) {
             return Ok(Put::Known);
         }
         self.store.append(window);
         self.done.windows += 1;
+        Ok(Put::Done)
+    }
+
+    fn put_host(&mut self, window: HostWindow) -> Result<Put, StoreError> {
+        let mut stored = match self.host.take() {
+            Some(stored) => stored,
+            None => {
+                let mut stored = Windows::default();
+                self.store.host_spans(&mut |span, merged| stored.know(span, merged))?;
+                stored
+            }
+        };
+        let new = stored.take((window.start, window.end));
+        self.host = Some(stored);
+        if !new {
+            return Ok(Put::Known);
+        }
+        self.store.put_host(window);
+        self.done.host_windows += 1;
         Ok(Put::Done)
     }
 
@@ -247,12 +302,7 @@ impl<'a> Import<'a> {
                 processes: processes.into_iter().map(|process| (process.id, process)).collect(),
                 ..Stored::default()
             };
-            self.store.spans(id, &mut |span, merged| {
-                if merged {
-                    stored.merged.push(span);
-                }
-                stored.windows.insert(span);
-            })?;
+            self.store.spans(id, &mut |span, merged| stored.windows.know(span, merged))?;
             self.agents.insert(id.clone(), stored);
         }
         Ok(self.agents.entry(id.clone()).or_default())

@@ -53,6 +53,7 @@ impl Known {
                 }
                 encoder.operation(&operation, to);
             }
+            Entry::Host(window) => encoder.host(&window, to),
             Entry::Sums(sums) => {
                 let agents: BTreeSet<_> = sums.rows.keys().filter_map(|key| key.agent.as_ref()).collect();
                 for agent in agents {

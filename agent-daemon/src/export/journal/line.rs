@@ -61,7 +61,12 @@ impl Line {
     ) -> Option<Self> {
         let level = match kind {
             Kind::Agent | Kind::Process => Level::Info,
-            Kind::Section | Kind::Names | Kind::Window | Kind::Operation | Kind::OperationSum => Level::Debug,
+            Kind::Section
+            | Kind::Names
+            | Kind::Window
+            | Kind::Operation
+            | Kind::OperationSum
+            | Kind::Host => Level::Debug,
         };
         let written = Written { timestamp, level, logger: kind.logger(), message: &message, data };
         // Only a map with keys that are no texts could fail, and there is none.

@@ -126,6 +126,7 @@ impl Follower for Journal {
                 }
                 arrived.sums.iter().for_each(|sums| self.put(Entry::Sums(sums.clone())));
             }
+            Record::Host(window) => self.put(Entry::Host(window.clone())),
             Record::Barrier(_) => {}
         }
     }

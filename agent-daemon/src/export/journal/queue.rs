@@ -32,6 +32,10 @@ fn weight(entry: &Entry) -> usize {
         Entry::Agent(_) | Entry::Process { .. } => 1,
         Entry::Window(window) => window.rows() + 1,
         Entry::Operation(operation) => 4 + operation.labels.len() + operation.calls.len(),
+        Entry::Host(window) => {
+            let devices = window.file_systems.len() + window.disks.len() + window.interfaces.len();
+            1 + window.cpus.len() + devices
+        }
         Entry::Sums(sums) => sums.rows.values().map(|sum| 4 + sum.parts()).sum(),
     }
 }

@@ -66,7 +66,7 @@ impl Tracks {
             Record::Operations(arrived) => {
                 arrived.operations.iter().filter_map(|operation| self.operation(operation)).collect()
             }
-            Record::Window(_) | Record::Barrier(_) => Vec::new(),
+            Record::Window(_) | Record::Host(_) | Record::Barrier(_) => Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Columns: what they hold, and their cells until a row group is written.
 
 use ::parquet::{
-    data_type::{BoolType, ByteArray, ByteArrayType, Int64Type},
+    data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type},
     errors::ParquetError,
     file::writer::SerializedColumnWriter,
 };
@@ -13,6 +13,8 @@ use crate::model::time::Timestamp;
 pub(super) enum Type {
     /// A whole number.
     Int,
+    /// A number with decimals.
+    Float,
     /// One that uses all of 64 bits.
     Unsigned,
     /// A moment, to the nanosecond, UTC.
@@ -40,6 +42,7 @@ impl Column {
         let repetition = if self.optional { "optional" } else { "required" };
         let (physical, logical) = match self.kind {
             Type::Int => ("int64", ""),
+            Type::Float => ("double", ""),
             Type::Unsigned => ("int64", " (INTEGER(64,false))"),
             Type::Time => ("int64", " (TIMESTAMP(NANOS,true))"),
             Type::Text => ("binary", " (STRING)"),
@@ -52,6 +55,7 @@ impl Column {
     pub(super) fn type_name(&self) -> &'static str {
         match self.kind {
             Type::Int => "int64",
+            Type::Float => "double",
             Type::Unsigned => "uint64",
             Type::Time => "timestamp[ns, UTC]",
             Type::Text => "string",
@@ -64,6 +68,7 @@ impl Column {
 #[derive(Clone, Debug)]
 pub(super) enum Cell {
     Int(i64),
+    Float(f64),
     Text(String),
     Bool(bool),
     Missing,
@@ -73,6 +78,12 @@ impl From<u64> for Cell {
     /// The largest there is where it is larger, as none but a damaged sum can be.
     fn from(n: u64) -> Self {
         Self::Int(i64::try_from(n).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(n: f64) -> Self {
+        Self::Float(n)
     }
 }
 
@@ -117,6 +128,7 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
 #[derive(Default)]
 pub(super) struct Cells {
     ints: Vec<i64>,
+    floats: Vec<f64>,
     texts: Vec<ByteArray>,
     bools: Vec<bool>,
     /// 1 where there is a cell.
@@ -128,6 +140,7 @@ impl Cells {
         self.levels.push(i16::from(!matches!(cell, Cell::Missing)));
         match cell {
             Cell::Int(n) => self.ints.push(n),
+            Cell::Float(n) => self.floats.push(n),
             Cell::Text(text) => self.texts.push(ByteArray::from(text.into_bytes())),
             Cell::Bool(yes) => self.bools.push(yes),
             Cell::Missing => {}
@@ -145,6 +158,7 @@ impl Cells {
             Type::Int | Type::Unsigned | Type::Time => {
                 to.typed::<Int64Type>().write_batch(&self.ints, levels, None)?
             }
+            Type::Float => to.typed::<DoubleType>().write_batch(&self.floats, levels, None)?,
             Type::Text => to.typed::<ByteArrayType>().write_batch(&self.texts, levels, None)?,
             Type::Bool => to.typed::<BoolType>().write_batch(&self.bools, levels, None)?,
         };

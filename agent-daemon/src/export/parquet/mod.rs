@@ -15,7 +15,7 @@ use ::parquet::errors::ParquetError;
 use self::{rows::Rows, table::Tables};
 use crate::{
     export::select::{Exported, Selection},
-    model::operation::Kept,
+    model::{operation::Kept, time::TimeRange},
     store::{Store, StoreError},
 };
 
@@ -67,6 +67,9 @@ pub fn export(
         }
     }
     operations(store, selection, &mut rows, &mut done)?;
+    if selection.takes(None) {
+        host(store, selection.range, &mut rows, &mut done)?;
+    }
     progress(&done);
     rows.finish()?;
     Ok(done)
@@ -97,6 +100,22 @@ fn operations(
                 })
             }
         };
+    })?;
+    Ok(outcome?)
+}
+
+fn host(
+    store: &dyn Store,
+    range: TimeRange,
+    rows: &mut Rows,
+    done: &mut Exported,
+) -> Result<(), ParquetExportError> {
+    let mut outcome = Ok(());
+    store.visit_host(range, &mut |window| {
+        if outcome.is_ok() {
+            outcome = rows.host(window);
+            done.host_windows += 1;
+        }
     })?;
     Ok(outcome?)
 }

@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod host;
 mod operations;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl Rows {
             Some(Exit::Code(code)) => (Some(u32::from(code)), None, false),
             Some(Exit::Signal { number, core_dumped }) => (None, Some(u32::from(number)), core_dumped),
         };
+        let switches = process.resources.and_then(|resources| resources.context_switches);
         self.tables.push(
             TableId::Processes,
             [
@@ -88,6 +90,12 @@ impl Rows {
                 process.cpu_ns.into(),
                 process.cpu_before_ns.into(),
                 process.peak_rss_bytes.into(),
+                process.resources.map(|resources| resources.rss_bytes).into(),
+                process.resources.and_then(|resources| resources.pss_bytes).into(),
+                process.resources.map(|resources| resources.threads).into(),
+                process.resources.and_then(|resources| resources.descriptors).into(),
+                switches.map(|switches| switches.voluntary).into(),
+                switches.map(|switches| switches.involuntary).into(),
             ],
         )
     }

@@ -2,6 +2,8 @@
 //!
 //! A new kind of stored record is a table here, and its rows in [`rows`](super::rows).
 
+mod host;
+
 use std::fmt::Write;
 
 use super::column::{Column, Type};
@@ -22,6 +24,11 @@ pub(super) enum TableId {
     Frames,
     Operations,
     OperationSums,
+    Host,
+    HostCpus,
+    HostFileSystems,
+    HostDisks,
+    HostInterfaces,
 }
 
 impl TableId {
@@ -41,6 +48,11 @@ impl TableId {
             Self::Frames => "frames",
             Self::Operations => "operations",
             Self::OperationSums => "operation_sums",
+            Self::Host => "host",
+            Self::HostCpus => "host_cpus",
+            Self::HostFileSystems => "host_file_systems",
+            Self::HostDisks => "host_disks",
+            Self::HostInterfaces => "host_interfaces",
         }
     }
 
@@ -62,6 +74,13 @@ impl TableId {
             Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",
             Self::Frames => "The calls on these stacks.",
             Self::Operations => "What applications told of, one by one: requests, page loads, calls.",
+            Self::Host => "The host by window; old ones stand for several.",
+            Self::HostCpus => "What each CPU did, by window.",
+            Self::HostFileSystems => "Mounted file systems with space of their own, at each window's end.",
+            Self::HostDisks => "Block devices by window; `other` are those that have no row of their own.",
+            Self::HostInterfaces => {
+                "Network interfaces by window; `other` are those that have no row of their own."
+            }
             Self::OperationSums => {
                 "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
             }
@@ -94,7 +113,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 13] = [
+pub(super) const TABLES: [(TableId, &[Column]); 18] = [
     (
         TableId::Agents,
         &[
@@ -131,6 +150,12 @@ pub(super) const TABLES: [(TableId, &[Column]); 13] = [
             column("cpu_ns", Type::Int, "CPU time of all its threads, ns"),
             column("cpu_before_ns", Type::Int, "what of that it had used before it was watched, ns"),
             column("peak_rss_bytes", Type::Int, "largest resident set, bytes"),
+            optional("rss_bytes", Type::Int, "resident set when it was read last, bytes"),
+            optional("pss_bytes", Type::Int, "the same, but what is shared counts by its share"),
+            optional("threads", Type::Int, "threads then"),
+            optional("descriptors", Type::Int, "open file descriptors then"),
+            optional("voluntary_switches", Type::Int, "how often its threads of then had left a CPU to wait"),
+            optional("involuntary_switches", Type::Int, "how often for another task"),
         ],
     ),
     (
@@ -305,6 +330,11 @@ pub(super) const TABLES: [(TableId, &[Column]); 13] = [
             column("sessions", Type::Int, "sessions likewise"),
         ],
     ),
+    (TableId::Host, &host::HOST),
+    (TableId::HostCpus, &host::CPUS),
+    (TableId::HostFileSystems, &host::FILE_SYSTEMS),
+    (TableId::HostDisks, &host::DISKS),
+    (TableId::HostInterfaces, &host::INTERFACES),
 ];
 
 /// The reference, docs/parquet.md.

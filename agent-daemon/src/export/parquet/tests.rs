@@ -12,7 +12,7 @@ use crate::{
     model::{operation::Operation, record::Arrived},
     store::{
         Limits, Memory,
-        fixture::{agent_at, at, busy_window, operation_at, process_at, sums_at},
+        fixture::{agent_at, at, busy_window, host_window_at, operation_at, process_at, sums_at},
     },
 };
 
@@ -33,11 +33,12 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     let plain = Operation { agent: None, process: None, trace: None, status: None, ..operation_at(at(2), 9) };
     let operations = vec![operation_at(at(1), 7), plain];
     store.put_operations(Arrived { operations, sums: vec![sums_at(at(60), 100)], place: None });
+    (0..3).for_each(|n| store.put_host(host_window_at(at(5 * n), n as u32 + 1)));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tables");
     let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();
     assert_eq!((done.agents, done.processes, done.windows), (1, 1, 50));
-    assert_eq!((done.operations, done.operation_sums), (2, 1));
+    assert_eq!((done.operations, done.operation_sums, done.host_windows), (2, 1, 3));
     for (id, columns) in &TABLES {
         let rows = read(&folder, id.name());
         assert!(!rows.is_empty(), "{}", id.name());
@@ -54,6 +55,15 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("operations", 1, "pid"), Field::Null);
     assert_eq!(cell("operation_sums", 0, "count"), Field::Long(100));
     assert_eq!(cell("operation_sums", 0, "errors"), Field::Long(10));
+    assert_eq!(cell("host", 2, "load1"), Field::Double(1.5));
+    assert_eq!(cell("host", 2, "io_some_ns"), Field::Long(5_000_000));
+    assert_eq!(
+        (cell("host_cpus", 5, "cpu"), cell("host_cpus", 5, "user_ns")),
+        (Field::Long(3), Field::Long(3_000_000))
+    );
+    assert_eq!(cell("host_file_systems", 1, "read_only"), Field::Bool(true));
+    assert_eq!(cell("host_disks", 1, "written_bytes"), Field::Long(2 * 8192));
+    assert_eq!(cell("host_interfaces", 2, "sent_errors"), Field::Long(3));
     let cpu = read(&folder, "cpu");
     let expected: u64 = windows.iter().flat_map(|w| &w.cpu).map(|row| row.samples).sum();
     let samples = cpu.iter().flatten().filter(|(name, _)| name == "samples").map(|(_, field)| match field {

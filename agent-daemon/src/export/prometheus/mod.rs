@@ -5,13 +5,16 @@
 
 mod capped;
 mod families;
+mod host;
 mod operations;
+mod replay;
 mod series;
 mod snapshot;
 mod totals;
 
 pub(super) use families::Kind;
-pub use families::reference;
+pub use families::{has_metric, reference};
+pub use replay::replay;
 pub(super) use snapshot::FamilySnapshot;
 pub use snapshot::Snapshot;
 
@@ -23,10 +26,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::{families::ROWS, totals::Totals};
+use self::{families::rows, totals::Totals};
 use crate::{
     model::{
-        exposition::{Exposition, TextFormat},
+        exposition::{Exposition, Samples, ShowSample, TextFormat},
         record::Record,
         time::Timestamp,
     },
@@ -78,13 +81,27 @@ impl Exposition for Metrics {
     }
 }
 
+impl Samples for Metrics {
+    fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
+        self.shown.snapshot_of(at, &Reading::take(), |row| wanted(&row.full_name())).show(show);
+    }
+}
+
 impl Shown {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshot(&self, at: Timestamp) -> Snapshot {
-        let reading = Reading::take();
+        self.snapshot_of(at, &Reading::take(), |_| true)
+    }
+
+    fn snapshot_of(
+        &self,
+        at: Timestamp,
+        reading: &Reading,
+        wanted: impl Fn(&families::Row) -> bool,
+    ) -> Snapshot {
         // What counts waits for a copy of the numbers, and not for the formatting.
         let totals = {
             let mut totals = self.lock();
@@ -92,10 +109,11 @@ impl Shown {
             totals.clone()
         };
         let of = |row: &'static families::Row| {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })
         };
-        Snapshot { at, started: self.host.started, families: ROWS.iter().filter_map(of).collect() }
+        let families = rows().filter(|row| wanted(row)).filter_map(of).collect();
+        Snapshot { at, started: self.host.started, families }
     }
 }
 
@@ -127,7 +145,7 @@ impl Collector for Shown {
 fn older_form(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let counters: Vec<String> =
-        ROWS.iter().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
+        rows().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
     for line in openmetrics.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
+    host,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
@@ -58,7 +59,17 @@ pub(super) fn of(
         Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
         Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
         Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
-        _ => totals.agents().flat_map(|agent| of_agent(family, agent)).collect(),
+        Family::Alerts
+        | Family::AlertRules
+        | Family::AlertEvaluations
+        | Family::AlertEvaluationSeconds
+        | Family::AlertNotifications
+        | Family::AlertSeries
+        | Family::AlertSamples => of_alerts(family, telemetry),
+        _ => {
+            let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
+            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+        }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
     series
@@ -82,6 +93,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
         Family::AgentCpuSamples => one(totals.cpu_samples as f64),
         Family::AgentProcesses => one(totals.live_processes() as f64),
+        Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
+        Family::AgentThreads => one(totals.resources().threads.into()),
+        Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -105,6 +119,28 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
+        _ => Vec::new(),
+    }
+}
+
+/// How the alerts stand; nothing before their first round.
+fn of_alerts(family: Family, telemetry: &Telemetry) -> Vec<Series> {
+    let now = telemetry.alerts.now();
+    if now.at.is_none() {
+        return Vec::new();
+    }
+    let (evaluations, seconds) = telemetry.alerts.evaluations();
+    let counts = |pairs: &[(&str, u64)]| labelled(pairs.iter().map(|(label, n)| (*label, *n as f64)));
+    match family {
+        Family::Alerts => counts(&[("pending", now.pending), ("firing", now.firing), ("muted", now.muted)]),
+        Family::AlertRules => {
+            counts(&[("ok", now.rules.saturating_sub(now.failing)), ("failed", now.failing)])
+        }
+        Family::AlertEvaluations => some(Some(evaluations as f64)),
+        Family::AlertEvaluationSeconds => some(Some(seconds)),
+        Family::AlertNotifications => counts(&telemetry.alerts.outcomes()),
+        Family::AlertSeries => some(Some(now.series as f64)),
+        Family::AlertSamples => some(Some(now.samples as f64)),
         _ => Vec::new(),
     }
 }
@@ -176,6 +212,6 @@ fn errno(number: Option<u32>) -> String {
     number.map_or(OTHER.to_owned(), |n| errno_name(n).map_or_else(|| n.to_string(), str::to_owned))
 }
 
-fn seconds(ns: u64) -> f64 {
+pub(super) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }

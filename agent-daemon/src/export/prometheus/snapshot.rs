@@ -4,7 +4,7 @@ use super::{
     families::{Family, Kind, Row},
     series::Series,
 };
-use crate::model::time::Timestamp;
+use crate::model::{exposition::ShowSample, time::Timestamp};
 
 /// Every series at one instant.
 #[derive(Debug)]
@@ -24,6 +24,18 @@ pub(in crate::export) struct FamilySnapshot {
 }
 
 impl Snapshot {
+    /// Shows every sample.
+    pub(super) fn show(&self, show: &mut ShowSample<'_>) {
+        for family in &self.families {
+            let name = family.full_name();
+            for (values, value) in &family.series {
+                let names = family.labels().iter().copied();
+                let labels: Vec<(&str, &str)> = names.zip(values.iter().map(String::as_str)).collect();
+                show(&name, &labels, *value);
+            }
+        }
+    }
+
     /// How many series there are.
     pub(in crate::export) fn samples(&self) -> usize {
         self.families.iter().map(|family| family.series.len()).sum()

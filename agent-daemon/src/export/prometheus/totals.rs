@@ -10,9 +10,10 @@ use super::{
 };
 use crate::model::{
     agent::Agent,
+    host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
-    process::{Exit, Process},
+    process::{Exit, Process, Resources},
     record::Record,
     syscall::SyscallStat,
     time::Timestamp,
@@ -41,6 +42,8 @@ pub(super) struct Totals {
     expired: Timestamp,
     pub(super) rooms: Rooms,
     pub(super) operations: OperationTotals,
+    /// The host's windows, merged.
+    pub(super) host: Option<Box<HostWindow>>,
 }
 
 /// An agent without room of its own.
@@ -83,8 +86,15 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
-    /// CPU time of the live processes that has been counted, ns.
-    counted: FxHashMap<ProcessId, u64>,
+    /// The live processes.
+    live: FxHashMap<ProcessId, Live>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    /// CPU time that has been counted, ns.
+    cpu_ns: u64,
+    resources: Option<Resources>,
 }
 
 /// How a process can end, as the label `result` has it.
@@ -122,6 +132,7 @@ impl Totals {
             agents_overflowed: 0,
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
+            host: None,
             rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
         }
     }
@@ -145,7 +156,15 @@ impl Totals {
                 }
             }
             Record::Operations(arrived) => self.operations.add(arrived),
+            Record::Host(window) => self.host(window),
             Record::Barrier(_) => {}
+        }
+    }
+
+    fn host(&mut self, window: &HostWindow) {
+        match &mut self.host {
+            Some(sum) => sum.absorb(window),
+            None => self.host = Some(Box::new(window.clone())),
         }
     }
 
@@ -162,7 +181,7 @@ impl Totals {
     }
 
     /// Where this agent is counted; nowhere, where nothing was told of it.
-    fn of(&mut self, id: &AgentId) -> Option<(&mut AgentTotals, &mut Rooms)> {
+    pub(super) fn of(&mut self, id: &AgentId) -> Option<(&mut AgentTotals, &mut Rooms)> {
         let totals = match self.agents.get_mut(id) {
             Some(totals) => totals,
             None if self.late.contains_key(id) => self.other.get_or_insert_with(|| AgentTotals::new(None)),
@@ -193,7 +212,7 @@ impl Totals {
         let at = match record {
             Record::Agent(agent) => agent.ended.map_or(agent.attached, |(at, _)| at),
             Record::Window(window) => window.end,
-            Record::Process(..) | Record::Operations(_) | Record::Barrier(_) => return,
+            Record::Process(..) | Record::Operations(_) | Record::Host(_) | Record::Barrier(_) => return,
         };
         // Either way: a clock that was set back must not end it.
         if at.duration_since(self.expired).unsigned_abs() >= EXPIRE_EVERY {
@@ -247,18 +266,23 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
-            counted: FxHashMap::default(),
+            live: FxHashMap::default(),
         }
     }
 
     /// Processes that live.
     pub(super) fn live_processes(&self) -> usize {
-        self.counted.len()
+        self.live.len()
+    }
+
+    /// What they have together.
+    pub(super) fn resources(&self) -> Resources {
+        Resources::sum(self.live.values().filter_map(|live| live.resources))
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
         let used = process.cpu_ns.saturating_sub(process.cpu_before_ns);
-        let before = self.counted.get(&process.id).copied();
+        let before = self.live.get(&process.id).map(|live| live.cpu_ns);
         // Told once more after its end, as when the agent is watched anew: it is counted already.
         if self.processes.get(&process.id).is_some_and(|total| total.ended.is_some()) {
             return;
@@ -274,11 +298,12 @@ impl AgentTotals {
         }
         match process.ended {
             None => {
-                self.counted.insert(process.id, used.max(before.unwrap_or(0)));
+                let cpu_ns = used.max(before.unwrap_or(0));
+                self.live.insert(process.id, Live { cpu_ns, resources: process.resources });
             }
             Some(_) => {
                 total.ended = process.ended;
-                self.counted.remove(&process.id);
+                self.live.remove(&process.id);
                 let result = result_of(process.exit);
                 if let Some(count) =
                     RESULTS.iter().position(|r| *r == result).and_then(|i| self.exits.get_mut(i))
@@ -324,7 +349,7 @@ impl AgentTotals {
 
     /// Forgets a process, whether it ended or is only no longer watched.
     fn forget(&mut self, id: &ProcessId, rooms: &mut Rooms) {
-        self.counted.remove(id);
+        self.live.remove(id);
         self.processes.remove(id, &mut rooms.processes);
     }
 

@@ -34,16 +34,39 @@ pub(super) struct HeadWindow {
     pub(super) summary: Arc<Summary>,
 }
 
-/// Operations as bytes.
+/// What is nobody's, as bytes: operations, or a window of the host.
 #[derive(Clone, Debug)]
-pub(super) struct HeadOperations {
-    /// When the first begins, nanoseconds.
+pub(super) struct HeadBlock {
+    /// When the first thing in it begins, nanoseconds.
     pub(super) first: i64,
-    /// The moment after the last begins, nanoseconds.
+    /// A moment after the last, nanoseconds.
     pub(super) last: i64,
-    /// How many there are.
-    pub(super) operations: u64,
+    /// How much there is.
+    pub(super) count: u64,
     pub(super) block: Arc<[u8]>,
+}
+
+/// Blocks of one kind, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeadBlocks(Vec<HeadBlock>);
+
+impl HeadBlocks {
+    /// Every block.
+    pub(super) fn all(&self) -> &[HeadBlock] {
+        &self.0
+    }
+
+    /// Their bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|item| item.block.len()).sum()
+    }
+
+    /// Handles of those that may lie in the range.
+    pub(super) fn within(&self, range: TimeRange) -> Vec<Arc<[u8]>> {
+        let (from, to) = (nanoseconds(range.from), nanoseconds(range.to));
+        let wanted = self.0.iter().filter(|item| item.last > from && item.first < to);
+        wanted.map(|item| Arc::clone(&item.block)).collect()
+    }
 }
 
 /// What one segment holds.
@@ -54,7 +77,9 @@ pub(super) struct Part {
     /// By their numbers in the segment.
     pub(super) stacks: Arc<Vec<Arc<Stack>>>,
     pub(super) windows: VecDeque<HeadWindow>,
-    operations: Vec<HeadOperations>,
+    pub(super) operations: HeadBlocks,
+    /// Windows of the host.
+    pub(super) host: HeadBlocks,
     /// New and changed processes.
     pub(super) processes: FxHashMap<(AgentId, ProcessId), Arc<Process>>,
     /// New and changed agents.
@@ -75,7 +100,8 @@ impl Part {
 
     pub(super) fn is_empty(&self) -> bool {
         self.windows.is_empty()
-            && self.operations.is_empty()
+            && self.operations.all().is_empty()
+            && self.host.all().is_empty()
             && self.processes.is_empty()
             && self.agents.is_empty()
             && self.forgotten.is_empty()
@@ -114,26 +140,14 @@ impl Part {
         self.windows.push_back(window);
     }
 
-    pub(super) fn push_operations(&mut self, item: HeadOperations) {
+    pub(super) fn push_operations(&mut self, item: HeadBlock) {
         self.bytes += item.block.len() + 80;
-        self.operations.push(item);
+        self.operations.0.push(item);
     }
 
-    /// The operations, in the order in which they came.
-    pub(super) fn operations(&self) -> &[HeadOperations] {
-        &self.operations
-    }
-
-    /// Bytes of the operations.
-    pub(super) fn operation_bytes(&self) -> usize {
-        self.operations.iter().map(|item| item.block.len()).sum()
-    }
-
-    /// Handles of the operations that may lie in the range.
-    pub(super) fn operations_in(&self, range: TimeRange) -> Vec<Arc<[u8]>> {
-        let (from, to) = (nanoseconds(range.from), nanoseconds(range.to));
-        let wanted = self.operations.iter().filter(|item| item.last > from && item.first < to);
-        wanted.map(|item| Arc::clone(&item.block)).collect()
+    pub(super) fn push_host(&mut self, item: HeadBlock) {
+        self.bytes += item.block.len() + 80;
+        self.host.0.push(item);
     }
 
     /// Drops the window that came first; whether there was one.

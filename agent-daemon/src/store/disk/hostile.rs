@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    codec::{agent, block, names, process},
+    codec::{agent, block, host, names, process},
     compress::Unsqueeze,
     segment,
 };
@@ -12,7 +12,7 @@ use crate::model::id::AgentId;
 /// Reads bytes as what `kind` says. Whatever they are, it ends, without a panic and in bounded memory.
 pub fn decode_anything(kind: u8, bytes: &[u8]) {
     let id = AgentId::new(1, 1);
-    match kind % 6 {
+    match kind % 7 {
         0 => {
             if let Ok(read) = segment::parse(bytes.to_vec(), 1, Path::new("")) {
                 assert!(read.frames().count() <= bytes.len() && read.torn() <= bytes.len());
@@ -22,6 +22,7 @@ pub fn decode_anything(kind: u8, bytes: &[u8]) {
         2 => drop(process::decode(bytes)),
         3 => drop(names::decode(bytes, &mut Vec::new(), &mut Vec::new())),
         4 => decode_block(bytes, &id),
+        5 => drop(host::decode(bytes)),
         _ => {
             let whole = Unsqueeze::new().map(|mut unsqueeze| unsqueeze.unsqueeze(bytes));
             if let Ok(Ok(whole)) = whole {
@@ -50,7 +51,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_end_in_records_or_errors(kind in 0..6u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_end_in_records_or_errors(kind in 0..7u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             decode_anything(kind, &bytes);
             // Of the version that is known, which goes further.
             decode_anything(kind, &[&[1], bytes.as_slice()].concat());

@@ -12,13 +12,13 @@ use rusqlite::Connection;
 use super::{
     Disk,
     blocks::{self, hour_start},
-    codec::bytes::nanoseconds,
+    codec::{bytes::nanoseconds, host::HostWindows, operation::Operations},
     compress::{Squeeze, Unsqueeze},
     database,
     failure::Failure,
     head::Part,
+    hourly,
     numbering::Numbering,
-    operations,
     retention::{self, Sweep},
     rollup::{self, Done},
     seal,
@@ -131,7 +131,7 @@ impl Disk {
                 head.len(),
                 growing.is_none_or(Part::is_empty),
                 growing.map_or(0, |part| part.bytes),
-                growing.map_or(0, Part::operation_bytes),
+                growing.map_or(0, |part| part.operations.bytes()),
             )
         };
         // A clock that was set back begins anew.
@@ -194,10 +194,12 @@ impl Disk {
             self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
             return Ok(true);
         }
-        let added_up = timed("merge", || operations::roll_up(db, (squeeze, unsqueeze), &self.options, now));
-        if let Some(damaged) = added_up.map_err(Failure::in_database(&path))? {
-            self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
-            return Ok(true);
+        for roll_up in [hourly::roll_up::<Operations>, hourly::roll_up::<HostWindows>] {
+            let added_up = timed("merge", || roll_up(db, (squeeze, unsqueeze), &self.options, now));
+            if let Some(damaged) = added_up.map_err(Failure::in_database(&path))? {
+                self.telemetry.losses.add(Loss::StoreRecordUnread, damaged);
+                return Ok(true);
+            }
         }
         self.forget_some(keeper, now)
     }

@@ -16,7 +16,9 @@ mod compress;
 mod database;
 mod failure;
 mod head;
+mod host;
 mod hostile;
+mod hourly;
 mod info;
 mod intern;
 mod keeper;
@@ -66,6 +68,7 @@ use super::{ProcessCounts, Store, StoreError, summary::Summary};
 use crate::{
     model::{
         agent::{Agent, AgentEnd},
+        host::HostWindow,
         id::{AgentId, ProcessId},
         operation::Kept,
         process::Process,
@@ -186,6 +189,10 @@ impl Store for Disk {
         self.write_operations(&arrived);
     }
 
+    fn put_host(&self, window: HostWindow) {
+        self.write_host(&window);
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
         self.lock_writer().sync()
     }
@@ -217,6 +224,10 @@ impl Store for Disk {
 
     fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError> {
         self.view_operations(range, visit)
+    }
+
+    fn visit_host(&self, range: TimeRange, visit: &mut dyn FnMut(&HostWindow)) -> Result<(), StoreError> {
+        self.view_host(range, visit)
     }
 
     fn summarize(

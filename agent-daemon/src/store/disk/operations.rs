@@ -1,25 +1,22 @@
 //! Operations in the head and in the database: blocks of an hour, as windows have them, but nobody's. Old ones are
-//! added up by the minute, then by the hour, after as long as windows are merged.
+//! added up.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::Connection;
 
 use super::{
     Disk,
     blocks::{Level, hour_of},
     codec::{
         CodecError, Kind,
-        bytes::{nanoseconds, time_of},
+        bytes::nanoseconds,
         operation::{self, Operations},
     },
-    compress::{Squeeze, Unsqueeze},
-    database::{self, clamped},
+    compress::Squeeze,
     failure::Failure,
-    head::{HeadOperations, Part},
-    options::Options,
-    readers::Reader,
-    rollup::{STEPS, Step},
+    head::{HeadBlock, Part},
+    hourly::{self, Hourly, Stretches, span_of, stretch_of},
 };
 use crate::{
     model::{
@@ -39,14 +36,14 @@ const MAX_HEAD: usize = 8 << 20;
 
 impl Disk {
     pub(super) fn write_operations(&self, arrived: &Arrived) {
-        let Some(item) = HeadOperations::new(&arrived.operations, &arrived.sums) else { return };
+        let Some(item) = head_block(&arrived.operations, &arrived.sums) else { return };
         let mut writer = self.lock_writer();
         let mut head = self.write_head();
-        let waiting: usize = head.iter().map(Part::operation_bytes).sum();
+        let waiting: usize = head.iter().map(|part| part.operations.bytes()).sum();
         let has_room = waiting + item.block.len() <= MAX_HEAD && writer.segment.has_room_to_spare();
         let part = head.back_mut().filter(|_| has_room);
         let Some(part) = part else {
-            self.telemetry.losses.add(Loss::OperationDropped, item.operations);
+            self.telemetry.losses.add(Loss::OperationDropped, item.count);
             return;
         };
         writer.segment.push(Kind::Operations, &item.block);
@@ -59,9 +56,11 @@ impl Disk {
         visit: &mut dyn FnMut(Kept<'_>),
     ) -> Result<(), StoreError> {
         // Head first, for the reason that `view` gives.
-        let in_head: Vec<_> = self.read_head().iter().map(|p| (p.number, p.operations_in(range))).collect();
+        let in_head: Vec<_> =
+            self.read_head().iter().map(|p| (p.number, p.operations.within(range))).collect();
         let sealed = self.readers.with(|reader| {
-            let visited = self.visit_sealed_operations(reader, range, visit);
+            let show = &mut |found: &Operations| show(found, range, visit);
+            let visited = self.visit_sealed_blocks(reader, range, show);
             visited.map_err(Failure::in_database(&self.database()))
         })?;
         for block in in_head.into_iter().filter(|(number, _)| *number > sealed).flat_map(|(_, items)| items) {
@@ -72,27 +71,6 @@ impl Disk {
         }
         Ok(())
     }
-
-    /// Shows the operations in the database; the newest segment that is sealed as far as they go.
-    fn visit_sealed_operations(
-        &self,
-        Reader { db, unsqueeze }: &mut Reader,
-        range: TimeRange,
-        visit: &mut dyn FnMut(Kept<'_>),
-    ) -> Result<u64, Failure> {
-        let snapshot = db.unchecked_transaction()?;
-        let sealed = u64::try_from(database::state(&snapshot, "sealed_segment")?).unwrap_or(0);
-        let sql = "SELECT checksum, body FROM operation_block WHERE last > ?1 AND first < ?2 ORDER BY last";
-        let mut query = snapshot.prepare_cached(sql)?;
-        let mut rows = query.query(params![nanoseconds(range.from), nanoseconds(range.to)])?;
-        while let Some(row) = rows.next()? {
-            match open(unsqueeze, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default()) {
-                Ok(found) => show(&found, range, visit),
-                Err(_) => self.telemetry.losses.count(Loss::StoreRecordUnread),
-            }
-        }
-        Ok(sealed)
-    }
 }
 
 fn show(found: &Operations, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) {
@@ -100,20 +78,18 @@ fn show(found: &Operations, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) {
     found.sums.iter().filter(|s| range.overlaps(s.start, s.end)).for_each(|s| visit(Kept::Sums(s)));
 }
 
-impl HeadOperations {
-    /// Some operations as bytes; `None` for none.
-    pub(super) fn new(single: &[Operation], sums: &[Sums]) -> Option<Self> {
-        let (first, last) = span(single, sums)?;
-        let block: Arc<[u8]> = operation::encode(single, sums).into();
-        Some(Self { first, last, operations: count(single, sums), block })
-    }
+/// Some operations as bytes; `None` for none.
+fn head_block(single: &[Operation], sums: &[Sums]) -> Option<HeadBlock> {
+    let (first, last) = span(single, sums)?;
+    let block: Arc<[u8]> = operation::encode(single, sums).into();
+    Some(HeadBlock { first, last, count: count(single, sums), block })
+}
 
-    /// The same from bytes that were written.
-    pub(super) fn read(block: &[u8]) -> Result<Option<Self>, CodecError> {
-        let Operations { single, sums } = operation::decode(block)?;
-        let Some((first, last)) = span(&single, &sums) else { return Ok(None) };
-        Ok(Some(Self { first, last, operations: count(&single, &sums), block: block.into() }))
-    }
+/// The same from bytes that were written.
+pub(super) fn read(block: &[u8]) -> Result<Option<HeadBlock>, CodecError> {
+    let found = operation::decode(block)?;
+    let Some((first, last)) = found.span() else { return Ok(None) };
+    Ok(Some(HeadBlock { first, last, count: found.count(), block: block.into() }))
 }
 
 /// When the first begins, and the moment after the last begins or the last sums end.
@@ -132,7 +108,7 @@ fn count(single: &[Operation], sums: &[Sums]) -> u64 {
 pub(super) fn seal(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Result<u64, Failure> {
     let mut hours: BTreeMap<i64, Operations> = BTreeMap::new();
     let mut left = 0;
-    for item in part.operations() {
+    for item in part.operations.all() {
         let Ok(Operations { single, sums }) = operation::decode(&item.block) else {
             left += 1;
             continue;
@@ -140,92 +116,64 @@ pub(super) fn seal(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Resul
         single.into_iter().for_each(|o| hours.entry(hour_of(o.start)).or_default().single.push(o));
         sums.into_iter().for_each(|s| hours.entry(hour_of(s.start)).or_default().sums.push(s));
     }
-    for (hour, Operations { mut single, sums }) in hours {
-        single.sort_by_key(|o| (o.start, o.id));
-        insert(db, squeeze, (Level::Raw, hour), &single, &sums)?;
+    for (hour, mut block) in hours {
+        block.single.sort_by_key(|o| (o.start, o.id));
+        hourly::insert(db, squeeze, (Level::Raw, hour), &block)?;
     }
     Ok(left)
 }
 
-fn insert(
-    db: &Connection,
-    squeeze: &mut Squeeze,
-    (level, hour): (Level, i64),
-    single: &[Operation],
-    sums: &[Sums],
-) -> Result<(), Failure> {
-    let Some((first, last)) = span(single, sums) else { return Ok(()) };
-    let body = squeeze.squeeze(&operation::encode(single, sums)).map_err(|_| CodecError::Compression)?;
-    let sql = "INSERT INTO operation_block (level, hour, first, last, operations, checksum, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let count = clamped(count(single, sums));
-    let row = params![level as u8, hour, first, last, count, crc32c::crc32c(&body), body];
-    db.prepare_cached(sql)?.execute(row)?;
-    Ok(())
+impl Hourly for Operations {
+    const TABLE: &'static str = "operation_block";
+    const COUNT: &'static str = "operations";
+    type Stretches = SumsByStretch;
+
+    fn encode(&self) -> Vec<u8> {
+        operation::encode(&self.single, &self.sums)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        operation::decode(bytes)
+    }
+
+    fn span(&self) -> Option<(i64, i64)> {
+        span(&self.single, &self.sums)
+    }
+
+    fn count(&self) -> u64 {
+        count(&self.single, &self.sums)
+    }
 }
 
-/// The operations of a block's body.
-pub(super) fn open(unsqueeze: &mut Unsqueeze, checksum: u32, body: &[u8]) -> Result<Operations, CodecError> {
-    if crc32c::crc32c(body) != checksum {
-        return Err(CodecError::Compression);
-    }
-    operation::decode(&unsqueeze.unsqueeze(body)?)
+/// Sums by stretches of one length.
+pub(super) struct SumsByStretch {
+    length_ns: i64,
+    sums: BTreeMap<i64, Sums>,
 }
 
-/// Adds up the oldest hour that is due at `now`; how many of its blocks were damaged and stay as they are, or `None`
-/// if nothing is due.
-pub(super) fn roll_up(
-    db: &mut Connection,
-    both: (&mut Squeeze, &mut Unsqueeze),
-    options: &Options,
-    now: Timestamp,
-) -> Result<Option<u64>, Failure> {
-    for step in &STEPS {
-        let Some(before) = step.due_before(options, now) else { continue };
-        let sql = "SELECT min(hour) FROM operation_block WHERE level = ?1 AND hour < ?2";
-        let due = params![step.from as u8, before];
-        let due: Option<i64> = db.prepare_cached(sql)?.query_row(due, |row| row.get(0)).optional()?.flatten();
-        if let Some(hour) = due {
-            return merge(db, both, step, hour).map(Some);
-        }
+impl Stretches<Operations> for SumsByStretch {
+    fn new(length_ns: i64) -> Self {
+        Self { length_ns, sums: BTreeMap::new() }
     }
-    Ok(None)
+
+    fn add(&mut self, Operations { single, sums }: Operations) {
+        single.iter().for_each(|operation| self.at(operation.start).add(operation));
+        sums.into_iter().for_each(|sums| self.at(sums.start).merge(sums));
+    }
+
+    fn into_blocks(self) -> Vec<Operations> {
+        let sums: Vec<Sums> = self.sums.into_values().collect();
+        let block = |some: &[Sums]| Operations { single: Vec::new(), sums: some.to_vec() };
+        sums.chunk_by(in_one_block()).map(block).collect()
+    }
 }
 
-fn merge(
-    db: &mut Connection,
-    (squeeze, unsqueeze): (&mut Squeeze, &mut Unsqueeze),
-    &Step { from, to, length_ns: length, .. }: &Step,
-    hour: i64,
-) -> Result<u64, Failure> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut stretches = Stretches { length, sums: BTreeMap::new() };
-    let mut damaged = 0;
-    for level in [from, to] {
-        for key in keys(&transaction, level, hour)? {
-            match body(&transaction, unsqueeze, key)? {
-                Ok(found) => {
-                    stretches.add(found);
-                    transaction
-                        .prepare_cached("DELETE FROM operation_block WHERE key = ?1")?
-                        .execute([key])?;
-                }
-                // Kept for whoever can mend it, and out of the way.
-                Err(_) if level == from => {
-                    damaged += 1;
-                    let sql = "UPDATE operation_block SET level = ?2 WHERE key = ?1";
-                    transaction.prepare_cached(sql)?.execute(params![key, to as u8])?;
-                }
-                Err(_) => {}
-            }
-        }
+impl SumsByStretch {
+    fn at(&mut self, time: Timestamp) -> &mut Sums {
+        let number = stretch_of(time, self.length_ns);
+        let (start, end) = span_of(number, self.length_ns);
+        self.sums.entry(number).or_insert_with(|| Sums::new(start, end))
     }
-    let sums: Vec<Sums> = stretches.sums.into_values().collect();
-    for some in sums.chunk_by(in_one_block()) {
-        insert(&transaction, squeeze, (to, hour), &[], some)?;
-    }
-    transaction.commit()?;
-    Ok(damaged)
 }
 
 /// Tells of each two neighbours whether they go into one block: so many rows at most, however busy an hour was.
@@ -236,42 +184,5 @@ fn in_one_block() -> impl FnMut(&Sums, &Sums) -> bool {
         let fits = rows + next.rows.len() <= BLOCK_ROWS;
         rows = if fits { rows } else { 0 };
         fits
-    }
-}
-
-fn keys(db: &Connection, level: Level, hour: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut query = db.prepare_cached("SELECT key FROM operation_block WHERE level = ?1 AND hour = ?2")?;
-    query.query_map(params![level as u8, hour], |row| row.get(0))?.collect()
-}
-
-/// The operations of a block, read one block at a time: an hour may hold more than should be in memory.
-fn body(
-    db: &Connection,
-    unsqueeze: &mut Unsqueeze,
-    key: i64,
-) -> rusqlite::Result<Result<Operations, CodecError>> {
-    let mut query = db.prepare_cached("SELECT checksum, body FROM operation_block WHERE key = ?1")?;
-    query.query_row([key], |row| {
-        Ok(open(unsqueeze, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default()))
-    })
-}
-
-/// Sums by stretches of one length.
-struct Stretches {
-    length: i64,
-    sums: BTreeMap<i64, Sums>,
-}
-
-impl Stretches {
-    fn add(&mut self, Operations { single, sums }: Operations) {
-        single.iter().for_each(|operation| self.at(operation.start).add(operation));
-        sums.into_iter().for_each(|sums| self.at(sums.start).merge(sums));
-    }
-
-    fn at(&mut self, time: Timestamp) -> &mut Sums {
-        let number = nanoseconds(time).div_euclid(self.length);
-        let start = number.saturating_mul(self.length);
-        let new = || Sums::new(time_of(start), time_of(start.saturating_add(self.length)));
-        self.sums.entry(number).or_insert_with(new)
     }
 }

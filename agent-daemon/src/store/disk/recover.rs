@@ -11,7 +11,8 @@ use super::{
     codec::{CodecError, Kind, agent, bytes::Decoder, names, process},
     compress::Unsqueeze,
     database,
-    head::{HeadOperations, HeadWindow, Part, named},
+    head::{HeadWindow, Part, named},
+    host, operations,
     roster::Roster,
     segment,
 };
@@ -109,7 +110,11 @@ impl Replay<'_> {
                 Ok(())
             }
             Kind::Operations => {
-                HeadOperations::read(record)?.into_iter().for_each(|item| self.part.push_operations(item));
+                operations::read(record)?.into_iter().for_each(|item| self.part.push_operations(item));
+                Ok(())
+            }
+            Kind::Host => {
+                host::read(record)?.into_iter().for_each(|item| self.part.push_host(item));
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! Forgetting: by age and by size, whichever comes first, the oldest hours of windows and operations first; then the
+//! Forgetting: by age and by size, whichever comes first, the oldest hours of windows, operations and the host first; then the
 //! processes and agents that ended before anything that is kept; then names that nothing refers to. Every step is small,
 //! so that nothing waits.
 //!
@@ -9,8 +9,9 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
     blocks::{DAY_HOURS, Level, hour_of},
-    codec::bytes::nanoseconds,
+    codec::{bytes::nanoseconds, host::HostWindows, operation::Operations},
     database,
+    hourly::Hourly as _,
 };
 use crate::model::time::Timestamp;
 
@@ -25,7 +26,9 @@ const TABLES: [&str; 3] = ["stack", "frame", "string"];
 
 /// Every table of blocks, with every level.
 fn tables_and_levels() -> impl Iterator<Item = (&'static str, Level)> {
-    ["block", "operation_block"].into_iter().flat_map(|table| Level::ALL.map(|level| (table, level)))
+    ["block", Operations::TABLE, HostWindows::TABLE]
+        .into_iter()
+        .flat_map(|table| Level::ALL.map(|level| (table, level)))
 }
 
 /// Deletes some blocks all of whose windows ended at `cutoff` or before; whether there were any.

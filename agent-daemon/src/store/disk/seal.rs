@@ -12,6 +12,7 @@ use super::{
     database,
     failure::Failure,
     head::{HeadWindow, Part},
+    host,
     intern::Interner,
     operations,
 };
@@ -23,7 +24,7 @@ use crate::{
 /// What could not be kept of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Windows that were damaged, or whose agent is not known, and operations that were damaged.
+    /// Windows that were damaged, or whose agent is not known; operations, and windows of the host, that were damaged.
     pub(super) windows: u64,
     /// Processes there was no room for.
     pub(super) processes: u64,
@@ -44,7 +45,9 @@ pub(super) fn seal(
         put_agent(&transaction, agent)?;
     }
     let processes = put_processes(&transaction, part, max_processes)?;
-    let windows = put_windows(&transaction, squeeze, part)? + operations::seal(&transaction, squeeze, part)?;
+    let windows = put_windows(&transaction, squeeze, part)?
+        + operations::seal(&transaction, squeeze, part)?
+        + host::seal(&transaction, squeeze, part)?;
     database::set_state(&transaction, "sealed_segment", database::clamped(part.number))?;
     transaction.commit()?;
     Ok(Left { windows, processes })

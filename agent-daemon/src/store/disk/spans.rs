@@ -1,4 +1,4 @@
-//! When an agent's windows begin and end, without what is in them, and the hours whose operations are added up: for an
+//! When an agent's windows and the host's begin and end, without what is in them, and the hours whose operations are added up: for an
 //! import, which must not put one twice.
 
 use rusqlite::params;
@@ -7,7 +7,9 @@ use rustc_hash::FxHashSet;
 use super::{
     Disk,
     blocks::{self, Level, agent_key},
+    codec::{bytes::time_of, host::HostWindows},
     failure::Failure,
+    hourly,
     readers::Reader,
 };
 use crate::{
@@ -31,6 +33,25 @@ impl Disk {
         }
         self.readers
             .with(|reader| sealed(reader, agent, visit).map_err(Failure::in_database(&self.database())))
+    }
+
+    /// Shows where each of the host's windows begins and ends, and whether it is one that stands for several. A window
+    /// that is sealed meanwhile may be shown twice.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn host_spans(&self, visit: &mut dyn FnMut(Span, bool)) -> Result<(), StoreError> {
+        for part in self.read_head().iter() {
+            let items = part.host.all().iter();
+            items.for_each(|item| visit((time_of(item.first), time_of(item.last)), false));
+        }
+        self.readers.with(|Reader { db, unsqueeze }| {
+            let read = hourly::each::<HostWindows>(db, unsqueeze, &mut |(_, level), found| {
+                let windows = found.map(|HostWindows(windows)| windows).unwrap_or_default();
+                windows.iter().for_each(|w| visit((w.start, w.end), level != Level::Raw as u8));
+            });
+            read.map_err(StoreError::database(&self.database()))
+        })
     }
 
     /// The hours, counted from the Unix epoch, whose operations this store has added up.

@@ -8,11 +8,11 @@ use rustc_hash::FxHashSet;
 
 use super::{
     blocks::{self, hour_of},
-    codec::{agent, block::Numbered, bytes::Decoder, process},
+    codec::{agent, block::Numbered, bytes::Decoder, host::HostWindows, operation::Operations, process},
     compress::Unsqueeze,
-    database,
+    database, hourly,
     lock::Lock,
-    operations, segment,
+    segment,
 };
 use crate::{model::id::AgentId, store::StoreError};
 
@@ -38,6 +38,8 @@ pub struct Verified {
     pub windows: u64,
     /// Blocks of operations in the database.
     pub operation_blocks: u64,
+    /// Windows of the host in the database.
+    pub host_windows: u64,
     /// Stacks in the database.
     pub stacks: u64,
     /// Everything that is wrong.
@@ -103,21 +105,19 @@ impl Verified {
         self.names(db)?;
         self.stacks(db)?;
         self.blocks(db)?;
-        self.operation_blocks(db)
+        self.hourly(db)
     }
 
-    fn operation_blocks(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    fn hourly(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let Ok(mut unsqueeze) = Unsqueeze::new() else { return Ok(()) };
-        let mut query = db.prepare("SELECT key, checksum, body FROM operation_block")?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
+        hourly::each::<Operations>(db, &mut unsqueeze, &mut |(key, _), found| {
             self.operation_blocks += 1;
-            let body = row.get_ref(2)?.as_blob().unwrap_or_default();
-            if let Err(error) = operations::open(&mut unsqueeze, row.get(1)?, body) {
-                self.problem(format!("block {} of operations: {error}", row.get::<_, i64>(0)?));
-            }
-        }
-        Ok(())
+            found.err().into_iter().for_each(|e| self.problem(format!("block {key} of operations: {e}")));
+        })?;
+        hourly::each::<HostWindows>(db, &mut unsqueeze, &mut |(key, _), found| match found {
+            Ok(windows) => self.host_windows += windows.0.len() as u64,
+            Err(error) => self.problem(format!("block {key} of the host: {error}")),
+        })
     }
 
     fn agents(&mut self, db: &Connection) -> rusqlite::Result<()> {

@@ -129,8 +129,8 @@ impl Disk {
     /// there is room now: what else the head holds, for want of a disk to seal it to, may be too much by itself.
     fn make_room(&self) -> bool {
         let mut head = self.write_head();
-        // Operations have room of their own.
-        let windows = |part: &Part| part.bytes.saturating_sub(part.operation_bytes());
+        // Operations, and the host, have room of their own.
+        let windows = |part: &Part| part.bytes.saturating_sub(part.operations.bytes() + part.host.bytes());
         let bytes = |head: &VecDeque<Part>| head.iter().map(windows).sum::<usize>();
         let mut dropped = 0;
         while bytes(&head) > MAX_HEAD && head.iter_mut().any(Part::drop_oldest) {

@@ -4,6 +4,7 @@
 
 mod covered;
 mod dashboard;
+mod host;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -14,6 +15,7 @@ mod syscalls;
 
 pub use covered::{Covered, CoveredFold};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use host::{HostHistory, host_history};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,

@@ -8,6 +8,7 @@
 
 pub(super) mod agent;
 pub(super) mod hexadecimal;
+pub(super) mod host;
 pub(super) mod names;
 pub(super) mod operation;
 pub(super) mod process;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     agent::Agent,
+    host::HostWindow,
     id::AgentId,
     operation::{Operation, Sums},
     process::Process,
@@ -42,11 +44,13 @@ pub(super) enum Kind {
     Operation,
     /// Operations that were added up: one row.
     OperationSum,
+    /// A closed window of the host.
+    Host,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Section,
         Self::Names,
         Self::Agent,
@@ -54,6 +58,7 @@ impl Kind {
         Self::Window,
         Self::Operation,
         Self::OperationSum,
+        Self::Host,
     ];
 
     /// The line's `logger`.
@@ -66,6 +71,7 @@ impl Kind {
             Self::Window => "agentperf.window",
             Self::Operation => "agentperf.operation",
             Self::OperationSum => "agentperf.operation_sum",
+            Self::Host => "agentperf.host",
         }
     }
 
@@ -100,6 +106,8 @@ pub enum Entry {
     Operation(Box<Operation>),
     /// Operations that were added up. A line holds one row of them.
     Sums(Sums),
+    /// A window of the host.
+    Host(Box<HostWindow>),
 }
 
 /// Where a section begins.

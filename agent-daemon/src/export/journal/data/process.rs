@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{DataError, Entry, Kind, process_id::Id};
 use crate::model::{
     id::AgentId,
-    process::{Exit, Process},
+    process::{ContextSwitches, Exit, Process, Resources},
     time::Timestamp,
 };
 
@@ -36,6 +36,39 @@ pub(in crate::export::journal) struct ProcessData {
     cpu_ns: u64,
     cpu_before_ns: u64,
     peak_rss_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resources: Option<ResourcesData>,
+}
+
+/// What it had when it was read last.
+#[derive(Debug, Serialize, Deserialize)]
+struct ResourcesData {
+    rss_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pss_bytes: Option<u64>,
+    threads: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    descriptors: Option<u32>,
+    /// Voluntary and involuntary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context_switches: Option<(u64, u64)>,
+}
+
+impl From<Resources> for ResourcesData {
+    fn from(resources: Resources) -> Self {
+        let Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches } = resources;
+        let context_switches = context_switches.map(|switches| (switches.voluntary, switches.involuntary));
+        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches }
+    }
+}
+
+impl From<ResourcesData> for Resources {
+    fn from(data: ResourcesData) -> Self {
+        let ResourcesData { rss_bytes, pss_bytes, threads, descriptors, context_switches } = data;
+        let switches = |(voluntary, involuntary)| ContextSwitches { voluntary, involuntary };
+        let context_switches = context_switches.map(switches);
+        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches }
+    }
 }
 
 impl ProcessData {
@@ -63,6 +96,7 @@ impl ProcessData {
             cpu_ns: process.cpu_ns,
             cpu_before_ns: process.cpu_before_ns,
             peak_rss_bytes: process.peak_rss_bytes,
+            resources: process.resources.map(ResourcesData::from),
         }
     }
 }
@@ -90,6 +124,7 @@ impl TryFrom<ProcessData> for Entry {
             cpu_ns: data.cpu_ns,
             cpu_before_ns: data.cpu_before_ns,
             peak_rss_bytes: data.peak_rss_bytes,
+            resources: data.resources.map(Resources::from),
         };
         let agent = data.agent.parse().map_err(|_| DataError::Value("an agent's id"))?;
         Ok(Self::Process { agent, watch: data.watch, process })

@@ -8,6 +8,7 @@
 pub(super) mod agent;
 pub(super) mod block;
 pub(super) mod bytes;
+pub(super) mod host;
 pub(super) mod names;
 pub(super) mod operation;
 pub(super) mod process;
@@ -26,10 +27,13 @@ pub(super) enum Kind {
     Window = 4,
     /// Operations that applications told of.
     Operations = 5,
+    /// A window of the host.
+    Host = 6,
 }
 
 /// Every kind.
-pub(super) const KINDS: [Kind; 5] = [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations];
+pub(super) const KINDS: [Kind; 6] =
+    [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations, Kind::Host];
 
 impl Kind {
     /// The kind that is written so.

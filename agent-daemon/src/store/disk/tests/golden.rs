@@ -26,8 +26,10 @@ use crate::{
     store::{
         Disk, Options, Store, StoreError,
         disk::{database, info, schema},
-        fixture::{answers, at, busy_window, numbered_agent, operation_at, process_at, sums_at},
-        query::{GroupBy, OperationFilter, Order, operation_summary, operations},
+        fixture::{
+            answers, at, busy_window, host_window_at, numbered_agent, operation_at, process_at, sums_at,
+        },
+        query::{GroupBy, OperationFilter, Order, host_history, operation_summary, operations},
     },
 };
 
@@ -71,14 +73,23 @@ fn fill(store: &Disk) {
             (0..30).for_each(|n| store.append(busy_window(&agent.id, at(begin + 5 * n), (n as u32) * pid)));
         }
     }
-    [0, 6 * DAY, 8 * DAY].into_iter().for_each(|begin| put_operations(store, begin));
+    for begin in [0, 6 * DAY, 8 * DAY] {
+        put_operations(store, begin);
+        put_host(store, begin);
+    }
     store.compact(at(8 * DAY + 3600)).unwrap();
     for pid in 1..4 {
         let id = numbered_agent(pid, at(0)).id;
         (0..5).for_each(|n| store.append(busy_window(&id, at(9 * DAY + 5 * n), n as u32 + 7 * pid)));
     }
     put_operations(store, 9 * DAY);
+    put_host(store, 9 * DAY);
     store.sync().unwrap();
+}
+
+/// What the host did for two minutes.
+fn put_host(store: &Disk, begin: i64) {
+    (0..24).for_each(|n| store.put_host(host_window_at(at(begin + 5 * n), n as u32 + 1)));
 }
 
 /// Those of an agent, those of nobody, and some that were told as sums.
@@ -144,7 +155,12 @@ fn all_answers(store: &Disk) -> Vec<String> {
     let agents = store.agents();
     let of = |range| agents.iter().map(move |agent| (agent.id.clone(), range)).collect::<Vec<_>>();
     let of_agents = ranges.into_iter().flat_map(of).map(|(id, range)| answers(store, &id, range));
-    of_agents.chain(ranges.into_iter().map(|range| of_operations(store, range))).collect()
+    let of_all = ranges.into_iter().flat_map(|r| [of_operations(store, r), of_host(store, r)]);
+    of_agents.chain(of_all).collect()
+}
+
+fn of_host(store: &Disk, range: TimeRange) -> String {
+    format!("{:?}", host_history(store, range, 100).unwrap())
 }
 
 fn of_operations(store: &Disk, range: TimeRange) -> String {
@@ -162,7 +178,7 @@ fn every_released_format_opens_and_answers_as_it_did() {
         let (store, telemetry) = open(folder.path(), OPTIONS);
         let lines = imported(&golden, other.path());
         let known = all_answers(&lines);
-        assert_eq!(known.len(), 16, "{}", golden.display());
+        assert_eq!(known.len(), 20, "{}", golden.display());
         assert_eq!(all_answers(&store), known, "{}", golden.display());
         let mut losses = telemetry.losses.all();
         losses.retain(|_, n| *n > 0);

@@ -4,6 +4,7 @@
 mod crash;
 mod full;
 mod golden;
+mod host;
 mod killed;
 mod memory;
 mod operations;
