@@ -113,7 +113,6 @@ pub async fn run(
     let interpreters = Arc::new(Interpreters::default());
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
-
     let mut followers = doors.followers();
     followers.push(wake);
     let writer = writer::spawn(Arc::clone(&store), recorded, followers);
@@ -123,6 +122,7 @@ pub async fn run(
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
+    let open_for_host = records.clone();
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
@@ -135,7 +135,7 @@ pub async fn run(
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
     stop_serving(&serving, &[reloader, watchdog]);
     if outcome.is_ok() {
-        joined("host-end", || host.finish()).await;
+        joined("host-end", move || drop((host.finish(), open_for_host))).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
     let _ = hang_up.send(true);

@@ -1,6 +1,7 @@
 //! A receiver of alerts, end to end: a fact in the kernel, a rule, a webhook that fails at first.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     sync::{Arc, Mutex, PoisonError},
@@ -95,5 +96,7 @@ fn a_webhook_is_told_once_with_the_evidence_and_once_when_it_is_over() {
     let over =
         || hook.told("resolved").into_iter().find(|body| body["alerts"][0]["labels"]["alertname"] == "Hog");
     eventually("the webhook is told that it is over", over);
-    assert_eq!(hook.told("firing").len(), 1, "{:#?}", hook.told("firing"));
+    // A daemon that is killed between the answer and its own note of it tells again, with the same id.
+    let ids: BTreeSet<String> = hook.told("firing").iter().map(|body| body["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
 }

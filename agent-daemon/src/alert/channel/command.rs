@@ -81,10 +81,17 @@ impl Command {
         };
         let mut said = Vec::new();
         match timeout(self.timeout, running.talk(payload::json(message), &mut said)).await {
-            Ok(Ok(status)) => judge(status, &said),
+            Ok(Ok(status)) => judge(status, &self.cleaned(&said)),
             Ok(Err(error)) => Outcome::later(format!("{}: {error}", self.shown())),
             Err(_) => Outcome::unreached(format!("not done within {:?}, and killed", self.timeout)),
         }
+    }
+
+    /// What it said, without the values it was given: a script may tell its environment.
+    fn cleaned(&self, said: &[u8]) -> String {
+        let mut cleaner = Cleaner::default();
+        self.env.values().for_each(|value| cleaner.hide(value));
+        cleaner.clean(&String::from_utf8_lossy(said))
     }
 
     fn spawn(&self, message: &Message, attempt: u32) -> io::Result<Running> {
@@ -185,8 +192,7 @@ async fn listen(from: Option<impl AsyncRead + Unpin>, said: &mut Vec<u8>) {
     }
 }
 
-fn judge(status: ExitStatus, said: &[u8]) -> Outcome {
-    let said = Cleaner::default().clean(&String::from_utf8_lossy(said));
+fn judge(status: ExitStatus, said: &str) -> Outcome {
     let why = format!("{status}: {said}").trim_end_matches([':', ' ']).to_owned();
     match status.code() {
         Some(0) => Outcome::Taken(why),

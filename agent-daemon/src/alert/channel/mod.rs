@@ -129,6 +129,12 @@ impl Channels {
         self.lanes.insert(name, Running { lane, stop, task });
     }
 
+    /// Whether there is a receiver of this name.
+    #[must_use]
+    pub fn has(&self, receiver: &str) -> bool {
+        self.lanes.contains_key(receiver)
+    }
+
     /// Takes a message that the router wants to be sent. Never waits. What is known at once is returned, to be told
     /// to the router; the rest comes by [`Self::report`].
     pub fn submit(

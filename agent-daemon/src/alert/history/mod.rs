@@ -115,6 +115,11 @@ impl History {
             let own = self.metrics.entry(name).or_default();
             for (place, index) in metric.places.iter().map(|(place, index)| (*place, *index)) {
                 let Some(kept) = metric.series.get(index).cloned() else { continue };
+                if self.samples >= MAX_SAMPLES {
+                    self.refused += 1;
+                    continue;
+                }
+                self.samples += kept.len();
                 match own.places.get(&place).and_then(|index| own.series.get_mut(*index)) {
                     Some(known) if known.labels == kept.labels => known.adopt(kept),
                     Some(_) => {}
@@ -128,6 +133,15 @@ impl History {
             }
         }
         self.samples = self.metrics.values().flat_map(|metric| &metric.series).map(Kept::len).sum();
+    }
+
+    /// Without counters: what another one counted does not go on where this one's begin.
+    #[must_use]
+    pub fn without_counters(mut self) -> Self {
+        let counts =
+            |name: &str| ["_total", "_count", "_sum", "_bucket"].iter().any(|end| name.ends_with(end));
+        self.metrics.retain(|name, _| !counts(name));
+        self
     }
 
     /// How far back each sample counts, and how far back anything does, milliseconds.
@@ -170,7 +184,7 @@ impl History {
         if let Some(kept) = metric.places.get(&place).and_then(|index| metric.series.get_mut(*index)) {
             let same = labels.iter().all(|(name, value)| kept.labels.get(name) == *value);
             // Two series of one hash: the later is as one without room.
-            if same {
+            if same && self.samples < MAX_SAMPLES {
                 self.samples = self.samples.saturating_add_signed(kept.push(sample, self.interval));
             } else {
                 self.refused += 1;

@@ -166,6 +166,10 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
 /// # Errors
 /// It cannot be read, is too large, or is no text.
 pub fn read(path: &Path) -> Result<String, LoadError> {
+    // Opening a pipe would wait for its other end.
+    if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+        return Err(LoadError::one(format!("{} is no regular file", path.display())));
+    }
     let mut text = String::new();
     let file = std::fs::File::open(path);
     match file.and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)) {
@@ -256,6 +260,19 @@ mod tests {
         let config = Alerts { routes: Some(routes), ..Alerts::default() };
         let error = load(&config, &|name| name == "default").unwrap_err().to_string();
         assert!(error.ends_with("routes.yaml: there is no receiver pager"), "{error}");
+    }
+
+    #[test]
+    fn pipes_and_empty_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.yaml");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = load(&config(folder.path()), &|_| true).unwrap_err().to_string();
+        assert!(error.ends_with("pipe.yaml is no regular file"), "{error}");
+        std::fs::remove_file(&pipe).unwrap();
+        std::fs::write(&pipe, "# half written\n").unwrap();
+        let error = load(&config(folder.path()), &|_| true).unwrap_err().to_string();
+        assert!(error.contains("the file has no groups"), "{error}");
     }
 
     #[test]

@@ -20,13 +20,13 @@ use super::{
 use crate::{
     alert::{
         channel,
-        diagnosis::{Diagnoses, Diagnosis},
+        diagnosis::{AGENT_ID, Diagnoses, Diagnosis},
         eval::Millis,
         history::History,
         labels::Fingerprint,
         route::{Delivery, Notification, Router, Silence, SilenceError},
         rule::{RuleId, RuleSet},
-        state::{Engine, Options, Outcome, Phase},
+        state::{Alert, Engine, Options, Outcome, Phase},
     },
     config,
     model::{
@@ -131,9 +131,13 @@ impl Owner {
 
     /// Learns what was stored of the time before.
     pub(super) fn look_back(&mut self, now: Timestamp) {
-        let rules = self.engine.rules();
-        let older = backfill(rules, millis(self.parts.window), now, self.parts.replay.as_ref());
+        let older = self.replayed(now);
         self.history.adopt(older);
+    }
+
+    fn replayed(&self, now: Timestamp) -> History {
+        let rules = self.engine.rules();
+        backfill(rules, millis(self.parts.window), now, self.parts.replay.as_ref())
     }
 
     /// One round: takes samples, evaluates what is due, and returns what is to be told.
@@ -222,7 +226,8 @@ impl Owner {
     /// What the agents of a message's alerts did.
     pub(super) fn diagnoses(&self, message: &Notification) -> BTreeMap<Fingerprint, channel::Diagnosis> {
         let firing = message.alerts.iter().filter(|alert| alert.phase == Phase::Firing);
-        firing.filter_map(|alert| Some((alert.id, self.diagnoses.get(&alert.id)?.into()))).collect()
+        let of = |alert: &Alert| self.diagnoses.get(&alert.id).filter(|d| d.fired_at == alert.fired_at);
+        firing.filter_map(|alert| Some((alert.id, of(alert)?.into()))).collect()
     }
 
     /// Writes down everything that is to outlast the daemon.
@@ -274,14 +279,17 @@ impl Owner {
         self.receivers = Some(loaded.receivers);
         self.origins = loaded.origins;
         if let Some(last) = self.last.filter(|_| news) {
-            self.look_back(last);
+            // Counters have gone on since the start of the daemon, those of a replay begin at 0.
+            let older = self.replayed(last).without_counters();
+            self.history.adopt(older);
         }
     }
 
-    fn diagnose(&mut self, begun: &[crate::alert::state::Alert], at: Timestamp) {
+    fn diagnose(&mut self, begun: &[Alert], at: Timestamp) {
         let length = self.parts.window * DIAGNOSED_WINDOWS;
         let range = TimeRange { from: at.checked_sub(length).unwrap_or(at), to: at };
-        for alert in begun.iter().take(MAX_DIAGNOSES) {
+        let of_agents = begun.iter().filter(|alert| !alert.labels.get(AGENT_ID).is_empty());
+        for alert in of_agents.take(MAX_DIAGNOSES) {
             match Diagnosis::of(alert, range, self.parts.store.as_ref(), &self.parts.api) {
                 Ok(Some(diagnosis)) => drop(self.diagnoses.insert(alert.id, diagnosis)),
                 Ok(None) => {}
@@ -324,7 +332,7 @@ impl Owner {
     /// How things stand.
     pub(super) fn view(&self, at: Timestamp) -> View {
         let muted = self.router.muted_of(self.engine.alerts(), at.as_millisecond());
-        let shown = |(alert, muted): (&crate::alert::state::Alert, _)| Shown {
+        let shown = |(alert, muted): (&Alert, _)| Shown {
             alert: alert.clone(),
             muted,
             diagnosis: self.diagnoses.get(&alert.id).filter(|d| d.fired_at == alert.fired_at).cloned(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
-    task::spawn_blocking,
+    task::{JoinSet, spawn_blocking},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
@@ -74,7 +74,8 @@ impl Running {
             Channels::open(owner.take_receivers().unwrap_or_default(), owner.about(), owner.channels());
         self.view.send_modify(|view| Arc::make_mut(view).receivers = channels.health());
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
-        let mut teller = Teller { receivers: self.receivers.clone(), channels, at_once, answered };
+        let tells = JoinSet::new();
+        let mut teller = Teller { tells, receivers: self.receivers.clone(), channels, at_once, answered };
         loop {
             let quiet = owner.is_quiet();
             let turn = tokio::select! {
@@ -108,7 +109,7 @@ impl Running {
             taken.reply.into_iter().for_each(|reply| reply());
             taken.messages.into_iter().for_each(|(message, diagnoses)| teller.tell(message, diagnoses));
         }
-        let reports = teller.stop().await;
+        let reports = teller.stop(&mut answers).await;
         owner.remember(teller.channels.save());
         let _ = blocking(owner, |owner| {
             reports.into_iter().for_each(|(id, delivery)| owner.report(id, delivery, Timestamp::now()));
@@ -197,6 +198,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 struct Teller {
+    /// Who is being told, but for channels, which have tasks of their own.
+    tells: JoinSet<()>,
     receivers: Receivers,
     channels: Channels,
     at_once: Arc<Semaphore>,
@@ -205,17 +208,20 @@ struct Teller {
 
 impl Teller {
     /// A channel of the same name stands before one of ours.
-    fn tell(&self, message: Notification, diagnoses: Evidence) {
+    fn tell(&mut self, message: Notification, diagnoses: Evidence) {
+        while self.tells.try_join_next().is_some() {}
         let (at_once, answered) = (Arc::clone(&self.at_once), self.answered.clone());
-        let channel = self.channels.health().iter().any(|health| health.name == message.receiver);
+        let channel = self.channels.has(&message.receiver);
         let receiver = self.receivers.get(&message.receiver).filter(|_| !channel);
         let Some(receiver) = receiver else {
             if let Some(report) = self.channels.submit(message, diagnoses) {
-                tokio::spawn(async move { answered.send((report.id, report.delivery)).await });
+                self.tells.spawn(async move {
+                    let _ = answered.send((report.id, report.delivery)).await;
+                });
             }
             return;
         };
-        tokio::spawn(async move {
+        self.tells.spawn(async move {
             // Closed never.
             let _turn = at_once.acquire_owned().await;
             // Late is as lost: the same message comes again.
@@ -238,9 +244,14 @@ impl Teller {
     }
 
     /// Lets tries under way end, and returns what came of them.
-    async fn stop(&mut self) -> Vec<Answer> {
+    async fn stop(&mut self, answers: &mut mpsc::Receiver<Answer>) -> Vec<Answer> {
+        let told = async { while self.tells.join_next().await.is_some() {} };
+        // What is not told by then is told by the next daemon.
+        let _ = timeout(PATIENCE, told).await;
         self.channels.stop(PATIENCE).await;
+        let mut all: Vec<Answer> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
         let reports = std::iter::from_fn(|| self.channels.reported());
-        reports.map(|report| (report.id, report.delivery)).collect()
+        all.extend(reports.map(|report| (report.id, report.delivery)));
+        all
     }
 }

@@ -69,9 +69,12 @@ impl Router {
         }
     }
 
-    /// Takes over what a router before it knew. Call it before [`Self::update`].
+    /// Takes over what a router before it knew, but for groups of receivers that are gone. Call it before
+    /// [`Self::update`].
     pub fn restore(&mut self, saved: Saved) {
-        self.groups = saved.groups.into_iter().map(|group| (group.key(), group)).collect();
+        let receivers = self.config.receivers();
+        let groups = saved.groups.into_iter().filter(|group| receivers.contains(group.receiver()));
+        self.groups = groups.map(|group| (group.key(), group)).collect();
         self.silences = saved.silences.into_iter().map(|silence| (silence.id, silence)).collect();
         self.rates = saved.rates;
     }
@@ -184,7 +187,12 @@ impl Router {
         if silence.ends_at <= now {
             return Err(SilenceError::Over);
         }
-        if self.silences.len() >= MAX_SILENCES && !self.silences.contains_key(&silence.id) {
+        let known = self.silences.contains_key(&silence.id);
+        if self.silences.len() >= MAX_SILENCES && !known {
+            // Those that are over make room.
+            self.silences.retain(|_, silence| silence.ends_at > now);
+        }
+        if self.silences.len() >= MAX_SILENCES && !known {
             return Err(SilenceError::TooMany(MAX_SILENCES));
         }
         let id = silence.id;

@@ -34,6 +34,11 @@ impl RuleSet {
         let raw: RawFile = read(text).map_err(|error| vec![error])?;
         let mut loader =
             Loader { file: text, errors: Vec::new(), names: BTreeSet::new(), ids: BTreeSet::new() };
+        if raw.groups.is_empty() && !text.contains("groups") {
+            // More likely half written than meant.
+            let message = "the file has no groups: write groups: [] if none are meant".to_owned();
+            return Err(vec![FileError { line: 0, column: 0, message }]);
+        }
         let rules: usize = raw.groups.iter().map(|group| group.value.rules.len()).sum();
         if rules > MAX_RULES {
             let message = format!("there are {rules} rules: {MAX_RULES} at most");

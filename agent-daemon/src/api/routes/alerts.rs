@@ -126,7 +126,7 @@ pub(super) async fn silences(
 
 /// Silence alerts
 ///
-/// Nobody is told of alerts that fulfil the conditions until the time is over. The same silence again changes its end.
+/// Nobody is told of alerts that fulfil the conditions until the time is over. The same silence with the same `starts` again changes its end.
 #[utoipa::path(post, path = "/api/v1/alerts/silences", tag = "alerts", request_body = SilenceRequestDto,
     responses((status = 201, body = SilenceDto, description = "It is in force, or will be"), OffRefusals))]
 pub(super) async fn silence(

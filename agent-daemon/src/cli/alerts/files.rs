@@ -244,7 +244,7 @@ fn run_file(file: &Path) -> Result<TestReport, CliError> {
     let name = file.display().to_string();
     let text = read(file).map_err(|error| usage(error.to_string()))?;
     let files = check::rule_files(&text).map_err(|error| usage(at(&name, &error)))?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder =
         std::path::absolute(folder).map_err(|error| CliError::failed("cannot tell the folder", error))?;
     let rules = files.iter().map(|rule_file| match rule_file.as_str() {

@@ -53,7 +53,7 @@ pub(super) fn silence(args: &SilenceArgs, json: bool) -> Result<(), CliError> {
     if json {
         return out::print_json(&silence);
     }
-    out::print(&format!("{} until {}\n", silence.id, silence.ends.strftime("%F %T %Z")))
+    out::print(&format!("{} until {}\n", silence.id, silence.ends.strftime("%F %T UTC")))
 }
 
 pub(super) fn unsilence(args: &UnsilenceArgs, json: bool) -> Result<(), CliError> {

@@ -1,5 +1,5 @@
 //! Channels and programs that others wrote: Alertmanager, and a mail server in Python. They must be there:
-//! `prometheus-alertmanager`, of Debian's package of that name, and a `python3` with `aiosmtpd` in `PATH`.
+//! `prometheus-alertmanager`, and a `python3` with `aiosmtpd`; `cargo xtask setup` installs both.
 
 use std::{
     collections::BTreeSet,
@@ -165,8 +165,18 @@ mails = [dict(subject=m["Subject"], to=m["To"], id=m["Message-ID"], references=m
 print(json.dumps(mails))
 "#;
 
+/// A Python that has the mail server: the one in `PATH`, or the distribution's.
+fn python() -> &'static str {
+    let has_it = |python: &&str| {
+        let import = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+        import.is_ok_and(|status| status.success())
+    };
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(has_it);
+    found.expect("aiosmtpd is missing, cargo xtask setup installs it")
+}
+
 fn mail_server(mode: &str, folder: &Path) -> (Program, u16) {
-    let child = Command::new("python3")
+    let child = Command::new(python())
         .args(["-c", SERVER, mode])
         .args([data("server.pem"), data("server.key")])
         .arg(folder)
@@ -176,7 +186,7 @@ fn mail_server(mode: &str, folder: &Path) -> (Program, u16) {
     let mut program = Program(child.expect("`python3` runs"));
     let mut line = String::new();
     BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let port = line.trim().parse().expect("a port: `python3 -m pip install aiosmtpd`");
+    let port = line.trim().parse().expect("a port");
     (program, port)
 }
 
