@@ -18,7 +18,6 @@ pub mod remote_write;
 pub mod select;
 mod spool;
 
-pub use http::ClientError;
 pub use spool::SpoolError;
 
 use std::{io, sync::Arc, time::Duration};
@@ -38,6 +37,7 @@ use crate::{
     model::agent::Agent,
     store::{Follower, Store},
     telemetry::{HostInfo, Telemetry},
+    tls::TlsError,
 };
 
 /// How long stopping waits for the doors, which may be speaking to somebody who does not answer.
@@ -57,10 +57,10 @@ pub enum DoorError {
     RemoteWrite(#[from] RemoteWriteError),
     /// `export.otlp`.
     #[error("export.otlp: {0}")]
-    Otlp(ClientError),
+    Otlp(TlsError),
     /// `export.pyroscope`.
     #[error("export.pyroscope: {0}")]
-    Pyroscope(ClientError),
+    Pyroscope(TlsError),
 }
 
 /// The metrics, and every door that is configured, opened.

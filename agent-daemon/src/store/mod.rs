@@ -6,6 +6,7 @@ mod error;
 pub(crate) mod fixture;
 mod memory;
 pub mod query;
+mod replace;
 mod secret;
 pub mod summary;
 pub mod writer;
@@ -13,6 +14,7 @@ pub mod writer;
 pub use disk::{Disk, Options};
 pub use error::StoreError;
 pub use memory::{Limits, Memory};
+pub use replace::replace;
 pub use secret::secret;
 
 use self::summary::Summary;

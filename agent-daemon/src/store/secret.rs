@@ -1,16 +1,11 @@
 //! The store's own secret: what pseudonyms are made with. It lies beside the records, for only their owner to read, so
 //! that a pseudonym is the same after a restart, and says nothing to who has the records without it.
 
-use std::{
-    fs::OpenOptions,
-    io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io::Read, path::Path};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::StoreError;
+use super::{StoreError, replace};
 
 /// The file's name in the store's folder.
 const FILE: &str = "pseudonyms.key";
@@ -29,17 +24,8 @@ pub fn secret(folder: Option<&Path>) -> Result<[u8; 32], StoreError> {
         Err(error) => return Err(StoreError::io("reading", &path)(error)),
     }
     let secret = new(&path)?;
-    // Whole under its name, or not there: a power cut must not leave half of it.
-    let draft = folder.join("pseudonyms.new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&draft).and_then(|mut file| {
-        file.write_all(&secret)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, &path)?;
-        // What was made with it must not outlast it.
-        std::fs::File::open(folder)?.sync_all()
-    });
+    // What was made with it must not outlast it.
+    let written = replace(folder, FILE, &secret);
     written.map(|()| secret).map_err(StoreError::io("writing", &path))
 }
 

@@ -24,9 +24,9 @@ use super::{
     auth::Auth,
     outcome::Outcome,
     secret::Cleaner,
-    tls,
     url::{Url, UrlSource},
 };
+use crate::tls;
 
 /// Bytes that are read of an answer.
 const MAX_ANSWER: usize = 16 << 10;
@@ -68,7 +68,7 @@ impl Endpoint {
         timeout: Duration,
     ) -> Result<Self, String> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::config(ca_file)?)
+            .with_tls_config(tls::client(ca_file).map_err(|error| error.to_string())?)
             .https_or_http()
             .enable_http1()
             .build();

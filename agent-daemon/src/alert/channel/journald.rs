@@ -11,10 +11,11 @@ use super::{
     text::Texts,
     way::{Common, Sending, Way},
 };
-use crate::alert::rule::Severity;
+use crate::{
+    alert::rule::Severity,
+    journald::{SOCKET, field},
+};
 
-/// Where journald listens.
-const SOCKET: &str = "/run/systemd/journal/socket";
 /// What these entries are known by: `journalctl MESSAGE_ID=…`.
 const MESSAGE_ID: &str = "6f1d0c2f6d7b4f4ba1f5a9d1c6e0a7b3";
 /// The longest text of an entry, bytes. Whatever the system's bounds are, a datagram of that size goes.
@@ -88,17 +89,4 @@ impl Way for Journald {
     fn deliver<'a>(&'a self, message: &'a Message, _attempt: u32) -> Sending<'a> {
         Box::pin(self.send(message))
     }
-}
-
-/// A field; one whose value has a line's end tells its length.
-fn field(to: &mut Vec<u8>, name: &str, value: &str) {
-    to.extend(name.as_bytes());
-    if value.contains('\n') {
-        to.push(b'\n');
-        to.extend((value.len() as u64).to_le_bytes());
-    } else {
-        to.push(b'=');
-    }
-    to.extend(value.as_bytes());
-    to.push(b'\n');
 }

@@ -29,7 +29,6 @@ mod sms;
 #[cfg(test)]
 mod tests;
 mod text;
-mod tls;
 mod url;
 mod way;
 mod webhook;

@@ -29,7 +29,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::{owner::Owner, run::Command};
+use self::{
+    owner::Owner,
+    run::{Command, Order},
+};
 use super::{
     channel,
     labels::Fingerprint,
@@ -90,7 +93,7 @@ impl Alerts {
     /// # Errors
     /// It is refused, or alerts are off.
     pub async fn silence(&self, silence: Silence) -> Result<Fingerprint, AlertsError> {
-        self.ask(|reply| Command::Silence(silence, reply)).await?.map_err(AlertsError::from)
+        self.ask(|reply| Command::Order(Order::Silence(silence, reply))).await?.map_err(AlertsError::from)
     }
 
     /// Ends a silence.
@@ -98,7 +101,7 @@ impl Alerts {
     /// # Errors
     /// There is none of that id, or alerts are off.
     pub async fn unsilence(&self, id: Fingerprint) -> Result<(), AlertsError> {
-        self.ask(|reply| Command::Unsilence(id, reply)).await?.map_err(AlertsError::from)
+        self.ask(|reply| Command::Order(Order::Unsilence(id, reply))).await?.map_err(AlertsError::from)
     }
 
     /// Sends a message that does no harm to a receiver; `None`: there is no channel of that name.
@@ -112,7 +115,7 @@ impl Alerts {
     /// Reads the files that this configuration names; what is wrong with them is told in the view.
     pub async fn reload(&self, config: config::Alerts) {
         // Alerts that are off have nothing to reload.
-        let _ = self.commands.send(Command::Reload(config)).await;
+        let _ = self.commands.send(Command::Order(Order::Reload(config))).await;
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, AlertsError> {

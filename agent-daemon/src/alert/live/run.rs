@@ -33,11 +33,16 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// What others ask for.
 pub(super) enum Command {
+    Order(Order),
+    /// Answered by whether there is such a receiver, and what came of it.
+    Test(String, oneshot::Sender<Tested>),
+}
+
+/// What the owner is asked for.
+pub(super) enum Order {
     Silence(Silence, oneshot::Sender<Result<Fingerprint, SilenceError>>),
     Unsilence(Fingerprint, oneshot::Sender<Result<(), SilenceError>>),
     Reload(config::Alerts),
-    /// Answered by whether there is such a receiver, and what came of it.
-    Test(String, oneshot::Sender<Tested>),
 }
 
 type Answer = (Fingerprint, Delivery);
@@ -88,7 +93,7 @@ impl Running {
                         teller.test(&name, reply);
                         continue;
                     }
-                    command => Turn::Command(command),
+                    Command::Order(order) => Turn::Order(order),
                 },
                 () = &mut round => Turn::Round,
                 _ = tick.tick(), if !quiet => Turn::Tick,
@@ -121,7 +126,7 @@ impl Running {
 
 enum Turn {
     Answer(Fingerprint, Delivery),
-    Command(Command),
+    Order(Order),
     Round,
     Tick,
 }
@@ -150,8 +155,8 @@ fn take(owner: &mut Owner, turn: Turn) -> Taken {
             owner.report(id, delivery, at);
             Taken::default()
         }
-        Turn::Command(command) => {
-            let reply = obey(owner, command, at);
+        Turn::Order(order) => {
+            let reply = obey(owner, order, at);
             Taken { messages: Vec::new(), view: Some(owner.view(at)), reply: Some(reply) }
         }
     }
@@ -165,23 +170,21 @@ fn with_evidence(owner: &Owner, messages: Vec<Notification>) -> Vec<(Notificatio
     messages.into_iter().map(with).collect()
 }
 
-fn obey(owner: &mut Owner, command: Command, at: Timestamp) -> Box<dyn FnOnce() + Send> {
+fn obey(owner: &mut Owner, order: Order, at: Timestamp) -> Box<dyn FnOnce() + Send> {
     // Whoever asked may have gone.
-    match command {
-        Command::Silence(silence, reply) => {
+    match order {
+        Order::Silence(silence, reply) => {
             let result = owner.silence(silence, at);
             Box::new(move || drop(reply.send(result)))
         }
-        Command::Unsilence(id, reply) => {
+        Order::Unsilence(id, reply) => {
             let result = owner.unsilence(id, at);
             Box::new(move || drop(reply.send(result)))
         }
-        Command::Reload(config) => {
+        Order::Reload(config) => {
             owner.reload(config, at);
             Box::new(|| ())
         }
-        // Not for the owner.
-        Command::Test(..) => Box::new(|| ()),
     }
 }
 

@@ -2,16 +2,17 @@
 //! replaced as a whole, so that it is there whole or as it was before.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::past::Past;
-use crate::alert::{channel, diagnosis::Diagnoses, route, state};
+use crate::{
+    alert::{channel, diagnosis::Diagnoses, route, state},
+    store,
+};
 
 /// The file's name in the store's folder.
 const FILE: &str = "alerts.json";
@@ -66,7 +67,7 @@ impl Keep {
         let Some(folder) = &self.folder else { return true };
         let written = serde_json::to_vec(saved).map_err(io::Error::other).and_then(|bytes| {
             if bytes != self.written {
-                replace(folder, &bytes)?;
+                store::replace(folder, FILE, &bytes)?;
                 self.written = bytes;
             }
             Ok(())
@@ -90,16 +91,6 @@ fn read(path: &Path) -> io::Result<Saved> {
         return Err(io::Error::other("it is larger than any that is written"));
     }
     serde_json::from_reader(io::BufReader::new(file)).map_err(io::Error::other)
-}
-
-fn replace(folder: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = folder.join("alerts.new");
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, folder.join(FILE))?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod credentials;
 pub(super) mod grpc;
 mod retry;
 
-use std::{error::Error as _, path::Path, sync::Arc, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -15,36 +15,19 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use tokio::time::timeout;
 
 pub(super) use self::{
     credentials::Credentials,
     retry::{Backoff, Outcome},
 };
-use crate::config::Receiver;
+use crate::{
+    config::Receiver,
+    tls::{self, TlsError},
+};
 
 /// Bytes that are read of an answer.
 const MAX_ANSWER: usize = 64 << 10;
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The CA file cannot be read, or holds no certificate.
-    #[error("the CA file {path}: {why}")]
-    Ca {
-        /// Which.
-        path: String,
-        /// Why.
-        why: String,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
-}
 
 /// Which HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +56,8 @@ pub(super) struct Client {
 
 impl Client {
     /// A client for this receiver.
-    pub(super) fn new(receiver: &Receiver, version: Version) -> Result<Self, ClientError> {
-        let tls = tls(receiver.ca_file.as_deref())?;
+    pub(super) fn new(receiver: &Receiver, version: Version) -> Result<Self, TlsError> {
+        let tls = tls::client(receiver.ca_file.as_deref())?;
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = match version {
             Version::Http1 => builder.enable_http1().build(),
@@ -120,27 +103,6 @@ fn reason(error: &legacy::Error) -> String {
         next = inner.source();
     }
     text
-}
-
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ClientError> {
-    let mut roots = RootCertStore::empty();
-    // Where the system has none, only a CA file helps, and a handshake says what is unknown.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        let wrong = |why: String| ClientError::Ca { path: path.display().to_string(), why };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?;
-        let mut any = false;
-        for certificate in certificates {
-            roots.add(certificate.map_err(|e| wrong(e.to_string()))?).map_err(|e| wrong(e.to_string()))?;
-            any = true;
-        }
-        if !any {
-            return Err(wrong("it holds no certificate".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Scheme, host and port: what may be shown of an address.

@@ -15,10 +15,7 @@ use std::{
 };
 
 use super::line::{Line, RECORD_FIELD};
-use crate::model::time::Timestamp;
-
-/// Where journald listens.
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+use crate::{journald::field, model::time::Timestamp};
 
 /// How long a journald that does not read is waited for, each time.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -132,19 +129,6 @@ fn entry(line: &Line) -> Vec<u8> {
     }
     field(&mut entry, RECORD_FIELD, &line.json);
     entry
-}
-
-/// A field; one whose value has a line's end tells its length.
-fn field(to: &mut Vec<u8>, name: &str, value: &str) {
-    to.extend(name.as_bytes());
-    if value.contains('\n') {
-        to.push(b'\n');
-        to.extend((value.len() as u64).to_le_bytes());
-    } else {
-        to.push(b'=');
-    }
-    to.extend(value.as_bytes());
-    to.push(b'\n');
 }
 
 #[cfg(test)]

@@ -35,15 +35,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{
-    file::Files,
-    journald::{Journald, SOCKET},
-    known::Known,
-    queue::Queue,
-    sink::Sink,
-};
+use self::{file::Files, journald::Journald, known::Known, queue::Queue, sink::Sink};
 use crate::{
     config,
+    journald::SOCKET,
     model::{agent::Agent, record::Record, time::Timestamp},
     store::Follower,
     telemetry::{Loss, Telemetry},

@@ -112,7 +112,11 @@ fn exported(store: &Disk) -> Vec<u8> {
 }
 
 fn imported<'a>(store: &Disk, files: impl IntoIterator<Item = &'a [u8]>) -> Imported {
-    let mut import = Import::new(store, at(2_000_000));
+    imported_at(at(2_000_000), store, files)
+}
+
+fn imported_at<'a>(now: Timestamp, store: &Disk, files: impl IntoIterator<Item = &'a [u8]>) -> Imported {
+    let mut import = Import::new(store, now);
     for (n, bytes) in files.into_iter().enumerate() {
         for line in Reader::new(bytes).unwrap() {
             let (number, line) = line.unwrap();

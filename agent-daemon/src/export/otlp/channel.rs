@@ -14,9 +14,10 @@ use crate::{
     config::{OtlpProtocol, OtlpSignal, OtlpTarget},
     export::{
         account::Account,
-        http::{Backoff, Client, ClientError, Credentials, Outcome, Version, grpc, shown},
+        http::{Backoff, Client, Credentials, Outcome, Version, grpc, shown},
     },
     telemetry::Telemetry,
+    tls::TlsError,
 };
 
 /// How long the last attempts may take when the daemon stops.
@@ -54,7 +55,7 @@ impl Channel {
         signal: OtlpSignal,
         target: &OtlpTarget,
         telemetry: &std::sync::Arc<Telemetry>,
-    ) -> Result<Option<Self>, ClientError> {
+    ) -> Result<Option<Self>, TlsError> {
         let address = target.receiver.url.as_deref().and_then(|url| address(url, signal, target.protocol));
         let Some(to) = address else { return Ok(None) };
         let version = match target.protocol {

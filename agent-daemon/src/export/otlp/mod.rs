@@ -32,7 +32,6 @@ use tokio::{
 use self::{channel::Channel, events::Events, queue::Queue, spans::Tracks};
 use super::{
     due::{KINDS, Schedule},
-    http::ClientError,
     prometheus::Metrics,
 };
 use crate::{
@@ -40,6 +39,7 @@ use crate::{
     model::{record::Record, time::Timestamp},
     store::{Follower, Store},
     telemetry::{HostInfo, Telemetry},
+    tls::TlsError,
 };
 
 /// Spans that may wait.
@@ -91,7 +91,7 @@ impl Otlp {
         host: &HostInfo,
         snapshots: Arc<Metrics>,
         telemetry: &Arc<Telemetry>,
-    ) -> Result<Option<Arc<Self>>, ClientError> {
+    ) -> Result<Option<Arc<Self>>, TlsError> {
         let channel = |signal| match config.target(signal) {
             Some(target) => Channel::open(signal, &target, telemetry),
             None => Ok(None),

@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     account::Account,
     due::{Due, KINDS, Schedule},
-    http::{Answer, Client, ClientError, Credentials, Outcome, Version, shown},
+    http::{Answer, Client, Credentials, Outcome, Version, shown},
 };
 use crate::{
     config,
@@ -22,6 +22,7 @@ use crate::{
     profile::pprof,
     store::{Store, query::ProfileKind},
     telemetry::Telemetry,
+    tls::TlsError,
 };
 
 /// Pushes to one server.
@@ -39,7 +40,7 @@ impl Pyroscope {
     ///
     /// # Errors
     /// The CA file cannot be read.
-    pub fn open(config: &config::Pyroscope, telemetry: &Arc<Telemetry>) -> Result<Option<Self>, ClientError> {
+    pub fn open(config: &config::Pyroscope, telemetry: &Arc<Telemetry>) -> Result<Option<Self>, TlsError> {
         let url = config.receiver.url.as_deref();
         let Some((base, uri)) =
             url.and_then(|url| Some((url.trim_end_matches('/'), url.parse::<Uri>().ok()?)))

@@ -23,11 +23,11 @@ use tokio::{
 use self::encode::Encoder;
 use super::{
     account::Account,
-    http::{Backoff, Client, ClientError, Credentials, Outcome, Version, shown},
+    http::{Backoff, Client, Credentials, Outcome, Version, shown},
     prometheus::Metrics,
     spool::{Found, Message, Spool, SpoolError},
 };
-use crate::{config, model::time::Timestamp, telemetry::Telemetry};
+use crate::{config, model::time::Timestamp, telemetry::Telemetry, tls::TlsError};
 
 /// Why remote write cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum RemoteWriteError {
     Spool(#[from] SpoolError),
     /// Its client.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] TlsError),
 }
 
 /// Remote write to one receiver.

@@ -24,10 +24,9 @@ use super::{
     outcome::Outcome,
     secret::Cleaner,
     text::Texts,
-    tls,
     way::{Common, Sending, Way},
 };
-use crate::alert::labels::Fingerprint;
+use crate::{alert::labels::Fingerprint, tls};
 
 /// The most recipients.
 const MAX_TO: usize = 32;
@@ -91,7 +90,8 @@ impl Email {
                 return Err(format!("{name:?} is no host"));
             }
         }
-        let connector = TlsConnector::from(std::sync::Arc::new(tls::config(common.ca_file.as_deref())?));
+        let tls = tls::client(common.ca_file.as_deref()).map_err(|error| error.to_string())?;
+        let connector = TlsConnector::from(std::sync::Arc::new(tls));
         Ok(Self {
             server: (config.host.clone(), config.port.unwrap_or(config.tls.port())),
             security: config.tls,

@@ -16,17 +16,6 @@ fn told(store: &dyn Store) -> Vec<HostWindow> {
     windows
 }
 
-fn import_at(now: Timestamp, store: &Disk, files: &[Vec<u8>]) -> Imported {
-    let mut import = Import::new(store, now);
-    for bytes in files {
-        for line in Reader::new(bytes.as_slice()).unwrap() {
-            let (number, line) = line.unwrap();
-            import.line("host", (number, line.as_deref())).unwrap();
-        }
-    }
-    import.finish().unwrap()
-}
-
 #[test]
 fn they_are_the_same_by_an_export_and_by_a_journal() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
@@ -37,10 +26,10 @@ fn they_are_the_same_by_an_export_and_by_a_journal() {
     let ways = [vec![exported(&store)], journaled(&records, 20_000, Compression::Zstd)];
     for (files, folder) in ways.iter().zip(&folders[1..]) {
         let other = open(folder.path());
-        let done = import_at(at(300), &other, files);
+        let done = imported_at(at(300), &other, files.iter().map(Vec::as_slice));
         assert_eq!((done.host_windows, done.broken), (40, 0), "{done:?}");
         assert_eq!(told(&other), windows());
-        let again = import_at(at(300), &other, files);
+        let again = imported_at(at(300), &other, files.iter().map(Vec::as_slice));
         assert_eq!((again.host_windows, again.known), (0, 40));
     }
 }
@@ -56,9 +45,9 @@ fn what_is_merged_comes_through_and_is_not_put_again_in_parts() {
     store.compact(later).unwrap();
     let merged = told(&store);
     assert!(merged.len() < 3, "{}", merged.len());
-    assert_eq!(import_at(later, &store, &[before]).host_windows, 0);
+    assert_eq!(imported_at(later, &store, [before.as_slice()]).host_windows, 0);
     assert_eq!(told(&store), merged);
-    assert_eq!(import_at(later, &other, &[exported(&store)]).host_windows as usize, merged.len());
+    assert_eq!(imported_at(later, &other, [exported(&store).as_slice()]).host_windows as usize, merged.len());
     assert_eq!(told(&other), merged);
 }
 

@@ -40,18 +40,6 @@ fn answers_of(store: &dyn Store) -> (OperationPage, Vec<OperationSummary>) {
     (page, by.map(|by| operation_summary(store, TimeRange::ALL, &filter, by).unwrap()).to_vec())
 }
 
-/// A day after them, when nothing is added up yet, or later.
-fn import_at(now: Timestamp, store: &Disk, files: &[Vec<u8>]) -> Imported {
-    let mut import = Import::new(store, now);
-    for bytes in files {
-        for line in Reader::new(bytes.as_slice()).unwrap() {
-            let (number, line) = line.unwrap();
-            import.line("operations", (number, line.as_deref())).unwrap();
-        }
-    }
-    import.finish().unwrap()
-}
-
 #[test]
 fn operations_are_the_same_by_an_export_and_by_a_journal() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
@@ -66,10 +54,10 @@ fn operations_are_the_same_by_an_export_and_by_a_journal() {
     let ways = [vec![exported(&store)], journaled(&records, 20_000, Compression::Zstd)];
     for (files, folder) in ways.iter().zip(&folders[1..]) {
         let other = open(folder.path());
-        let done = import_at(at(9000), &other, files);
+        let done = imported_at(at(9000), &other, files.iter().map(Vec::as_slice));
         assert_eq!((done.operations, done.operation_sums, done.broken), (200, 3, 0), "{done:?}");
         assert_eq!(answers_of(&other), expected);
-        let again = import_at(at(9000), &other, files);
+        let again = imported_at(at(9000), &other, files.iter().map(Vec::as_slice));
         assert_eq!((again.operations, again.operation_sums, again.known), (0, 0, 203));
         assert_eq!(answers_of(&other), expected);
     }
@@ -86,10 +74,10 @@ fn sums_come_through_and_what_is_added_up_is_not_put_again() {
     store.compact(later).unwrap();
     let expected = answers_of(&store);
     assert_eq!((expected.0.total, expected.0.added_up), (0, 802));
-    let again = import_at(later, &store, &[before]);
+    let again = imported_at(later, &store, [before.as_slice()]);
     assert_eq!((again.operations, again.operation_sums), (0, 0));
     assert_eq!(answers_of(&store), expected);
-    let done = import_at(later, &other, &[exported(&store)]);
+    let done = imported_at(later, &other, [exported(&store).as_slice()]);
     assert_eq!((done.operations, done.broken), (0, 0));
     assert!(done.operation_sums > 0);
     assert_eq!(answers_of(&other), expected);
