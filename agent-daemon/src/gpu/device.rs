@@ -96,7 +96,11 @@ fn energy(
     now: Instant,
 ) -> Option<Energy> {
     let counted = match asker.attempt(Feature::Energy, || device.total_energy_consumption()) {
-        Some(Ok(total_mj)) => past.meter.counter(total_mj),
+        Some(Ok(total_mj)) => {
+            let added =
+                past.meter.counter(now, total_mj).map_err(|reason| asker.miss(Feature::Energy, reason));
+            added.ok().flatten()
+        }
         Some(Err(reason)) => {
             if reason.is_unsupported() {
                 past.meter.no_counter();

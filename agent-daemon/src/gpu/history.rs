@@ -6,9 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::reading::{Count, Energy, EnergySource, Traffic};
+use super::{
+    reading::{Count, Energy, EnergySource, Traffic},
+    reason::Reason,
+};
 
 const GPUS: usize = 256;
+/// More than any GPU draws, several times.
+const MOST_WATTS: f64 = 5000.0;
 
 /// The memory of one GPU.
 #[derive(Debug, Default)]
@@ -60,28 +65,36 @@ fn count(before: &mut Option<u64>, total: u64) -> Count {
 /// Makes energy of the GPU's counter, or of its power draw.
 #[derive(Debug, Default)]
 pub(super) struct EnergyMeter {
-    counter_mj: Option<u64>,
+    counter: Option<(Instant, u64)>,
     last_power: Option<(Instant, f64)>,
     integrated_joules: Option<f64>,
     has_no_counter: bool,
 }
 
 impl EnergyMeter {
-    /// Takes the counter, in mJ since the driver was loaded, and says what was added since the reading before.
-    pub(super) fn counter(&mut self, total_mj: u64) -> Option<Energy> {
+    /// Takes the counter, in mJ since the driver was loaded, and says what was added since it was told last.
+    ///
+    /// # Errors
+    /// It went up by more than any GPU can draw: it was wrong now or then.
+    pub(super) fn counter(&mut self, now: Instant, total_mj: u64) -> Result<Option<Energy>, Reason> {
         self.has_no_counter = false;
         self.last_power = None;
         self.integrated_joules = None;
-        let before = self.counter_mj.replace(total_mj)?;
+        let Some((then, before)) = self.counter.replace((now, total_mj)) else { return Ok(None) };
         // A reload of the driver starts at 0 again: what it counted since is known.
         let added = total_mj.checked_sub(before).unwrap_or(total_mj);
-        Some(Energy { joules: added as f64 / 1000.0, source: EnergySource::Counter })
+        let joules = added as f64 / 1000.0;
+        let seconds = now.saturating_duration_since(then).as_secs_f64();
+        if joules > MOST_WATTS * seconds.max(1.0) {
+            return Err(Reason::BadAnswer(format!("{joules} J more energy after {seconds} s")));
+        }
+        Ok(Some(Energy { joules, source: EnergySource::Counter }))
     }
 
     /// Says that there is no counter: power is to be sampled from now on.
     pub(super) fn no_counter(&mut self) {
         self.has_no_counter = true;
-        self.counter_mj = None;
+        self.counter = None;
     }
 
     /// Whether [`Self::power`] should be told in between readings.
@@ -164,10 +177,25 @@ mod tests {
 
     #[test]
     fn a_counter_that_starts_again_is_counted_from_there() {
-        let mut meter = EnergyMeter::default();
-        assert_eq!(meter.counter(5000), None);
-        assert_eq!(meter.counter(7500).map(|energy| energy.joules), Some(2.5));
-        assert_eq!(meter.counter(400).map(|energy| energy.joules), Some(0.4));
+        let (mut meter, start) = (EnergyMeter::default(), Instant::now());
+        let mut joules = |seconds, total| {
+            let energy = meter.counter(start + Duration::from_secs(seconds), total);
+            energy.map(|energy| energy.map(|energy| energy.joules))
+        };
+        assert_eq!(joules(0, 5000), Ok(None));
+        assert_eq!(joules(5, 7500), Ok(Some(2.5)));
+        assert_eq!(joules(10, 400), Ok(Some(0.4)));
+    }
+
+    #[test]
+    fn a_counter_that_is_wrong_once_makes_no_spike() {
+        let (mut meter, start) = (EnergyMeter::default(), Instant::now());
+        let mut read = |seconds, total| meter.counter(start + Duration::from_secs(seconds), total);
+        let total = 40_000_000_000;
+        read(0, total).unwrap();
+        assert_eq!(read(5, 0).unwrap().map(|energy| energy.joules), Some(0.0));
+        assert!(matches!(read(10, total + 1000), Err(Reason::BadAnswer(_))));
+        assert_eq!(read(15, total + 3000).unwrap().map(|energy| energy.joules), Some(2.0));
     }
 
     #[test]
@@ -177,6 +205,6 @@ mod tests {
             history.of(&format!("GPU-{index}")).read = Some(Instant::now());
         }
         assert_eq!(history.all().len(), GPUS);
-        assert_eq!(history.of("GPU-265").read.is_some(), true, "the newest are kept");
+        assert!(history.of("GPU-265").read.is_some(), "the newest are kept");
     }
 }

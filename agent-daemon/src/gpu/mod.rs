@@ -61,6 +61,8 @@ pub struct Settings {
     pub longest_retry: Duration,
     /// How long a request waits, at most, while the thread waits for events.
     pub slice: Duration,
+    /// How often, at most, the power of GPUs without a counter of energy is sampled between readings.
+    pub meter_period: Duration,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(60),
             slice: Duration::from_millis(250),
+            meter_period: Duration::from_secs(1),
         }
     }
 }

@@ -24,8 +24,6 @@ use super::{
 
 /// More GPUs than any host has.
 const MOST_GPUS: u32 = 256;
-/// How often the power of GPUs without a counter of energy is sampled.
-const METER_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the host had when NVML was started.
 pub(super) struct Session<'nvml> {
@@ -46,6 +44,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) pids: &'a Pids,
     /// The driver's folder of GPUs.
     pub(super) listing: &'a Path,
+    /// How often power is sampled where there is no counter of energy.
+    pub(super) meter_period: Duration,
 }
 
 impl<'nvml> Session<'nvml> {
@@ -103,7 +103,7 @@ impl<'nvml> Session<'nvml> {
     /// Spends time between readings: waits for XID errors, and samples power where there is no counter of energy.
     /// Returns whether it waited.
     pub(super) fn idle(&mut self, patience: Duration, around: &mut Surroundings<'_>) -> bool {
-        if self.metered.elapsed() >= METER_PERIOD {
+        if self.metered.elapsed() >= around.meter_period {
             self.metered = Instant::now();
             for (uuid, past) in around.history.metered() {
                 sample_power(self.nvml, uuid, past, around.progress);

@@ -212,6 +212,7 @@ impl Worker {
             history: &mut self.history,
             pids: &self.pids,
             listing: &self.settings.listing,
+            meter_period: self.settings.meter_period,
         };
         (around, self.settings.slice)
     }

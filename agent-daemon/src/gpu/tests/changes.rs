@@ -62,6 +62,18 @@ fn gpus_that_come_and_go_are_seen() {
 }
 
 #[test]
+fn a_gpu_is_not_taken_for_another_one_that_had_its_index() {
+    let mut host = StandIn::with_gpus(2);
+    let mut gpus = host.start();
+    gpus.read(PATIENCE);
+    // The driver lists them the other way round, and the first one is lost.
+    host.set(&[("gpu.0.uuid", "GPU-1"), ("gpu.1.uuid", "GPU-0"), ("gpu.0.lost", "1")]);
+    let reading = gpus.read(PATIENCE);
+    let expected = [("?", Some(&Reason::GpuLost)), ("GPU-0", None), ("GPU-1", Some(&Reason::NotListed))];
+    assert_eq!(roll(&reading), expected);
+}
+
+#[test]
 fn a_gpu_that_only_the_drivers_folder_shows_makes_nvml_start_again() {
     let host = StandIn::with_gpus(1);
     let mut gpus = host.start();

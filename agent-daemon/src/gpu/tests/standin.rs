@@ -100,6 +100,7 @@ impl StandIn {
             first_retry: Duration::from_millis(10),
             longest_retry: Duration::from_millis(40),
             slice: Duration::from_millis(20),
+            meter_period: Duration::from_millis(20),
             ..Settings::default()
         }
     }
