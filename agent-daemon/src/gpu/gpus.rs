@@ -61,6 +61,13 @@ impl Gpus {
         Ok(Self { settings, thread, asked: None, restarts, gone: None })
     }
 
+    /// Asks for a reading without waiting: [`Self::read`] returns it later. For who must not wait long.
+    pub fn request(&mut self) {
+        if self.gone.is_none() && self.asked.is_none() && self.thread.requests.try_send(()).is_ok() {
+            self.asked = Some(Instant::now());
+        }
+    }
+
     /// Reads all GPUs, and waits for at most `patience`, or not at all if the thread is known to be gone.
     ///
     /// Where it takes longer the reading says what it waits for. It is not lost: a later call returns it, and what

@@ -5,7 +5,9 @@ use std::ffi::c_uint;
 use nvml_wrapper::{
     Device,
     error::{NvmlError, nvml_try},
+    struct_wrappers::device::MemoryInfo,
 };
+use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_enum_NVML_ERROR_NOT_FOUND as NOT_FOUND};
 
 use super::{
     ask::Asker,
@@ -16,8 +18,6 @@ use super::{
 
 /// More parts than any GPU has.
 const MOST: u32 = 64;
-/// NVML's code for a place where no part is.
-const NOT_FOUND: u32 = 6;
 
 /// Whether the GPU is divided, and the handles of its parts.
 pub(super) fn read<'nvml>(
@@ -73,10 +73,10 @@ fn id<E: std::fmt::Display>(part: &Device<'_>, function: &Result<IdFunction, E>)
     Ok(id)
 }
 
-type IdFunction = unsafe extern "C" fn(nvml_wrapper_sys::bindings::nvmlDevice_t, *mut c_uint) -> u32;
+type IdFunction = unsafe extern "C" fn(nvmlDevice_t, *mut c_uint) -> u32;
 
-impl From<nvml_wrapper::struct_wrappers::device::MemoryInfo> for Memory {
-    fn from(info: nvml_wrapper::struct_wrappers::device::MemoryInfo) -> Self {
+impl From<MemoryInfo> for Memory {
+    fn from(info: MemoryInfo) -> Self {
         Self { used_bytes: info.used, total_bytes: info.total }
     }
 }

@@ -1,6 +1,6 @@
 //! NVIDIA GPUs, by NVML: what they do, what they draw, and for which processes.
 //!
-//! [`Gpus`] is the handle; a thread of its own ([`worker`]) loads the library at run time and is the only one that
+//! [`Gpus`] is the handle; a thread of its own (`worker`) loads the library at run time and is the only one that
 //! calls it. A driver that is absent, refuses, hangs, is reloaded, or loses or gains a GPU is told in readings, with
 //! the reason, and tried again: nothing here is fatal, but for a library that crashes, which takes the process along
 //! as any library does. While it runs NVML holds the driver's device files open, so that the driver cannot be

@@ -1,5 +1,5 @@
 //! NVLink traffic, by the counters of payload that exist since Volta. The wrapper cannot name the scope of a field,
-//! which says "all links" here, so that this is one of three places that call NVML's functions themselves.
+//! which says "all links" here, so that this is one of two places that call NVML's functions themselves.
 
 use nvml_wrapper::{
     Device,

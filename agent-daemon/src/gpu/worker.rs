@@ -72,7 +72,8 @@ impl Worker {
         Self {
             pids: Pids::find(&settings.proc, settings.host_proc.as_deref()),
             failures: Backoff::new(settings.first_retry, settings.longest_retry),
-            revive: Backoff::new(settings.first_retry, settings.longest_retry),
+            // It disturbs the other GPUs, and a lost one seldom comes back by itself.
+            revive: Backoff::new(settings.first_retry, settings.longest_retry.saturating_mul(5)),
             settings,
             shared,
             requests,

@@ -74,6 +74,22 @@ fn a_gpu_is_not_taken_for_another_one_that_had_its_index() {
 }
 
 #[test]
+fn energy_is_not_metered_of_another_gpu_that_took_the_index() {
+    let mut host = StandIn::with_gpus(2);
+    host.remove(&["gpu.*.energy"]);
+    host.set(&[("gpu.0.power", "100000"), ("gpu.1.power", "900000")]);
+    let mut gpus = host.start();
+    gpus.read(PATIENCE);
+    host.set(&[("gpu.0.uuid", "GPU-1"), ("gpu.1.uuid", "GPU-0")]);
+    host.set(&[("gpu.0.power", "900000"), ("gpu.1.power", "100000")]);
+    std::thread::sleep(Duration::from_millis(500));
+    let reading = gpus.read(PATIENCE);
+    let gpu = reading.gpus.iter().find(|gpu| gpu.uuid.as_deref() == Some("GPU-0")).unwrap();
+    let joules = gpu.energy.map_or(0.0, |energy| energy.joules);
+    assert!(joules < 150.0 * gpu.interval.unwrap().as_secs_f64(), "{joules} J");
+}
+
+#[test]
 fn a_gpu_that_only_the_drivers_folder_shows_makes_nvml_start_again() {
     let host = StandIn::with_gpus(1);
     let mut gpus = host.start();

@@ -76,6 +76,23 @@ fn waiting_for_events_that_hangs_is_told() {
 }
 
 #[test]
+fn a_reading_can_be_asked_for_ahead() {
+    let mut host = StandIn::with_gpus(1);
+    let mut gpus = host.start();
+    gpus.read(PATIENCE);
+    // On a busy machine the thread may be late; not each time.
+    let is_of_the_request = (0..20).any(|_| {
+        gpus.request();
+        std::thread::sleep(Duration::from_millis(300));
+        host.set(&[("gpu.0.power", "1000")]);
+        let power = gpus.read(PATIENCE).gpus[0].power_watts;
+        host.remove(&["gpu.0.power"]);
+        power == Some(350.5)
+    });
+    assert!(is_of_the_request, "it is made when it is asked for, not when it is fetched");
+}
+
+#[test]
 fn stopping_lets_the_library_go() {
     let host = StandIn::with_gpus(1);
     let mut gpus = host.start();
