@@ -152,6 +152,19 @@ fn xid_errors_are_told_at_once() {
 }
 
 #[test]
+fn events_that_failed_are_asked_for_again() {
+    let mut host = StandIn::with_gpus(1);
+    host.set(&[("gpu.*.events", "8"), ("error.nvmlEventSetWait_v2", "999")]);
+    let mut gpus = host.start();
+    read_until(&mut gpus, "the failure", |reading| !reading.xids_missing.is_empty());
+    host.remove(&["error.nvmlEventSetWait_v2"]);
+    read_until(&mut gpus, "events again", |reading| reading.xids_missing.is_empty());
+    host.set(&[("xid.1", "0 48")]);
+    let reading = read_until(&mut gpus, "the error", |reading| !reading.xids.is_empty());
+    assert_eq!(reading.xids[0].number, Some(48));
+}
+
+#[test]
 fn a_gpu_without_events_does_not_silence_the_others() {
     let mut host = StandIn::with_gpus(2);
     host.set(&[("gpu.1.events", "8")]);
