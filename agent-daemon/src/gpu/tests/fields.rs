@@ -141,6 +141,17 @@ fn energy_is_integrated_where_there_is_no_counter() {
 }
 
 #[test]
+fn energy_of_a_reading_that_failed_is_in_the_next() {
+    let mut host = StandIn::with_gpus(1);
+    let mut gpus = host.start();
+    gpus.read(PATIENCE);
+    host.set(&[("error.nvmlDeviceGetTotalEnergyConsumption", "999"), ("gpu.0.energy", "1002000")]);
+    assert_eq!(gpus.read(PATIENCE).gpus[0].energy, None);
+    host.remove(&["error.nvmlDeviceGetTotalEnergyConsumption"]);
+    assert_eq!(gpus.read(PATIENCE).gpus[0].energy.map(|energy| energy.joules), Some(2.0));
+}
+
+#[test]
 fn parts_of_a_divided_gpu_are_told_with_their_processes() {
     let mut host = StandIn::with_gpus(1);
     host.remove(&["gpu.*.utilization.gpu", "gpu.*.samples.1", "gpu.*.process_samples"]);
@@ -153,7 +164,7 @@ fn parts_of_a_divided_gpu_are_told_with_their_processes() {
         ("gpu.0.mig.0.ci", "0"),
         ("gpu.0.mig.0.memory.total", "10000000000"),
         ("gpu.0.mig.0.memory.used", "1000"),
-        ("gpu.0.mig.0.compute", "5001:4096:3:0"),
+        ("gpu.0.mig.0.compute", "5001:4096:4294967295:4294967295"),
         ("gpu.0.mig.2.uuid", "MIG-b"),
         ("gpu.0.mig.2.gi", "5"),
         ("gpu.0.mig.2.ci", "1"),
