@@ -7,21 +7,27 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
 };
 
 pub use crate::kernel::features::probe as probe_kernel;
 
 use crate::{
     aggregate::{Aggregator, Channels},
+    alert::live::{Alerts, LoadError, Parts, Receivers, Running, Wake},
     api::{self, BindError},
-    collect::{Collector, Order},
+    collect::{Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
+    ending,
     enrich::{Resolver, ResolverThreads},
-    export::prometheus,
+    export::{DoorError, Doors, Sending, prometheus},
+    ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
-    model::{agent::AgentEnd, control::Control, observation::Observation},
-    store::{Disk, Limits, Memory, Options, Store, StoreError, writer},
+    model::{
+        agent::{Agent, AgentEnd},
+        control::Control,
+        observation::Observation,
+    },
+    store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
     unwind::{Interpreters, Unwinder},
 };
@@ -33,7 +39,7 @@ const ORDERS: usize = 64;
 /// Records that may wait for the store.
 const RECORDS: usize = 4096;
 
-/// How long stopping waits for the resolver's threads, which by then have nothing more to do.
+/// How long stopping waits for the host's thread, and for the resolver's, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot run.
@@ -48,6 +54,12 @@ pub enum DaemonError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A door out cannot be opened.
+    #[error(transparent)]
+    Export(#[from] DoorError),
+    /// The files of alert rules or routes are wrong.
+    #[error("alerts: {0}")]
+    Alerts(#[from] LoadError),
     /// A thread, a signal handler or the event ring could not be had.
     #[error("{what}: {error}")]
     Io {
@@ -66,7 +78,7 @@ fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
 }
 
 /// Runs the daemon until `stop` turns true. `ready` is told the address once everything works. SIGHUP reads
-/// `config_path` again and applies its agent rules.
+/// `config_path` again and applies its agent rules, and the files that its alerts name.
 ///
 /// # Errors
 /// Why the daemon cannot run, or stopped.
@@ -83,45 +95,48 @@ pub async fn run(
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (records, recorded) = mpsc::channel(RECORDS);
-    let store = open_store(&config, &telemetry)?;
+    let (store, let_go) = open_store(&config, &telemetry)?;
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
-    let metrics =
-        Arc::new(prometheus::Metrics::new(config.metrics.max_series, Arc::clone(&telemetry), host.clone()));
-    let shown = Arc::<prometheus::Metrics>::clone(&metrics);
-    let (kept, told) = (Arc::clone(&store), Arc::clone(&telemetry));
+    let doors = Doors::open(&config, &host, &telemetry, let_go)?;
+    let wake = Arc::new(Wake::default());
+    let (alerts, rounds) = open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
+    let (kept, told, shown) = (Arc::clone(&store), Arc::clone(&telemetry), doors.metrics());
+    let secret = store::secret(config.history.directory.as_deref())?;
+    let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
+    let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
     let interpreters = Arc::new(Interpreters::default());
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
     let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
-
-    let writer = writer::spawn(Arc::clone(&store), recorded, vec![metrics]);
+    let mut followers = doors.followers();
+    followers.push(wake);
+    let writer = writer::spawn(Arc::clone(&store), recorded, followers);
+    let sending = doors.start(&store);
+    let host = HostCollector::spawn(config.window, &records, Arc::clone(&telemetry))
+        .map_err(io_error("starting the host's collector"))?;
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
+    let open_for_host = records.clone();
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules));
+    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
+    let rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
     announce(listen, &serving, ready);
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
-    notify(&[sd_notify::NotifyState::Stopping]);
-    let _ = serving.send(false);
-    reloader.abort();
-    watchdog.abort();
+    stop_serving(&serving, &[reloader, watchdog]);
     if outcome.is_ok() {
-        // The aggregator lets every agent go and hangs up on the collector, the resolver and the writer.
-        finished(aggregator).await;
-        finished(collector).await;
-        finished(writer).await;
-        join(threads).await;
+        joined("host-end", move || drop((host.finish(), open_for_host))).await;
+        finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
     let _ = hang_up.send(true);
     let _ = server.await;
@@ -134,6 +149,13 @@ fn announce(listen: SocketAddr, serving: &watch::Sender<bool>, ready: oneshot::S
     notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&format!("http://{listen}"))]);
     tracing::info!("listening on http://{listen}");
     let _ = ready.send(listen);
+}
+
+/// Tells everybody that the daemon stops.
+fn stop_serving(serving: &watch::Sender<bool>, tasks: &[JoinHandle<()>]) {
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = serving.send(false);
+    tasks.iter().for_each(JoinHandle::abort);
 }
 
 /// Waits until told to stop, or until a stage ends by itself, which none should.
@@ -153,6 +175,24 @@ async fn until_end(
     if stopped { Ok(()) } else { Err(DaemonError::Stage(stage)) }
 }
 
+/// Waits for the stages in the order of the flow: the aggregator lets every agent go and hangs up on the collector, the
+/// resolver and the writer.
+async fn finish(
+    stages: [JoinHandle<()>; 3],
+    sending: Sending,
+    rounds: Option<JoinHandle<()>>,
+    threads: ResolverThreads,
+) {
+    for stage in stages {
+        finished(stage).await;
+    }
+    sending.stop().await;
+    if let Some(rounds) = rounds {
+        finished(rounds).await;
+    }
+    joined("symbol-end", || threads.join()).await;
+}
+
 /// Waits for a stage, unless its end has been seen.
 async fn finished(stage: JoinHandle<()>) {
     if !stage.is_finished() {
@@ -160,33 +200,60 @@ async fn finished(stage: JoinHandle<()>) {
     }
 }
 
-/// Waits for the resolver's threads, but not for ever: one may read a file on a file system that does not
-/// answer. Not by the runtime, which waits for its own threads when it ends.
-async fn join(threads: ResolverThreads) {
-    let (ended, ending) = oneshot::channel();
-    let join = move || {
-        threads.join();
-        let _ = ended.send(());
-    };
-    let spawned = std::thread::Builder::new().name("symbol-end".to_owned()).spawn(join);
-    if spawned.is_err() || timeout(THREADS_PATIENCE, ending).await.is_err() {
-        tracing::warn!("a file system does not answer: stopping without it");
+/// Waits for a thread that may hang on a file system that does not answer; not for ever.
+async fn joined(name: &'static str, end: impl FnOnce() + Send + 'static) {
+    if !ending::is_in_time(THREADS_PATIENCE, name, end).await {
+        tracing::warn!("{name}: a file system does not answer: stopping without it");
     }
 }
 
 /// Opens the store that is configured. No agent is watched yet: those that an earlier daemon did not let go were
-/// watched until it ended.
-fn open_store(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<dyn Store>, DaemonError> {
+/// watched until it ended, and are told.
+fn open_store(
+    config: &Config,
+    telemetry: &Arc<Telemetry>,
+) -> Result<(Arc<dyn Store>, Vec<Agent>), DaemonError> {
     let History { directory, keep, max_rows, .. } = &config.history;
     let Some(directory) = directory else {
         let (keep, max_rows) = (*keep, *max_rows);
         let limits =
             Limits { keep, max_rows, max_processes: config.agents.max_processes, ..Limits::default() };
-        return Ok(Arc::new(Memory::new(limits, Arc::clone(telemetry))));
+        return Ok((Arc::new(Memory::new(limits, Arc::clone(telemetry))), Vec::new()));
     };
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
-    disk.close_watches(AgentEnd::Interrupted)?;
-    Ok(Arc::new(disk))
+    let let_go = disk.close_watches(AgentEnd::Interrupted)?;
+    Ok((Arc::new(disk), let_go))
+}
+
+/// Opens the alerts, unless they are off. They see what is scraped, and of the time before what was stored.
+fn open_alerts(
+    config: &Config,
+    (listen, host): (SocketAddr, &HostInfo),
+    (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
+    wake: &Arc<Wake>,
+) -> Result<(Alerts, Option<Running>), DaemonError> {
+    if !config.alerts.enabled {
+        return Ok((Alerts::off(), None));
+    }
+    let stored = Arc::clone(store);
+    let parts = Parts {
+        config: config.alerts.clone(),
+        window: config.window,
+        folder: config.history.directory.clone(),
+        samples: doors.metrics(),
+        store: Arc::clone(store),
+        replay: Arc::new(move |range, step, visit| {
+            if let Err(error) = prometheus::replay(stored.as_ref(), range, step, visit) {
+                tracing::warn!(%error, "alerts know less of the time before than they could");
+            }
+        }),
+        receivers: Receivers::default(),
+        host: host.hostname.clone(),
+        api: format!("http://{listen}"),
+        telemetry: Arc::clone(telemetry),
+    };
+    let (alerts, rounds) = Alerts::open(parts, Arc::clone(wake))?;
+    Ok((alerts, Some(rounds)))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
@@ -247,7 +314,12 @@ fn collect(
 }
 
 /// Reads the configuration again at each SIGHUP. What a reload cannot change needs a restart, and is said.
-async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watch::Sender<config::Agents>) {
+async fn reload_on_hangup(
+    mut config: Config,
+    path: Option<PathBuf>,
+    rules: watch::Sender<config::Agents>,
+    alerts: Alerts,
+) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         tracing::error!("SIGHUP cannot be handled: the configuration is read only at the start");
         return;
@@ -258,10 +330,12 @@ async fn reload_on_hangup(mut config: Config, path: Option<PathBuf>, rules: watc
             Ok(new) => {
                 tracing::info!("configuration reloaded");
                 rules.send_replace(new.agents.clone());
+                alerts.reload(new.alerts.clone()).await;
                 if !config.same_but_rules(&new) {
-                    tracing::warn!("only the agent rules are reloaded; other changes need a restart");
+                    tracing::warn!("only agent rules and alerts are reloaded; other changes need a restart");
                 }
                 config.agents.take_rules(&new.agents);
+                config.alerts = config::Alerts { enabled: config.alerts.enabled, ..new.alerts };
             }
             Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
         }

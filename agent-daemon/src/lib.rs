@@ -4,15 +4,21 @@
 //! `cargo xtask tidy` holds them to it.
 
 pub mod aggregate;
+pub mod alert;
 pub mod api;
 pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod daemon;
+mod ending;
 pub mod enrich;
 pub mod export;
+pub mod ingest;
+mod journald;
 pub mod kernel;
 pub mod model;
+mod profile;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod unwind;

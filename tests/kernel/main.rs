@@ -11,19 +11,28 @@
     reason = "panicking is how a test fails"
 )]
 
+mod alert_receivers;
+mod alerts;
 mod attach;
 mod bounds;
 #[path = "../chains/mod.rs"]
 mod chains;
 mod cli;
 mod cpu;
+mod durable;
+mod export;
+mod host;
+mod journal;
 mod lifecycle;
 mod metrics;
 mod off_cpu;
+mod operations;
 mod pprof;
 mod privacy;
+mod prometheus;
 mod real_agent;
 mod refusals;
+mod resources;
 mod restart;
 mod rules;
 mod support;

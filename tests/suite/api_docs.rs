@@ -11,7 +11,11 @@ use agentperf::{
 };
 use serde_json::Value;
 
-use crate::{api_json::Answer, api_schema::check, api_world::World};
+use crate::{
+    api_json::Answer,
+    api_schema::check,
+    api_world::{KEY, World},
+};
 
 fn document() -> Value {
     serde_json::to_value(api::document()).unwrap()
@@ -20,13 +24,64 @@ fn document() -> Value {
 /// Method, documented path, and one that is really asked for.
 type Call = (&'static str, &'static str, String);
 
+/// Those of the doors in, and of what came through them.
+fn operations(of_agent: &str) -> Vec<Call> {
+    let get = |template: &'static str, path: String| ("GET", template, path);
+    let same = |path: &'static str| get(path, path.to_owned());
+    let record = r#"{"kind": "job", "name": "x", "duration_seconds": 1}"#;
+    vec![
+        get("/api/v1/agents/{id}/operations", of_agent.to_owned()),
+        get("/api/v1/agents/{id}/operations", format!("{of_agent}?agent=1-1")),
+        ("POST", "/v1/traces", r#"{"resourceSpans": []}"#.into()),
+        ("POST", "/v1/traces", r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}"#.into()),
+        ("POST", "/v1/traces", "x".into()),
+        ("POST", "/v1/metrics", r#"{"resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}]}"#.into()),
+        ("POST", "/api/v1/performance/collect", record.into()),
+        ("POST", "/api/v1/performance/collect", "7".into()),
+        ("POST", "/api/v1/performance/batch", format!(r#"{{"operations": [{record}, 1]}}"#)),
+        ("POST", "/api/v1/frontend-metrics", r#"{"metrics": []}"#.into()),
+        same("/api/v1/operations"),
+        get("/api/v1/operations", "/api/v1/operations?order=slowest&limit=0".into()),
+        same("/api/v1/operations/summary"),
+        get("/api/v1/operations/summary", "/api/v1/operations/summary?by=user".into()),
+    ]
+}
+
+/// Those of the alerts.
+fn alerts(silence: &str) -> Vec<Call> {
+    let same = |path: &'static str| ("GET", path, path.to_owned());
+    let wanted = r#"{"matchers": ["alertname=\"A\""], "duration": "1h", "author": "me"}"#;
+    vec![
+        same("/api/v1/alerts"),
+        ("GET", "/api/v1/alerts", "/api/v1/alerts?state=firing".into()),
+        ("GET", "/api/v1/alerts", "/api/v1/alerts?state=x".into()),
+        same("/api/v1/alerts/history"),
+        ("GET", "/api/v1/alerts/history", "/api/v1/alerts/history?limit=0".into()),
+        same("/api/v1/alerts/rules"),
+        same("/api/v1/alerts/silences"),
+        same("/api/v1/alerts/receivers"),
+        ("POST", TEST, "/api/v1/alerts/receivers/script/test".into()),
+        ("POST", TEST, "/api/v1/alerts/receivers/nobody/test".into()),
+        ("POST", "/api/v1/alerts/silences", wanted.into()),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("me", "")),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("1h", "1")),
+        ("POST", "/api/v1/alerts/silences", wanted.replace("=\\\"A", "=~\\\".*")),
+        ("POST", "/api/v1/alerts/silences", "x".into()),
+        ("DELETE", "/api/v1/alerts/silences/{id}", format!("/api/v1/alerts/silences/{silence}")),
+        ("DELETE", "/api/v1/alerts/silences/{id}", "/api/v1/alerts/silences/x".into()),
+        ("DELETE", "/api/v1/alerts/silences/{id}", format!("/api/v1/alerts/silences/{}", "0".repeat(32))),
+    ]
+}
+
 /// At least one good request of every operation, and some refused ones.
 fn calls(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
     let ended = |what: &str| format!("/api/v1/agents/{}{what}", world.ended);
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
-    vec![
+    let mut calls = operations(&live("/operations"));
+    calls.extend(alerts(&world.silence));
+    calls.extend([
         same("/"),
         same("/healthz"),
         same("/readyz"),
@@ -34,6 +89,12 @@ fn calls(world: &World) -> Vec<Call> {
         same("/api/v1/docs"),
         same("/api/v1/openapi.json"),
         same("/api/v1/agents"),
+        same("/api/v1/dashboard"),
+        get("/api/v1/dashboard", "/api/v1/dashboard?hours=744".into()),
+        get("/api/v1/dashboard", "/api/v1/dashboard?hours=0".into()),
+        same("/api/v1/system/info"),
+        same("/api/v1/system/metrics"),
+        get("/api/v1/system/metrics", "/api/v1/system/metrics?points=0".into()),
         same("/debug/pprof/"),
         ("POST", "/api/v1/agents", "4711".into()),
         ("POST", "/api/v1/agents", "0".into()),
@@ -69,11 +130,21 @@ fn calls(world: &World) -> Vec<Call> {
         get("/debug/pprof/profile", "/debug/pprof/profile".into()),
         // Last: there is no live agent afterwards.
         ("DELETE", "/api/v1/agents/{id}", live("")),
-    ]
+    ]);
+    calls
 }
 
-fn ask(world: &World, method: &str, path: &str) -> Answer {
+/// Tests of receivers, which take no body.
+const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
+
+fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {
     match method {
+        "POST" if template == TEST => world.send(method, path, &[], b""),
+        "POST" if template != "/api/v1/agents" => {
+            let bearer = format!("Bearer {KEY}");
+            let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];
+            world.send(method, template, &headers, path.as_bytes())
+        }
         "POST" => world.post("/api/v1/agents", &format!("{{\"pid\": {path}}}")),
         _ => world.send(method, path, &[], b""),
     }
@@ -84,7 +155,7 @@ fn ask(world: &World, method: &str, path: &str) -> Answer {
 fn answers_are_as_documented() {
     let (world, document) = (World::new(), document());
     for (method, template, path) in calls(&world) {
-        let answer = ask(&world, method, &path);
+        let answer = ask(&world, method, template, &path);
         let operation = &document["paths"][template][method.to_lowercase()];
         let announced = &operation["responses"][answer.status.to_string()];
         assert!(announced.is_object(), "{method} {path}: {} is not documented", answer.status);
@@ -108,7 +179,7 @@ fn every_documented_operation_is_there() {
             let mut of_it = calls.iter().filter(|c| c.0.eq_ignore_ascii_case(method) && c.1 == path);
             let (method, _, concrete) =
                 of_it.next().unwrap_or_else(|| panic!("{method} {path} is never tried"));
-            let status = ask(&world, method, concrete).status;
+            let status = ask(&world, method, path, concrete).status;
             assert!(!matches!(status, 404 | 405), "{method} {path}: {status}");
         }
     }

@@ -12,26 +12,31 @@ use std::{
 
 use agentperf::{
     api,
+    config::{Project, Secret},
     export::prometheus::Metrics,
+    ingest::Ingest,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
         id::{AgentId, ProcessId},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
-        process::{Exit, Process},
+        process::{Exit, Process, Resources},
+        record::Record,
         stack::{Binary, Frame, FrameKind, Stack, StackEnd},
         syscall::{Histogram, SyscallStat},
         time::Timestamp,
         window::{CpuStat, Window},
     },
-    store::{Limits, Memory, Store},
+    store::{Limits, Memory, Store, writer},
     telemetry::{HostInfo, Loss, Telemetry},
 };
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, watch},
 };
+
+use crate::{api_alerts::alerts, api_system};
 
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
@@ -51,7 +56,11 @@ pub(crate) struct World {
     pub(crate) begin: Timestamp,
     pub(crate) live: AgentId,
     pub(crate) ended: AgentId,
+    /// The id of a silence that is in force.
+    pub(crate) silence: String,
     pub(crate) server: Option<tokio::task::JoinHandle<()>>,
+    /// Keeps the way to the store open for the doors.
+    pub(crate) _records: mpsc::Sender<Record>,
     pub(crate) runtime: Runtime,
 }
 
@@ -65,22 +74,42 @@ impl World {
         let (live, ended) = (live_agent(begin), ended_agent(begin));
         let ids = (live.id.clone(), ended.id.clone());
         fill(&store, &telemetry, begin, live, ended);
+        api_system::fill(store.as_ref(), begin);
 
         let (control, commands) = Control::channel();
         let flushes = Arc::new(AtomicUsize::new(0));
         let owner = Owner { store: store.clone(), flushes: flushes.clone(), live: ids.0.clone() };
         runtime.spawn(owner.run(commands));
 
+        let kept: Arc<dyn Store> = store.clone();
         let (ready, ready_rx) = watch::channel(true);
         let (stop, stop_rx) = watch::channel(false);
         let listener = runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
-        let state =
-            api::State::new(store.clone(), control, telemetry, HostInfo::read(), metrics, ready_rx, address);
+        let (records, recorded) = mpsc::channel(64);
+        let ingest = Ingest::new(&[shop()], &records, &[7; 32], telemetry.clone());
+        runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });
+        let (told, shown) = (telemetry.clone(), metrics.clone());
+        let state = api::State::new(store.clone(), control, told, HostInfo::read(), shown, ready_rx, address);
+        let (alerts, silence) = runtime.block_on(alerts(&store, &metrics, &telemetry, &stop));
+        let state = state.with_ingest(Arc::new(ingest)).with_system(api_system::kind()).with_alerts(alerts);
         let server = Some(runtime.spawn(api::serve(listener, api::router(state), stop_rx)));
         drop(_inside);
-        Self { address, store, ready, stop, flushes, begin, live: ids.0, ended: ids.1, server, runtime }
+        Self {
+            address,
+            store,
+            ready,
+            stop,
+            flushes,
+            begin,
+            live: ids.0,
+            ended: ids.1,
+            silence,
+            server,
+            _records: records,
+            runtime,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -90,6 +119,22 @@ impl World {
     /// The path of something below the live agent.
     pub(crate) fn of_live(&self, what: &str) -> String {
         format!("/api/v1/agents/{}{what}", self.live)
+    }
+}
+
+/// The key of the one project.
+pub(crate) const KEY: &str = "the-key-of-the-shop";
+
+/// The project that applications and pages may send to.
+fn shop() -> Project {
+    Project {
+        name: "shop".into(),
+        key: Secret::new(KEY).unwrap(),
+        origins: vec!["https://shop.example".into()],
+        rate: 1000,
+        sample: 1.0,
+        labels: Vec::new(),
+        plain_users: false,
     }
 }
 
@@ -212,6 +257,13 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         cpu_ns: 2_234_567_891,
         cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,
+        resources: Some(Resources {
+            rss_bytes: 32 << 20,
+            pss_bytes: Some(31 << 20),
+            threads: 4,
+            descriptors: Some(9),
+            context_switches: None,
+        }),
     }
 }
 

@@ -17,6 +17,22 @@ fn the_example_is_fine_and_is_the_one_in_docs() {
 }
 
 #[test]
+fn ages_that_nothing_reaches_are_noted() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    for (yaml, is_noted) in [
+        ("history: {keep: 1h, raw: 2h}", true),
+        ("history: {keep: 1h}", false),
+        ("history: {keep: 7d, raw: 2h}", false),
+    ] {
+        std::fs::write(path, yaml).unwrap();
+        let checked = run(&["config", "check", path]);
+        assert_eq!(checked.code, Some(0));
+        assert_eq!(checked.err.contains("history.raw is longer than history.keep"), is_noted, "{checked:?}");
+    }
+}
+
+#[test]
 fn a_wrong_key_is_code_2_with_line_and_column() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();

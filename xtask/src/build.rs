@@ -48,6 +48,17 @@ pub(crate) fn daemon(release: bool) -> Result<PathBuf> {
         .context("cargo built agentperf, but does not say where it is")
 }
 
+/// Builds the bench of the store and returns where it is.
+pub(crate) fn store_bench() -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["bench", "--package", "agentperf", "--bench", "store", "--no-run"]);
+    artifacts(&mut command)?
+        .into_iter()
+        .find(|artifact| artifact.name == "store" && artifact.executable.is_some())
+        .and_then(|artifact| artifact.executable)
+        .context("cargo built the store's bench, but does not say where it is")
+}
+
 /// Builds the kernel tests and returns where they are.
 pub(crate) fn kernel_tests() -> Result<PathBuf> {
     let mut command = cargo();

@@ -176,6 +176,7 @@ impl Roster {
                     cpu_ns: cpu_before_ns,
                     cpu_before_ns,
                     peak_rss_bytes,
+                    resources: None,
                 };
                 self.started(slot, process);
                 Change::default()
@@ -185,10 +186,13 @@ impl Roster {
                 p.comm = comm;
                 p.args = args;
             }),
-            Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes } => self.update(process, |p| {
-                p.cpu_ns = p.cpu_ns.max(cpu_ns);
-                p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
-            }),
+            Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
+                self.update(process, |p| {
+                    p.cpu_ns = p.cpu_ns.max(cpu_ns);
+                    p.resources = resources.map(|now| now.after(p.resources)).or(p.resources);
+                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
+                })
+            }
             Observation::ProcessExited { process, at, exit, cpu_ns, peak_rss_bytes } => {
                 self.finished(process, |p| {
                     p.ended = Some(at);

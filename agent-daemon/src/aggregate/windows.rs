@@ -1,6 +1,6 @@
 //! Windows on their way to the store: the resolver names their stacks, in order, while the aggregator goes on.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 use tokio::task::JoinHandle;
@@ -19,6 +19,9 @@ use crate::{
 
 /// Windows that may wait for the resolver. Beyond, a window goes without its rows.
 const MAX_PENDING: usize = 16;
+
+/// The longest window: the store finds windows by their hours.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The agents of a window: their ids, and since when they are watched.
 pub(super) type Agents = FxHashMap<Slot, (AgentId, Timestamp)>;
@@ -128,7 +131,8 @@ fn entry<'a>(
 ) -> Option<&'a mut Window> {
     let (agent, attached) = agents.get(&slot)?.clone();
     // The first window of an agent begins where watching began.
-    let start = start.max(attached).min(end);
+    // A host that slept does not make it longer.
+    let start = start.max(attached).max(end.checked_sub(LONGEST).unwrap_or(start)).min(end);
     let empty = || Window {
         agent,
         start,

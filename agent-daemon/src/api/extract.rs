@@ -45,7 +45,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T>
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = Query::try_from_uri(&parts.uri).map_err(|e| {
-            Problem::bad_request(format_args!("the query is not understood: {}", innermost(&e)))
+            let text = innermost(&e).replace("invalid digit found in string", "expected a whole number");
+            Problem::bad_request(format_args!("the query is not understood: {text}"))
         })?;
         Ok(Self(query.0))
     }

@@ -2,33 +2,38 @@
 //! foreign `Origin`, or, after its own name was rebound to 127.0.0.1, with a foreign `Host`. Neither names
 //! us, so neither is served. Programs on this host are not kept out: whoever may connect may ask.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
 use super::error::Problem;
+use crate::ingest::Ingest;
 
 /// The one path that a page elsewhere may link to: it only shows.
 const FRONT_PAGE: &str = "/";
 
-/// Which hosts are us.
-#[derive(Clone, Copy, Debug)]
+/// The one path that pages of configured origins may send to: it takes, with a key, and shows nothing.
+const FRONTEND: &str = "/api/v1/frontend-metrics";
+
+/// Which hosts are us, and which pages may send.
+#[derive(Clone, Debug)]
 pub(super) struct Guard {
     listen: IpAddr,
+    ingest: Arc<Ingest>,
 }
 
 impl Guard {
-    pub(super) fn new(listen: IpAddr) -> Self {
-        Self { listen }
+    pub(super) fn new(listen: IpAddr, ingest: Arc<Ingest>) -> Self {
+        Self { listen, ingest }
     }
 
     /// Whether `host[:port]` names us, with whatever port: a tunnel may have another.
-    fn is_us(self, authority: &str) -> bool {
+    fn is_us(&self, authority: &str) -> bool {
         if authority.contains('@') {
             return false;
         }
@@ -46,7 +51,7 @@ impl Guard {
         }
     }
 
-    fn check_host(self, request: &Request) -> Result<(), Problem> {
+    fn check_host(&self, request: &Request) -> Result<(), Problem> {
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(Problem::bad_request("a request must have exactly one Host header"));
@@ -60,7 +65,7 @@ impl Guard {
         Err(Problem::new(StatusCode::FORBIDDEN, "foreign-host", "Foreign host", detail))
     }
 
-    fn check_origin(self, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
+    fn check_origin(&self, headers: &HeaderMap, path: &str) -> Result<(), Problem> {
         let detail = "the request comes from a web page of another origin, which may not use this interface";
         let refusal = || Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "Foreign origin", detail);
         let of_us = |origin: &HeaderValue| {
@@ -77,6 +82,17 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// The origin of a page that may send what it took, if the request is one of these.
+    fn sending_page(&self, request: &Request) -> Option<HeaderValue> {
+        let mut origins = request.headers().get_all(header::ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
+        let sends = matches!(*request.method(), Method::POST | Method::OPTIONS);
+        let known = origin.to_str().is_ok_and(|origin| self.ingest.knows_origin(origin));
+        (sends && known && request.uri().path() == FRONTEND).then(|| origin.clone())
+    }
+}
+
 /// Refuses what does not name us.
 pub(super) async fn refuse_strangers(
     State(guard): State<Guard>,
@@ -84,8 +100,31 @@ pub(super) async fn refuse_strangers(
     next: Next,
 ) -> Result<Response, Problem> {
     guard.check_host(&request)?;
+    if let Some(origin) = guard.sending_page(&request) {
+        let asked_first = request.method() == Method::OPTIONS;
+        let private = request.headers().contains_key("access-control-request-private-network");
+        let response =
+            if asked_first { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+        return Ok(with_permission(response, origin, private));
+    }
     guard.check_origin(request.headers(), request.uri().path())?;
     Ok(next.run(request).await)
+}
+
+/// Headers that let a page of this origin send to us and read the answer.
+fn with_permission(mut response: Response, origin: HeaderValue, private: bool) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+    let allowed = HeaderValue::from_static("authorization, content-type, x-agentperf-key");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    if private {
+        let name = HeaderName::from_static("access-control-allow-private-network");
+        headers.insert(name, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// Headers of every response: nothing is cached, guessed, embedded or told to others.
@@ -113,7 +152,7 @@ mod tests {
     use super::*;
 
     fn guard(listen: &str) -> Guard {
-        Guard::new(listen.parse().unwrap())
+        Guard::new(listen.parse().unwrap(), Arc::new(Ingest::closed()))
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! For loopback: no authentication, hence the [guard](guard) against web pages that reach for it. Every
 //! refusal is an `application/problem+json`; every range is answered from closed windows.
 
+mod doors;
 pub mod dto;
 mod error;
 mod extract;
@@ -11,6 +12,7 @@ mod formats;
 mod guard;
 mod html;
 mod openapi;
+mod peer;
 mod range;
 mod routes;
 mod server;
@@ -27,7 +29,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Every route, ready to serve.
 pub fn router(state: State) -> Router {
-    let guard = guard::Guard::new(state.listen.ip());
+    let guard = guard::Guard::new(state.listen.ip(), state.ingest.clone());
     let (router, _) = routes::all().split_for_parts();
     // The last layer is the first to see a request: refusals of the guard are rendered, too.
     router

@@ -30,8 +30,11 @@ use super::{
     components(schemas(ProblemDto)),
     tags(
         (name = "health", description = "Whether the daemon lives"),
+        (name = "host", description = "The machine that agents run on"),
         (name = "agents", description = "What is watched"),
         (name = "reports", description = "What agents do"),
+        (name = "alerts", description = "What is wrong"),
+        (name = "doors", description = "For applications, to tell of operations"),
         (name = "pprof", description = "For pprof clients"),
         (name = "pages", description = "For people"),
     ),
@@ -63,6 +66,43 @@ impl IntoResponses for Refusals {
             ("403", "The request names another host, or comes from a web page of another origin"),
         ];
         all.map(|(status, description)| (status.to_owned(), refusal(description))).into()
+    }
+}
+
+/// What every door for operations may answer.
+pub(super) struct DoorRefusals;
+
+impl IntoResponses for DoorRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let all = [
+            ("400", "The body is not understood; `detail` says why"),
+            ("401", "No project's key is shown"),
+            ("403", "No project is configured, or the page's origin is not the project's"),
+            ("408", "The body takes too long to arrive"),
+            ("413", "The body is too large, or holds too many records"),
+            ("415", "The body is of a type or encoding that is not understood"),
+            ("429", "The project sends more than it may; `Retry-After` says when there is room"),
+            ("503", "More is sent than the store takes just now; `Retry-After` says when to try again"),
+        ];
+        all.map(|(status, description)| (status.to_owned(), refusal(description))).into()
+    }
+}
+
+/// What every route that changes something of the alerts may answer.
+pub(super) struct OffRefusals;
+
+impl IntoResponses for OffRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let mut all = Refusals::responses();
+        all.extend([
+            ("404".to_owned(), refusal("No silence has this id")),
+            ("408".to_owned(), refusal("The body takes too long to arrive")),
+            ("409".to_owned(), refusal("There are too many silences")),
+            ("413".to_owned(), refusal("The body is too large")),
+            ("415".to_owned(), refusal("The body is not JSON")),
+            ("503".to_owned(), refusal("Alerts are off, or the daemon stops")),
+        ]);
+        all
     }
 }
 

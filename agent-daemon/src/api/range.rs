@@ -29,12 +29,22 @@ pub(super) struct RangeQuery<'a> {
 }
 
 impl RangeQuery<'_> {
+    /// The range as of `now`. Where the query says nothing, it is the last hour.
+    pub(super) fn resolve_recent(self, now: Timestamp) -> Result<TimeRange, Problem> {
+        let said = self.since.is_some() || self.from.is_some() || self.to.is_some();
+        if said { self.chosen(now) } else { RangeQuery { since: Some("1h"), ..self }.chosen(now) }
+    }
+
     /// The range as of `now`. Where the query says nothing, it is the agent's present watch, or its last: a
     /// process that is watched a second time is the same agent, and what came before is asked for by a range.
     pub(super) fn resolve(self, agent: &Agent, now: Timestamp) -> Result<TimeRange, Problem> {
         if self.since.is_none() && self.from.is_none() && self.to.is_none() {
             return Ok(TimeRange { from: agent.attached, ..TimeRange::ALL });
         }
+        self.chosen(now)
+    }
+
+    fn chosen(self, now: Timestamp) -> Result<TimeRange, Problem> {
         if let Some(since) = self.since {
             if self.from.is_some() || self.to.is_some() {
                 return Err(Problem::bad_request("give either `since`, or `from` and `to`, not both"));

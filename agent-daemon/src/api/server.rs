@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::Request};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -15,6 +15,9 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tower::ServiceExt;
+
+use super::peer::Peer;
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +130,13 @@ async fn serve_connection(
 ) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HEAD_BYTES);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // Both ends are known while the connection is; without them nobody is looked for.
+    let peer = stream.peer_addr().and_then(|client| Ok(Peer::new(client, stream.local_addr()?))).ok();
+    let service = router.map_request(move |mut request: Request<_>| {
+        peer.iter().for_each(|peer| drop(request.extensions_mut().insert(peer.clone())));
+        request
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

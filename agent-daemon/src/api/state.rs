@@ -10,7 +10,9 @@ use tokio::{
 
 use super::error::Problem;
 use crate::{
-    model::{agent::Agent, control::Control, exposition::Exposition, id::AgentId},
+    alert::live::Alerts,
+    ingest::Ingest,
+    model::{agent::Agent, control::Control, exposition::Exposition, host::SystemInfo, id::AgentId},
     store::Store,
     telemetry::{HostInfo, Telemetry},
 };
@@ -29,12 +31,18 @@ pub struct State {
     pub telemetry: Arc<Telemetry>,
     /// The host and the daemon.
     pub host: Arc<HostInfo>,
+    /// What kind of host it is.
+    pub system: Arc<SystemInfo>,
     /// Whether the daemon does its work by now.
     pub ready: watch::Receiver<bool>,
     /// The text that Prometheus scrapes.
     pub metrics: Arc<dyn Exposition>,
     /// The address that is listened on, which requests may name as their `Host`.
     pub listen: SocketAddr,
+    /// What applications tell of operations to.
+    pub ingest: Arc<Ingest>,
+    /// What is wrong now, and who is told.
+    pub alerts: Alerts,
     folds: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
     pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
@@ -52,7 +60,27 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
-        Self { store, control, telemetry, host, metrics, ready, listen, folds, loans: Arc::default() }
+        let (ingest, alerts) = (Arc::new(Ingest::closed()), Alerts::off());
+        let (system, loans) = (Arc::default(), Arc::default());
+        Self { store, control, telemetry, host, system, metrics, ready, listen, ingest, alerts, folds, loans }
+    }
+
+    /// The same on a host of this kind.
+    #[must_use]
+    pub fn with_system(self, system: SystemInfo) -> Self {
+        Self { system: Arc::new(system), ..self }
+    }
+
+    /// The same with open doors for operations.
+    #[must_use]
+    pub fn with_ingest(self, ingest: Arc<Ingest>) -> Self {
+        Self { ingest, ..self }
+    }
+
+    /// The same with alerts.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Alerts) -> Self {
+        Self { alerts, ..self }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

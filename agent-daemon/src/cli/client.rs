@@ -12,12 +12,17 @@ use super::error::CliError;
 use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
+        alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
         off_cpu::OffCpuReportDto,
+        operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
         process::ProcessTreeDto,
         profile::ProfileDto,
+        receiver::{ReceiverListDto, ReceiverTestDto},
         status::StatusDto,
         syscall::SyscallReportDto,
+        system::SystemMetricsDto,
+        system_info::SystemInfoDto,
     },
     model::time::Timestamp,
 };
@@ -104,6 +109,74 @@ impl Client {
     /// An agent's process tree.
     pub(super) fn processes(&self, id: &str, range: Range) -> Result<ProcessTreeDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/processes"), &range.query())
+    }
+
+    /// Operations, by a query.
+    pub(super) fn operations(&self, query: &[(&str, String)]) -> Result<OperationListDto, CliError> {
+        self.get("/api/v1/operations", query)
+    }
+
+    /// Operations added up, by a query.
+    pub(super) fn operation_summary(
+        &self,
+        query: &[(&str, String)],
+    ) -> Result<OperationSummaryDto, CliError> {
+        self.get("/api/v1/operations/summary", query)
+    }
+
+    /// What kind of host it is.
+    pub(super) fn system_info(&self) -> Result<SystemInfoDto, CliError> {
+        self.get("/api/v1/system/info", &[])
+    }
+
+    /// What the host did, by a query.
+    pub(super) fn system_metrics(&self, query: &[(&str, String)]) -> Result<SystemMetricsDto, CliError> {
+        self.get("/api/v1/system/metrics", query)
+    }
+
+    /// What is wrong now.
+    pub(super) fn alerts(&self) -> Result<AlertListDto, CliError> {
+        self.get("/api/v1/alerts", &[])
+    }
+
+    /// What was wrong.
+    pub(super) fn alert_history(&self) -> Result<AlertListDto, CliError> {
+        self.get("/api/v1/alerts/history", &[])
+    }
+
+    /// The alert rules in force.
+    pub(super) fn alert_rules(&self) -> Result<AlertRuleListDto, CliError> {
+        self.get("/api/v1/alerts/rules", &[])
+    }
+
+    /// The silences.
+    pub(super) fn silences(&self) -> Result<SilenceListDto, CliError> {
+        self.get("/api/v1/alerts/silences", &[])
+    }
+
+    /// Silences alerts.
+    pub(super) fn silence(&self, request: &SilenceRequestDto) -> Result<SilenceDto, CliError> {
+        let sent = self.agent.post(format!("{}/api/v1/alerts/silences", self.url)).send_json(request);
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// The receivers of alerts.
+    pub(super) fn receivers(&self) -> Result<ReceiverListDto, CliError> {
+        self.get("/api/v1/alerts/receivers", &[])
+    }
+
+    /// Tests a receiver.
+    pub(super) fn test_receiver(&self, name: &str) -> Result<ReceiverTestDto, CliError> {
+        // A name may have any characters.
+        let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let sent = self.agent.post(format!("{}/api/v1/alerts/receivers/{name}/test", self.url)).send_empty();
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// Ends a silence.
+    pub(super) fn unsilence(&self, id: &str) -> Result<SilenceDto, CliError> {
+        let sent = self.agent.delete(format!("{}/api/v1/alerts/silences/{id}", self.url)).call();
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 
     /// What an agent waited for.

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, path::PathBuf};
 
 use super::{error::CliError, out, serve};
-use crate::config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables};
+use crate::{
+    alert::live::{Receivers, files},
+    config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables},
+};
 
 /// Check a configuration, or print one to start from.
 #[derive(clap::Args, Debug)]
@@ -38,6 +41,11 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
         ConfigVerb::Example => out::print(&example()),
         ConfigVerb::Check { file, json } => {
             let config = Config::load(Some(file), Overrides::default())?;
+            if config.alerts.enabled {
+                let receivers = Receivers::default();
+                let loaded = files::load(&config.alerts, &|name| receivers.has(name));
+                loaded.map_err(|error| CliError::Usage(error.0.join("\n")))?;
+            }
             for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
             {
                 out::tell(&format!("agentperf: note: the environment variable {name} sets nothing\n"));
@@ -60,6 +68,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
 /// What is no mistake, but may be a slip.
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::from_iter(serve::exposure(config));
+    notes.extend(unreached(config));
     let mut seen = HashSet::new();
     for rule in &config.agents.rules {
         if !seen.insert(&rule.name) {
@@ -71,6 +80,16 @@ fn notes(config: &Config) -> Vec<String> {
         notes.extend(unknown_users(rule));
     }
     notes
+}
+
+/// Ages of roll-up that somebody chose, and that nothing reaches.
+fn unreached(config: &Config) -> impl Iterator<Item = String> {
+    let (history, default) = (&config.history, Config::default().history);
+    let ages = [("raw", history.raw, default.raw), ("minutes", history.minutes, default.minutes)];
+    let keep = history.keep;
+    ages.into_iter().filter(move |(_, age, default)| *age > keep && age != default).map(|(key, ..)| {
+        format!("history.{key} is longer than history.keep, after which nothing is there: it changes nothing")
+    })
 }
 
 fn unknown_users(rule: &Rule) -> Vec<String> {

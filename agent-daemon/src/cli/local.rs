@@ -68,6 +68,9 @@ fn overrides(log_level_is_chosen: bool) -> Overrides {
         .set("a private daemon", "listen", own("127.0.0.1:0"))
         .set("a private daemon", "agents.builtin_rules", own("false"))
         .set("a private daemon", "history.directory", own("memory"))
+        .set("a private daemon", "journal.target", own("off"))
+        .set("a private daemon", "export.enabled", own("false"))
+        .set("a private daemon", "alerts.enabled", own("false"))
         .set("a private daemon", "log.level", own("warn").filter(|_| !log_level_is_chosen))
 }
 
@@ -92,6 +95,7 @@ mod tests {
     fn a_reload_leaves_a_private_daemon_private() {
         let config = Config::load_from(None, [], overrides(false)).unwrap();
         assert!(!config.agents.builtin_rules);
+        assert!(!config.export.enabled, "what somebody looks at once is sent nowhere");
         let again = config.reload(None).unwrap();
         assert!(config.same_but_rules(&again), "nothing to warn of");
         assert!(!again.agents.builtin_rules, "SIGHUP must not make it watch everybody");

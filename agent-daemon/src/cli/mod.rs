@@ -5,6 +5,7 @@
 //! there is one way to trace.
 
 mod agents;
+mod alerts;
 mod attach;
 mod backend;
 mod caller;
@@ -18,6 +19,7 @@ mod interrupt;
 mod local;
 mod logging;
 mod man;
+mod operations;
 mod out;
 mod privileges;
 mod profile;
@@ -27,6 +29,7 @@ mod report;
 mod rules;
 mod serve;
 mod store;
+mod system;
 mod table;
 mod units;
 
@@ -64,6 +67,9 @@ enum Verb {
     Attach(attach::AttachArgs),
     Record(record::RecordArgs),
     Agents(agents::AgentsArgs),
+    Alerts(alerts::AlertsArgs),
+    Operations(operations::OperationsArgs),
+    System(system::SystemArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
     Config(config::ConfigArgs),
@@ -85,6 +91,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Attach(args) => done(attach::run(args)),
         Verb::Record(args) => record::run(args),
         Verb::Agents(args) => done(agents::run(args)),
+        Verb::Alerts(args) => done(alerts::run(args)),
+        Verb::Operations(args) => done(operations::run(args)),
+        Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),
         Verb::Config(args) => done(config::run(args)),

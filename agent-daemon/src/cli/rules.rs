@@ -1,32 +1,61 @@
-//! `agentperf rules`: who would be found to be an agent.
+//! `agentperf rules`: who would be found to be an agent. Its verbs `check` and `test` are of alert rules, which have
+//! files of their own, and the same as those of `agentperf alerts`.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{
+    alerts::files,
     error::CliError,
     out,
     table::{Align, Table},
 };
 use crate::config::{Action, Config, Overrides, Rule, builtin_rules};
 
-/// List the rules that say who is an agent, in the order they are tried.
+/// List the rules that say who is an agent, in the order they are tried; or check and test alert rules.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   agentperf rules
   agentperf rules --config /etc/agentperf/agentperf.yaml
   agentperf rules --json | jq '.rules[].name'
+  agentperf rules check /etc/agentperf/alerts.yaml
+  agentperf rules test tests.yaml
 
-Exit codes: 0 listed; 2 bad usage or configuration.")]
+Exit codes: 0 listed, or fine; 1 tests failed; 2 bad usage or configuration, or mistakes in a file."
+)]
 pub(super) struct RulesArgs {
+    #[command(subcommand)]
+    verb: Option<RulesVerb>,
     /// Configuration whose rules come first
     #[arg(long, short, env = "AGENTPERF_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// List as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RulesVerb {
+    /// Check files of alert rules; the same as agentperf alerts check
+    Check {
+        #[command(flatten)]
+        what: files::CheckArgs,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run tests of alert rules on given series; the same as agentperf alerts test
+    Test {
+        #[command(flatten)]
+        what: files::TestArgs,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -46,8 +75,13 @@ struct Entry {
     matchers: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Lists.
+/// Lists, checks or tests.
 pub(super) fn run(args: &RulesArgs) -> Result<(), CliError> {
+    match &args.verb {
+        Some(RulesVerb::Check { what, json }) => return files::check(what, *json),
+        Some(RulesVerb::Test { what, json }) => return files::test(what, *json),
+        None => {}
+    }
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
     let mut rules: Vec<Entry> = config.agents.rules.iter().map(|r| entry(r, "configured", None)).collect();
     if config.agents.builtin_rules {

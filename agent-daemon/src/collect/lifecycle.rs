@@ -121,7 +121,7 @@ impl Lifecycle {
         let sum = self.sums.get_or_insert_mut(process, Sum::default);
         sum.ns = sum.ns.saturating_add(cpu_ns);
         let Sum { ns, exited, peak_rss_bytes } = *sum;
-        exited.then_some(Observation::ProcessUsage { process, cpu_ns: ns, peak_rss_bytes })
+        exited.then_some(Observation::ProcessUsage { process, cpu_ns: ns, peak_rss_bytes, resources: None })
     }
 }
 

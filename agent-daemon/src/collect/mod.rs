@@ -6,13 +6,16 @@
 pub mod argv;
 mod clock;
 mod collector;
+mod host;
 mod lifecycle;
 mod mapped;
 pub mod mappings;
 mod order;
 mod proc_tree;
+mod resources;
 mod usage;
 
 pub use collector::{Collector, Stopped};
+pub use host::{HostCollector, system_info};
 pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;

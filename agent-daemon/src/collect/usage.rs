@@ -1,11 +1,17 @@
 //! What live processes have used so far, from /proc, once per window; and whether they still live, for the
 //! case that an exit event was lost.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use rustc_hash::FxHashMap;
 
-use super::proc_tree::Stat;
+use super::{
+    proc_tree::Stat,
+    resources::{self, Dear},
+};
 use crate::model::{
     id::{ProcessId, Slot},
     observation::Observation,
@@ -17,8 +23,8 @@ use crate::model::{
 struct Known {
     /// Whose it is.
     slot: Slot,
-    /// CPU ticks at the last reading.
-    ticks: u64,
+    /// CPU ticks at the last reading; `None` before the first.
+    ticks: Option<u64>,
 }
 
 /// What a process has used so far.
@@ -30,9 +36,14 @@ pub(super) struct Used {
     pub(super) peak_rss_bytes: u64,
 }
 
+/// How long may be spent in one window on what is dear to read: every thread's switches, and descriptors.
+const BUDGET: Duration = Duration::from_millis(20);
+
 /// The live processes of all agents.
 #[derive(Debug)]
 pub(super) struct Live {
+    /// Counts readings, so that it is not always the same whose turn comes when the budget is spent.
+    turn: usize,
     processes: FxHashMap<ProcessId, Known>,
     tick_ns: u64,
     page_bytes: u64,
@@ -41,6 +52,7 @@ pub(super) struct Live {
 impl Live {
     pub(super) fn new() -> Self {
         Self {
+            turn: 0,
             processes: FxHashMap::default(),
             tick_ns: 1_000_000_000 / procfs::ticks_per_second().max(1),
             page_bytes: procfs::page_size(),
@@ -49,7 +61,7 @@ impl Live {
 
     /// The process lives, and belongs to the agent in `slot`.
     pub(super) fn insert(&mut self, process: ProcessId, slot: Slot) {
-        self.processes.entry(process).or_insert(Known { slot, ticks: 0 }).slot = slot;
+        self.processes.entry(process).or_insert(Known { slot, ticks: None }).slot = slot;
     }
 
     pub(super) fn remove(&mut self, process: ProcessId) {
@@ -84,14 +96,25 @@ impl Live {
     pub(super) fn observe(&mut self, now: Timestamp) -> Vec<Observation> {
         let mut observations = Vec::new();
         let (mut ran, mut vanished) = (Vec::new(), Vec::new());
-        for (process, known) in &self.processes {
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(self.processes.len()).unwrap_or(0);
+        let turns = self.processes.iter().skip(first).chain(self.processes.iter().take(first));
+        let dear_until = Instant::now() + BUDGET;
+        // Of one process in each window.
+        let mut pages = Dear::Pages;
+        for (process, known) in turns {
             match Stat::read(process.pid()) {
                 Some(stat) if self.matches(*process, &stat) => {
-                    if stat.cpu_ticks != known.ticks {
+                    if Some(stat.cpu_ticks) != known.ticks {
                         ran.push((*process, stat.cpu_ticks));
-                        let Used { cpu_ns, peak_rss_bytes } = self.read(*process, &stat);
-                        let process = *process;
-                        observations.push(Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes });
+                        let (process, Used { cpu_ns, peak_rss_bytes }) =
+                            (*process, self.read(*process, &stat));
+                        let is_late = Instant::now() >= dear_until;
+                        let dear =
+                            if is_late { Dear::Nothing } else { std::mem::replace(&mut pages, Dear::Counts) };
+                        let resources = resources::read(process.pid(), dear);
+                        let usage = Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources };
+                        observations.push(usage);
                     }
                 }
                 _ => vanished.push(*process),
@@ -99,7 +122,7 @@ impl Live {
         }
         for (process, ticks) in ran {
             if let Some(known) = self.processes.get_mut(&process) {
-                known.ticks = ticks;
+                known.ticks = Some(ticks);
             }
         }
         for process in vanished {

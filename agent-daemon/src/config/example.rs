@@ -48,21 +48,33 @@ const SAMPLE_RULES: &str = "  rules:
       user: [agents, 1001]
 ";
 
+const PROJECTS: &str = "
+# Projects say whose applications may tell of operations (requests, page loads, calls), by OTLP/HTTP on /v1/traces
+# and /v1/metrics, or by JSON on /api/v1/performance/collect and /api/v1/frontend-metrics. Without any, these are
+# closed. Senders show the project's key: Authorization: Bearer KEY, or X-Agentperf-Key: KEY; pages ?key=KEY.
+#   name      what the project is called (required)
+#   key_file  file that holds the key, 16 characters or more; or key_env, the variable that does (required)
+#   origins   web pages that may send to frontend-metrics, as in https://shop.example; default none
+#   rate      operations a second, 1 to 100000; ten seconds' worth may come at once; default 100
+#   sample    share of operations that is kept, above 0 to 1; default 1
+#   labels    labels and attributes that are kept besides the well-known ones; default none
+#   users     hashed keeps users and sessions as pseudonyms, plain as they are sent; default hashed
+projects: []
+";
+
 /// The example: every option with its documentation, its variable and its default.
 #[must_use]
 pub fn example() -> String {
     let defaults = Config::default();
     let mut out = HEAD.to_owned();
-    let mut section = "";
+    let mut before = "";
     for option in &OPTIONS {
-        let (own, name) = option.key.split_once('.').unwrap_or(("", option.key));
+        let (section, name) = option.key.rsplit_once('.').unwrap_or(("", option.key));
         out.push('\n');
-        if own != section {
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "{own}:");
-            section = own;
-        }
-        write_option(&mut out, option, name, if own.is_empty() { "" } else { "  " }, &defaults);
+        open_section(&mut out, before, section);
+        before = section;
+        let depth = if section.is_empty() { 0 } else { section.split('.').count() };
+        write_option(&mut out, option, name, &"  ".repeat(depth), &defaults);
         if option.key == "agents.builtin_rules" {
             out.push('\n');
             out.push_str(RULES);
@@ -70,7 +82,21 @@ pub fn example() -> String {
             out.extend(SAMPLE_RULES.lines().map(|l| format!("  # {}\n", l.strip_prefix("  ").unwrap_or(l))));
         }
     }
+    out.push_str(PROJECTS);
     out
+}
+
+/// Writes the keys of the sections that `section` is in and the one before it was not.
+fn open_section(out: &mut String, before: &str, section: &str) {
+    let mut open = before.split('.');
+    let mut same = true;
+    for (depth, key) in section.split('.').filter(|key| !key.is_empty()).enumerate() {
+        same = same && open.next() == Some(key);
+        if !same {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{}{key}:", "  ".repeat(depth));
+        }
+    }
 }
 
 fn write_option(out: &mut String, option: &Opt, name: &str, indent: &str, defaults: &Config) {

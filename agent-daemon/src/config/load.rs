@@ -10,7 +10,9 @@ use serde_saphyr::{Location, Spanned};
 use super::{
     Config, ConfigError, Origin,
     options::{OPTIONS, Opt, PREFIX},
-    raw::{Parts, Raw},
+    otel,
+    project::{MAX_PROJECTS, Project},
+    raw::{Parts, Raw, RawProject},
     rule::Rule,
 };
 
@@ -62,10 +64,18 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         overrides: Overrides,
     ) -> Result<Self, ConfigError> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let variable =
+            |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let mut config = match file {
-            Some(path) => Self::parse(&read(path)?, path)?,
+            Some(path) => Self::parse_with(&read(path)?, path, &variable)?,
             None => Self::default(),
         };
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        for (name, value) in &environment {
+            let wrong = |message| ConfigError::Shape { origin: Origin::Environment(name.clone()), message };
+            otel::take(&mut config.export, name, value).map_err(wrong)?;
+        }
         for (name, value) in environment {
             if let Some(option) = OPTIONS.iter().find(|o| o.variable() == name) {
                 set(&mut config, option, &value, || Origin::Environment(name))?;
@@ -85,8 +95,16 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        Self::parse_with(text, path, &|name| std::env::var(name).ok())
+    }
+
+    fn parse_with(
+        text: &str,
+        path: &Path,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let raw = Raw::parse(text).map_err(|e| ConfigError::from_yaml(path.to_owned(), &e))?;
-        let Parts { values, rules } = raw.into_parts();
+        let Parts { values, rules, projects } = raw.into_parts();
         let mut config = Self::default();
         for (key, value) in values {
             if let Some(option) = Opt::find(key) {
@@ -103,7 +121,38 @@ impl Config {
                 }
             })?);
         }
+        config.read_projects(projects, path, variable)?;
         Ok(config)
+    }
+}
+
+impl Config {
+    fn read_projects(
+        &mut self,
+        projects: Vec<Spanned<RawProject>>,
+        path: &Path,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
+        for (index, raw) in projects.into_iter().enumerate() {
+            let whole = raw.referenced;
+            let wrong = |place: Option<Spanned<String>>, key: &str, message: String| ConfigError::Value {
+                origin: at(path, place.map_or(whole, |p| p.referenced)),
+                key: format!("projects[{index}].{key}"),
+                message,
+            };
+            if index >= MAX_PROJECTS {
+                return Err(wrong(None, "name", format!("is one too many: there may be {MAX_PROJECTS}")));
+            }
+            let project = Project::from_raw(raw.value, variable).map_err(|(p, key, m)| wrong(p, key, m))?;
+            if self.projects.iter().any(|known| known.name == project.name) {
+                return Err(wrong(None, "name", format!("is there twice: {}", project.name)));
+            }
+            if self.projects.iter().any(|known| known.key == project.key) {
+                return Err(wrong(None, "key_file", "holds the key of another project".to_owned()));
+            }
+            self.projects.push(project);
+        }
+        Ok(())
     }
 }
 

@@ -4,27 +4,39 @@
 //! through its row in [`options`], whichever of the three places it came from, and what comes out is one
 //! validated [`Config`]. Each default is written once, in the `Default` below.
 
+mod alerts;
 mod builtin;
 mod duration;
 mod error;
 mod example;
+mod export;
+mod export_options;
 mod glob;
 mod load;
 mod options;
+mod otel;
+mod project;
 mod raw;
 mod rule;
+mod secret;
 mod size;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use alerts::{Alerts, RuleSource};
 pub use builtin::{Builtin, builtin_rules};
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Origin};
 pub use example::example;
+pub use export::{
+    Export, Headers, Otlp, OtlpOwn, OtlpProtocol, OtlpSignal, OtlpTarget, Pyroscope, Receiver, RemoteWrite,
+};
 pub use glob::{Glob, GlobError};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
+pub use project::Project;
 pub use rule::{Action, Matchers, NamePart, NameTemplate, Regex, Rule, User};
+pub use secret::Secret;
 
 /// Everything that can be chosen, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +51,16 @@ pub struct Config {
     pub agents: Agents,
     /// What the embedded store keeps.
     pub history: History,
+    /// What is written down beside the store.
+    pub journal: Journal,
     /// What Prometheus is shown.
     pub metrics: Metrics,
+    /// Where it is sent.
+    pub export: Export,
+    /// Which alerts there are, and who is told.
+    pub alerts: Alerts,
+    /// Whose applications may tell of operations.
+    pub projects: Vec<Project>,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -84,6 +104,45 @@ pub struct History {
     pub max_bytes: u64,
     /// Most rows kept in memory over all windows; beyond, the oldest windows go.
     pub max_rows: usize,
+}
+
+/// What is written down beside the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Where it goes.
+    pub target: JournalTarget,
+    /// The file that is written, where it goes into files.
+    pub path: PathBuf,
+    /// Bytes after which the next file begins, about.
+    pub max_bytes: u64,
+    /// Age at which the next file begins.
+    pub max_age: Duration,
+    /// Files that are kept beside the one that is written.
+    pub max_files: usize,
+    /// How those are compressed.
+    pub compress: Compression,
+}
+
+/// Where the journal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalTarget {
+    /// There is none.
+    Off,
+    /// Into files.
+    File,
+    /// To systemd's journald.
+    Journald,
+}
+
+/// How a file that is over is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By gzip.
+    Gzip,
+    /// By zstd.
+    Zstd,
 }
 
 /// What Prometheus is shown.
@@ -138,11 +197,12 @@ pub enum ThreadState {
 }
 
 impl Config {
-    /// Whether nothing but the agent rules differs: what a reload can bring into force.
+    /// Whether nothing but the agent rules and the alerts' files differs: what a reload can bring into force.
     #[must_use]
     pub fn same_but_rules(&self, other: &Self) -> bool {
         let mut other = other.clone();
         other.agents.take_rules(&self.agents);
+        other.alerts = Alerts { enabled: other.alerts.enabled, ..self.alerts.clone() };
         *self == other
     }
 }
@@ -163,7 +223,11 @@ impl Default for Config {
             sampling: Sampling::default(),
             agents: Agents::default(),
             history: History::default(),
+            journal: Journal::default(),
             metrics: Metrics::default(),
+            export: Export::default(),
+            alerts: Alerts::default(),
+            projects: Vec::new(),
             log: Log::default(),
             kernel: Kernel::default(),
             overrides: Overrides::default(),
@@ -193,6 +257,19 @@ impl Default for History {
             minutes: 3 * DAY,
             max_bytes: 2_000_000_000,
             max_rows: 300_000,
+        }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            target: JournalTarget::Off,
+            path: PathBuf::from("/var/log/agentperf/journal.jsonl"),
+            max_bytes: 100_000_000,
+            max_age: Duration::from_secs(86_400),
+            max_files: 10,
+            compress: Compression::Zstd,
         }
     }
 }

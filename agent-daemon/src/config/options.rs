@@ -5,8 +5,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    Config, LogFormat, ThreadState,
+    Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
+    alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
+    export_options,
     size::{format_bytes, parse_bytes},
 };
 
@@ -17,14 +19,14 @@ const MEMORY: &str = "memory";
 pub(super) const PREFIX: &str = "AGENTPERF_";
 
 /// One value that can be chosen.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Opt {
     /// Its key in the file, with the section it is in: `log.level`.
     pub key: &'static str,
     /// What it means, in a sentence or two.
     pub doc: &'static str,
-    get: fn(&Config) -> String,
-    set: fn(&mut Config, &str) -> Result<(), String>,
+    pub(super) get: fn(&Config) -> String,
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
 impl Opt {
@@ -48,13 +50,19 @@ impl Opt {
 
     /// Reads `text` into `config`; the error ends a sentence that begins with the key.
     pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
-        (self.set)(config, text.trim())
-            .map_err(|must| format!("is {:?} but must be {must}", text.chars().take(80).collect::<String>()))
+        // What stands before an @ may be a password.
+        let secret = text.contains("://") && text.contains('@');
+        let shown = if secret { "…@…".to_owned() } else { text.chars().take(80).collect::<String>() };
+        (self.set)(config, text.trim()).map_err(|must| format!("is {shown:?} but must be {must}"))
     }
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; 17] = [
+pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
+    joined(&GENERAL, &export_options::OPTIONS);
+
+/// Those that are not of the doors out.
+const GENERAL: [Opt; 27] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -150,12 +158,105 @@ pub static OPTIONS: [Opt; 17] = [
         },
     },
     Opt {
+        key: "journal.target",
+        doc: "Whether every record that is stored is also written as a line of JSON: off, file, or journald\n(docs/journal.md). agentperf store import builds a store of it.",
+        get: |c| match c.journal.target {
+            JournalTarget::Off => "off".to_owned(),
+            JournalTarget::File => "file".to_owned(),
+            JournalTarget::Journald => "journald".to_owned(),
+        },
+        set: |c, t| {
+            let target = match t {
+                "off" => Some(JournalTarget::Off),
+                "file" => Some(JournalTarget::File),
+                "journald" => Some(JournalTarget::Journald),
+                _ => None,
+            };
+            put(&mut c.journal.target, target, "off, file or journald")
+        },
+    },
+    Opt {
+        key: "journal.path",
+        doc: "File that is written, an absolute path. Its folder is agentperf's own; older files lie beside it.",
+        get: |c| c.journal.path.display().to_string(),
+        set: |c, t| {
+            let path = Some(PathBuf::from(t)).filter(|path| path.is_absolute() && path.file_name().is_some());
+            put(&mut c.journal.path, path, "an absolute path of a file")
+        },
+    },
+    Opt {
+        key: "journal.max_size",
+        doc: "Bytes after which the next file begins, 1MB to 1GB.",
+        get: |c| format_bytes(c.journal.max_bytes),
+        set: |c, t| {
+            let range = |bytes: &u64| (1_000_000..=1_000_000_000).contains(bytes);
+            put(&mut c.journal.max_bytes, parse_bytes(t).filter(range), "a size from 1MB to 1GB")
+        },
+    },
+    Opt {
+        key: "journal.max_age",
+        doc: "Age at which the next file begins, 1m to 31d.",
+        get: |c| format_duration(c.journal.max_age),
+        set: |c, t| put(&mut c.journal.max_age, kept(t), "a duration from 1m to 31d"),
+    },
+    Opt {
+        key: "journal.max_files",
+        doc: "Most files that are kept beside the one that is written, 1 to 10000; the oldest go.",
+        get: |c| c.journal.max_files.to_string(),
+        set: |c, t| put(&mut c.journal.max_files, number(t, 1, 10_000), "a whole number from 1 to 10000"),
+    },
+    Opt {
+        key: "journal.compress",
+        doc: "How these are compressed: zstd, gzip or none.",
+        get: |c| match c.journal.compress {
+            Compression::None => "none".to_owned(),
+            Compression::Gzip => "gzip".to_owned(),
+            Compression::Zstd => "zstd".to_owned(),
+        },
+        set: |c, t| {
+            let compression = match t {
+                "none" => Some(Compression::None),
+                "gzip" => Some(Compression::Gzip),
+                "zstd" => Some(Compression::Zstd),
+                _ => None,
+            };
+            put(&mut c.journal.compress, compression, "zstd, gzip or none")
+        },
+    },
+    Opt {
         key: "metrics.max_series",
         doc: "Most series of each kind that is many (syscalls, syscall errors, processes) in /metrics, 0 to 1000000.\nThose that come later are counted together, labelled other.",
         get: |c| c.metrics.max_series.to_string(),
         set: |c, t| {
             put(&mut c.metrics.max_series, number(t, 0, 1_000_000), "a whole number from 0 to 1000000")
         },
+    },
+    Opt {
+        key: "alerts.enabled",
+        doc: "Whether alerts are evaluated, at every window (docs/alerts.md).",
+        get: |c| c.alerts.enabled.to_string(),
+        set: |c, t| put(&mut c.alerts.enabled, boolean(t), "true or false"),
+    },
+    Opt {
+        key: "alerts.rules",
+        doc: "Files of rules, or folders of such files (*.yaml, *.yml): absolute paths separated by commas.\nAmong them builtin stands for the rules that agentperf brings along. A file that changes is read again;\none with a mistake is refused as a whole, and what was in force stays.",
+        get: |c| RuleSource::format_list(&c.alerts.rules),
+        set: |c, t| {
+            let list = RuleSource::parse_list(t);
+            put(&mut c.alerts.rules, list, "builtin and absolute paths, separated by commas")
+        },
+    },
+    Opt {
+        key: "alerts.routes",
+        doc: "File that says who is told what, and when: routes, inhibitions, maintenance windows; or builtin,\nwhich tells everything to the log.",
+        get: |c| format_routes(c.alerts.routes.as_ref()),
+        set: |c, t| put(&mut c.alerts.routes, parse_routes(t), "builtin, or an absolute path"),
+    },
+    Opt {
+        key: "alerts.receivers",
+        doc: "File of receivers: webhooks, chats, mail, pagers, commands (docs/alerts.md); none tells only the log.",
+        get: |c| format_receivers(c.alerts.receivers.as_ref()),
+        set: |c, t| put(&mut c.alerts.receivers, parse_receivers(t), "none, or an absolute path"),
     },
     Opt {
         key: "log.level",
@@ -211,8 +312,29 @@ pub static OPTIONS: [Opt; 17] = [
     },
 ];
 
+/// One table of two, made when this is compiled.
+#[expect(clippy::indexing_slicing, reason = "an index that is too large does not compile")]
+const fn joined<const A: usize, const B: usize, const N: usize>(a: &[Opt; A], b: &[Opt; B]) -> [Opt; N] {
+    assert!(A + B == N, "both tables, whole");
+    let mut all = [a[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < A { a[at] } else { b[at - A] };
+        at += 1;
+    }
+    all
+}
+
+/// An address of a receiver, if it is one. Credentials do not belong there: it is shown.
+pub(super) fn receiver_url(text: &str) -> Option<String> {
+    let uri: hyper::Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    let fine = matches!(uri.scheme_str(), Some("http" | "https")) && !authority.as_str().contains('@');
+    fine.then(|| text.to_owned())
+}
+
 /// Stores a value that could be read; otherwise says what it must be.
-fn put<T>(slot: &mut T, value: Option<T>, must: &str) -> Result<(), String> {
+pub(super) fn put<T>(slot: &mut T, value: Option<T>, must: &str) -> Result<(), String> {
     *slot = value.ok_or_else(|| must.to_owned())?;
     Ok(())
 }
@@ -221,7 +343,7 @@ fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Option<T> {
     text.parse().ok().filter(|n| (least..=most).contains(n)).and_then(|n| T::try_from(n).ok())
 }
 
-fn boolean(text: &str) -> Option<bool> {
+pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
         "false" => Some(false),

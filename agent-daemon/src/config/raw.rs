@@ -18,7 +18,11 @@ pub(super) struct Raw {
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
     history: Option<RawHistory>,
+    journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
+    export: Option<RawExport>,
+    alerts: Option<RawAlerts>,
+    projects: Option<Vec<Spanned<RawProject>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
 }
@@ -51,8 +55,73 @@ struct RawHistory {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct RawJournal {
+    target: Text,
+    path: Text,
+    max_size: Text,
+    max_age: Text,
+    max_files: Text,
+    compress: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RawMetrics {
     max_series: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawExport {
+    enabled: Text,
+    spool_directory: Text,
+    remote_write: Option<RawRemoteWrite>,
+    otlp: Option<RawOtlp>,
+    pyroscope: Option<RawPyroscope>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRemoteWrite {
+    url: Text,
+    interval: Text,
+    spool_size: Text,
+    timeout: Text,
+    bearer_token_file: Text,
+    headers_file: Text,
+    ca_file: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawOtlp {
+    endpoint: Text,
+    protocol: Text,
+    interval: Text,
+    timeout: Text,
+    compression: Text,
+    headers_file: Text,
+    ca_file: Text,
+    profiles: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPyroscope {
+    url: Text,
+    interval: Text,
+    bearer_token_file: Text,
+    headers_file: Text,
+    ca_file: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAlerts {
+    enabled: Text,
+    rules: Text,
+    routes: Text,
+    receivers: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,12 +154,28 @@ pub(super) struct RawRule {
     pub(super) user: Option<Spanned<Texts>>,
 }
 
+/// A project.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProject {
+    pub(super) name: Text,
+    pub(super) key_file: Text,
+    pub(super) key_env: Text,
+    pub(super) origins: Option<Spanned<Texts>>,
+    pub(super) rate: Text,
+    pub(super) sample: Text,
+    pub(super) labels: Option<Spanned<Texts>>,
+    pub(super) users: Text,
+}
+
 /// The file taken apart.
 pub(super) struct Parts {
     /// The single values that are given, by their keys.
     pub(super) values: Vec<(&'static str, Spanned<String>)>,
     /// The rules, in order.
     pub(super) rules: Vec<Spanned<RawRule>>,
+    /// The projects, in order.
+    pub(super) projects: Vec<Spanned<RawProject>>,
 }
 
 impl Raw {
@@ -109,7 +194,9 @@ impl Raw {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
         let history = self.history.unwrap_or_default();
+        let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
+        let alerts = self.alerts.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
         let values = [
@@ -125,14 +212,59 @@ impl Raw {
             ("history.minutes", history.minutes),
             ("history.max_size", history.max_size),
             ("history.max_rows", history.max_rows),
+            ("journal.target", journal.target),
+            ("journal.path", journal.path),
+            ("journal.max_size", journal.max_size),
+            ("journal.max_age", journal.max_age),
+            ("journal.max_files", journal.max_files),
+            ("journal.compress", journal.compress),
             ("metrics.max_series", metrics.max_series),
+            ("alerts.enabled", alerts.enabled),
+            ("alerts.rules", alerts.rules),
+            ("alerts.routes", alerts.routes),
+            ("alerts.receivers", alerts.receivers),
             ("log.level", log.level),
             ("log.format", log.format),
             ("kernel.debug_log", kernel.debug_log),
             ("kernel.thread_state", kernel.thread_state),
         ];
-        let values = values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        Parts { values, rules: agents.rules.unwrap_or_default() }
+        let values = values.into_iter().chain(self.export.unwrap_or_default().into_values());
+        let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
+        let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
+        Parts { values, rules, projects }
+    }
+}
+
+impl RawExport {
+    fn into_values(self) -> impl Iterator<Item = (&'static str, Text)> {
+        let write = self.remote_write.unwrap_or_default();
+        let otlp = self.otlp.unwrap_or_default();
+        let pyroscope = self.pyroscope.unwrap_or_default();
+        let values = [
+            ("export.enabled", self.enabled),
+            ("export.spool_directory", self.spool_directory),
+            ("export.remote_write.url", write.url),
+            ("export.remote_write.interval", write.interval),
+            ("export.remote_write.spool_size", write.spool_size),
+            ("export.remote_write.timeout", write.timeout),
+            ("export.remote_write.bearer_token_file", write.bearer_token_file),
+            ("export.remote_write.headers_file", write.headers_file),
+            ("export.remote_write.ca_file", write.ca_file),
+            ("export.otlp.endpoint", otlp.endpoint),
+            ("export.otlp.protocol", otlp.protocol),
+            ("export.otlp.interval", otlp.interval),
+            ("export.otlp.timeout", otlp.timeout),
+            ("export.otlp.compression", otlp.compression),
+            ("export.otlp.headers_file", otlp.headers_file),
+            ("export.otlp.ca_file", otlp.ca_file),
+            ("export.otlp.profiles", otlp.profiles),
+            ("export.pyroscope.url", pyroscope.url),
+            ("export.pyroscope.interval", pyroscope.interval),
+            ("export.pyroscope.bearer_token_file", pyroscope.bearer_token_file),
+            ("export.pyroscope.headers_file", pyroscope.headers_file),
+            ("export.pyroscope.ca_file", pyroscope.ca_file),
+        ];
+        values.into_iter()
     }
 }
 

@@ -20,33 +20,64 @@ fn an_empty_file_is_the_defaults() {
     }
 }
 
+/// A value other than the default for each option, so that a forgotten key shows.
+const VALUES: [&str; 49] = [
+    "127.0.0.1:1",
+    "1s",
+    "11",
+    "false",
+    "7",
+    "777",
+    "/srv/a",
+    "2m",
+    "2h",
+    "2d",
+    "3GB",
+    "7777",
+    "file",
+    "/srv/j.jsonl",
+    "5MB",
+    "3m",
+    "3",
+    "gzip",
+    "77",
+    "false",
+    "/srv/rules.yaml",
+    "/srv/routes.yaml",
+    "/srv/receivers.yaml",
+    "debug",
+    "json",
+    "true",
+    "tid_hash",
+    "false",
+    "/srv/spool",
+    "http://127.0.0.1:9090/api/v1/write",
+    "1s",
+    "2MB",
+    "3s",
+    "/srv/token",
+    "/srv/headers",
+    "/srv/ca.pem",
+    "http://127.0.0.1:4317",
+    "http/protobuf",
+    "1s",
+    "3s",
+    "gzip",
+    "/srv/headers",
+    "/srv/ca.pem",
+    "true",
+    "http://127.0.0.1:4040",
+    "1s",
+    "/srv/token",
+    "/srv/headers",
+    "/srv/ca.pem",
+];
+
 #[test]
 fn every_option_can_be_set_in_the_file_and_in_the_environment() {
-    // A value other than the default for each, so that a forgotten key shows.
-    let values = [
-        "127.0.0.1:1",
-        "1s",
-        "11",
-        "false",
-        "7",
-        "777",
-        "/srv/a",
-        "2m",
-        "2h",
-        "2d",
-        "3GB",
-        "7777",
-        "77",
-        "debug",
-        "json",
-        "true",
-        "tid_hash",
-    ];
-    for (option, value) in OPTIONS.iter().zip(values) {
-        let text = match option.key.split_once('.') {
-            Some((section, key)) => format!("{section}:\n  {key}: {value}\n"),
-            None => format!("{}: {value}\n", option.key),
-        };
+    assert_eq!(VALUES.len(), OPTIONS.len());
+    for (option, value) in OPTIONS.iter().zip(VALUES) {
+        let text = option.key.rsplit('.').fold(value.to_owned(), |inner, key| format!("{{{key}: {inner}}}"));
         let from_file = parse(&text).unwrap();
         assert_eq!(option.get(&from_file), value, "{}", option.key);
         let from_environment =

@@ -22,7 +22,7 @@ use aya_obj::{
     generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_prog_info, bpf_prog_type},
 };
 
-use super::error::one_line;
+use super::error::{last_lines, one_line};
 
 /// Room for the verifier's words; it ends with the reason.
 const LOG_BYTES: usize = 1 << 20;
@@ -105,7 +105,7 @@ fn load_types(bytes: &[u8]) -> io::Result<OwnedFd> {
     unsafe { bpf(bpf_cmd::BPF_BTF_LOAD, &mut attr).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
-/// Loads one program. On refusal asks again for the verifier's words, and returns the last of them.
+/// Loads one program. On refusal asks again for the verifier's words.
 fn load(
     name: &str,
     license: &std::ffi::CStr,
@@ -152,11 +152,10 @@ fn len(n: usize) -> Result<u32, String> {
     u32::try_from(n).map_err(|e| e.to_string())
 }
 
-/// The error, and the last that the verifier said of the program itself.
+/// The error, and what the verifier said.
 fn refusal(error: &io::Error, log: &[u8]) -> String {
-    let log = String::from_utf8_lossy(log.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
-    let last = log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed "));
-    last.map_or_else(|| error.to_string(), |last| format!("{error}: {last}"))
+    let log = last_lines(&String::from_utf8_lossy(log.split(|byte| *byte == 0).next().unwrap_or_default()));
+    if log.is_empty() { error.to_string() } else { format!("{error}: {log}") }
 }
 
 fn id(program: BorrowedFd<'_>) -> io::Result<u32> {

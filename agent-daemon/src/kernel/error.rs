@@ -75,7 +75,8 @@ pub(super) fn one_line(error: &dyn Error) -> String {
     text
 }
 
-fn last_lines(text: &str) -> String {
+/// The lines of a text as one; of many, as in a verifier log, the first and the last few.
+pub(super) fn last_lines(text: &str) -> String {
     // The verifier's figures come after what it has to say.
     let is_figure =
         |l: &str| ["verification time", "stack depth", "processed "].iter().any(|f| l.starts_with(f));

@@ -1,4 +1,6 @@
-//! Forms of the text that Prometheus scrapes.
+//! Forms of the text that Prometheus scrapes, and the same samples one by one.
+
+use super::time::Timestamp;
 
 /// A form, by what the scraper accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,4 +32,13 @@ impl TextFormat {
 pub trait Exposition: Send + Sync {
     /// Every metric and its value of now.
     fn text(&self, format: TextFormat) -> String;
+}
+
+/// Who is shown samples: metric, labels and value of each.
+pub type ShowSample<'s> = dyn FnMut(&str, &[(&str, &str)], f64) + 's;
+
+/// Whoever can show the same samples one by one: those that alerts are decided by are those that others scrape.
+pub trait Samples: Send + Sync {
+    /// Shows every sample at this instant of the metrics that are wanted.
+    fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>);
 }

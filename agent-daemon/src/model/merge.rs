@@ -36,7 +36,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             syscalls: sum.syscalls.into_rows(),
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
-            unread: sum.unread.into_iter().collect(),
+            unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
     }
 }
@@ -46,7 +46,8 @@ struct Sum<S> {
     syscalls: Rows<(ProcessId, u32), SyscallStat>,
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
-    unread: BTreeMap<ProcessId, String>,
+    /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
+    unread: BTreeMap<ProcessId, (Timestamp, String)>,
 }
 
 /// Process, cause, syscall, descriptor, waker, stack.
@@ -68,7 +69,13 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         for row in window.cpu {
             self.cpu.add((row.process, row.stack.clone()), row, CpuStat::merge);
         }
-        self.unread.extend(window.unread);
+        for (process, reason) in window.unread {
+            let known = (window.start, reason);
+            let last = self.unread.entry(process).or_insert_with(|| known.clone());
+            if *last < known {
+                *last = known;
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     id::{ProcessId, Slot},
     off_cpu::{Descriptor, WaitCause},
-    process::Exit,
+    process::{Exit, Resources},
     stack::{Frame, StackEnd},
     syscall::SyscallStat,
     time::Timestamp,
@@ -66,6 +66,8 @@ pub enum Observation {
         cpu_ns: u64,
         /// Largest resident set, bytes.
         peak_rss_bytes: u64,
+        /// What it has now, where that was read.
+        resources: Option<Resources>,
     },
     /// A process of an agent is gone, and its exit was not seen.
     ProcessVanished {

@@ -56,4 +56,68 @@ pub struct Process {
     pub cpu_before_ns: u64,
     /// Largest resident set so far, bytes.
     pub peak_rss_bytes: u64,
+    /// What it had when /proc was read last; `None` where it never was while it lived.
+    pub resources: Option<Resources>,
+}
+
+/// What a process has at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Resident set, bytes.
+    pub rss_bytes: u64,
+    /// Resident set in which what is shared counts by its share, bytes. Read seldom, since the kernel walks all pages for
+    /// it and holds up the process's own changes of its memory meanwhile.
+    pub pss_bytes: Option<u64>,
+    /// Threads.
+    pub threads: u32,
+    /// Open file descriptors.
+    pub descriptors: Option<u32>,
+    /// How often its present threads gave up a CPU by themselves, and how often it was taken from them. `None` where
+    /// there are too many threads to ask each.
+    pub context_switches: Option<ContextSwitches>,
+}
+
+/// How often threads left a CPU since they began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContextSwitches {
+    /// By themselves, to wait.
+    pub voluntary: u64,
+    /// For another task.
+    pub involuntary: u64,
+}
+
+impl Resources {
+    /// The same with what was not read this time as it was `before`.
+    #[must_use]
+    pub fn after(self, before: Option<Self>) -> Self {
+        let Some(before) = before else { return self };
+        Self {
+            pss_bytes: self.pss_bytes.or(before.pss_bytes),
+            descriptors: self.descriptors.or(before.descriptors),
+            context_switches: self.context_switches.or(before.context_switches),
+            ..self
+        }
+    }
+
+    /// What several processes have together. What is not known of one is left out.
+    #[must_use]
+    pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::default(), |sum, one| Self {
+            rss_bytes: sum.rss_bytes.saturating_add(one.rss_bytes),
+            pss_bytes: both(sum.pss_bytes, one.pss_bytes, u64::saturating_add),
+            threads: sum.threads.saturating_add(one.threads),
+            descriptors: both(sum.descriptors, one.descriptors, u32::saturating_add),
+            context_switches: both(sum.context_switches, one.context_switches, |a, b| ContextSwitches {
+                voluntary: a.voluntary.saturating_add(b.voluntary),
+                involuntary: a.involuntary.saturating_add(b.involuntary),
+            }),
+        })
+    }
+}
+
+fn both<T>(a: Option<T>, b: Option<T>, add: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(add(a, b)),
+        (a, b) => a.or(b),
+    }
 }

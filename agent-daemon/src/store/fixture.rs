@@ -2,13 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Store;
+use super::{
+    Store,
+    query::{self, By, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+};
 use crate::model::{
     agent::{Agent, AgentSource},
+    host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall},
     id::{AgentId, ProcessId},
     off_cpu::{OffCpuStat, WaitCause},
+    operation::{Call, Operation, Source, Sums, TraceContext},
     probe::ProbeSet,
-    process::Process,
+    process::{ContextSwitches, Process, Resources},
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
     time::{TimeRange, Timestamp},
@@ -61,6 +66,13 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
         cpu_ns: 1_500_000_000,
         cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,
+        resources: Some(Resources {
+            rss_bytes: 1 << 19,
+            pss_bytes: Some(1 << 18),
+            threads: 3,
+            descriptors: Some(7),
+            context_switches: Some(ContextSwitches { voluntary: 20, involuntary: 5 }),
+        }),
     }
 }
 
@@ -159,4 +171,99 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
     }
     window
+}
+
+/// Everything that the sinks ask about an agent in a range.
+pub(crate) fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
+    let processes = store.processes(agent, range).unwrap();
+    format!("{:?}\n{processes:?}\n{}", store.agent(agent), sums(store, agent, range))
+}
+
+/// What is summed over an agent's windows in a range.
+pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
+    let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
+    let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
+    let more = (OffCpuFold::default(), QualityFold::default());
+    format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
+}
+
+/// Five seconds of a host with two CPUs; what it did grows with `n`.
+pub(crate) fn host_window_at(start: Timestamp, n: u32) -> HostWindow {
+    let (ns, ms) = (|n: u32| u64::from(n) * 1_000_000, u64::from(n));
+    let stall = |n: u32| Stall { some: ns(n), full: ns(n) / 2 };
+    let cpu = |number| Cpu::new(number, [ns(n), 1, 2, 5_000_000_000 - ns(n), 3, 4, 5, 6]);
+    let file_system = FileSystem {
+        mount: "/".to_owned(),
+        device: "/dev/vda1".to_owned(),
+        kind: "ext4".to_owned(),
+        size: 1 << 40,
+        available: (1 << 39) - ms,
+        inodes: 1 << 20,
+        inodes_free: 1000,
+        read_only: n.is_multiple_of(2),
+    };
+    HostWindow {
+        start,
+        end: start + Duration::from_secs(5),
+        cpus: vec![cpu(0), cpu(3)],
+        activity: Activity {
+            load: [0.5 * n as f32, 1.25, 0.75],
+            processes: 100 + n,
+            running: 1,
+            blocked: n % 2,
+            forks: ms,
+            context_switches: 10 * ms,
+        },
+        pressure: Some(Pressure { cpu: stall(n), memory: stall(n + 1), io: stall(n + 2) }),
+        memory: Memory::from([
+            1 << 34,
+            (1 << 33) - ms,
+            (1 << 33) - ms,
+            1 << 30,
+            1 << 31,
+            4096,
+            1 << 32,
+            1 << 31,
+        ]),
+        file_systems: vec![file_system],
+        disks: vec![Disk::new("vda".to_owned(), [ms, 4096 * ms, ns(n), ms, 8192 * ms, ns(n), ns(n)])],
+        interfaces: vec![Interface {
+            name: "eth0".to_owned(),
+            received: [1500 * ms, ms, 0, 1].into(),
+            sent: [1000 * ms, ms, ms, 0].into(),
+        }],
+    }
+}
+
+/// An operation that has everything, and takes `n` ms.
+pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
+    Operation {
+        id: n,
+        project: "shop".into(),
+        source: Source::Otlp,
+        kind: "http_server".to_owned(),
+        name: "/orders/{id}".to_owned(),
+        start,
+        duration_ns: n * 1_000_000,
+        bytes: Some(n),
+        success: !n.is_multiple_of(10),
+        error_type: n.is_multiple_of(10).then(|| "timeout".to_owned()),
+        method: Some("GET".to_owned()),
+        status: Some(200),
+        model: Some("m-1".to_owned()),
+        user: Some(format!("u{}", n % 7)),
+        session: Some(format!("s{}", n % 3)),
+        trace: Some(TraceContext { trace: [1; 16], span: [2; 8], parent: Some([3; 8]) }),
+        labels: vec![("http.route".to_owned(), "/orders/{id}".to_owned())],
+        calls: vec![Call { depth: 0, name: "load".to_owned(), duration_ns: 7 }],
+        agent: Some(AgentId::new(100, 5)),
+        process: Some(process_id(100)),
+    }
+}
+
+/// A minute's sums of `n` operations.
+pub(crate) fn sums_at(start: Timestamp, n: u64) -> Sums {
+    let mut sums = Sums::new(start, start + Duration::from_secs(60));
+    (1..=n).for_each(|n| sums.add(&operation_at(start, n)));
+    sums
 }

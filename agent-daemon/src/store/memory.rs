@@ -16,8 +16,11 @@ use super::{Store, StoreError};
 use crate::{
     model::{
         agent::Agent,
+        host::HostWindow,
         id::{AgentId, ProcessId},
+        operation::{Kept as KeptOperation, Operation, Sums},
         process::Process,
+        record::Arrived,
         time::{TimeRange, Timestamp},
         window::Window,
     },
@@ -37,6 +40,10 @@ pub struct Limits {
     pub max_processes_total: usize,
     /// Agents, live and ended.
     pub max_agents: usize,
+    /// Operations one by one, and rows of sums; beyond, the oldest go.
+    pub max_operations: usize,
+    /// Rows of the host's windows: CPUs, file systems, disks and interfaces; beyond, the oldest windows go.
+    pub max_host_rows: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +54,8 @@ impl Default for Limits {
             max_processes: 20_000,
             max_processes_total: 100_000,
             max_agents: 2_000,
+            max_operations: 20_000,
+            max_host_rows: 100_000,
         }
     }
 }
@@ -62,6 +71,11 @@ pub struct Memory {
 /// Everything kept, and how much that is.
 #[derive(Debug, Default)]
 struct Kept {
+    /// In the order in which they came.
+    operations: VecDeque<Arc<Operation>>,
+    sums: VecDeque<Arc<Sums>>,
+    host: VecDeque<Arc<HostWindow>>,
+    host_rows: usize,
     agents: FxHashMap<AgentId, KeptAgent>,
     rows: usize,
     processes: usize,
@@ -75,6 +89,12 @@ struct KeptAgent {
     processes: FxHashMap<ProcessId, Arc<Process>>,
     /// The processes that ended, by when: the order in which they are forgotten.
     ended: BTreeSet<(Timestamp, ProcessId)>,
+}
+
+/// What a window of the host counts for.
+fn host_cost(window: &HostWindow) -> usize {
+    let devices = window.file_systems.len() + window.disks.len() + window.interfaces.len();
+    window.cpus.len() + devices + 1
 }
 
 /// What a window counts for: an empty one takes memory too.
@@ -139,6 +159,30 @@ impl Store for Memory {
         self.telemetry.losses.add(Loss::WindowDropped, dropped.len() as u64);
     }
 
+    fn put_operations(&self, arrived: Arrived) {
+        let mut kept = self.write();
+        kept.operations.extend(arrived.operations.into_iter().map(Arc::new));
+        kept.sums.extend(arrived.sums.into_iter().map(Arc::new));
+        let surplus = kept.operations.len().saturating_sub(self.limits.max_operations);
+        kept.operations.drain(..surplus);
+        let surplus_sums = kept.sums.len().saturating_sub(self.limits.max_operations);
+        kept.sums.drain(..surplus_sums);
+        drop(kept);
+        self.telemetry.losses.add(Loss::OperationDropped, (surplus + surplus_sums) as u64);
+    }
+
+    fn put_host(&self, window: HostWindow) {
+        let mut kept = self.write();
+        kept.host_rows += host_cost(&window);
+        kept.host.push_back(Arc::new(window));
+        let mut dropped = Vec::new();
+        while kept.host_rows > self.limits.max_host_rows {
+            dropped.extend(kept.pop_oldest_host());
+        }
+        drop(kept);
+        self.telemetry.losses.add(Loss::HostWindowDropped, dropped.len() as u64);
+    }
+
     /// There is nothing to outlast this process.
     fn sync(&self) -> Result<(), StoreError> {
         Ok(())
@@ -186,6 +230,28 @@ impl Store for Memory {
         windows.iter().for_each(|window| visit(window));
         Ok(())
     }
+
+    fn visit_operations(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(KeptOperation<'_>),
+    ) -> Result<(), StoreError> {
+        let kept = self.read();
+        let single: Vec<_> = kept.operations.iter().filter(|o| o.is_in(range)).cloned().collect();
+        let sums: Vec<_> = kept.sums.iter().filter(|s| range.overlaps(s.start, s.end)).cloned().collect();
+        drop(kept);
+        single.iter().for_each(|operation| visit(KeptOperation::One(operation)));
+        sums.iter().for_each(|sums| visit(KeptOperation::Sums(sums)));
+        Ok(())
+    }
+
+    fn visit_host(&self, range: TimeRange, visit: &mut dyn FnMut(&HostWindow)) -> Result<(), StoreError> {
+        let kept = self.read();
+        let windows: Vec<_> = kept.host.iter().filter(|w| range.overlaps(w.start, w.end)).cloned().collect();
+        drop(kept);
+        windows.iter().for_each(|window| visit(window));
+        Ok(())
+    }
 }
 
 impl Kept {
@@ -197,6 +263,13 @@ impl Kept {
         let at = kept.windows.partition_point(|w| w.start <= window.start);
         kept.windows.insert(at, window);
         Ok(())
+    }
+
+    /// Takes out the oldest window of the host.
+    fn pop_oldest_host(&mut self) -> Option<Arc<HostWindow>> {
+        let window = self.host.pop_front()?;
+        self.host_rows -= host_cost(&window);
+        Some(window)
     }
 
     /// Takes out the oldest window of all agents.
@@ -259,6 +332,11 @@ impl Kept {
     fn expire(&mut self, cutoff: Timestamp) -> (Vec<KeptAgent>, Vec<Arc<Window>>, Vec<Arc<Process>>) {
         let over = |a: &KeptAgent| a.agent.ended.is_some_and(|(at, _)| at <= cutoff);
         let ids: Vec<_> = self.agents.values().filter(|a| over(a)).map(|a| a.agent.id.clone()).collect();
+        self.operations.retain(|o| o.start > cutoff);
+        self.sums.retain(|s| s.end > cutoff);
+        while self.host.front().is_some_and(|w| w.end <= cutoff) {
+            self.pop_oldest_host();
+        }
         let agents = ids.iter().filter_map(|id| self.remove_agent(id)).collect();
         let (mut windows, mut processes) = (Vec::new(), Vec::new());
         for kept in self.agents.values_mut() {

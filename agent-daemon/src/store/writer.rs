@@ -1,12 +1,17 @@
 //! The one writer: takes what the aggregator hands over and keeps it. Ends when the aggregator hangs up and
 //! everything it sent is stored.
 //!
+//! Beside it the store's housekeeping runs: what is recorded never waits for that.
+//!
 //! It runs on a thread that may block, and gathers what has queued up before it syncs: under load one sync serves
 //! many records, and without load each record is safe at once.
 
 use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, channel},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -22,6 +27,9 @@ use crate::model::{record::Record, time::Timestamp};
 /// How often the store does its housekeeping. A reader may see things this much older than the store keeps.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 
+/// How often what could not be made durable is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The most records between two syncs.
 const BATCH: usize = 1024;
 
@@ -33,7 +41,20 @@ pub fn spawn(
     followers: Vec<Arc<dyn Follower>>,
 ) -> JoinHandle<()> {
     let runtime = Handle::current();
-    spawn_blocking(move || Writer { store, records, followers, in_trouble: false }.run(&runtime))
+    let (going_on, over) = channel::<()>();
+    let kept = Arc::clone(&store);
+    let keeper = spawn_blocking(move || {
+        kept.maintain(Timestamp::now());
+        while over.recv_timeout(MAINTAIN_EVERY) == Err(RecvTimeoutError::Timeout) {
+            kept.maintain(Timestamp::now());
+        }
+    });
+    spawn_blocking(move || {
+        Writer { store, records, followers, in_trouble: false }.run(&runtime);
+        drop(going_on);
+        // It panicked or ended: there is no more to do for it in either case.
+        let _ = runtime.block_on(keeper);
+    })
 }
 
 struct Writer {
@@ -46,19 +67,11 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, runtime: &Handle) {
-        let mut due = Instant::now();
         loop {
-            let now = Instant::now();
-            if now >= due {
-                self.store.maintain(Timestamp::now());
-                due = now + MAINTAIN_EVERY;
-            }
-            let patience = due.saturating_duration_since(Instant::now());
-            let next = async { timeout(patience, self.records.recv()).await };
+            let next = async { timeout(TRY_AGAIN, self.records.recv()).await };
             match runtime.block_on(next) {
                 Ok(Some(record)) => self.write_batch(record),
                 Ok(None) => return self.sync(Vec::new()),
-                // In trouble, each beat tries again.
                 Err(_) if self.in_trouble => self.sync(Vec::new()),
                 Err(_) => {}
             }
@@ -82,6 +95,8 @@ impl Writer {
             Record::Agent(agent) => self.store.put_agent(agent),
             Record::Process(agent, process) => self.store.put_process(&agent, process),
             Record::Window(window) => self.store.append(window),
+            Record::Operations(arrived) => self.store.put_operations(*arrived),
+            Record::Host(window) => self.store.put_host(*window),
             Record::Barrier(done) => waiting.push(done),
         }
     }

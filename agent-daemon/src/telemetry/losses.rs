@@ -63,11 +63,39 @@ pub enum Loss {
     /// In a stack the order of native and Python frames is a guess: there were not as many calls of the evaluation
     /// loop as groups of frames. Counted as those that miss some.
     OrderGuessed,
+    /// The journal was too slow for a record, or could not be written: the record is missing from it.
+    JournalDropped,
+    /// Something was not sent: its receiver refused it, or did not answer until there was no more room for it.
+    ExportDropped,
+    /// The end of a file of the spool was damaged, as by a power cut, and was cut off.
+    SpoolTailCut,
+    /// There was no room for operations in the store, or in memory before it.
+    OperationDropped,
+    /// An application sent an operation that is not accepted: its answer says why.
+    OperationRefused,
+    /// An application sent more than its project's rate, or than the store takes just now: it is told to try later.
+    OperationThrottled,
+    /// An operation was left out, as the project's sample ratio asks for.
+    OperationUnsampled,
+    /// A name, label or model of an operation came when there were too many different ones: it is kept as other.
+    OperationOverflow,
+    /// An attribute or label of an operation is not on the allow-list, or one too many: it is not kept.
+    OperationLabelDropped,
+    /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
+    OperationUnproven,
+    /// A window of the host found no room on its way to the store, or in it.
+    HostWindowDropped,
+    /// There was no room for a series that alert rules look at: they do not see it.
+    AlertSeriesDropped,
+    /// There were too many groups of alerts: one was told to nobody.
+    AlertUngrouped,
+    /// A message about alerts was given up: its receiver refused it, or did not take it for a day.
+    AlertGivenUp,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 38] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -92,6 +120,20 @@ impl Loss {
         Self::StoreWriteFailed,
         Self::InterpretedMissing,
         Self::OrderGuessed,
+        Self::JournalDropped,
+        Self::ExportDropped,
+        Self::SpoolTailCut,
+        Self::OperationDropped,
+        Self::OperationRefused,
+        Self::OperationThrottled,
+        Self::OperationUnsampled,
+        Self::OperationOverflow,
+        Self::OperationLabelDropped,
+        Self::OperationUnproven,
+        Self::HostWindowDropped,
+        Self::AlertSeriesDropped,
+        Self::AlertUngrouped,
+        Self::AlertGivenUp,
     ];
 
     /// Stable name.
@@ -122,15 +164,35 @@ impl Loss {
             Self::StoreWriteFailed => "store_write_failed",
             Self::InterpretedMissing => "interpreted_missing",
             Self::OrderGuessed => "order_guessed",
+            Self::JournalDropped => "journal_dropped",
+            Self::ExportDropped => "export_dropped",
+            Self::SpoolTailCut => "spool_tail_cut",
+            Self::OperationDropped => "operation_dropped",
+            Self::OperationRefused => "operation_refused",
+            Self::OperationThrottled => "operation_throttled",
+            Self::OperationUnsampled => "operation_unsampled",
+            Self::OperationOverflow => "operation_overflow",
+            Self::OperationLabelDropped => "operation_label_dropped",
+            Self::OperationUnproven => "operation_unproven",
+            Self::HostWindowDropped => "host_window_dropped",
+            Self::AlertSeriesDropped => "alert_series_dropped",
+            Self::AlertUngrouped => "alert_ungrouped",
+            Self::AlertGivenUp => "alert_given_up",
         }
     }
 }
 
 /// The counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Losses {
     user: [AtomicU64; Loss::ALL.len()],
     kernel: Mutex<Vec<(&'static str, u64)>>,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Self { user: [const { AtomicU64::new(0) }; Loss::ALL.len()], kernel: Mutex::default() }
+    }
 }
 
 impl Losses {

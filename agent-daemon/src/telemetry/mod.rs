@@ -1,15 +1,21 @@
 //! agentperf's own state for its users: losses, probes, overhead. Shared by every stage; holds only
 //! counters and small tables.
 
+mod alerts;
+mod exporters;
 mod host;
 mod losses;
+mod reading;
 mod usage;
 
+pub use alerts::{AlertStats, AlertsNow};
+pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
+pub use reading::Reading;
 pub use usage::{Usage, own_usage};
 
-use std::sync::{PoisonError, RwLock, atomic::AtomicU64};
+use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};
 
 use crate::model::probe::ProbeStatus;
 
@@ -18,9 +24,12 @@ use crate::model::probe::ProbeStatus;
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// How the alerts stand.
+    pub alerts: AlertStats,
     /// Bytes of unwind tables in the kernel.
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,
+    exporters: RwLock<Vec<Arc<Exporter>>>,
 }
 
 impl Telemetry {
@@ -33,5 +42,17 @@ impl Telemetry {
     /// Replaces the table of kernel programs and features.
     pub fn set_probes(&self, probes: Vec<ProbeStatus>) {
         *self.probes.write().unwrap_or_else(PoisonError::into_inner) = probes;
+    }
+
+    /// How every door out stands.
+    #[must_use]
+    pub fn exporters(&self) -> Vec<ExporterStatus> {
+        let exporters = self.exporters.read().unwrap_or_else(PoisonError::into_inner);
+        exporters.iter().map(|exporter| exporter.status()).collect()
+    }
+
+    /// Adds a door out.
+    pub fn add_exporter(&self, exporter: Arc<Exporter>) {
+        self.exporters.write().unwrap_or_else(PoisonError::into_inner).push(exporter);
     }
 }

@@ -12,14 +12,14 @@ use agent_common::{
 use aya_ebpf::{
     helpers::{
         bpf_ktime_get_ns,
-        generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user},
+        generated::{bpf_loop, bpf_probe_read_user},
     },
     macros::map,
     maps::{Array, RingBuf},
 };
 
 use super::{Registers, USER_CS, mix};
-use crate::{atomics::compare_exchange, layout, losses};
+use crate::{atomics::compare_exchange, losses};
 
 /// The daemon makes it larger where it judges walks.
 #[map]
@@ -35,6 +35,9 @@ const MAX_AHEAD: u64 = 63 * COPY_INTERVAL;
 
 /// Bytes of one read: it fails as a whole where a page is absent.
 const PIECE: usize = 1024;
+/// 64-bit words of what a walk found, and how many of them are copied in one go.
+const WORDS: usize = size_of::<UserStack>() / 8;
+const LINE: usize = 8;
 /// `BPF_RB_NO_WAKEUP`: nobody sleeps on the ring.
 const NO_WAKEUP: u64 = 1;
 
@@ -51,7 +54,7 @@ pub(crate) struct Purpose {
 /// new one if what is found in the copy shall take the walk's place.
 #[inline(always)]
 pub(crate) fn send(stack: &UserStack, process: u64, registers: Registers, id: u64, purpose: Purpose) -> u64 {
-    if id == 0 || registers.cs != USER_CS || layout::CAN_READ_KERNEL.load() == 0 {
+    if id == 0 || registers.cs != USER_CS {
         return id;
     }
     let stands_in = purpose.stands_in && is_cut(stack) && pay();
@@ -69,14 +72,10 @@ pub(crate) fn send(stack: &UserStack, process: u64, registers: Registers, id: u6
         (*copy).process = process;
         (*copy).id = id;
         (*copy).registers = [registers.ip, registers.sp, registers.bp];
-        let mut pieces = Pieces { copy, from: registers.sp, length: 0 };
+        let mut pieces = Pieces { copy, walked: stack, from: registers.sp, length: 0 };
         bpf_loop((COPY_BYTES / PIECE) as u32, take as *mut c_void, (&raw mut pieces).cast(), 0);
         (*copy).length = pieces.length;
-        bpf_probe_read_kernel(
-            (&raw mut (*copy).walked).cast(),
-            size_of::<UserStack>() as u32,
-            (&raw const *stack).cast(),
-        );
+        bpf_loop((WORDS / LINE) as u32, note_walk as *mut c_void, (&raw mut pieces).cast(), 0);
     }
     entry.submit(NO_WAKEUP);
     id
@@ -111,6 +110,7 @@ fn own_id(id: u64, registers: Registers) -> u64 {
 /// What of a stack has been copied.
 struct Pieces {
     copy: *mut StackCopy,
+    walked: *const UserStack,
     from: u64,
     length: u64,
 }
@@ -127,6 +127,21 @@ extern "C" fn take(index: u32, context: *mut c_void) -> i64 {
             return 1;
         }
         pieces.length += PIECE as u64;
+    }
+    0
+}
+
+/// Copies a line of what was walked: the compiler's own copy of so much is more than the verifier likes to see.
+extern "C" fn note_walk(index: u32, context: *mut c_void) -> i64 {
+    // SAFETY: this is a callback of `send`; the mask repeats for the verifier what bounds the loop.
+    unsafe {
+        let pieces = &*context.cast::<Pieces>();
+        let at = (index as usize & (WORDS / LINE - 1)) * LINE;
+        let from = pieces.walked.cast::<u64>().add(at);
+        let to = (&raw mut (*pieces.copy).walked).cast::<u64>().add(at);
+        for i in 0..LINE {
+            to.add(i).write(from.add(i).read());
+        }
     }
     0
 }

@@ -181,7 +181,10 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
     }
     // Behind the first frame, an address stands for the byte before it: what a signal interrupted is no return.
     let address = if n != 0 && walk.returned == 0 { walk.ip + 1 } else { walk.ip };
-    walk.stack.frames[n & (MAX_FRAMES - 1)] = address;
+    // Read anew: what the compiler knows of `n` it does not tell to the verifiers of kernels before 6.8.
+    // SAFETY: a field of ours.
+    let at = unsafe { (&raw const walk.stack.length).read_volatile() } as usize;
+    walk.stack.frames[at & (MAX_FRAMES - 1)] = address;
     walk.stack.length = n as u32 + 1;
     walk.hash = mix(walk.hash, address);
 

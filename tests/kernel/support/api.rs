@@ -1,6 +1,7 @@
 //! A client of the daemon's HTTP API, as a user would write one: paths, JSON, no types of agentperf's own.
 
 use std::{
+    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
@@ -139,6 +140,16 @@ impl Api {
     #[track_caller]
     pub(crate) fn status(&self) -> Value {
         self.get("/api/v1/status").expect(200).json()
+    }
+
+    /// The programs and features that the status page calls unavailable, with the reason.
+    #[track_caller]
+    pub(crate) fn unavailable(&self) -> BTreeMap<String, String> {
+        let status = self.status();
+        let probes = status["probes"].as_array().unwrap_or_else(|| panic!("no probes in {status}"));
+        assert!(!probes.is_empty());
+        let refused = probes.iter().filter(|probe| probe["state"] == "unavailable");
+        refused.map(|probe| (probe["name"].to_string(), probe["reason"].to_string())).collect()
     }
 
     /// A counter of losses, 0 if it does not show.

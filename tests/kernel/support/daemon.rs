@@ -2,9 +2,9 @@
 //! programs and losses, and two daemons on two CPUs would measure each other.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::TcpListener,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard},
@@ -43,7 +43,10 @@ impl Daemon {
     /// The same with more arguments.
     pub(crate) fn start_with(arguments: &'static [&'static str], overrides: Value) -> Self {
         let turn = turn();
+        // Its user may be another than the tests'.
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let everybody = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(directory.path(), everybody).expect("the folder is ours");
         let port = free_port();
         configure(&directory, port, overrides);
         let child = spawn(&directory, arguments);
@@ -68,23 +71,38 @@ impl Daemon {
         self.child.id()
     }
 
+    /// The folder of its store, unless another was chosen.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// Its configuration's file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("agentperf.yaml")
+    }
+
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
     /// Its resident set now, bytes.
     pub(crate) fn rss_bytes(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the daemon lives");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the daemon lives");
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
     }
 
     /// Kills it as a crash would, and starts it again as it was.
     pub(crate) fn crash_and_restart(&mut self) {
+        self.crash_and_restart_after(|| {});
+    }
+
+    /// The same, and does something between the two.
+    pub(crate) fn crash_and_restart_after(&mut self, between: impl FnOnce()) {
         self.child.kill().expect("the daemon is ours to kill");
         self.child.wait().expect("the daemon is ours to wait for");
+        between();
         self.child = spawn(&self.directory, self.arguments);
         self.wait_until_ready();
     }
@@ -162,7 +180,7 @@ fn configure(directory: &TempDir, port: u16, overrides: Value) {
     });
     merge(&mut config, overrides);
     // JSON is YAML, too.
-    std::fs::write(directory.path().join("agentperf.yaml"), config.to_string())
+    fs::write(directory.path().join("agentperf.yaml"), config.to_string())
         .expect("the configuration is written");
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod daemon;
 pub(crate) mod pprof;
 pub(crate) mod programs;
+pub(crate) mod prometheus;
 pub(crate) mod puppet;
 pub(crate) mod rows;
 pub(crate) mod stacks;

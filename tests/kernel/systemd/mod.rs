@@ -6,7 +6,7 @@
 
 mod container;
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -70,11 +70,11 @@ fn a_daemon_that_hangs_is_restarted() {
 fn hardening_takes_no_probe_away() {
     let as_root = {
         let daemon = Daemon::start(json!({}));
-        unavailable(&daemon.api().status())
+        daemon.api().unavailable()
     };
     let container = Container::boot();
     container.wait_until_active();
-    let hardened = unavailable(&container.in_network(|| Api::new(PORT).status()));
+    let hardened = container.in_network(|| Api::new(PORT).unavailable());
     let mut lost: Vec<String> = hardened
         .iter()
         .filter(|(name, _)| !as_root.contains_key(*name))
@@ -105,9 +105,8 @@ fn a_probe_that_the_host_refuses_leaves_the_others() {
     container.run(&["systemctl", "restart", "agentperf"]);
     container.wait_until_active();
     container.let_service_see_the_host();
-    let status = container.in_network(|| Api::new(PORT).status());
-    let refused: Vec<String> = unavailable(&status).into_keys().collect();
-    assert_eq!(refused, ["\"cpu_sample\""], "known before anybody asks: {status}");
+    let refused = container.in_network(|| Api::new(PORT).unavailable());
+    assert_eq!(Vec::from_iter(refused.keys()), ["\"cpu_sample\""], "known before anybody asks: {refused:?}");
 
     assert_eq!(watched_by(&container, &json!({})), ["off_cpu", "syscalls"]);
     assert_eq!(watched_by(&container, &json!({ "probes": ["off_cpu"] })), ["off_cpu"]);
@@ -134,6 +133,26 @@ fn watched_by(container: &Container, wishes: &Value) -> Vec<String> {
 }
 
 #[test]
+fn its_journal_goes_to_journald_and_back_into_a_store() {
+    let container = Container::boot();
+    container.wait_until_active();
+    let configuration = "printf '\\njournal:\\n  target: journald\\n' >> /etc/agentperf/agentperf.yaml";
+    container.run(&["sh", "-c", configuration]);
+    container.run(&["systemctl", "restart", "agentperf"]);
+    container.wait_until_active();
+    container.let_service_see_the_host();
+    watched_by(&container, &json!({}));
+    container.run(&["systemctl", "stop", "agentperf"]);
+    let back = "journalctl --sync; journalctl -t agentperf -o json --all \
+                | agentperf store import --directory /root/back --json -";
+    let done: Value = serde_json::from_str(&container.run(&["sh", "-c", back])).expect("JSON");
+    assert_eq!(done["broken"], 0, "{done}");
+    assert!(done["windows"].as_u64() > Some(0) && done["processes"].as_u64() > Some(2), "{done}");
+    let of_one = "journalctl -o cat -p info -t agentperf AGENTPERF_LOGGER=agentperf.agent";
+    assert!(container.run(&["sh", "-c", of_one]).contains("was detached"), "for people, too");
+}
+
+#[test]
 fn the_unit_is_valid_and_hardened() {
     let container = Container::boot();
     // Its status is 0 even for errors, so what it says is what counts; `run` lets nothing on stderr pass.
@@ -143,14 +162,6 @@ fn the_unit_is_valid_and_hardened() {
     println!("{last}");
     let exposure = last.split_once(": ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<f64>().ok());
     assert!(exposure.expect("systemd-analyze names a level") <= EXPOSURE_LIMIT, "{verdict}");
-}
-
-/// What the status page calls unavailable, with the reason.
-fn unavailable(status: &Value) -> BTreeMap<String, String> {
-    let probes = status["probes"].as_array().unwrap_or_else(|| panic!("no probes in {status}"));
-    assert!(!probes.is_empty());
-    let refused = probes.iter().filter(|probe| probe["state"] == "unavailable");
-    refused.map(|probe| (probe["name"].to_string(), probe["reason"].to_string())).collect()
 }
 
 /// Whether this kernel wants CAP_SYS_ADMIN for perf events, which mainline never does.

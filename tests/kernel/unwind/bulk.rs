@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use super::programs::{FLAGS, Running, deep, program};
-use crate::support::{daemon::Daemon, workload::source};
+use crate::support::{daemon::Daemon, tolerance::is_slow, workload::source};
 
 /// Stacks of each program.
 const ENOUGH: u64 = 1000;
@@ -59,7 +59,7 @@ impl Seen {
 fn judge(daemon: &Daemon, running: &Running) -> Seen {
     let agent = daemon.api().attach_with(&json!({ "pid": running.pid(), "probes": ["cpu"] }));
     // How long tables take to make is not what is judged here.
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(if is_slow() { 10 } else { 1 }));
     let before = Seen::read(daemon);
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut seen = Seen::default();

@@ -29,13 +29,16 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with its default configuration but for the built-in rules, which would find agents, and
-    /// returns once it is ready.
+    /// Starts it with its default configuration but for the built-in rules, which would find agents, and for the
+    /// store's folder, which is fresh; returns once it is ready.
     pub(super) fn start(agentperf: &Path) -> Result<Self> {
         let folder = workspace::scratch().join("bench");
         fs::create_dir_all(&folder)?;
         let (config, log) = (folder.join("agentperf.yaml"), folder.join("agentperf.log"));
-        fs::write(&config, "agents:\n  builtin_rules: false\n")?;
+        let store = folder.join("store");
+        let _ = fs::remove_dir_all(&store);
+        let text = format!("agents:\n  builtin_rules: false\nhistory:\n  directory: {}\n", store.display());
+        fs::write(&config, text)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let output = File::create(&log)?;
         let child = Command::new(agentperf)

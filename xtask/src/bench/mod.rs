@@ -17,6 +17,7 @@ mod proc_stat;
 mod report;
 mod stacks;
 mod stats;
+mod store;
 mod syscalls;
 mod tables;
 mod unwind;
@@ -78,8 +79,8 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 6] =
-    [syscalls::BENCH, off_cpu::BENCH, idle::BENCH, unwind::BENCH, stacks::BENCH, tables::BENCH];
+const BENCHES: [Bench; 7] =
+    [syscalls::BENCH, off_cpu::BENCH, idle::BENCH, unwind::BENCH, stacks::BENCH, tables::BENCH, store::BENCH];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     if args.list {

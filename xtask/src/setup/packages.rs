@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 19] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -91,6 +91,48 @@ const TOOLS: [Tool; 14] = [
         apt: "gdb",
         dnf: "gdb",
         pacman: "gdb",
+    },
+    Tool {
+        why: "judges the metrics, takes them by remote write, and runs the rules and the dashboards' queries",
+        purpose: Purpose::Test,
+        present: || find("prometheus").is_some() && find("promtool").is_some(),
+        apt: "prometheus",
+        dnf: "prometheus",
+        pacman: "prometheus",
+    },
+    Tool {
+        why: "takes metrics by remote write, in tests",
+        purpose: Purpose::Test,
+        present: || find("victoria-metrics").is_some(),
+        apt: "victoria-metrics",
+        dnf: "victoria-metrics",
+        pacman: "victoriametrics",
+    },
+    Tool {
+        why: "takes alerts, in tests",
+        purpose: Purpose::Test,
+        present: || find("prometheus-alertmanager").is_some(),
+        apt: "prometheus-alertmanager",
+        dnf: "alertmanager",
+        pacman: "alertmanager",
+    },
+    Tool {
+        why: "takes mail about alerts, in tests",
+        purpose: Purpose::Test,
+        present: || {
+            Path::new("/usr/lib/python3/dist-packages/aiosmtpd").exists() || find("aiosmtpd").is_some()
+        },
+        apt: "python3-aiosmtpd",
+        dnf: "python3-aiosmtpd",
+        pacman: "python-aiosmtpd",
+    },
+    Tool {
+        why: "shows a page that tells how long it took",
+        purpose: Purpose::Test,
+        present: || find("chromium").is_some(),
+        apt: "chromium",
+        dnf: "chromium",
+        pacman: "chromium",
     },
     Tool {
         why: "syscount and offcputime, to measure against",

@@ -15,6 +15,7 @@ pub(super) struct Omission {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum On {
     Each,
+    Lockdown,
     Unprivileged,
 }
 
@@ -52,7 +53,16 @@ const OMISSIONS: &[Omission] = &[
         "unwind::stopgap::the_first_stacks_are_whole_and_right",
         "under emulation the other unwinder takes longer than the half second that the test looks at",
     ),
+    each(
+        "unwind::mappings::programs_at_the_same_place_are_kept_apart",
+        "under emulation a window's names take longer than they may",
+    ),
     each("workloads::", "the machines have no compiler"),
+    each("prometheus::", "the machines have no Prometheus"),
+    each("export::", "the machines have no Prometheus, VictoriaMetrics or collector"),
+    each("durable::", "the store asks nothing of the kernel, and its kills take minutes under emulation"),
+    each("journal::", "what is stored asks nothing of the kernel"),
+    each("operations::", "it needs packages from a registry, or asks nothing of the kernel"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
     each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),
     each("refusals::a_port_in_use_is_named", KERNEL_FREE),
@@ -60,15 +70,28 @@ const OMISSIONS: &[Omission] = &[
     each("refusals::other_web_pages_get_nothing", KERNEL_FREE),
     each("refusals::requests_that_make_no_sense_are_refused", KERNEL_FREE),
     each("rules::the_built_in_rules_are_listed", KERNEL_FREE),
+    lockdown("off_cpu::waits_of_known_length", "what a descriptor is must not be read there"),
+    lockdown(
+        "unwind::budget::a_process_that_slept_already_has_its_stack",
+        "memory of a thread that does not run must not be read there",
+    ),
     unprivileged(
         "cli::attach_through_a_running_daemon",
         "the test's file is root's, and agentperf may not write it",
     ),
     unprivileged("cli::record_runs_a_command_and_reports", "only root can give a command its caller's user"),
+    unprivileged(
+        "syscalls::calls_are_counted_exactly_where_the_kernels_memory_is_not_read",
+        "loading such programs needs CAP_SYS_ADMIN, which the unit does not give",
+    ),
 ];
 
 const fn each(tests: &'static str, reason: &'static str) -> Omission {
     Omission { tests, on: On::Each, reason }
+}
+
+const fn lockdown(tests: &'static str, reason: &'static str) -> Omission {
+    Omission { tests, on: On::Lockdown, reason }
 }
 
 const fn unprivileged(tests: &'static str, reason: &'static str) -> Omission {
@@ -83,6 +106,7 @@ impl Omission {
     fn applies(&self, axis: &Axis) -> bool {
         match self.on {
             On::Each => true,
+            On::Lockdown => axis.lockdown,
             On::Unprivileged => axis.unprivileged,
         }
     }

@@ -5,15 +5,24 @@
 //! same types back.
 
 pub mod agent;
+pub mod alert;
+pub mod dashboard;
+pub mod dashboard_operations;
+pub mod ingest;
 pub mod names;
 pub mod off_cpu;
+pub mod operation;
 pub mod problem;
 pub mod process;
 pub mod profile;
 pub mod quality;
+pub mod receiver;
 pub mod stack;
 pub mod status;
 pub mod syscall;
+pub mod system;
+pub mod system_info;
+pub mod system_point;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::model::{
     agent::AgentEnd,
     off_cpu::{Descriptor, WaitCause},
+    operation::Source,
     probe::{Probe, ProbeState},
     stack::{FrameKind, StackEnd},
 };
@@ -49,6 +50,31 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Cpu => Self::Cpu,
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
+        }
+    }
+}
+
+mirror! {
+    /// By what way an operation came.
+    OperationSourceDto as OperationSource of Source {
+        /// A span of OpenTelemetry.
+        Otlp,
+        /// A histogram of OpenTelemetry.
+        OtlpMetrics,
+        /// agentperf's own JSON.
+        Collect,
+        /// A page in a browser.
+        Frontend,
+    }
+}
+
+impl From<OperationSourceDto> for Source {
+    fn from(source: OperationSourceDto) -> Self {
+        match source {
+            OperationSourceDto::Otlp => Self::Otlp,
+            OperationSourceDto::OtlpMetrics => Self::OtlpMetrics,
+            OperationSourceDto::Collect => Self::Collect,
+            OperationSourceDto::Frontend => Self::Frontend,
         }
     }
 }

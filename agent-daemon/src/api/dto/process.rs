@@ -5,7 +5,11 @@ use utoipa::ToSchema;
 
 use super::seconds;
 use crate::{
-    model::{process::Exit, signal_names::signal_name, time::Timestamp},
+    model::{
+        process::{Exit, Resources},
+        signal_names::signal_name,
+        time::Timestamp,
+    },
     store::query::TreeRow,
 };
 
@@ -18,6 +22,33 @@ pub struct ProcessTreeDto {
     /// The processes that lived in the range, each before its children, siblings by age: printed in this
     /// order and indented by `depth`, they show the tree.
     pub processes: Vec<ProcessDto>,
+    /// What those of them that live have together.
+    pub live: LiveDto,
+}
+
+/// What live processes have together, each as it was read last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveProcesses)]
+pub struct LiveDto {
+    /// How many they are.
+    pub processes: usize,
+    /// Their resident sets, added up: what they share counts for each.
+    pub rss_bytes: u64,
+    /// Their threads.
+    pub threads: u32,
+    /// Their open file descriptors.
+    pub descriptors: u32,
+}
+
+impl LiveDto {
+    /// Those of these that live.
+    #[must_use]
+    pub fn of(rows: &[TreeRow]) -> Self {
+        let live = || rows.iter().map(|row| &row.process).filter(|process| process.ended.is_none());
+        let Resources { rss_bytes, threads, descriptors, .. } =
+            Resources::sum(live().filter_map(|process| process.resources));
+        Self { processes: live().count(), rss_bytes, threads, descriptors: descriptors.unwrap_or(0) }
+    }
 }
 
 /// One process, from fork to exit.
@@ -57,6 +88,19 @@ pub struct ProcessDto {
     pub cpu_before_seconds: f64,
     /// Largest resident set of its whole life.
     pub peak_rss_bytes: u64,
+    /// Resident set when it was read last; null, as what follows, where it never was.
+    pub rss_bytes: Option<u64>,
+    /// The same, but what is shared with others counts by its share (PSS). Read of one process in each window, and not
+    /// where more than 512 MiB are resident, since the kernel walks every page for it.
+    pub pss_bytes: Option<u64>,
+    /// Threads then.
+    pub threads: Option<u32>,
+    /// Open file descriptors then.
+    pub descriptors: Option<u32>,
+    /// How often its threads of then had left a CPU to wait; null of more than 64 threads.
+    pub voluntary_switches: Option<u64>,
+    /// How often a CPU had been taken from them.
+    pub involuntary_switches: Option<u64>,
 }
 
 impl From<TreeRow> for ProcessDto {
@@ -66,6 +110,8 @@ impl From<TreeRow> for ProcessDto {
             Some(Exit::Signal { number, core_dumped }) => (None, Some(number), core_dumped),
             None => (None, None, false),
         };
+        let resources = process.resources;
+        let switches = resources.and_then(|resources| resources.context_switches);
         Self {
             pid: process.id.pid(),
             parent: process.parent_pid,
@@ -83,6 +129,12 @@ impl From<TreeRow> for ProcessDto {
             cpu_seconds: seconds(process.cpu_ns.saturating_sub(process.cpu_before_ns)),
             cpu_before_seconds: seconds(process.cpu_before_ns),
             peak_rss_bytes: process.peak_rss_bytes,
+            rss_bytes: resources.map(|resources| resources.rss_bytes),
+            pss_bytes: resources.and_then(|resources| resources.pss_bytes),
+            threads: resources.map(|resources| resources.threads),
+            descriptors: resources.and_then(|resources| resources.descriptors),
+            voluntary_switches: switches.map(|switches| switches.voluntary),
+            involuntary_switches: switches.map(|switches| switches.involuntary),
         }
     }
 }

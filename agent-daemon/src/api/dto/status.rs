@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::names::ProbeStateDto;
-use crate::model::{probe::ProbeStatus, time::Timestamp};
+use crate::{
+    model::{probe::ProbeStatus, time::Timestamp},
+    telemetry::{AlertsNow, ExporterStatus},
+};
 
 /// How the daemon stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -33,8 +36,95 @@ pub struct StatusDto {
     pub probes: Vec<ProbeStatusDto>,
     /// What was lost since the start, by name; every name is always there.
     pub losses: BTreeMap<String, u64>,
+    /// Every door out that is in use.
+    pub exporters: Vec<ExporterDto>,
+    /// How the alerts stand.
+    pub alerts: AlertStatusDto,
     /// What agentperf itself costs.
     pub own: OwnUsageDto,
+}
+
+/// How the alerts stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AlertStatus)]
+pub struct AlertStatusDto {
+    /// When the rules were evaluated last; never where alerts are off.
+    pub evaluated: Option<Timestamp>,
+    /// How long that took.
+    pub evaluation_seconds: f64,
+    /// Rules in force.
+    pub rules: u64,
+    /// Of these, those whose last evaluation failed.
+    pub failing_rules: u64,
+    /// Alerts whose condition holds, but not for long enough.
+    pub pending: u64,
+    /// Alerts that fire.
+    pub firing: u64,
+    /// Of these, those of which nobody is told.
+    pub muted: u64,
+    /// Why the files of rules or routes that are there now are not in force: those before are.
+    pub refused: Option<String>,
+}
+
+impl From<AlertsNow> for AlertStatusDto {
+    fn from(now: AlertsNow) -> Self {
+        Self {
+            evaluated: now.at,
+            evaluation_seconds: now.took.as_secs_f64(),
+            rules: now.rules,
+            failing_rules: now.failing,
+            pending: now.pending,
+            firing: now.firing,
+            muted: now.muted,
+            refused: now.refused,
+        }
+    }
+}
+
+/// A door out and how it stands. Items are samples, data points, spans, events or profiles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Exporter)]
+pub struct ExporterDto {
+    /// Stable name.
+    #[schema(example = "remote_write")]
+    pub name: String,
+    /// Scheme, host and port of the receiver.
+    #[schema(example = "http://127.0.0.1:9090")]
+    pub receiver: String,
+    /// Items that the receiver took.
+    pub sent: u64,
+    /// Attempts to send that failed.
+    pub failures: u64,
+    /// Items that were given up.
+    pub dropped: u64,
+    /// What waits on disk to be sent, bytes.
+    pub spool_bytes: u64,
+    /// Items that wait in memory.
+    pub queued: u64,
+    /// When the receiver last took something.
+    pub last_success: Option<Timestamp>,
+    /// Why an attempt last failed, without any secret.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_failure: Option<Timestamp>,
+}
+
+impl From<ExporterStatus> for ExporterDto {
+    fn from(exporter: ExporterStatus) -> Self {
+        let (last_failure, last_error) = exporter.last_error.unzip();
+        Self {
+            name: exporter.name.to_owned(),
+            receiver: exporter.receiver,
+            sent: exporter.sent,
+            failures: exporter.failed,
+            dropped: exporter.dropped,
+            spool_bytes: exporter.spool_bytes,
+            queued: exporter.queued,
+            last_success: exporter.last_success,
+            last_error,
+            last_failure,
+        }
+    }
 }
 
 /// Agents, counted.

@@ -1,73 +1,12 @@
-//! Profile formats, each a pure function of the same weighted stacks.
+//! Profile formats, each a pure function of the same weighted stacks. pprof's is `profile`'s, since others send it too.
 
 pub(super) mod folded;
-pub(super) mod pprof;
 pub(super) mod speedscope;
 pub(super) mod svg;
 
-use rustc_hash::FxHashMap;
+pub(super) use crate::profile::{Subject, missing, pprof};
 
-use crate::{
-    model::{
-        agent::Agent,
-        id::ProcessId,
-        process::Process,
-        stack::{Frame, FrameKind, Stack, StackEnd},
-    },
-    store::query::ProfileKind,
-};
-
-/// Whose profile it is: what stacks do not say themselves.
-#[derive(Debug)]
-pub(super) struct Subject {
-    pub(super) agent: Agent,
-    /// The root's executable.
-    pub(super) executable: Option<String>,
-    comms: FxHashMap<ProcessId, String>,
-}
-
-impl Subject {
-    pub(super) fn new(agent: Agent, processes: Vec<Process>) -> Self {
-        let root = processes.iter().find(|p| p.id == agent.root);
-        let executable = root.and_then(|p| p.executable.clone());
-        Self { agent, executable, comms: processes.into_iter().map(|p| (p.id, p.comm)).collect() }
-    }
-
-    /// The process's name, where it is still known.
-    pub(super) fn comm(&self, process: ProcessId) -> Option<&str> {
-        self.comms.get(&process).map(String::as_str)
-    }
-
-    /// A title for people.
-    pub(super) fn title(&self, kind: ProfileKind) -> String {
-        let what = match kind {
-            ProfileKind::Cpu => "CPU time",
-            ProfileKind::OffCpu => "off-CPU time",
-        };
-        format!("{what} of {} ({})", self.agent.name, self.agent.id)
-    }
-}
-
-/// What stands at the outer end where frames are known to be missing, or may be wrong.
-fn missing(stack: &Stack) -> Option<&'static str> {
-    match stack.end {
-        StackEnd::Complete => stack.frames.is_empty().then_some("[merged]"),
-        StackEnd::FramePointers => Some("[frame pointers]"),
-        StackEnd::OrderGuessed => Some("[order guessed]"),
-        StackEnd::InterpretedMissing => Some("[frames missing]"),
-        StackEnd::Truncated => Some("[truncated]"),
-        StackEnd::Gap
-        | StackEnd::NoTable
-        | StackEnd::NoMapping
-        | StackEnd::Unreadable
-        | StackEnd::UnknownRule
-        | StackEnd::Inconsistent
-        | StackEnd::Not64Bit => Some("[broken]"),
-        StackEnd::OverBudget => Some("[not walked]"),
-        StackEnd::Lost => Some("[lost]"),
-        StackEnd::Absent => stack.frames.is_empty().then_some("[no stack]"),
-    }
-}
+use crate::model::stack::{Frame, FrameKind};
 
 /// A frame's name among frames of every world: unknown functions are told apart by their binary, scripts'
 /// functions by their file.

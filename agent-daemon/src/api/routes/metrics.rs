@@ -5,9 +5,10 @@ use axum::{
     http::{HeaderMap, header},
     response::IntoResponse,
 };
+use tokio::task::spawn_blocking;
 
 use crate::{
-    api::{openapi::Refusals, state::State},
+    api::{error::Problem, openapi::Refusals, state::State},
     model::exposition::TextFormat,
 };
 
@@ -21,8 +22,14 @@ use crate::{
                 (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"))),
         Refusals,
     ))]
-pub(super) async fn metrics(Shared(state): Shared<State>, headers: HeaderMap) -> impl IntoResponse {
+pub(super) async fn metrics(
+    Shared(state): Shared<State>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = TextFormat::for_accept(accept);
-    ([(header::CONTENT_TYPE, format.media_type())], state.metrics.text(format))
+    // It reads what the kernel says of the host, and formats thousands of series.
+    let text = spawn_blocking(move || state.metrics.text(format)).await;
+    let text = text.map_err(|error| Problem::internal("metrics", &error))?;
+    Ok(([(header::CONTENT_TYPE, format.media_type())], text))
 }

@@ -2,9 +2,13 @@
 //! so that the OpenAPI document cannot forget one.
 
 mod agents;
+mod alerts;
+mod dashboard;
 mod health;
+mod ingest;
 mod metrics;
 mod off_cpu;
+mod operations;
 mod pages;
 mod pprof;
 mod processes;
@@ -12,6 +16,7 @@ mod profile;
 mod quality;
 mod status;
 mod syscalls;
+mod system;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -25,6 +30,9 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
+        .routes(routes!(dashboard::dashboard))
+        .routes(routes!(system::info))
+        .routes(routes!(system::metrics))
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))
@@ -32,6 +40,21 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::summary))
+        .routes(routes!(operations::of_agent))
+        .routes(routes!(ingest::traces))
+        .routes(routes!(ingest::metrics))
+        .routes(routes!(ingest::collect))
+        .routes(routes!(ingest::batch))
+        .routes(routes!(ingest::frontend))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::history))
+        .routes(routes!(alerts::rules))
+        .routes(routes!(alerts::silences, alerts::silence))
+        .routes(routes!(alerts::unsilence))
+        .routes(routes!(alerts::receivers))
+        .routes(routes!(alerts::test))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

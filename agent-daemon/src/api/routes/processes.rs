@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        dto::process::ProcessTreeDto,
+        dto::process::{LiveDto, ProcessTreeDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
         openapi::AgentRefusals,
@@ -30,7 +30,7 @@ pub(super) struct Params {
 
 /// The process tree
 ///
-/// Every process of the agent that lived in the range, with its exit code or signal, CPU time and peak memory.
+/// Every process of the agent that lived in the range, with its exit code or signal, CPU time, memory, threads and descriptors.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/processes", tag = "reports",
     params(("id" = String, Path, description = "The agent's id, PID-STARTMS"), Params),
     responses((status = 200, body = ProcessTreeDto, description = "The tree"), AgentRefusals))]
@@ -45,7 +45,8 @@ pub(super) async fn processes(
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let rows = query::tree(store.processes(&id, range)?);
-        Ok(rows.into_iter().map(Into::into).collect())
+        Ok((LiveDto::of(&rows), rows.into_iter().map(Into::into).collect()))
     });
-    Ok(Json(ProcessTreeDto { agent: agent.id.to_string(), processes: fold.await? }))
+    let (live, processes) = fold.await?;
+    Ok(Json(ProcessTreeDto { agent: agent.id.to_string(), processes, live }))
 }

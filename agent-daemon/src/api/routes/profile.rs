@@ -48,6 +48,8 @@ pub(super) struct Params {
     from: Option<String>,
     /// End of the range.
     to: Option<String>,
+    /// Only of the processes with this pid.
+    pid: Option<u32>,
     /// What is weighed; `cpu` if absent.
     #[serde(default, rename = "type")]
     #[param(inline)]
@@ -60,7 +62,7 @@ pub(super) struct Params {
 
 /// A profile
 ///
-/// Stacks weighed by CPU time or by time off the CPU, all processes together.
+/// Stacks weighed by CPU time or by time off the CPU, all processes together unless `pid` names some.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/profile", tag = "reports",
     params(("id" = String, Path, description = "The agent's id, PID-STARTMS"), Params),
     responses(
@@ -78,14 +80,16 @@ pub(super) async fn profile(
     AgentPath(id): AgentPath,
     StrictQuery(params): StrictQuery<Params>,
 ) -> Result<Response, Problem> {
-    let Params { since, from, to, kind, format } = &params;
+    let Params { since, from, to, pid, kind, format } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let (kind, format) = (*kind, *format);
+    let (pid, kind, format) = (*pid, *kind, *format);
     let agent = state.agent(&id)?;
     let range = range.resolve(&agent, Timestamp::now())?;
     let fold = state.fold(move |store| {
-        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
-        render(store, &subject, range, kind, format)
+        let processes = store.processes(&id, TimeRange::ALL)?;
+        let of_pid = |pid| processes.iter().map(|p| p.id).filter(|id| id.pid() == pid).collect();
+        let of: Option<FxHashSet<ProcessId>> = pid.map(of_pid);
+        render(store, &Subject::new(agent, processes), (range, of.as_ref()), kind, format)
     });
     Ok(fold.await?.into_response())
 }
@@ -96,7 +100,7 @@ type Rendered = (HeaderMap, Vec<u8>);
 fn render(
     store: &dyn Store,
     subject: &Subject,
-    range: TimeRange,
+    (range, of): (TimeRange, Option<&FxHashSet<ProcessId>>),
     kind: ProfileTypeDto,
     format: ProfileFormatDto,
 ) -> Result<Rendered, Problem> {
@@ -104,7 +108,7 @@ fn render(
         ProfileTypeDto::Cpu => (ProfileKind::Cpu, Probe::Cpu),
         ProfileTypeDto::OffCpu => (ProfileKind::OffCpu, Probe::OffCpu),
     };
-    let fold = (CoveredFold::default(), ProfileFold::new(wanted, None));
+    let fold = (CoveredFold::default(), ProfileFold::new(wanted, of));
     let (covered, profile) = query::over(store, &subject.agent.id, range, fold)?;
     if profile.stacks.is_empty() && !subject.agent.probes.contains(probe) {
         return Err(not_watched(subject, probe));

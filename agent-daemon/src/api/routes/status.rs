@@ -18,7 +18,7 @@ use crate::{
 
 /// How the daemon stands
 ///
-/// Version, kernel, every probe with its state and reason, everything that was lost, and what agentperf
+/// Version, kernel, every probe with its state and reason, everything that was lost, every door out, and what agentperf
 /// itself costs.
 #[utoipa::path(get, path = "/api/v1/status", tag = "health",
     responses((status = 200, body = StatusDto, description = "How it stands"), Refusals))]
@@ -41,6 +41,8 @@ pub(super) async fn status(
         agents: AgentCountsDto { live: agents.len() - ended, ended },
         probes: state.telemetry.probes().into_iter().map(Into::into).collect(),
         losses: losses.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+        exporters: state.telemetry.exporters().into_iter().map(Into::into).collect(),
+        alerts: state.telemetry.alerts.now().into(),
         own: OwnUsageDto {
             cpu_seconds: own.cpu_seconds,
             rss_bytes: own.rss_bytes,

@@ -263,6 +263,12 @@ mod tests {
             cpu_seconds,
             cpu_before_seconds: 0.0,
             peak_rss_bytes: 0,
+            rss_bytes: None,
+            pss_bytes: None,
+            threads: None,
+            descriptors: None,
+            voluntary_switches: None,
+            involuntary_switches: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How many series of one kind there may be, over all agents.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Room {
     max: usize,
     used: usize,
@@ -32,7 +32,7 @@ impl Room {
 
 /// Totals by key. A key that came when there was no room stays among the others: what was counted there cannot be
 /// taken out again without a counter going back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Capped<K, V> {
     known: FxHashMap<K, V>,
     /// The keys that found no room, so that each is counted once; at most as many as are known.

@@ -1,6 +1,9 @@
 //! The registry of metrics: what each is called, counts and is labelled with. A new metric is one row here and one
 //! line where its value comes from; `docs/metrics.md` is made from this table.
 
+mod alerts;
+mod host;
+
 use std::fmt::Write as _;
 
 use prometheus_client::{metrics::MetricType, registry::Unit};
@@ -11,18 +14,47 @@ pub(super) const PREFIX: &str = "agentperf";
 /// A metric and all its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
-    BuildInfo,
     HostCpus,
     HostCpuSeconds,
     HostMemoryBytes,
     HostMemoryAvailableBytes,
+    HostMemoryFreeBytes,
+    HostMemoryCachedBytes,
+    HostMemoryDirtyBytes,
+    HostSwapBytes,
+    HostSwapFreeBytes,
     HostLoad1,
+    HostLoad5,
+    HostLoad15,
+    HostProcesses,
+    HostTasksRunning,
+    HostTasksBlocked,
+    HostForks,
+    HostContextSwitches,
+    HostPressureSeconds,
+    HostFilesystemSize,
+    HostFilesystemAvailable,
+    HostFilesystemInodes,
+    HostFilesystemInodesFree,
+    HostFilesystemReadOnly,
+    HostDiskBytes,
+    HostDiskOperations,
+    HostDiskOperationSeconds,
+    HostDiskBusySeconds,
+    HostNetworkBytes,
+    HostNetworkPackets,
+    HostNetworkErrors,
+    HostNetworkDropped,
+    BuildInfo,
     Agents,
     AgentInfo,
     AgentUp,
     AgentCpuSeconds,
     AgentCpuSamples,
     AgentProcesses,
+    AgentResidentMemory,
+    AgentThreads,
+    AgentDescriptors,
     AgentProcessesStarted,
     AgentProcessExits,
     AgentOffCpuSeconds,
@@ -33,15 +65,30 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    Operations,
+    OperationSeconds,
     Losses,
     ProbeReady,
     UnwindTableBytes,
     OwnCpuSeconds,
     OwnMemoryBytes,
     SeriesOverflow,
+    ExportSent,
+    ExportFailures,
+    ExportDropped,
+    ExportSpoolBytes,
+    ExportQueue,
+    Alerts,
+    AlertRules,
+    AlertEvaluations,
+    AlertEvaluationSeconds,
+    AlertNotifications,
+    AlertSeries,
+    AlertSamples,
 }
 
 /// One row of the registry.
+#[derive(Debug)]
 pub(super) struct Row {
     pub(super) family: Family,
     /// Without prefix, unit and `_total`, which the exposition adds.
@@ -54,7 +101,7 @@ pub(super) struct Row {
 
 /// Whether a metric only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::export) enum Kind {
     Counter,
     Gauge,
 }
@@ -77,8 +124,15 @@ use Unit::{Bytes, Seconds};
 /// Labels of everything that is told of one agent.
 const AGENT: &[&str] = &["agent", "agent_id"];
 
+/// Labels of everything that is told of one door out.
+const EXPORTER: &[&str] = &["exporter"];
+
 /// Every metric, in the order of the exposition.
-pub(super) static ROWS: [Row; 28] = [
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
+}
+
+static ROWS: [Row; 33] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -87,25 +141,6 @@ pub(super) static ROWS: [Row; 28] = [
         &["version", "kernel"],
         "1. The daemon's version and the kernel's release",
     ),
-    row(F::HostCpus, "host_cpus", None, Gauge, &[], "CPUs that are online"),
-    row(
-        F::HostCpuSeconds,
-        "host_cpu",
-        Some(Seconds),
-        Counter,
-        &["mode"],
-        "Time of all CPUs since boot, by what they did",
-    ),
-    row(F::HostMemoryBytes, "host_memory", Some(Bytes), Gauge, &[], "Physical memory"),
-    row(
-        F::HostMemoryAvailableBytes,
-        "host_memory_available",
-        Some(Bytes),
-        Gauge,
-        &[],
-        "Memory that programs could have without swapping (MemAvailable)",
-    ),
-    row(F::HostLoad1, "host_load1", None, Gauge, &[], "Load average of the last minute"),
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -126,6 +161,16 @@ pub(super) static ROWS: [Row; 28] = [
     ),
     row(F::AgentCpuSamples, "agent_cpu_samples", None, Counter, AGENT, "CPU samples taken of it"),
     row(F::AgentProcesses, "agent_processes", None, Gauge, AGENT, "Its processes that live"),
+    row(
+        F::AgentResidentMemory,
+        "agent_resident_memory",
+        Some(Bytes),
+        Gauge,
+        AGENT,
+        "Resident sets of its processes that live, added up: what they share counts for each",
+    ),
+    row(F::AgentThreads, "agent_threads", None, Gauge, AGENT, "Threads of its processes that live"),
+    row(F::AgentDescriptors, "agent_descriptors", None, Gauge, AGENT, "Their open file descriptors"),
     row(
         F::AgentProcessesStarted,
         "agent_processes_started",
@@ -207,6 +252,22 @@ pub(super) static ROWS: [Row; 28] = [
         "Largest resident set of one process so far",
     ),
     row(
+        F::Operations,
+        "operations",
+        None,
+        Counter,
+        &["project", "kind", "outcome"],
+        "Operations that applications told of one by one: success, error; not those that they added up (OTLP metrics)",
+    ),
+    row(
+        F::OperationSeconds,
+        "operation_duration",
+        Some(Seconds),
+        Counter,
+        &["project", "kind"],
+        "How long those operations took together",
+    ),
+    row(
         F::Losses,
         "losses",
         None,
@@ -233,6 +294,25 @@ pub(super) static ROWS: [Row; 28] = [
         &["kind"],
         "Series that found no room of their own and are counted in one labelled other",
     ),
+    row(
+        F::ExportSent,
+        "export_sent",
+        None,
+        Counter,
+        EXPORTER,
+        "Samples, data points, spans, events or profiles that a receiver took",
+    ),
+    row(F::ExportFailures, "export_failures", None, Counter, EXPORTER, "Attempts to send that failed"),
+    row(
+        F::ExportDropped,
+        "export_dropped",
+        None,
+        Counter,
+        EXPORTER,
+        "What was to be sent and was given up: refused, or too much was waiting",
+    ),
+    row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
+    row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
 ];
 
 impl Row {
@@ -261,17 +341,26 @@ impl Row {
     }
 }
 
+/// Whether there is a metric of this name, as it is queried.
+#[must_use]
+pub fn has_metric(name: &str) -> bool {
+    rows().any(|row| row.full_name() == name)
+}
+
 /// The reference of all metrics, in Markdown: what `docs/metrics.md` holds.
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::from(
         "# Metrics\n\nWhat `GET /metrics` shows, made from `agent-daemon/src/export/prometheus/families.rs`.\n\
-         Counters begin at 0 when the daemon starts. An agent's series stay for ten minutes after it ended, a\n\
-         process's likewise. Where there are more series of a kind than `metrics.max_series`, those that come later\n\
-         are counted together, labelled `other`, and `agentperf_series_overflow_total` says how many.\n\n\
+         Counters begin at 0 when the daemon starts, but for `agentperf_host_cpu_seconds_total`. What the host did is told\n\
+         as of its last window; file systems are those that are on something, by where they are mounted first; beyond 64\n\
+         disks and 64 interfaces, the others are added up as `other`. An agent's series stay for ten minutes after it ended, a\n\
+         process's likewise. Where there are more series of a kind than `metrics.max_series`, or more than 1024 agents,\n\
+         those that come later are counted together, labelled `other`, and `agentperf_series_overflow_total` says how\n\
+         many.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
-    for row in &ROWS {
+    for row in rows() {
         let kind = if row.kind == Counter { "counter" } else { "gauge" };
         let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a string cannot fail.
@@ -288,11 +377,11 @@ mod tests {
 
     #[test]
     fn rows_stand_in_the_order_of_their_families() {
-        for (i, row) in ROWS.iter().enumerate() {
+        for (i, row) in rows().enumerate() {
             assert_eq!(row.family as usize, i, "{}", row.name);
         }
-        let names: HashSet<String> = ROWS.iter().map(Row::full_name).collect();
-        assert_eq!(names.len(), ROWS.len());
+        let names: HashSet<String> = rows().map(Row::full_name).collect();
+        assert_eq!(names.len(), rows().count());
     }
 
     #[test]

@@ -6,10 +6,17 @@
 mod capped;
 mod families;
 mod host;
+mod operations;
+mod replay;
 mod series;
+mod snapshot;
 mod totals;
 
-pub use families::reference;
+pub(super) use families::Kind;
+pub use families::{has_metric, reference};
+pub use replay::replay;
+pub(super) use snapshot::FamilySnapshot;
+pub use snapshot::Snapshot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,15 +26,15 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::{families::ROWS, totals::Totals};
+use self::{families::rows, totals::Totals};
 use crate::{
     model::{
-        exposition::{Exposition, TextFormat},
+        exposition::{Exposition, Samples, ShowSample, TextFormat},
         record::Record,
         time::Timestamp,
     },
     store::Follower,
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{HostInfo, Reading, Telemetry},
 };
 
 /// What is exposed. Follows the store's writer.
@@ -54,11 +61,16 @@ impl Metrics {
         registry.register_collector(Box::new(Arc::clone(&shown)));
         Self { registry, shown }
     }
+
+    /// Every series at one instant, for those that send them.
+    #[must_use]
+    pub fn snapshot(&self, at: Timestamp) -> Snapshot {
+        self.shown.snapshot(at)
+    }
 }
 
 impl Exposition for Metrics {
     fn text(&self, format: TextFormat) -> String {
-        self.shown.lock().expire(Timestamp::now());
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut text, &self.registry);
@@ -69,9 +81,39 @@ impl Exposition for Metrics {
     }
 }
 
+impl Samples for Metrics {
+    fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
+        self.shown.snapshot_of(at, &Reading::take(), |row| wanted(&row.full_name())).show(show);
+    }
+}
+
 impl Shown {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot(&self, at: Timestamp) -> Snapshot {
+        self.snapshot_of(at, &Reading::take(), |_| true)
+    }
+
+    fn snapshot_of(
+        &self,
+        at: Timestamp,
+        reading: &Reading,
+        wanted: impl Fn(&families::Row) -> bool,
+    ) -> Snapshot {
+        // What counts waits for a copy of the numbers, and not for the formatting.
+        let totals = {
+            let mut totals = self.lock();
+            totals.expire(at);
+            totals.clone()
+        };
+        let of = |row: &'static families::Row| {
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading);
+            (!series.is_empty()).then_some(FamilySnapshot { row, series })
+        };
+        let families = rows().filter(|row| wanted(row)).filter_map(of).collect();
+        Snapshot { at, started: self.host.started, families }
     }
 }
 
@@ -83,21 +125,15 @@ impl Follower for Metrics {
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let reading = host::Reading::take();
-        let totals = self.lock();
-        for row in &ROWS {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host, &reading);
-            if series.is_empty() {
-                continue;
-            }
+        for FamilySnapshot { row, series } in self.snapshot(Timestamp::now()).families {
             let (name, kind) = (row.base_name(), row.metric_type());
             let mut metric = encoder.encode_descriptor(&name, row.help, row.unit(), kind)?;
             for (labels, value) in series {
                 let labels: Vec<(&str, String)> = row.labels.iter().copied().zip(labels).collect();
                 let mut one = metric.encode_family(&labels)?;
                 match row.kind {
-                    families::Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
-                    families::Kind::Gauge => one.encode_gauge(&value)?,
+                    Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
+                    Kind::Gauge => one.encode_gauge(&value)?,
                 }
             }
         }
@@ -109,7 +145,7 @@ impl Collector for Shown {
 fn older_form(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let counters: Vec<String> =
-        ROWS.iter().filter(|row| row.kind == families::Kind::Counter).map(families::Row::full_name).collect();
+        rows().filter(|row| row.kind == Kind::Counter).map(families::Row::full_name).collect();
     for line in openmetrics.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {

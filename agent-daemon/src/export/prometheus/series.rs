@@ -4,19 +4,23 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
-    host::Reading,
-    totals::{AgentTotals, ProcessTotals, RESULTS, Rooms, Totals, WaitTotals},
+    host,
+    totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
     model::{
-        agent::AgentSource, errno_names::errno_name, id::ProcessId, off_cpu::WaitCause, probe::ProbeState,
+        agent::{Agent, AgentSource},
+        errno_names::errno_name,
+        id::ProcessId,
+        off_cpu::WaitCause,
+        probe::ProbeState,
         syscall_names::syscall_name,
     },
-    telemetry::{HostInfo, Telemetry},
+    telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
 };
 
 /// One series.
-pub(super) type Series = (Vec<String>, f64);
+pub(in crate::export) type Series = (Vec<String>, f64);
 
 /// What the series are labelled that have no room of their own.
 const OTHER: &str = "other";
@@ -36,9 +40,7 @@ pub(super) fn of(
         Family::HostMemoryBytes => some(reading.memory),
         Family::HostMemoryAvailableBytes => some(reading.memory_available),
         Family::HostLoad1 => some(reading.load1),
-        Family::Agents => {
-            some(Some(totals.agents.values().filter(|a| a.agent.ended.is_none()).count() as f64))
-        }
+        Family::Agents => some(Some(totals.live_agents() as f64)),
         Family::Losses => labelled(telemetry.losses.all().into_iter().map(|(name, n)| (name, n as f64))),
         Family::ProbeReady => labelled(
             telemetry
@@ -49,31 +51,51 @@ pub(super) fn of(
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
-        Family::SeriesOverflow => overflow(&totals.rooms),
-        _ => totals.agents.values().flat_map(|agent| of_agent(family, agent)).collect(),
+        Family::Operations => totals.operations.counts(),
+        Family::OperationSeconds => totals.operations.seconds(),
+        Family::SeriesOverflow => overflow(totals),
+        Family::ExportSent => exported(telemetry, |exporter| exporter.sent),
+        Family::ExportFailures => exported(telemetry, |exporter| exporter.failed),
+        Family::ExportDropped => exported(telemetry, |exporter| exporter.dropped),
+        Family::ExportSpoolBytes => exported(telemetry, |exporter| exporter.spool_bytes),
+        Family::ExportQueue => exported(telemetry, |exporter| exporter.queued),
+        Family::Alerts
+        | Family::AlertRules
+        | Family::AlertEvaluations
+        | Family::AlertEvaluationSeconds
+        | Family::AlertNotifications
+        | Family::AlertSeries
+        | Family::AlertSamples => of_alerts(family, telemetry),
+        _ => {
+            let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
+            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+        }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
     series
 }
 
-/// The series of one agent.
+/// The series of one agent, or of those together that found no room.
 fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
-    let agent = &totals.agent;
-    let own = || vec![agent.name.clone(), agent.id.to_string()];
+    let agent = totals.agent.as_deref();
+    let own = || match agent {
+        Some(agent) => vec![agent.name.clone(), agent.id.to_string()],
+        None => vec![OTHER.to_owned(); 2],
+    };
     let with = |more: &[String]| [own(), more.to_vec()].concat();
     let one = |value: f64| vec![(own(), value)];
     match family {
-        Family::AgentInfo => {
-            let (source, rule) = match &agent.source {
-                AgentSource::Rule(rule) => ("rule", rule.as_str()),
-                AgentSource::Attach => ("attach", ""),
-            };
-            vec![(with(&[agent.root.pid().to_string(), source.to_owned(), rule.to_owned()]), 1.0)]
+        // Of several together there is no such thing to say.
+        Family::AgentInfo => agent.map(|agent| (with(&info(agent)), 1.0)).into_iter().collect(),
+        Family::AgentUp => {
+            agent.map(|agent| (own(), f64::from(u8::from(agent.ended.is_none())))).into_iter().collect()
         }
-        Family::AgentUp => one(f64::from(u8::from(agent.ended.is_none()))),
         Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
         Family::AgentCpuSamples => one(totals.cpu_samples as f64),
         Family::AgentProcesses => one(totals.live_processes() as f64),
+        Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
+        Family::AgentThreads => one(totals.resources().threads.into()),
+        Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -101,6 +123,37 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
     }
 }
 
+/// How the alerts stand; nothing before their first round.
+fn of_alerts(family: Family, telemetry: &Telemetry) -> Vec<Series> {
+    let now = telemetry.alerts.now();
+    if now.at.is_none() {
+        return Vec::new();
+    }
+    let (evaluations, seconds) = telemetry.alerts.evaluations();
+    let counts = |pairs: &[(&str, u64)]| labelled(pairs.iter().map(|(label, n)| (*label, *n as f64)));
+    match family {
+        Family::Alerts => counts(&[("pending", now.pending), ("firing", now.firing), ("muted", now.muted)]),
+        Family::AlertRules => {
+            counts(&[("ok", now.rules.saturating_sub(now.failing)), ("failed", now.failing)])
+        }
+        Family::AlertEvaluations => some(Some(evaluations as f64)),
+        Family::AlertEvaluationSeconds => some(Some(seconds)),
+        Family::AlertNotifications => counts(&telemetry.alerts.outcomes()),
+        Family::AlertSeries => some(Some(now.series as f64)),
+        Family::AlertSamples => some(Some(now.samples as f64)),
+        _ => Vec::new(),
+    }
+}
+
+/// Its root's pid, why it is watched, and by which rule.
+fn info(agent: &Agent) -> [String; 3] {
+    let (source, rule) = match &agent.source {
+        AgentSource::Rule(rule) => ("rule", rule.as_str()),
+        AgentSource::Attach => ("attach", ""),
+    };
+    [agent.root.pid().to_string(), source.to_owned(), rule.to_owned()]
+}
+
 fn by_cause(
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
@@ -117,19 +170,25 @@ fn by_process(
     value: impl Fn(&ProcessTotals) -> f64,
 ) -> Vec<Series> {
     let labels = |id: Option<ProcessId>, process: &ProcessTotals| match id {
-        Some(id) => with(&[id.pid().to_string(), process.comm.clone()]),
+        Some(id) => with(&[id.pid().to_string(), process.comm.to_string()]),
         None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
     };
     totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
 }
 
-fn overflow(rooms: &Rooms) -> Vec<Series> {
+fn overflow(totals: &Totals) -> Vec<Series> {
+    let rooms = &totals.rooms;
     let kinds = [
+        ("agents", totals.agents_overflowed),
         ("syscalls", rooms.syscalls.overflowed),
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
+}
+
+fn exported(telemetry: &Telemetry, value: fn(&ExporterStatus) -> u64) -> Vec<Series> {
+    labelled(telemetry.exporters().iter().map(|exporter| (exporter.name, value(exporter) as f64)))
 }
 
 fn one<const N: usize>(labels: [String; N], value: f64) -> Vec<Series> {
@@ -153,6 +212,6 @@ fn errno(number: Option<u32>) -> String {
     number.map_or(OTHER.to_owned(), |n| errno_name(n).map_or_else(|| n.to_string(), str::to_owned))
 }
 
-fn seconds(ns: u64) -> f64 {
+pub(super) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }

@@ -8,7 +8,7 @@ use crate::{
         agent::AgentEnd,
         process::{Exit, Process},
     },
-    store::fixture::{agent_at, process_at, window_at},
+    store::fixture::{agent_at, at, host_window_at, numbered_agent, process_at, window_at},
 };
 
 fn metrics(max_series: usize) -> Metrics {
@@ -36,6 +36,11 @@ fn what_is_recorded_is_counted_once() {
     for cpu_ns in [1_500_000_000, 2_500_000_000, 2_500_000_000] {
         metrics.follow(&Record::Process(agent.id.clone(), Process { cpu_ns, ..process.clone() }));
     }
+    let text = metrics.text(TextFormat::Prometheus);
+    let labels = format!("{{agent=\"worker\",agent_id=\"{}\"", agent.id);
+    for (name, expected) in [("resident_memory_bytes", 524_288.0), ("threads", 3.0), ("descriptors", 7.0)] {
+        assert_eq!(value(&text, &format!("agentperf_agent_{name}{labels}")), Some(expected), "{text}");
+    }
     let last = ended(&process, 3_500_000_000, Exit::Code(0));
     metrics.follow(&Record::Process(agent.id.clone(), last.clone()));
     metrics.follow(&Record::Process(agent.id.clone(), last));
@@ -43,11 +48,10 @@ fn what_is_recorded_is_counted_once() {
         metrics.follow(&Record::Window(window_at(&agent.id, start, 3)));
     }
     let text = metrics.text(TextFormat::Prometheus);
-    let labels = format!("{{agent=\"worker\",agent_id=\"{}\"", agent.id);
     let of_agent = |name: &str| value(&text, &format!("agentperf_agent_{name}{labels}"));
     assert_eq!(of_agent("cpu_seconds_total"), Some(3.0), "{text}");
     assert_eq!(of_agent("processes_started_total"), Some(1.0));
-    assert_eq!(of_agent("processes"), Some(0.0));
+    assert_eq!((of_agent("processes"), of_agent("resident_memory_bytes")), (Some(0.0), Some(0.0)));
     assert_eq!(of_agent("up"), Some(1.0));
     assert_eq!(
         value(&text, &format!("agentperf_agent_process_exits_total{labels},result=\"success\"")),
@@ -121,4 +125,72 @@ fn both_forms_say_the_same() {
     assert!(new.ends_with("# EOF\n") && !old.contains("# EOF") && !old.contains("# UNIT"));
     assert!(new.contains("# TYPE agentperf_agent_cpu_seconds counter\n"), "{new}");
     assert!(old.contains("# TYPE agentperf_agent_cpu_seconds_total counter\n"), "{old}");
+}
+
+#[test]
+fn agents_that_ended_make_room_though_nobody_scrapes_and_those_without_are_counted_together() {
+    let metrics = metrics(100);
+    let now = Timestamp::now();
+    let tell = |pid: u32, at: Timestamp, ended: bool| {
+        let mut agent = numbered_agent(pid, at);
+        agent.ended = ended.then_some((at, AgentEnd::Exited));
+        metrics.follow(&Record::Agent(agent.clone()));
+        agent.id
+    };
+    for pid in 1..=1024 {
+        tell(pid, now - Duration::from_secs(3600), true);
+    }
+    for pid in 2001..=3030 {
+        let id = tell(pid, now, false);
+        metrics.follow(&Record::Process(id.clone(), process_at(pid, now)));
+        metrics.follow(&Record::Window(window_at(&id, now, 1)));
+    }
+    let text = metrics.text(TextFormat::Prometheus);
+    let of_others =
+        |name: &str| value(&text, &format!("agentperf_agent_{name}{{agent=\"other\",agent_id=\"other\""));
+    assert_eq!(of_others("processes_started_total"), Some(6.0));
+    assert_eq!(of_others("processes"), Some(6.0));
+    assert_eq!(of_others("syscalls_total"), Some(6.0));
+    assert_eq!((of_others("up"), of_others("info")), (None, None));
+    assert_eq!(value(&text, "agentperf_agents"), Some(1030.0));
+    assert_eq!(value(&text, "agentperf_series_overflow_total{kind=\"agents\"}"), Some(6.0));
+    assert_eq!(text.matches("\nagentperf_agent_up{").count(), 1024);
+    // What one of the others no longer does goes with it, what it did stays.
+    let ended = now - Duration::from_secs(3600);
+    let mut agent = numbered_agent(3030, now);
+    agent.ended = Some((ended, AgentEnd::Detached));
+    metrics.follow(&Record::Agent(agent));
+    let text = metrics.text(TextFormat::Prometheus);
+    let of_others =
+        |name: &str| value(&text, &format!("agentperf_agent_{name}{{agent=\"other\",agent_id=\"other\""));
+    assert_eq!(of_others("processes"), Some(5.0));
+    assert_eq!(of_others("processes_started_total"), Some(6.0));
+}
+
+#[test]
+fn windows_of_the_host_are_added_up_and_what_is_of_their_end_is_that_of_the_last() {
+    let metrics = metrics(10);
+    let nothing = metrics.text(TextFormat::Prometheus);
+    assert!(
+        !nothing.contains("agentperf_host_processes ") && nothing.contains("agentperf_host_cpus "),
+        "{nothing}"
+    );
+    for (i, n) in [3, 4].into_iter().enumerate() {
+        metrics.follow(&Record::Host(Box::new(host_window_at(at(5 * i as i64), n))));
+    }
+    let text = metrics.text(TextFormat::Prometheus);
+    for (series, expected) in [
+        ("host_processes", 104.0),
+        ("host_forks_total", 7.0),
+        ("host_pressure_seconds_total{resource=\"io\",stalled=\"some\"}", 0.011),
+        ("host_filesystem_size_bytes{mountpoint=\"/\"}", (1_u64 << 40) as f64),
+        ("host_filesystem_available_bytes{mountpoint=\"/\"}", ((1_u64 << 39) - 4) as f64),
+        ("host_filesystem_readonly{mountpoint=\"/\"}", 1.0),
+        ("host_disk_bytes_total{device=\"vda\",direction=\"written\"}", 7.0 * 8192.0),
+        ("host_disk_operation_seconds_total{device=\"vda\",direction=\"read\"}", 0.007),
+        ("host_network_bytes_total{interface=\"eth0\",direction=\"received\"}", 7.0 * 1500.0),
+        ("host_network_errors_total{interface=\"eth0\",direction=\"sent\"}", 7.0),
+    ] {
+        assert_eq!(value(&text, &format!("agentperf_{series}")), Some(expected), "{series}: {text}");
+    }
 }

@@ -1,15 +1,19 @@
 //! What has been counted since the daemon started, by agent: the records that go into the store, added up.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::capped::{Capped, Room};
+use super::{
+    capped::{Capped, Room},
+    operations::OperationTotals,
+};
 use crate::model::{
     agent::Agent,
+    host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
-    process::{Exit, Process},
+    process::{Exit, Process, Resources},
     record::Record,
     syscall::SyscallStat,
     time::Timestamp,
@@ -18,28 +22,61 @@ use crate::model::{
 
 /// How long the series of what has ended stay: several scrapes see the last value.
 const AFTER_END: Duration = Duration::from_secs(600);
-/// Agents that are told of, live and ended.
+/// How often what ended is looked for where nobody scrapes.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Agents that have series of their own, live and ended.
 const MAX_AGENTS: usize = 1024;
+/// Agents that are counted together; what comes beyond is told by the overflow alone.
+const MAX_LATE: usize = 16 * MAX_AGENTS;
 
-/// The totals of every agent.
-#[derive(Debug)]
+/// The totals of every agent. A copy is what is formatted, so that nobody who counts waits for that.
+#[derive(Clone, Debug)]
 pub(super) struct Totals {
-    pub(super) agents: FxHashMap<AgentId, AgentTotals>,
+    agents: FxHashMap<AgentId, AgentTotals>,
+    /// Agents that found no room, and what they did together. They stay here: no counter goes back.
+    late: FxHashMap<AgentId, Late>,
+    other: Option<AgentTotals>,
+    /// How many found no room.
+    pub(super) agents_overflowed: u64,
+    /// When it was last looked for what ended, by the records' time.
+    expired: Timestamp,
     pub(super) rooms: Rooms,
+    pub(super) operations: OperationTotals,
+    /// The host's windows, merged.
+    pub(super) host: Option<Box<HostWindow>>,
+}
+
+/// An agent without room of its own.
+#[derive(Clone, Debug, Default)]
+struct Late {
+    ended: Option<Timestamp>,
+    /// Those that live.
+    processes: FxHashSet<ProcessId>,
+}
+
+impl Late {
+    fn process(&mut self, process: &Process) {
+        if process.ended.is_none() {
+            self.processes.insert(process.id);
+        } else {
+            self.processes.remove(&process.id);
+        }
+    }
 }
 
 /// Room for the series that are many.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rooms {
     pub(super) syscalls: Room,
     pub(super) syscall_errors: Room,
     pub(super) processes: Room,
 }
 
-/// What one agent did.
-#[derive(Debug)]
+/// What one agent did, or those together that found no room.
+#[derive(Clone, Debug)]
 pub(super) struct AgentTotals {
-    pub(super) agent: Agent,
+    /// Nothing of those that are counted together.
+    pub(super) agent: Option<Arc<Agent>>,
     pub(super) cpu_ns: u64,
     pub(super) cpu_samples: u64,
     pub(super) processes_started: u64,
@@ -49,8 +86,15 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
-    /// CPU time of the live processes that has been counted, ns.
-    counted: FxHashMap<ProcessId, u64>,
+    /// The live processes.
+    live: FxHashMap<ProcessId, Live>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    /// CPU time that has been counted, ns.
+    cpu_ns: u64,
+    resources: Option<Resources>,
 }
 
 /// How a process can end, as the label `result` has it.
@@ -63,15 +107,15 @@ pub(super) struct WaitTotals {
     pub(super) count: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SyscallTotals {
     pub(super) count: u64,
     pub(super) ns: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ProcessTotals {
-    pub(super) comm: String,
+    pub(super) comm: Arc<str>,
     pub(super) cpu_ns: u64,
     pub(super) peak_bytes: u64,
     ended: Option<Timestamp>,
@@ -83,42 +127,108 @@ impl Totals {
         let room = || Room::new(max_series);
         Self {
             agents: FxHashMap::default(),
+            late: FxHashMap::default(),
+            other: None,
+            agents_overflowed: 0,
+            expired: Timestamp::UNIX_EPOCH,
+            operations: OperationTotals::default(),
+            host: None,
             rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
         }
     }
 
     /// Adds a record.
     pub(super) fn add(&mut self, record: &Record) {
+        self.expire_at_times(record);
         match record {
             Record::Agent(agent) => self.agent(agent),
             Record::Process(id, process) => {
-                if let Some(totals) = self.agents.get_mut(id) {
-                    totals.process(process, &mut self.rooms);
+                if let Some(late) = self.late.get_mut(id) {
+                    late.process(process);
+                }
+                if let Some((totals, rooms)) = self.of(id) {
+                    totals.process(process, rooms);
                 }
             }
             Record::Window(window) => {
-                if let Some(totals) = self.agents.get_mut(&window.agent) {
-                    totals.window(window, &mut self.rooms);
+                if let Some((totals, rooms)) = self.of(&window.agent) {
+                    totals.window(window, rooms);
                 }
             }
+            Record::Operations(arrived) => self.operations.add(arrived),
+            Record::Host(window) => self.host(window),
             Record::Barrier(_) => {}
         }
     }
 
+    fn host(&mut self, window: &HostWindow) {
+        match &mut self.host {
+            Some(sum) => sum.absorb(window),
+            None => self.host = Some(Box::new(window.clone())),
+        }
+    }
+
+    /// The totals of every agent, and of those together that found no room.
+    pub(super) fn agents(&self) -> impl Iterator<Item = &AgentTotals> {
+        self.agents.values().chain(&self.other)
+    }
+
+    /// Agents that are watched, with and without room.
+    pub(super) fn live_agents(&self) -> usize {
+        let live = |totals: &&AgentTotals| totals.agent.as_ref().is_some_and(|agent| agent.ended.is_none());
+        self.agents.values().filter(live).count()
+            + self.late.values().filter(|late| late.ended.is_none()).count()
+    }
+
+    /// Where this agent is counted; nowhere, where nothing was told of it.
+    pub(super) fn of(&mut self, id: &AgentId) -> Option<(&mut AgentTotals, &mut Rooms)> {
+        let totals = match self.agents.get_mut(id) {
+            Some(totals) => totals,
+            None if self.late.contains_key(id) => self.other.get_or_insert_with(|| AgentTotals::new(None)),
+            None => return None,
+        };
+        Some((totals, &mut self.rooms))
+    }
+
     fn agent(&mut self, agent: &Agent) {
+        let ended = agent.ended.map(|(at, _)| at);
         if let Some(totals) = self.agents.get_mut(&agent.id) {
-            totals.agent = agent.clone();
+            totals.agent = Some(Arc::new(agent.clone()));
+        } else if let Some(late) = self.late.get_mut(&agent.id) {
+            late.ended = ended;
         } else if self.agents.len() < MAX_AGENTS {
-            self.agents.insert(agent.id.clone(), AgentTotals::new(agent.clone()));
+            self.agents.insert(agent.id.clone(), AgentTotals::new(Some(Arc::new(agent.clone()))));
+        } else {
+            self.agents_overflowed += 1;
+            if self.late.len() < MAX_LATE {
+                self.late.insert(agent.id.clone(), Late { ended, ..Late::default() });
+            }
+        }
+    }
+
+    /// Forgets what ended long ago, now and then by the time of the records: whether anybody scrapes or not, what ended
+    /// makes room.
+    fn expire_at_times(&mut self, record: &Record) {
+        let at = match record {
+            Record::Agent(agent) => agent.ended.map_or(agent.attached, |(at, _)| at),
+            Record::Window(window) => window.end,
+            Record::Process(..) | Record::Operations(_) | Record::Host(_) | Record::Barrier(_) => return,
+        };
+        // Either way: a clock that was set back must not end it.
+        if at.duration_since(self.expired).unsigned_abs() >= EXPIRE_EVERY {
+            self.expire(at);
         }
     }
 
     /// Forgets what ended long ago.
     pub(super) fn expire(&mut self, now: Timestamp) {
+        self.expired = now;
         let Ok(cutoff) = now.checked_sub(AFTER_END) else { return };
+        self.expire_late(cutoff);
         let rooms = &mut self.rooms;
         self.agents.retain(|_, totals| {
-            let keep = totals.agent.ended.is_none_or(|(at, _)| at > cutoff);
+            let ended = totals.agent.as_ref().and_then(|agent| agent.ended);
+            let keep = ended.is_none_or(|(at, _)| at > cutoff);
             if keep {
                 totals.expire_processes(cutoff, rooms);
             } else {
@@ -127,10 +237,25 @@ impl Totals {
             keep
         });
     }
+
+    fn expire_late(&mut self, cutoff: Timestamp) {
+        let (Some(other), rooms) = (&mut self.other, &mut self.rooms) else {
+            self.late.retain(|_, late| late.ended.is_none_or(|at| at > cutoff));
+            return;
+        };
+        other.expire_processes(cutoff, rooms);
+        self.late.retain(|_, late| {
+            let keep = late.ended.is_none_or(|at| at > cutoff);
+            if !keep {
+                late.processes.iter().for_each(|id| other.forget(id, rooms));
+            }
+            keep
+        });
+    }
 }
 
 impl AgentTotals {
-    fn new(agent: Agent) -> Self {
+    fn new(agent: Option<Arc<Agent>>) -> Self {
         Self {
             agent,
             cpu_ns: 0,
@@ -141,18 +266,23 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
-            counted: FxHashMap::default(),
+            live: FxHashMap::default(),
         }
     }
 
     /// Processes that live.
     pub(super) fn live_processes(&self) -> usize {
-        self.counted.len()
+        self.live.len()
+    }
+
+    /// What they have together.
+    pub(super) fn resources(&self) -> Resources {
+        Resources::sum(self.live.values().filter_map(|live| live.resources))
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
         let used = process.cpu_ns.saturating_sub(process.cpu_before_ns);
-        let before = self.counted.get(&process.id).copied();
+        let before = self.live.get(&process.id).map(|live| live.cpu_ns);
         // Told once more after its end, as when the agent is watched anew: it is counted already.
         if self.processes.get(&process.id).is_some_and(|total| total.ended.is_some()) {
             return;
@@ -163,14 +293,17 @@ impl AgentTotals {
         self.processes_started += u64::from(before.is_none());
         total.cpu_ns += new;
         total.peak_bytes = total.peak_bytes.max(process.peak_rss_bytes);
-        total.comm.clone_from(&process.comm);
+        if *total.comm != *process.comm {
+            total.comm = process.comm.as_str().into();
+        }
         match process.ended {
             None => {
-                self.counted.insert(process.id, used.max(before.unwrap_or(0)));
+                let cpu_ns = used.max(before.unwrap_or(0));
+                self.live.insert(process.id, Live { cpu_ns, resources: process.resources });
             }
             Some(_) => {
                 total.ended = process.ended;
-                self.counted.remove(&process.id);
+                self.live.remove(&process.id);
                 let result = result_of(process.exit);
                 if let Some(count) =
                     RESULTS.iter().position(|r| *r == result).and_then(|i| self.exits.get_mut(i))
@@ -212,6 +345,12 @@ impl AgentTotals {
         for id in gone {
             self.processes.remove(&id, &mut rooms.processes);
         }
+    }
+
+    /// Forgets a process, whether it ended or is only no longer watched.
+    fn forget(&mut self, id: &ProcessId, rooms: &mut Rooms) {
+        self.live.remove(id);
+        self.processes.remove(id, &mut rooms.processes);
     }
 
     fn give_back(&self, rooms: &mut Rooms) {

@@ -1,21 +1,25 @@
 //! Blocks: the windows of one agent that begin within one hour, as a row of the database.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     codec::{
         CodecError,
         block::{self, Numbered},
         bytes::{nanoseconds, time_of},
+        shares::{self, Place},
     },
     compress::{Squeeze, Unsqueeze},
     database::clamped,
     failure::Failure,
 };
-use crate::model::{id::AgentId, time::Timestamp};
+use crate::{
+    model::{id::AgentId, time::Timestamp},
+    store::summary::{Shares, Sums},
+};
 
 /// Nanoseconds of an hour.
-const HOUR_NS: i64 = 3_600_000_000_000;
+pub(super) const HOUR_NS: i64 = 3_600_000_000_000;
 /// Hours of a day.
 pub(super) const DAY_HOURS: i64 = 24;
 
@@ -45,43 +49,13 @@ pub(super) fn hour_start(hour: i64) -> Timestamp {
     time_of(hour.saturating_mul(HOUR_NS))
 }
 
-/// Sums over all rows of a block.
-#[derive(Debug, Default)]
-struct Sums {
-    cpu_ns: u64,
-    cpu_samples: u64,
-    blocked_ns: u64,
-    run_queue_ns: u64,
-    syscalls: u64,
-    syscall_errors: u64,
-}
-
-impl Sums {
-    fn of(windows: &[Numbered]) -> Self {
-        let mut sums = Self::default();
-        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
-        for row in windows.iter().flat_map(|w| &w.cpu) {
-            add(&mut sums.cpu_ns, row.cpu_ns);
-            add(&mut sums.cpu_samples, row.samples);
-        }
-        for row in windows.iter().flat_map(|w| &w.off_cpu) {
-            add(&mut sums.blocked_ns, row.blocked_ns);
-            add(&mut sums.run_queue_ns, row.run_queue_ns);
-        }
-        for row in windows.iter().flat_map(|w| &w.syscalls) {
-            add(&mut sums.syscalls, row.count);
-            row.errors.iter().for_each(|(_, count)| add(&mut sums.syscall_errors, *count));
-        }
-        sums
-    }
-}
-
 /// Writes windows of one agent that all begin in this hour. None are no block.
 pub(super) fn insert(
     db: &Connection,
     squeeze: &mut Squeeze,
     (agent, level, hour): (i64, Level, i64),
     windows: &[Numbered],
+    shares: Option<&Shares<Place>>,
 ) -> Result<(), Failure> {
     let Some(first) = windows.iter().map(|w| nanoseconds(w.start)).min() else { return Ok(()) };
     let last = windows.iter().map(|w| nanoseconds(w.end)).max().unwrap_or(first);
@@ -90,7 +64,7 @@ pub(super) fn insert(
     let sql = "INSERT INTO block (agent, level, hour, first, last, windows, cpu_ns, cpu_samples, blocked_ns, \
                run_queue_ns, syscalls, syscall_errors, checksum, body) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-    db.prepare_cached(sql)?.execute(params![
+    let key = db.prepare_cached(sql)?.insert(params![
         agent,
         level as u8,
         hour,
@@ -106,7 +80,22 @@ pub(super) fn insert(
         crc32c::crc32c(&body),
         body,
     ])?;
+    if let Some(shares) = shares {
+        let sql = "INSERT INTO share (hour, agent, block, record) VALUES (?1, ?2, ?3, ?4)";
+        db.prepare_cached(sql)?.execute(params![hour, agent, key, shares::encode(shares)])?;
+    }
     Ok(())
+}
+
+/// What the sums of a block are made of; `None` for one that is older than shares are, or whose are damaged.
+pub(super) fn shares(
+    db: &Connection,
+    (hour, agent, key): (i64, i64, i64),
+) -> rusqlite::Result<Option<Shares<Place>>> {
+    let sql = "SELECT record FROM share WHERE hour = ?1 AND agent = ?2 AND block = ?3";
+    let mut query = db.prepare_cached(sql)?;
+    let record: Option<Vec<u8>> = query.query_row([hour, agent, key], |row| row.get(0)).optional()?;
+    Ok(record.and_then(|record| shares::decode(&record).ok()))
 }
 
 /// The windows of a block's body.

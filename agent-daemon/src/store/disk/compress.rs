@@ -18,8 +18,11 @@ impl Squeeze {
         Compressor::new(LEVEL).map(Self)
     }
 
-    /// The length, then the bytes, compressed.
+    /// The length, then the bytes, compressed. What could not be read again is refused.
     pub(super) fn squeeze(&mut self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        if bytes.len() > MAX_RECORD {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
         let mut to = Encoder::default();
         to.varint(bytes.len() as u64);
         to.rest(&self.0.compress(bytes)?);

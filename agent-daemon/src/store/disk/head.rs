@@ -7,15 +7,21 @@ use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::codec::{CodecError, block};
-use crate::model::{
-    agent::Agent,
-    id::{AgentId, ProcessId},
-    process::Process,
-    stack::Stack,
-    time::{TimeRange, Timestamp},
-    window::Window,
+use super::codec::{CodecError, block, bytes::nanoseconds};
+use crate::{
+    model::{
+        agent::Agent,
+        id::{AgentId, ProcessId},
+        process::Process,
+        stack::Stack,
+        time::{TimeRange, Timestamp},
+        window::Window,
+    },
+    store::summary::Summary,
 };
+
+/// About what a summary takes, bytes; its functions' names are the stacks'.
+const SUMMARY: usize = 900;
 
 /// A window as bytes; its stacks are the part's.
 #[derive(Clone, Debug)]
@@ -24,6 +30,43 @@ pub(super) struct HeadWindow {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) block: Arc<[u8]>,
+    /// What it comes to, so that answers which need no more need not make it whole.
+    pub(super) summary: Arc<Summary>,
+}
+
+/// What is nobody's, as bytes: operations, or a window of the host.
+#[derive(Clone, Debug)]
+pub(super) struct HeadBlock {
+    /// When the first thing in it begins, nanoseconds.
+    pub(super) first: i64,
+    /// A moment after the last, nanoseconds.
+    pub(super) last: i64,
+    /// How much there is.
+    pub(super) count: u64,
+    pub(super) block: Arc<[u8]>,
+}
+
+/// Blocks of one kind, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeadBlocks(Vec<HeadBlock>);
+
+impl HeadBlocks {
+    /// Every block.
+    pub(super) fn all(&self) -> &[HeadBlock] {
+        &self.0
+    }
+
+    /// Their bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|item| item.block.len()).sum()
+    }
+
+    /// Handles of those that may lie in the range.
+    pub(super) fn within(&self, range: TimeRange) -> Vec<Arc<[u8]>> {
+        let (from, to) = (nanoseconds(range.from), nanoseconds(range.to));
+        let wanted = self.0.iter().filter(|item| item.last > from && item.first < to);
+        wanted.map(|item| Arc::clone(&item.block)).collect()
+    }
 }
 
 /// What one segment holds.
@@ -34,6 +77,9 @@ pub(super) struct Part {
     /// By their numbers in the segment.
     pub(super) stacks: Arc<Vec<Arc<Stack>>>,
     pub(super) windows: VecDeque<HeadWindow>,
+    pub(super) operations: HeadBlocks,
+    /// Windows of the host.
+    pub(super) host: HeadBlocks,
     /// New and changed processes.
     pub(super) processes: FxHashMap<(AgentId, ProcessId), Arc<Process>>,
     /// New and changed agents.
@@ -54,6 +100,8 @@ impl Part {
 
     pub(super) fn is_empty(&self) -> bool {
         self.windows.is_empty()
+            && self.operations.all().is_empty()
+            && self.host.all().is_empty()
             && self.processes.is_empty()
             && self.agents.is_empty()
             && self.forgotten.is_empty()
@@ -92,6 +140,16 @@ impl Part {
         self.windows.push_back(window);
     }
 
+    pub(super) fn push_operations(&mut self, item: HeadBlock) {
+        self.bytes += item.block.len() + 80;
+        self.operations.0.push(item);
+    }
+
+    pub(super) fn push_host(&mut self, item: HeadBlock) {
+        self.bytes += item.block.len() + 80;
+        self.host.0.push(item);
+    }
+
     /// Drops the window that came first; whether there was one.
     pub(super) fn drop_oldest(&mut self) -> bool {
         let Some(window) = self.windows.pop_front() else { return false };
@@ -110,9 +168,9 @@ impl Part {
     }
 }
 
-/// What a window counts for: its bytes and what holds them.
+/// What a window counts for: its bytes, what it comes to, and what holds them.
 fn cost(window: &HeadWindow) -> usize {
-    window.block.len() + 160
+    window.block.len() + SUMMARY + 160
 }
 
 /// Some windows of a part.
@@ -127,7 +185,7 @@ pub(super) struct View {
 impl View {
     /// Shows each window, made whole.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&Window)) -> Result<(), CodecError> {
-        for window in self.windows.iter().map(|w| whole(w, &self.stacks)) {
+        for window in self.windows.iter().map(|w| whole(&w.agent, &w.block, &self.stacks)) {
             visit(&window?);
         }
         Ok(())
@@ -135,14 +193,23 @@ impl View {
 }
 
 /// The window of these bytes.
-fn whole(window: &HeadWindow, stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
-    let numbered =
-        block::decode(&window.block, &window.agent)?.into_iter().next().ok_or(CodecError::Short)?;
+fn whole(agent: &AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<Window, CodecError> {
+    let (whole, dangling) = named(agent, block, stacks)?;
+    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+}
+
+/// The window of these bytes, and whether it lacks some of its stacks.
+pub(super) fn named(
+    agent: &AgentId,
+    block: &[u8],
+    stacks: &[Arc<Stack>],
+) -> Result<(Window, bool), CodecError> {
+    let numbered = block::decode(block, agent)?.into_iter().next().ok_or(CodecError::Short)?;
     let mut dangling = false;
     let whole = numbered.map_stacks(|number| {
         let stack = usize::try_from(number).ok().and_then(|n| stacks.get(n)).cloned();
         dangling |= stack.is_none();
         stack.unwrap_or_else(super::stacks::lost)
     });
-    if dangling { Err(CodecError::Range("a stack's number")) } else { Ok(whole) }
+    Ok((whole, dangling))
 }

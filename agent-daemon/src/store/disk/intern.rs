@@ -10,8 +10,12 @@ use rustc_hash::FxHashMap;
 use super::codec::{
     bytes::Encoder,
     names::{end_tag, kind_tag},
+    shares::Place,
 };
-use crate::model::stack::{Binary, Frame, Stack};
+use crate::{
+    model::stack::{Binary, Frame, Stack},
+    store::summary::Function,
+};
 
 /// Gives stacks their numbers in the database.
 pub(super) struct Interner<'a> {
@@ -42,6 +46,12 @@ impl<'a> Interner<'a> {
         }
         let add = "INSERT INTO stack (checksum, last_day, ending, frames) VALUES (?1, ?2, ?3, ?4)";
         self.db.prepare_cached(add)?.insert(params![checksum, self.day, ending, frames])
+    }
+
+    /// The numbers of a function's texts.
+    pub(super) fn function(&mut self, function: &Function) -> rusqlite::Result<Place> {
+        let (name, path) = (self.string(function.name())?, self.option(function.path())?);
+        Ok(Place { kind: function.kind(), name: name as u64, path: path.map(|path| path as u64) })
     }
 
     fn frame(&mut self, frame: &Arc<Frame>) -> rusqlite::Result<i64> {

@@ -6,7 +6,8 @@
 //! the database says which segment was sealed last, and whoever reads looks at the head first, at that number second,
 //! and leaves out of the head what it says.
 //!
-//! One thread writes; readers have connections of their own and never wait for it. The memory that is taken does not
+//! One thread writes and another keeps house: no record waits while something is sealed, merged or forgotten. Readers
+//! have connections of their own and never wait for either. The memory that is taken does not
 //! grow with what is stored: the agents, a minute of windows as bytes, the stacks read last, SQLite's page caches.
 
 mod blocks;
@@ -15,12 +16,17 @@ mod compress;
 mod database;
 mod failure;
 mod head;
+mod host;
+mod hostile;
+mod hourly;
 mod info;
 mod intern;
 mod keeper;
 mod lock;
 mod numbering;
+mod operations;
 mod options;
+mod overview;
 mod readers;
 mod recover;
 mod retention;
@@ -29,11 +35,14 @@ mod roster;
 mod schema;
 mod seal;
 mod segment;
+mod spans;
 mod stacks;
 mod verify;
 mod view;
 mod writer;
 
+#[doc(hidden)]
+pub use hostile::decode_anything;
 pub use info::{Info, LevelInfo, info};
 pub use options::Options;
 pub use verify::{Verified, verify};
@@ -48,18 +57,22 @@ use std::{
 };
 
 use head::Part;
+use keeper::Keeper;
 use lock::Lock;
 use readers::Readers;
 use roster::Roster;
 use stacks::Stacks;
 use writer::Writer;
 
-use super::{Store, StoreError};
+use super::{ProcessCounts, Store, StoreError, summary::Summary};
 use crate::{
     model::{
         agent::{Agent, AgentEnd},
-        id::AgentId,
+        host::HostWindow,
+        id::{AgentId, ProcessId},
+        operation::Kept,
         process::Process,
+        record::Arrived,
         time::{TimeRange, Timestamp},
         window::Window,
     },
@@ -75,7 +88,9 @@ pub struct Disk {
     head: RwLock<VecDeque<Part>>,
     /// Locked for moments only, and after `head`.
     roster: RwLock<Roster>,
-    /// Locked by who writes, for as long as that takes, and before anything else.
+    /// Locked by the housekeeping, for as long as that takes, and before anything else.
+    keeper: Mutex<Keeper>,
+    /// Locked by who writes, for as long as that takes, and before `head`.
     writer: Mutex<Writer>,
     readers: Readers,
     stacks: Stacks,
@@ -103,7 +118,8 @@ impl Disk {
             telemetry,
             head: RwLock::new(parts),
             roster: RwLock::new(roster),
-            writer: Mutex::new(Writer::new(folder, db, number)?),
+            keeper: Mutex::new(Keeper::new(folder, db)?),
+            writer: Mutex::new(Writer::new(folder, number)?),
             readers: Readers::new(path),
             stacks: Stacks::default(),
             _lock: lock,
@@ -113,31 +129,18 @@ impl Disk {
     /// Ends every agent that is still watched as far as the store knows, at the last time anything is known of it:
     /// for a daemon that has just opened the store and watches nobody yet.
     ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn close_watches(&self, why: AgentEnd) -> Result<(), StoreError> {
-        for mut agent in self.agents().into_iter().filter(|a| a.ended.is_none()) {
-            let seen = self.last_seen(&agent)?;
-            agent.ended = Some((seen, why));
-            self.put_agent(agent);
-        }
-        self.sync()
-    }
-
-    /// Writes all that can be written and reads it all back: agents, their processes, their windows, in this order
-    /// for each agent. What another store is [put](Store), it has too.
+    /// Returns those that were ended so.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn export(&self, visit: &mut dyn FnMut(Exported<'_>)) -> Result<(), StoreError> {
-        for agent in self.agents() {
-            visit(Exported::Agent(&agent));
-            for process in self.processes(&agent.id, TimeRange::ALL)? {
-                visit(Exported::Process(&agent.id, &process));
-            }
-            self.visit(&agent.id, TimeRange::ALL, &mut |window| visit(Exported::Window(window)))?;
+    pub fn close_watches(&self, why: AgentEnd) -> Result<Vec<Agent>, StoreError> {
+        let mut closed: Vec<_> = self.agents().into_iter().filter(|a| a.ended.is_none()).collect();
+        for agent in &mut closed {
+            let seen = self.last_seen(agent)?;
+            agent.ended = Some((seen, why));
+            self.put_agent(agent.clone());
         }
-        Ok(())
+        self.sync().map(|()| closed)
     }
 
     fn read_head(&self) -> RwLockReadGuard<'_, VecDeque<Part>> {
@@ -156,6 +159,10 @@ impl Disk {
         self.roster.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,17 +170,6 @@ impl Disk {
     fn database(&self) -> PathBuf {
         self.folder.join(database::FILE)
     }
-}
-
-/// One thing that a store holds.
-#[derive(Clone, Copy, Debug)]
-pub enum Exported<'a> {
-    /// An agent.
-    Agent(&'a Agent),
-    /// A process of an agent.
-    Process(&'a AgentId, &'a Process),
-    /// A window; an old one stands for several.
-    Window(&'a Window),
 }
 
 impl Store for Disk {
@@ -187,6 +183,14 @@ impl Store for Disk {
 
     fn append(&self, window: Window) {
         self.write_window(window);
+    }
+
+    fn put_operations(&self, arrived: Arrived) {
+        self.write_operations(&arrived);
+    }
+
+    fn put_host(&self, window: HostWindow) {
+        self.write_host(&window);
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -216,6 +220,30 @@ impl Store for Disk {
         visit: &mut dyn FnMut(&Window),
     ) -> Result<(), StoreError> {
         self.view_windows(agent, range, visit)
+    }
+
+    fn visit_operations(&self, range: TimeRange, visit: &mut dyn FnMut(Kept<'_>)) -> Result<(), StoreError> {
+        self.view_operations(range, visit)
+    }
+
+    fn visit_host(&self, range: TimeRange, visit: &mut dyn FnMut(&HostWindow)) -> Result<(), StoreError> {
+        self.view_host(range, visit)
+    }
+
+    fn summarize(
+        &self,
+        range: TimeRange,
+        visit: &mut dyn FnMut(&AgentId, &Summary),
+    ) -> Result<(), StoreError> {
+        self.view_summaries(range, visit)
+    }
+
+    fn process(&self, agent: &AgentId, id: ProcessId) -> Result<Option<Process>, StoreError> {
+        self.view_process(agent, id)
+    }
+
+    fn count_processes(&self, range: TimeRange) -> Result<Vec<(AgentId, ProcessCounts)>, StoreError> {
+        self.view_counts(range)
     }
 }
 

@@ -8,16 +8,20 @@ use std::{collections::VecDeque, path::Path, sync::Arc};
 use rusqlite::Connection;
 
 use super::{
-    codec::{CodecError, Kind, agent, block, bytes::Decoder, names, process},
+    codec::{CodecError, Kind, agent, bytes::Decoder, names, process},
     compress::Unsqueeze,
     database,
-    head::{HeadWindow, Part},
+    head::{HeadWindow, Part, named},
+    host, operations,
     roster::Roster,
     segment,
 };
 use crate::{
-    model::{id::AgentId, stack::Frame},
-    store::StoreError,
+    model::{
+        id::AgentId,
+        stack::{Frame, Stack},
+    },
+    store::{StoreError, summary::Summary},
     telemetry::{Loss, Telemetry},
 };
 
@@ -101,7 +105,16 @@ impl Replay<'_> {
             }
             Kind::Window => {
                 let (agent, block) = owned(record)?;
-                self.part.push_window(window(agent, block)?);
+                let window = window(agent, block, &self.part.stacks)?;
+                self.part.push_window(window);
+                Ok(())
+            }
+            Kind::Operations => {
+                operations::read(record)?.into_iter().for_each(|item| self.part.push_operations(item));
+                Ok(())
+            }
+            Kind::Host => {
+                host::read(record)?.into_iter().for_each(|item| self.part.push_host(item));
                 Ok(())
             }
         }
@@ -115,9 +128,9 @@ fn owned(record: &[u8]) -> Result<(AgentId, &[u8]), CodecError> {
     Ok((agent, from.rest()))
 }
 
-fn window(agent: AgentId, block: &[u8]) -> Result<HeadWindow, CodecError> {
-    let decoded = block::decode(block, &agent)?;
-    let window = decoded.first().ok_or(CodecError::Short)?;
-    let (start, end) = (window.start, window.end);
-    Ok(HeadWindow { agent, start, end, block: block.into() })
+fn window(agent: AgentId, block: &[u8], stacks: &[Arc<Stack>]) -> Result<HeadWindow, CodecError> {
+    // One that lacks stacks is sealed without them: its sums stay.
+    let (window, _) = named(&agent, block, stacks)?;
+    let (start, end, summary) = (window.start, window.end, Arc::new(Summary::of(&window)));
+    Ok(HeadWindow { agent, start, end, block: block.into(), summary })
 }

@@ -1,5 +1,6 @@
-//! Forgetting: by age and by size, whichever comes first, the oldest hours first; then the processes and agents that
-//! ended before anything that is kept; then names that nothing refers to. Every step is small, so that nothing waits.
+//! Forgetting: by age and by size, whichever comes first, the oldest hours of windows, operations and the host first; then the
+//! processes and agents that ended before anything that is kept; then names that nothing refers to. Every step is small,
+//! so that nothing waits.
 //!
 //! Names are swept once a day of history is gone: rows whose `last_day` lies before the first day that is kept. Whatever
 //! is sealed while a sweep goes on is moved past its day first, so that no block loses its names.
@@ -8,13 +9,14 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
     blocks::{DAY_HOURS, Level, hour_of},
-    codec::bytes::nanoseconds,
+    codec::{bytes::nanoseconds, host::HostWindows, operation::Operations},
     database,
+    hourly::Hourly as _,
 };
 use crate::model::time::Timestamp;
 
 /// Blocks or processes that are deleted at once.
-const BATCH: i64 = 256;
+const BATCH: i64 = 64;
 /// Rows of names that are looked at at once.
 const SWEEP: i64 = 4096;
 /// Pages that are given back to the disk at once.
@@ -22,25 +24,39 @@ const PAGES: i64 = 256;
 /// What is swept, in this order: what refers before what is referred to.
 const TABLES: [&str; 3] = ["stack", "frame", "string"];
 
+/// Every table of blocks, with every level.
+fn tables_and_levels() -> impl Iterator<Item = (&'static str, Level)> {
+    ["block", Operations::TABLE, HostWindows::TABLE]
+        .into_iter()
+        .flat_map(|table| Level::ALL.map(|level| (table, level)))
+}
+
 /// Deletes some blocks all of whose windows ended at `cutoff` or before; whether there were any.
 pub(super) fn expire_blocks(db: &Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM block WHERE key IN (SELECT key FROM block \
-               WHERE level = ?1 AND hour <= ?2 AND last <= ?3 LIMIT ?4)";
     let (hour, last) = (hour_of(cutoff), nanoseconds(cutoff));
-    let mut gone = 0;
-    for level in Level::ALL {
-        gone += db.prepare_cached(sql)?.execute(params![level as u8, hour, last, BATCH])?;
+    for (table, level) in tables_and_levels() {
+        let sql = format!(
+            "DELETE FROM {table} WHERE key IN (SELECT key FROM {table} \
+             WHERE level = ?1 AND hour <= ?2 AND last <= ?3 LIMIT ?4)"
+        );
+        if db.prepare_cached(&sql)?.execute(params![level as u8, hour, last, BATCH])? > 0 {
+            return Ok(true);
+        }
     }
-    Ok(gone > 0)
+    Ok(false)
 }
 
 /// Deletes some blocks of the oldest hour; which hour that is, if there was any.
 pub(super) fn drop_oldest_blocks(db: &Connection) -> rusqlite::Result<Option<i64>> {
     let Some(hour) = oldest_hour(db)? else { return Ok(None) };
-    let sql =
-        "DELETE FROM block WHERE key IN (SELECT key FROM block WHERE level = ?1 AND hour = ?2 LIMIT ?3)";
-    for level in Level::ALL {
-        db.prepare_cached(sql)?.execute(params![level as u8, hour, BATCH])?;
+    for (table, level) in tables_and_levels() {
+        let sql = format!(
+            "DELETE FROM {table} WHERE key IN \
+             (SELECT key FROM {table} WHERE level = ?1 AND hour = ?2 LIMIT ?3)"
+        );
+        if db.prepare_cached(&sql)?.execute(params![level as u8, hour, BATCH])? > 0 {
+            break;
+        }
     }
     Ok(Some(hour))
 }
@@ -48,8 +64,8 @@ pub(super) fn drop_oldest_blocks(db: &Connection) -> rusqlite::Result<Option<i64
 /// The first hour of which there is a block.
 pub(super) fn oldest_hour(db: &Connection) -> rusqlite::Result<Option<i64>> {
     let mut oldest = None;
-    for level in Level::ALL {
-        let mut query = db.prepare_cached("SELECT min(hour) FROM block WHERE level = ?1")?;
+    for (table, level) in tables_and_levels() {
+        let mut query = db.prepare_cached(&format!("SELECT min(hour) FROM {table} WHERE level = ?1"))?;
         let hour: Option<i64> = query.query_row([level as u8], |row| row.get(0))?;
         oldest = [oldest, hour].into_iter().flatten().min();
     }

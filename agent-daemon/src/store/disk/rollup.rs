@@ -8,32 +8,37 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{
-    blocks::{self, Level, hour_of},
+    blocks::{self, HOUR_NS, Level, hour_of},
     codec::{block::Numbered, bytes::nanoseconds},
     compress::{Squeeze, Unsqueeze},
     failure::Failure,
     options::Options,
 };
-use crate::model::{id::AgentId, time::Timestamp, window::Window};
+use crate::{
+    model::{id::AgentId, time::Timestamp, window::Window},
+    store::summary::Shares,
+};
 
 /// What is merged into what, after how long.
-const STEPS: [Step; 2] = [
-    Step { from: Level::Raw, to: Level::Minute, length_ns: 60_000_000_000, after: |options| options.raw },
-    Step {
-        from: Level::Minute,
-        to: Level::Hour,
-        length_ns: 3_600_000_000_000,
-        after: |options| options.minutes,
-    },
+pub(super) const STEPS: [Step; 2] = [
+    Step { from: Level::Raw, to: Level::Minute, length_ns: HOUR_NS / 60, after: |options| options.raw },
+    Step { from: Level::Minute, to: Level::Hour, length_ns: HOUR_NS, after: |options| options.minutes },
 ];
 
 /// One step of merging.
-struct Step {
-    from: Level,
-    to: Level,
-    /// Windows that begin in one stretch of this length become one.
-    length_ns: i64,
+pub(super) struct Step {
+    pub(super) from: Level,
+    pub(super) to: Level,
+    /// What begins in one stretch of this length becomes one.
+    pub(super) length_ns: i64,
     after: fn(&Options) -> std::time::Duration,
+}
+
+impl Step {
+    /// The hour before which all is due at `now`; none, if there is no such time.
+    pub(super) fn due_before(&self, options: &Options, now: Timestamp) -> Option<i64> {
+        now.checked_sub((self.after)(options)).ok().map(hour_of)
+    }
 }
 
 /// What one call did.
@@ -53,8 +58,8 @@ pub(super) fn step(
     now: Timestamp,
 ) -> Result<Done, Failure> {
     for step in &STEPS {
-        let Ok(cutoff) = now.checked_sub((step.after)(options)) else { continue };
-        if let Some((agent, hour)) = due(db, step.from, hour_of(cutoff))? {
+        let Some(before) = step.due_before(options, now) else { continue };
+        if let Some((agent, hour)) = due(db, step.from, before)? {
             let damaged = merge(db, (squeeze, unsqueeze), step, agent, hour)?;
             return Ok(Done::Hour { damaged });
         }
@@ -78,7 +83,7 @@ fn merge(
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let id = agent_id(&transaction, agent)?;
     let mut stretches: BTreeMap<i64, Vec<Numbered>> = BTreeMap::new();
-    let (mut merged, mut damaged) = (Vec::new(), Vec::new());
+    let (mut merged, mut damaged, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for level in [step.from, step.to] {
         for (key, checksum, body) in bodies(&transaction, agent, level, hour)? {
             let Ok(windows) = blocks::open(unsqueeze, &id, checksum, &body) else {
@@ -86,6 +91,7 @@ fn merge(
                 continue;
             };
             merged.push(key);
+            shares.extend(blocks::shares(&transaction, (hour, agent, key))?);
             for window in windows {
                 let stretch = nanoseconds(window.start).div_euclid(step.length_ns);
                 stretches.entry(stretch).or_default().push(window);
@@ -101,7 +107,8 @@ fn merge(
         let sql = "UPDATE block SET level = ?2 WHERE key = ?1";
         transaction.prepare_cached(sql)?.execute(params![key, step.to as u8])?;
     }
-    blocks::insert(&transaction, squeeze, (agent, step.to, hour), &windows)?;
+    let shares = (!shares.is_empty()).then(|| Shares::merge(&shares));
+    blocks::insert(&transaction, squeeze, (agent, step.to, hour), &windows, shares.as_ref())?;
     transaction.commit()?;
     Ok(damaged.len() as u64)
 }

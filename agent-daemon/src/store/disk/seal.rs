@@ -12,14 +12,19 @@ use super::{
     database,
     failure::Failure,
     head::{HeadWindow, Part},
+    host,
     intern::Interner,
+    operations,
 };
-use crate::model::{id::AgentId, time::Timestamp};
+use crate::{
+    model::{id::AgentId, time::Timestamp},
+    store::summary::Shares,
+};
 
 /// What could not be kept of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Windows that were damaged, or whose agent is not known.
+    /// Windows that were damaged, or whose agent is not known; operations, and windows of the host, that were damaged.
     pub(super) windows: u64,
     /// Processes there was no room for.
     pub(super) processes: u64,
@@ -40,7 +45,9 @@ pub(super) fn seal(
         put_agent(&transaction, agent)?;
     }
     let processes = put_processes(&transaction, part, max_processes)?;
-    let windows = put_windows(&transaction, squeeze, part)?;
+    let windows = put_windows(&transaction, squeeze, part)?
+        + operations::seal(&transaction, squeeze, part)?
+        + host::seal(&transaction, squeeze, part)?;
     database::set_state(&transaction, "sealed_segment", database::clamped(part.number))?;
     transaction.commit()?;
     Ok(Left { windows, processes })
@@ -125,6 +132,8 @@ fn put_windows(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Result<u6
             left += windows.len() as u64;
             continue;
         };
+        let shares = Shares::merge(windows.iter().map(|w| &w.summary.shares));
+        let shares = shares.try_map(|function| numbers.interner.function(&function))?;
         let mut numbered = Vec::with_capacity(windows.len());
         for window in windows {
             match block::decode(&window.block, agent) {
@@ -132,7 +141,7 @@ fn put_windows(db: &Connection, squeeze: &mut Squeeze, part: &Part) -> Result<u6
                 Err(_) => left += 1,
             }
         }
-        blocks::insert(db, squeeze, (key, Level::Raw, hour), &numbered)?;
+        blocks::insert(db, squeeze, (key, Level::Raw, hour), &numbered, Some(&shares))?;
     }
     Ok(left)
 }

@@ -25,6 +25,9 @@ const FRAME_HEADER: usize = 8;
 /// Bytes that may wait for room on the disk. Beyond, the segment is given up: its records stay in memory until they
 /// are sealed.
 const MAX_WAITING: usize = 8 << 20;
+/// Bytes of a segment, where nothing can be sealed for long: beyond, nothing more is written, and the next start can
+/// still read it.
+const MAX_SEGMENT: u64 = 64 << 20;
 
 /// The file of a segment.
 pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
@@ -75,7 +78,8 @@ impl Segment {
         if self.given_up {
             return;
         }
-        if self.waiting.len() + record.len() > MAX_WAITING {
+        let is_too_large = self.good + (self.waiting.len() + record.len()) as u64 > MAX_SEGMENT;
+        if is_too_large || self.waiting.len() + record.len() > MAX_WAITING {
             self.given_up = true;
             self.waiting = Vec::new();
             return;
@@ -86,6 +90,11 @@ impl Segment {
         self.waiting.extend(checksum.to_le_bytes());
         self.waiting.push(kind as u8);
         self.waiting.extend_from_slice(record);
+    }
+
+    /// Whether there is room for what may be left out: the rest is for what was seen.
+    pub(super) fn has_room_to_spare(&self) -> bool {
+        self.waiting.len() <= MAX_WAITING / 2 && self.good <= MAX_SEGMENT / 2
     }
 
     /// Writes what waits and syncs it. Where that fails, the file is as it was, and all still waits.
@@ -163,9 +172,14 @@ pub(super) struct Read {
 pub(super) fn read(folder: &Path, number: u64) -> Result<Read, StoreError> {
     let path = path(folder, number);
     let bytes = std::fs::read(&path).map_err(StoreError::io("reading", &path))?;
+    parse(bytes, number, &path)
+}
+
+/// The bytes of the segment of this number.
+pub(super) fn parse(bytes: Vec<u8>, number: u64, path: &Path) -> Result<Read, StoreError> {
     let whole = match bytes.first_chunk::<HEADER>() {
         Some(found) if *found == header(MAGIC, number) => true,
-        Some(found) => refuse_newer(found, number, &path).map(|()| false)?,
+        Some(found) => refuse_newer(found, number, path).map(|()| false)?,
         None => false,
     };
     let mut read = Read { bytes, good: if whole { HEADER } else { 0 } };

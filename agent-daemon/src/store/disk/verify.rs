@@ -8,9 +8,9 @@ use rustc_hash::FxHashSet;
 
 use super::{
     blocks::{self, hour_of},
-    codec::{agent, block::Numbered, bytes::Decoder, process},
+    codec::{agent, block::Numbered, bytes::Decoder, host::HostWindows, operation::Operations, process},
     compress::Unsqueeze,
-    database,
+    database, hourly,
     lock::Lock,
     segment,
 };
@@ -36,6 +36,10 @@ pub struct Verified {
     pub blocks: u64,
     /// Windows in them.
     pub windows: u64,
+    /// Blocks of operations in the database.
+    pub operation_blocks: u64,
+    /// Windows of the host in the database.
+    pub host_windows: u64,
     /// Stacks in the database.
     pub stacks: u64,
     /// Everything that is wrong.
@@ -100,7 +104,20 @@ impl Verified {
         self.processes(db)?;
         self.names(db)?;
         self.stacks(db)?;
-        self.blocks(db)
+        self.blocks(db)?;
+        self.hourly(db)
+    }
+
+    fn hourly(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let Ok(mut unsqueeze) = Unsqueeze::new() else { return Ok(()) };
+        hourly::each::<Operations>(db, &mut unsqueeze, &mut |(key, _), found| {
+            self.operation_blocks += 1;
+            found.err().into_iter().for_each(|e| self.problem(format!("block {key} of operations: {e}")));
+        })?;
+        hourly::each::<HostWindows>(db, &mut unsqueeze, &mut |(key, _), found| match found {
+            Ok(windows) => self.host_windows += windows.0.len() as u64,
+            Err(error) => self.problem(format!("block {key} of the host: {error}")),
+        })
     }
 
     fn agents(&mut self, db: &Connection) -> rusqlite::Result<()> {

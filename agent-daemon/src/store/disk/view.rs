@@ -158,11 +158,11 @@ impl Disk {
     }
 }
 
-type ById = FxHashMap<ProcessId, Process>;
+pub(super) type ById = FxHashMap<ProcessId, Process>;
 
 /// What a part of the head says of one agent's processes.
-struct Changes {
-    number: u64,
+pub(super) struct Changes {
+    pub(super) number: u64,
     rewatched: Option<Timestamp>,
     processes: Vec<std::sync::Arc<Process>>,
 }
@@ -174,7 +174,13 @@ impl Changes {
         Self { number: part.number, rewatched: part.rewatched.get(agent).copied(), processes }
     }
 
-    fn apply(self, processes: &mut ById) {
+    /// What it says of one process.
+    pub(super) fn of_one(part: &Part, agent: &AgentId, id: ProcessId) -> Self {
+        let processes = part.processes.get(&(agent.clone(), id)).into_iter().cloned().collect();
+        Self { number: part.number, rewatched: part.rewatched.get(agent).copied(), processes }
+    }
+
+    pub(super) fn apply(self, processes: &mut ById) {
         if let Some(end) = self.rewatched {
             processes.values_mut().for_each(|process| process.ended = process.ended.or(Some(end)));
         }
@@ -183,6 +189,6 @@ impl Changes {
 }
 
 /// The newest segment that is sealed. Read first in a transaction, it begins the snapshot.
-fn sealed(db: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn sealed(db: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(database::state(db, "sealed_segment")?).unwrap_or(0))
 }

@@ -5,60 +5,44 @@
 
 use std::{collections::VecDeque, path::Path, sync::Arc};
 
-use rusqlite::Connection;
-
 use super::{
     Disk,
     codec::{Kind, agent, block, bytes::Encoder, process},
-    compress::{Squeeze, Unsqueeze},
+    compress::Squeeze,
     head::{HeadWindow, Part},
     numbering::Numbering,
-    retention::Sweep,
     roster::Put,
     segment::Segment,
 };
 use crate::{
     model::{agent::Agent, id::AgentId, process::Process, stack::Stack, time::Timestamp, window::Window},
-    store::StoreError,
+    store::{StoreError, summary::Summary},
     telemetry::Loss,
 };
 
 /// Bytes of the head in memory; beyond, its oldest windows go. Reached only while nothing can be sealed.
 const MAX_HEAD: usize = 16 << 20;
 
-/// What the writing side needs.
+/// What the writing side needs. The database is the housekeeping's, so that no record waits for it.
 pub(super) struct Writer {
-    pub(super) db: Connection,
-    pub(super) squeeze: Squeeze,
-    pub(super) unsqueeze: Unsqueeze,
+    squeeze: Squeeze,
     pub(super) segment: Segment,
     pub(super) numbering: Numbering,
     /// The newest part that is not sealed, and whose segment is not whole.
     pub(super) undurable: Option<u64>,
     /// When the part that grows was first seen to hold something.
     pub(super) began: Option<Timestamp>,
-    pub(super) sweep: Option<Sweep>,
-    /// Nothing is kept from before this, for want of room.
-    pub(super) horizon: Option<Timestamp>,
-    /// Whether the last housekeeping failed.
-    pub(super) in_trouble: bool,
 }
 
 impl Writer {
     /// Writes into the segment of this number from now on.
-    pub(super) fn new(folder: &Path, db: Connection, number: u64) -> Result<Self, StoreError> {
-        let failed = || StoreError::io("compressing for", folder);
+    pub(super) fn new(folder: &Path, number: u64) -> Result<Self, StoreError> {
         Ok(Self {
-            db,
-            squeeze: Squeeze::new().map_err(failed())?,
-            unsqueeze: Unsqueeze::new().map_err(failed())?,
+            squeeze: Squeeze::new().map_err(StoreError::io("compressing for", folder))?,
             segment: Segment::new(folder, number),
             numbering: Numbering::default(),
             undurable: None,
             began: None,
-            sweep: None,
-            horizon: None,
-            in_trouble: false,
         })
     }
 
@@ -128,6 +112,7 @@ impl Disk {
             return;
         }
         let (agent, start, end) = (window.agent.clone(), window.start, window.end);
+        let summary = Arc::new(Summary::of(&window));
         let numbered = window.map_stacks(|stack| writer.numbering.number(&stack));
         let block: Arc<[u8]> = block::encode(&[numbered]).into();
         let (names, stacks) = writer.push_names();
@@ -136,15 +121,17 @@ impl Disk {
             part.bytes += names;
             // Copies only while somebody reads.
             Arc::make_mut(&mut part.stacks).extend(stacks);
-            part.push_window(HeadWindow { agent, start, end, block });
+            part.push_window(HeadWindow { agent, start, end, block, summary });
         }
     }
 
-    /// Drops the oldest windows of a head that is too large. Whether there is room now: what else the head holds, for
-    /// want of a disk to seal it to, may be too much by itself.
+    /// Drops the oldest windows of a head that is too large; counted, even if they are being sealed just now. Whether
+    /// there is room now: what else the head holds, for want of a disk to seal it to, may be too much by itself.
     fn make_room(&self) -> bool {
         let mut head = self.write_head();
-        let bytes = |head: &VecDeque<Part>| head.iter().map(|part| part.bytes).sum::<usize>();
+        // Operations, and the host, have room of their own.
+        let windows = |part: &Part| part.bytes.saturating_sub(part.operations.bytes() + part.host.bytes());
+        let bytes = |head: &VecDeque<Part>| head.iter().map(windows).sum::<usize>();
         let mut dropped = 0;
         while bytes(&head) > MAX_HEAD && head.iter_mut().any(Part::drop_oldest) {
             dropped += 1;

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         Store,
-        fixture::{agent_at, at, numbered_agent, process_at, window_at, windows},
+        fixture::{agent_at, at, host_window_at, numbered_agent, process_at, window_at, windows},
     },
     telemetry::Telemetry,
 };
@@ -24,6 +24,8 @@ const SMALL: Limits = Limits {
     max_processes: 3,
     max_processes_total: 5,
     max_agents: 4,
+    max_operations: 10,
+    max_host_rows: 600,
 };
 
 fn small() -> (Memory, Arc<Telemetry>) {
@@ -271,4 +273,21 @@ fn a_range_of_everything_needs_no_clock() {
     let (store, _) = small();
     store.maintain(Timestamp::MIN);
     assert_eq!(store.agents().len(), 0);
+}
+
+#[test]
+fn windows_of_the_host_are_bounded_and_grow_old() {
+    let telemetry = Arc::new(Telemetry::default());
+    // Of six rows each.
+    let limits = Limits { keep: Duration::from_secs(3600), ..SMALL };
+    let store = Memory::new(limits, telemetry.clone());
+    (0..150).for_each(|n| store.put_host(host_window_at(at(5 * n), 1)));
+    let count = || {
+        let mut count = 0;
+        store.visit_host(TimeRange::ALL, &mut |_| count += 1).unwrap();
+        count
+    };
+    assert_eq!((count(), telemetry.losses.all()["host_window_dropped"]), (100, 50));
+    store.maintain(at(3600 + 500));
+    assert_eq!((count(), telemetry.losses.all()["host_window_dropped"]), (50, 50));
 }

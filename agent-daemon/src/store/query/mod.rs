@@ -3,7 +3,10 @@
 //! windows, and every result is sorted, so equal data gives equal answers.
 
 mod covered;
+mod dashboard;
+mod host;
 mod off_cpu;
+mod operations;
 mod processes;
 mod profile;
 mod quality;
@@ -11,7 +14,12 @@ mod stacks;
 mod syscalls;
 
 pub use covered::{Covered, CoveredFold};
+pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use host::{HostHistory, host_history};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
+pub use operations::{
+    Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
+};
 pub use processes::{TreeRow, descendants, tree};
 #[cfg(test)]
 pub(crate) use profile::profile;

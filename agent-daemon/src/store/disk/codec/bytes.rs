@@ -164,6 +164,13 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
+    /// So many bytes as they are.
+    pub(in crate::store::disk) fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (array, rest) = self.0.split_first_chunk::<N>().ok_or(CodecError::Short)?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
     pub(in crate::store::disk) fn text(&mut self) -> Result<&'a str, CodecError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| CodecError::Range("a text"))
     }

@@ -8,8 +8,11 @@
 pub(super) mod agent;
 pub(super) mod block;
 pub(super) mod bytes;
+pub(super) mod host;
 pub(super) mod names;
+pub(super) mod operation;
 pub(super) mod process;
+pub(super) mod shares;
 
 /// What a frame of a segment holds. The numbers are written: they never change meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +25,15 @@ pub(super) enum Kind {
     Process = 3,
     /// A window of an agent.
     Window = 4,
+    /// Operations that applications told of.
+    Operations = 5,
+    /// A window of the host.
+    Host = 6,
 }
 
 /// Every kind.
-pub(super) const KINDS: [Kind; 4] = [Kind::Names, Kind::Agent, Kind::Process, Kind::Window];
+pub(super) const KINDS: [Kind; 6] =
+    [Kind::Names, Kind::Agent, Kind::Process, Kind::Window, Kind::Operations, Kind::Host];
 
 impl Kind {
     /// The kind that is written so.

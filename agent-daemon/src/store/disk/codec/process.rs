@@ -6,10 +6,11 @@ use super::{
 };
 use crate::model::{
     id::ProcessId,
-    process::{Exit, Process},
+    process::{ContextSwitches, Exit, Process, Resources},
 };
 
-const VERSION: u8 = 1;
+/// 2 adds what it had when it was read last.
+const VERSION: u8 = 2;
 
 /// A process's bytes.
 pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
@@ -27,12 +28,14 @@ pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
     to.varint(process.cpu_ns);
     to.varint(process.cpu_before_ns);
     to.varint(process.peak_rss_bytes);
+    encode_resources(&mut to, process.resources);
     to.finish()
 }
 
 /// The process of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError> {
     let mut from = Decoder::new(bytes, VERSION)?;
+    let is_old = bytes.first() == Some(&1);
     let process = Process {
         id: ProcessId(from.varint()?),
         parent: from.option()?.map(ProcessId),
@@ -46,6 +49,7 @@ pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError
         cpu_ns: from.varint()?,
         cpu_before_ns: from.varint()?,
         peak_rss_bytes: from.varint()?,
+        resources: if is_old { None } else { decode_resources(&mut from)? },
     };
     from.end().map(|()| process)
 }
@@ -53,6 +57,36 @@ pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError
 fn decode_args(from: &mut Decoder<'_>) -> Result<Vec<String>, CodecError> {
     let count = from.count()?;
     (0..count).map(|_| from.text().map(str::to_owned)).collect()
+}
+
+fn encode_resources(to: &mut Encoder, resources: Option<Resources>) {
+    to.u8(u8::from(resources.is_some()));
+    let Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches }) = resources else {
+        return;
+    };
+    to.varint(rss_bytes);
+    to.option(pss_bytes);
+    to.varint(u64::from(threads));
+    to.option(descriptors.map(u64::from));
+    to.u8(u8::from(context_switches.is_some()));
+    if let Some(ContextSwitches { voluntary, involuntary }) = context_switches {
+        to.varint(voluntary);
+        to.varint(involuntary);
+    }
+}
+
+fn decode_resources(from: &mut Decoder<'_>) -> Result<Option<Resources>, CodecError> {
+    if !from.flag()? {
+        return Ok(None);
+    }
+    let (rss_bytes, pss_bytes) = (from.varint()?, from.option()?);
+    let (threads, descriptors) = (from.u32()?, from.option_u32()?);
+    let context_switches = if from.flag()? {
+        Some(ContextSwitches { voluntary: from.varint()?, involuntary: from.varint()? })
+    } else {
+        None
+    };
+    Ok(Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches }))
 }
 
 fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {
@@ -89,6 +123,7 @@ mod tests {
         over.parent = Some(process_id(99));
         over.executable = None;
         over.ended = Some(at(9));
+        over.resources = None;
         let exits = [Exit::Code(3), Exit::Signal { number: 9, core_dumped: true }];
         let over = exits.map(|exit| Process { exit: Some(exit), ..over.clone() });
         for process in over.into_iter().chain([live]) {
@@ -98,5 +133,13 @@ mod tests {
                 assert!(decode(&bytes[..cut]).is_err(), "{cut}");
             }
         }
+    }
+
+    #[test]
+    fn one_of_the_first_version_is_understood() {
+        let process = Process { resources: None, ..process_at(100, at(0)) };
+        let mut bytes = encode(&process);
+        (bytes[0], _) = (1, bytes.pop());
+        assert_eq!(decode(&bytes), Ok(process));
     }
 }

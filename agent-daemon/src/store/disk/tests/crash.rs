@@ -123,7 +123,7 @@ fn a_damaged_block_is_left_out_and_counted() {
         store.compact(at(100)).unwrap();
     }
     let sql = "UPDATE block SET body = zeroblob(length(body)) WHERE key = 2";
-    store.lock_writer().db.execute(sql, []).unwrap();
+    store.lock_keeper().db.execute(sql, []).unwrap();
     let starts: Vec<_> = windows(&store, &agent.id, TimeRange::ALL).iter().map(|w| w.start).collect();
     assert_eq!(starts, [at(0), at(10)]);
     assert_eq!(store.telemetry.losses.all()["store_record_unread"], 1);

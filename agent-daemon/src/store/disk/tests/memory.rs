@@ -4,12 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-use super::{QUICK, answers, open};
+use super::{
+    QUICK, answers, open,
+    operations::{arrived, told},
+    overview,
+};
 use crate::{
     model::{agent::AgentEnd, id::AgentId, process::Exit, time::TimeRange},
     store::{
         Limits, Memory, Store,
-        fixture::{at, busy_window, numbered_agent, process_at},
+        fixture::{at, busy_window, numbered_agent, operation_at, process_at, process_id},
     },
     telemetry::Telemetry,
 };
@@ -20,6 +24,7 @@ enum Step {
     Agent { pid: u32, watch: i64, ended: bool },
     Process { agent: u32, pid: u32, ended: Option<i64> },
     Window { agent: u32, start: i64, seed: u32 },
+    Operation { start: i64, id: u64 },
     Maintain,
     Restart,
 }
@@ -32,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..3u32, 0..6u32, ended).prop_map(|(agent, pid, ended)| Step::Process { agent, pid, ended }),
         6 => (0..3u32, 0..9000i64, any::<u32>())
             .prop_map(|(agent, start, seed)| Step::Window { agent, start, seed }),
+        3 => (0..9000i64, 1..1000u64).prop_map(|(start, id)| Step::Operation { start, id }),
         2 => Just(Step::Maintain),
         1 => Just(Step::Restart),
     ]
@@ -56,6 +62,7 @@ fn apply(store: &dyn Store, step: &Step) {
             store.put_process(&id(agent), process);
         }
         Step::Window { agent, start, seed } => store.append(busy_window(&id(agent), at(start), seed)),
+        Step::Operation { start, id } => store.put_operations(arrived(vec![operation_at(at(start), id)])),
         Step::Maintain => store.maintain(at(9000)),
         Step::Restart => store.sync().unwrap(),
     }
@@ -85,39 +92,18 @@ proptest! {
                 prop_assert_eq!(answers(&disk, &agent, range), answers(&memory, &agent, range));
             }
         }
+        for range in [TimeRange::ALL, some] {
+            prop_assert_eq!(overview(&disk, range), overview(&memory, range));
+            prop_assert_eq!(told(&disk, range), told(&memory, range));
+        }
+        for (agent, pid) in (0..3).flat_map(|agent| (0..6).map(move |pid| (agent, pid))) {
+            let of = |store: &dyn Store| format!("{:?}", store.process(&id(agent), process_id(pid)).unwrap());
+            prop_assert_eq!(of(&disk), of(&memory));
+        }
         prop_assert_eq!(format!("{:?}", disk.agents()), format!("{:?}", memory.agents()));
         for loss in ["store_tail_cut", "store_record_unread", "store_write_failed"] {
             prop_assert_eq!(telemetry.losses.all()[loss], 0, "{}", loss);
         }
         super::close(disk);
     }
-}
-
-#[test]
-fn what_is_exported_makes_the_same_store_again() {
-    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (first, _) = open(from.path(), QUICK);
-    for (pid, seed) in [(1, 3), (2, 9)] {
-        apply(&first, &Step::Agent { pid, watch: 0, ended: false });
-        apply(&first, &Step::Process { agent: pid, pid, ended: Some(7) });
-        for n in 0..20 {
-            apply(&first, &Step::Window { agent: pid, start: i64::from(n) * 5, seed: seed + n });
-            first.maintain(at(9000));
-        }
-    }
-    let (second, _) = open(to.path(), QUICK);
-    let import = |item: super::super::Exported<'_>| match item {
-        super::super::Exported::Agent(agent) => second.put_agent(agent.clone()),
-        super::super::Exported::Process(agent, process) => second.put_process(agent, process.clone()),
-        super::super::Exported::Window(window) => second.append(window.clone()),
-    };
-    let mut import = import;
-    first.export(&mut import).unwrap();
-    second.compact(at(9000)).unwrap();
-    for agent in [id(1), id(2)] {
-        let range = TimeRange::ALL;
-        assert_eq!(answers(&second, &agent, range), answers(&first, &agent, range));
-    }
-    super::close(first);
-    super::close(second);
 }

@@ -3,19 +3,24 @@
 
 mod crash;
 mod full;
+mod golden;
+mod host;
 mod killed;
 mod memory;
+mod operations;
 mod reading;
 mod retention;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{Disk, Options, verify};
 use crate::{
-    model::{id::AgentId, time::TimeRange},
+    model::time::TimeRange,
     store::{
-        Store,
-        query::{self, By, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+        ProcessCounts, Store,
+        fixture::{answers, at, sums},
+        query::{AgentAmounts, Buckets, DashboardFold},
+        summary::Function,
     },
     telemetry::Telemetry,
 };
@@ -36,18 +41,43 @@ fn open(folder: &Path, options: Options) -> (Disk, Arc<Telemetry>) {
     (Disk::open(folder, options, telemetry.clone()).unwrap(), telemetry)
 }
 
-/// Everything that the sinks ask about an agent in a range.
-fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
-    let processes = store.processes(agent, range).unwrap();
-    format!("{:?}\n{processes:?}\n{}", store.agent(agent), sums(store, agent, range))
+/// What the summaries of all agents say: totals of each, and their processes. As integers, since they are added up in
+/// another order in each store.
+fn overview(store: &dyn Store, range: TimeRange) -> String {
+    let mut fold = DashboardFold::new(Buckets { range: at_all(), seconds: 1 << 20 });
+    store.summarize(at_all(), &mut |agent, summary| fold.add(agent, summary)).unwrap();
+    let all = fold.finish(100);
+    let round = |ns: f64| ns.round() as u64;
+    let total = |a: &AgentAmounts| {
+        let causes: Vec<_> = a
+            .causes
+            .iter()
+            .map(|(c, w)| (*c, round(w.blocked_ns), round(w.run_queue_ns), round(w.count)))
+            .collect();
+        (
+            round(a.total.cpu_ns),
+            round(a.total.blocked_ns),
+            round(a.total.run_queue_ns),
+            round(a.total.syscalls),
+            causes,
+        )
+    };
+    let agents: Vec<_> = all.agents.iter().map(|(id, a)| (id.clone(), total(a))).collect();
+    let functions = |rows: &[(Function, f64)]| {
+        rows.iter().map(|(f, ns)| (f.name().to_owned(), round(*ns))).collect::<BTreeSet<_>>()
+    };
+    let functions = (functions(&all.cpu), functions(&all.off_cpu));
+    let processes: BTreeSet<_> = all.processes.iter().map(|(id, ns)| (id.clone(), round(*ns))).collect();
+    let calls: BTreeSet<_> = all.calls.iter().map(|(n, c)| (*n, round(c.count), round(c.errors))).collect();
+    let mut counts = store.count_processes(range).unwrap();
+    counts.retain(|(_, counts)| *counts != ProcessCounts::default());
+    counts.sort_by(|a, b| a.0.cmp(&b.0));
+    format!("{agents:#?}\n{functions:#?}\n{processes:#?}\n{calls:?}\n{counts:?}")
 }
 
-/// What is summed over an agent's windows in a range.
-fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
-    let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
-    let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
-    let more = (OffCpuFold::default(), QualityFold::default());
-    format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
+/// More than any test writes.
+fn at_all() -> TimeRange {
+    TimeRange { from: at(-7200), to: at(1 << 20) }
 }
 
 /// Closes the store, and sees that it is whole.

@@ -1,4 +1,5 @@
-//! Readers while the writer appends and seals: no window is ever missing, none is seen twice.
+//! Readers while the writer appends and seals: no window is ever missing, none is seen twice, and nobody waits for the
+//! housekeeping.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
@@ -56,5 +57,22 @@ fn a_view_never_misses_nor_doubles_a_window() {
         crate::store::disk::info(folder.path()).unwrap().levels[0].blocks > 50,
         "sealing went on meanwhile"
     );
+    close(store);
+}
+
+#[test]
+fn neither_who_writes_nor_who_reads_waits_for_the_housekeeping() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent_at(at(0));
+    let (store, _) = open(folder.path(), QUICK);
+    // Whoever waited for it would wait for ever.
+    let keeper = store.lock_keeper();
+    store.put_agent(agent.clone());
+    store.put_process(&agent.id, process_at(100, at(0)));
+    store.append(busy_window(&agent.id, at(0), 1));
+    store.sync().unwrap();
+    assert_eq!(crate::store::fixture::windows(&store, &agent.id, TimeRange::ALL).len(), 1);
+    assert_eq!(store.processes(&agent.id, TimeRange::ALL).unwrap().len(), 1);
+    drop(keeper);
     close(store);
 }

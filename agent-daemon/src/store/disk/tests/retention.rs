@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
-use super::{QUICK, close, open, sums};
+use super::{QUICK, close, open, overview, sums};
 use crate::{
     model::{
         agent::AgentEnd,
@@ -44,12 +44,15 @@ proptest! {
         let ranges = [(0, 1), (1, 2), (2, 3), (0, 2), (0, 3)].map(|(from, to)| TimeRange { from: hour(from), to: hour(to) });
         let all = || ranges.map(|range| sums(&store, &agent.id, range));
         let before = all();
+        let glance = overview(&store, TimeRange::ALL);
         store.compact(hour(3) + Duration::from_secs(86_400)).unwrap();
         prop_assert_eq!(&all(), &before);
+        prop_assert_eq!(&overview(&store, TimeRange::ALL), &glance);
         let levels = info(folder.path()).unwrap().levels;
         prop_assert_eq!((levels[0].blocks, levels[2].blocks), (0, 0));
         store.compact(hour(3) + Duration::from_secs(3 * 86_400)).unwrap();
         prop_assert_eq!(&all(), &before);
+        prop_assert_eq!(&overview(&store, TimeRange::ALL), &glance);
         let levels = info(folder.path()).unwrap().levels;
         prop_assert_eq!((levels[0].blocks, levels[1].blocks), (0, 0));
         prop_assert_eq!(levels[2].blocks, levels[2].windows, "a window an hour");
@@ -182,5 +185,28 @@ fn watches_that_nobody_ended_are_closed_when_they_were_last_seen() {
     drop(store);
     let (store, _) = open(folder.path(), QUICK);
     assert_eq!(ends(&store), expected);
+    close(store);
+}
+
+#[test]
+fn forgetting_many_agents_is_many_small_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { keep: Duration::from_secs(86_400), max_agents: 1000, ..QUICK };
+    let (store, _) = open(folder.path(), options);
+    for pid in 1..=100 {
+        let mut agent = numbered_agent(pid, at(0));
+        agent.ended = Some((at(9), AgentEnd::Exited));
+        store.put_agent(agent.clone());
+        store.append(busy_window(&agent.id, at(0), pid));
+    }
+    store.compact(at(10)).unwrap();
+    let mut left = store.agents().len();
+    assert_eq!(left, 100);
+    while left > 0 {
+        store.step_of_forgetting(at(3 * 86_400)).unwrap();
+        let now = store.agents().len();
+        assert!(left - now <= 1, "{} at once", left - now);
+        left = now;
+    }
     close(store);
 }

@@ -10,6 +10,7 @@ mod off_cpu;
 mod syscalls;
 
 use columns::{Places, at, decode_places};
+pub(in crate::store::disk) use off_cpu::{cause_of, cause_tag};
 
 use super::{
     CodecError,

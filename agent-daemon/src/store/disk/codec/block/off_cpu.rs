@@ -54,7 +54,7 @@ pub(super) fn decode(
 }
 
 /// How a cause is written; never changes.
-fn cause_tag(cause: WaitCause) -> u64 {
+pub(in crate::store::disk) fn cause_tag(cause: WaitCause) -> u64 {
     match cause {
         WaitCause::Preempted => 0,
         WaitCause::PageFault => 1,
@@ -72,7 +72,7 @@ fn cause_tag(cause: WaitCause) -> u64 {
     }
 }
 
-fn cause_of(tag: u64) -> Result<WaitCause, CodecError> {
+pub(in crate::store::disk) fn cause_of(tag: u64) -> Result<WaitCause, CodecError> {
     let cause = WaitCause::ALL.into_iter().find(|cause| cause_tag(*cause) == tag);
     cause.ok_or(CodecError::Range("a cause"))
 }

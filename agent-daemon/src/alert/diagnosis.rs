@@ -1,0 +1,216 @@
+//! What an agent did when an alert began to fire: the largest stacks, processes and calls of the last windows. Read
+//! from the store, bounded, and without command lines.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::{channel, eval::Millis, labels::Fingerprint, state::Alert};
+use crate::{
+    model::{
+        id::{AgentId, ProcessId},
+        stack::{FrameKind, Stack},
+        syscall_names::syscall_name,
+        time::{TimeRange, Timestamp},
+    },
+    store::{
+        Store, StoreError,
+        query::{self, By, ProfileFold, ProfileKind, SyscallFold},
+    },
+};
+
+/// The most stacks, processes and calls of each kind.
+const MAX_LINES: usize = 5;
+/// The longest stack that is written, bytes; its outer frames are left out.
+const MAX_STACK_BYTES: usize = 600;
+/// The label that names the agent.
+pub const AGENT_ID: &str = "agent_id";
+
+/// Diagnoses by alert.
+pub type Diagnoses = BTreeMap<Fingerprint, Diagnosis>;
+
+/// What an agent did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// When the alert began to fire.
+    pub fired_at: Option<Millis>,
+    /// Start of the time it speaks of.
+    pub from: Timestamp,
+    /// End of that time.
+    pub to: Timestamp,
+    /// Stacks on the CPU, folded, with seconds.
+    pub cpu: Vec<Line>,
+    /// Stacks off the CPU, folded, with seconds.
+    pub off_cpu: Vec<Line>,
+    /// Processes by name and pid, with seconds on the CPU.
+    pub processes: Vec<Line>,
+    /// System calls, with seconds inside them.
+    pub syscalls: Vec<Line>,
+    /// Where the API shows more.
+    pub link: String,
+}
+
+/// A line and its weight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What.
+    pub what: String,
+    /// How long, seconds.
+    pub seconds: f64,
+}
+
+impl Diagnosis {
+    /// What the agent of this alert did in the range; `None` where it has none, or the store knows nothing of it. `api`
+    /// is where the API is reached, as in `http://127.0.0.1:7575`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn of(
+        alert: &Alert,
+        range: TimeRange,
+        store: &dyn Store,
+        api: &str,
+    ) -> Result<Option<Self>, StoreError> {
+        let Ok(id) = alert.labels.get(AGENT_ID).parse::<AgentId>() else { return Ok(None) };
+        if store.agent(&id).is_none() {
+            return Ok(None);
+        }
+        let of = |kind| ProfileFold::new(kind, None);
+        let folds = ((of(ProfileKind::Cpu), of(ProfileKind::OffCpu)), SyscallFold::new(By::Agent));
+        let ((cpu, off_cpu), calls) = query::over(store, &id, range, folds)?;
+        let comms: FxHashMap<ProcessId, String> =
+            store.processes(&id, range)?.into_iter().map(|process| (process.id, process.comm)).collect();
+        let comm = |process: ProcessId| comms.get(&process).map_or("[unknown]", String::as_str);
+        let mut busiest: FxHashMap<ProcessId, u64> = FxHashMap::default();
+        for row in &cpu.stacks {
+            *busiest.entry(row.process).or_default() += row.ns;
+        }
+        let stacks = |rows: &[query::ProfileStack]| {
+            largest(rows.iter().map(|row| (format!("{};{}", comm(row.process), folded(&row.stack)), row.ns)))
+        };
+        let processes = busiest.iter().map(|(id, ns)| (format!("{} ({})", comm(*id), id.pid()), *ns));
+        let name = |number: u32| syscall_name(number).map_or_else(|| number.to_string(), str::to_owned);
+        let (from, to) = (range.from, range.to);
+        Ok(Some(Self {
+            fired_at: alert.fired_at,
+            from,
+            to,
+            cpu: stacks(&cpu.stacks),
+            off_cpu: stacks(&off_cpu.stacks),
+            processes: largest(processes),
+            syscalls: largest(calls.iter().map(|call| (name(call.number), call.total_ns))),
+            link: format!("{api}/api/v1/agents/{id}/profile?type=cpu&format=svg&from={from}&to={to}"),
+        }))
+    }
+}
+
+impl From<&Diagnosis> for channel::Diagnosis {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        let parts = [
+            ("on the CPU", &diagnosis.cpu),
+            ("off the CPU", &diagnosis.off_cpu),
+            ("processes", &diagnosis.processes),
+            ("system calls", &diagnosis.syscalls),
+        ];
+        let finding = |(title, lines): (&str, &Vec<Line>)| channel::Finding {
+            title: title.to_owned(),
+            lines: lines.iter().map(|line| format!("{:.3} s  {}", line.seconds, line.what)).collect(),
+        };
+        let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
+        Self { findings: parts.map(finding).collect(), link: Some(diagnosis.link.clone()) }
+    }
+}
+
+/// The largest of them; those of the same name are one.
+fn largest(rows: impl Iterator<Item = (String, u64)>) -> Vec<Line> {
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for (what, ns) in rows {
+        let sum = sums.entry(plain(&what)).or_default();
+        *sum = sum.saturating_add(ns);
+    }
+    let mut sums: Vec<_> = sums.into_iter().filter(|(_, ns)| *ns > 0).collect();
+    sums.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+    sums.truncate(MAX_LINES);
+    sums.into_iter().map(|(what, ns)| Line { what, seconds: ns as f64 / 1e9 }).collect()
+}
+
+/// A stack, outermost frame first, as others fold them.
+fn folded(stack: &Stack) -> String {
+    let mut frames = Vec::new();
+    let mut bytes = 0;
+    for frame in &stack.frames {
+        let name = match frame.kind {
+            FrameKind::Kernel => format!("{}_[k]", frame.function),
+            FrameKind::Native | FrameKind::Python | FrameKind::Javascript => frame.function.clone(),
+        };
+        bytes += name.len() + 1;
+        if bytes > MAX_STACK_BYTES {
+            frames.push("…".to_owned());
+            break;
+        }
+        frames.push(name.replace(';', ":"));
+    }
+    frames.reverse();
+    frames.join(";")
+}
+
+/// Names come from programs, which may be hostile.
+fn plain(text: &str) -> String {
+    let cut = text.chars().take(2 * MAX_STACK_BYTES);
+    cut.map(|c| if c.is_control() { '_' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{AGENT_ID, Diagnosis, TimeRange, channel};
+    use crate::{
+        alert::{Engine, RuleSet, eval, labels::Labels, state::Options},
+        model::off_cpu::WaitCause,
+        store::{
+            Limits, Memory, Store as _,
+            fixture::{agent_at, at, cpu, off_cpu, process_at, syscall, window_at},
+        },
+    };
+
+    fn alert(agent_id: &str) -> crate::alert::state::Alert {
+        let rules = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: g > 0\n";
+        let mut engine = Engine::new(RuleSet::parse(rules).unwrap(), Options::default());
+        let mut series = eval::Memory::default();
+        let labels = Labels::new([("__name__", "g"), (AGENT_ID, agent_id)]);
+        series.push(labels, [eval::Sample { at: 1000, value: 1.0 }]);
+        engine.evaluate(1000, &series);
+        engine.alerts().next().unwrap().clone()
+    }
+
+    #[test]
+    fn the_largest_of_each_kind_is_told() {
+        let limits = Limits { keep: Duration::from_secs(u32::MAX.into()), ..Limits::default() };
+        let store = Memory::new(limits, std::sync::Arc::default());
+        let agent = agent_at(at(0));
+        store.put_agent(agent.clone());
+        store.put_process(&agent.id, process_at(100, at(0)));
+        let mut window = window_at(&agent.id, at(0), 0);
+        window.cpu = vec![cpu(100, &["hot", "main"], 90), cpu(100, &["cold;\n", "main"], 10)];
+        window.off_cpu = vec![off_cpu(100, WaitCause::Disk, &["k_io", "main"], 1_500_000, 400)];
+        window.syscalls = vec![syscall(100, 0, 7_000_000)];
+        store.append(window);
+        let range = TimeRange { from: at(0), to: at(5) };
+        let found =
+            Diagnosis::of(&alert(agent.id.as_str()), range, &store, "http://127.0.0.1:1").unwrap().unwrap();
+        assert_eq!(found.cpu[0].what, "python3;main;hot");
+        assert_eq!(found.cpu[1].what, "python3;main;cold:_");
+        assert_eq!(found.off_cpu[0].what, "python3;main;k_io_[k]");
+        assert_eq!(found.processes[0].what, "python3 (100)");
+        assert_eq!(found.syscalls[0].what, "read");
+        assert!(found.link.starts_with(&format!("http://127.0.0.1:1/api/v1/agents/{}/profile?", agent.id)));
+        let told = channel::Diagnosis::from(&found);
+        let titles: Vec<_> = told.findings.iter().map(|finding| finding.title.as_str()).collect();
+        assert_eq!(titles, ["on the CPU", "off the CPU", "processes", "system calls"]);
+        assert!(told.findings[0].lines[0].ends_with("python3;main;hot"), "{told:?}");
+        assert!(Diagnosis::of(&alert("1-1"), range, &store, "x").unwrap().is_none());
+        assert!(Diagnosis::of(&alert("no id"), range, &store, "x").unwrap().is_none());
+    }
+}

@@ -1,0 +1,257 @@
+//! `agentperf alerts check` and `agentperf alerts test`, which are `agentperf rules check|test` too: what is wrong with
+//! files of alert rules, what they would say of given series, and what they would have said of what was stored.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use crate::{
+    alert::{
+        Engine,
+        check::{self, TestReport},
+        history::History,
+        live::{
+            LOG_RECEIVER,
+            files::{at, load, read},
+        },
+        rule::RuleSet,
+        state::{Options, Phase},
+    },
+    cli::{error::CliError, out},
+    config::{Alerts, Config, Overrides, RuleSource, parse_duration},
+    export::prometheus,
+    model::time::{TimeRange, Timestamp},
+    store::{Disk, Options as StoreOptions, disk::info},
+};
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct CheckArgs {
+    /// Files of rules, or folders of them [default: those of the configuration]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Say what they would have found in what was stored; no daemon may be using the store
+    #[arg(long)]
+    history: bool,
+    /// How far back
+    #[arg(long, value_name = "DURATION", default_value = "24h", requires = "history")]
+    since: String,
+    /// The store's folder [default: history.directory of the configuration]
+    #[arg(long, value_name = "DIR", requires = "history")]
+    directory: Option<PathBuf>,
+    /// Configuration that names rules, routes and the folder
+    #[arg(long, short, env = "AGENTPERF_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct TestArgs {
+    /// Files of tests, which name the files of rules
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Checked {
+    groups: usize,
+    rules: usize,
+    /// Metrics that they look at.
+    metrics: Vec<String>,
+    /// Those that agentperf never shows.
+    unknown_metrics: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Found>,
+}
+
+/// What was found in what was stored.
+#[derive(Serialize)]
+struct Found {
+    from: Timestamp,
+    to: Timestamp,
+    evaluations: usize,
+    fired: Vec<Fired>,
+}
+
+#[derive(Serialize)]
+struct Fired {
+    alert: String,
+    labels: BTreeMap<String, String>,
+    from: Timestamp,
+    /// Absent where it still fires at the end.
+    to: Option<Timestamp>,
+}
+
+/// Checks.
+pub(in crate::cli) fn check(args: &CheckArgs, json: bool) -> Result<(), CliError> {
+    let config = Config::load(args.config.as_deref(), Overrides::default())?;
+    let mut alerts = config.alerts.clone();
+    if !args.files.is_empty() {
+        let absolute = |path: &PathBuf| std::path::absolute(path).map(RuleSource::Path);
+        let sources = args.files.iter().map(absolute).collect::<Result<Vec<_>, _>>();
+        let sources = sources.map_err(|error| CliError::failed("cannot tell where the files are", error))?;
+        alerts = Alerts { rules: sources, ..alerts };
+    }
+    let loaded =
+        load(&alerts, &|name| name == LOG_RECEIVER).map_err(|error| CliError::Usage(error.0.join("\n")))?;
+    let metrics: std::collections::BTreeSet<&str> =
+        loaded.rules.rules().flat_map(|rule| rule.expr.series()).collect();
+    let unknown = metrics.iter().filter(|name| !prometheus::has_metric(name));
+    let checked = Checked {
+        groups: loaded.rules.groups.len(),
+        rules: loaded.rules.len(),
+        unknown_metrics: unknown.map(|name| (*name).to_owned()).collect(),
+        metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
+        history: if args.history { Some(look_back(args, &config, &loaded.rules)?) } else { None },
+    };
+    if json { out::print_json(&checked) } else { out::print(&render(&checked)) }
+}
+
+fn render(checked: &Checked) -> String {
+    let Checked { groups, rules, .. } = checked;
+    let mut text = format!("fine: {rules} rules in {groups} groups\n");
+    for name in &checked.unknown_metrics {
+        text.push_str(&format!("note: there is no metric {name}: what looks at it does not fire\n"));
+    }
+    if let Some(found) = &checked.history {
+        text.push_str(&format!(
+            "from {} to {}, evaluated {} times: {} alerts\n",
+            found.from,
+            found.to,
+            found.evaluations,
+            found.fired.len()
+        ));
+        for fired in &found.fired {
+            let labels: Vec<String> =
+                fired.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let to = fired.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
+            let line = format!("  {}  {} to {to}  {}", fired.alert, fired.from, labels.join(" "));
+            text.push_str(&format!("{}\n", out::plain(&line)));
+        }
+    }
+    text
+}
+
+/// Evaluates the rules on what was stored.
+fn look_back(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found, CliError> {
+    let since = parse_duration(&args.since)
+        .ok_or_else(|| CliError::Usage(format!("{:?} is no duration such as 24h", args.since)))?;
+    let folder = args.directory.clone().or_else(|| config.history.directory.clone());
+    let folder = folder.ok_or_else(|| {
+        CliError::Usage("history.directory is memory: there is nothing to look back on".to_owned())
+    })?;
+    let failed = |error| CliError::Failed(format!("{error}"));
+    // Looking first: opening would make a store where there is none.
+    info(&folder).map_err(failed)?;
+    let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
+    let to = Timestamp::now();
+    let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
+    let step = config.window;
+    let interval = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+    let mut engine = Engine::new(rules.clone(), Options { interval, ..Options::default() });
+    let mut history = History::new(rules, interval);
+    let mut found = Found { from, to, evaluations: 0, fired: Vec::new() };
+    let mut firing: BTreeMap<_, usize> = BTreeMap::new();
+    prometheus::replay(&store, TimeRange { from, to }, &|_| step, &mut |now, samples| {
+        history.record(now, samples);
+        engine.evaluate(now.as_millisecond(), &history);
+        found.evaluations += 1;
+        note(&engine, now, &mut firing, &mut found.fired);
+        ControlFlow::Continue(())
+    })
+    .map_err(failed)?;
+    Ok(found)
+}
+
+/// The most alerts that are told.
+const MAX_FIRED: usize = 10_000;
+
+/// Notes what began to fire, and what is over.
+fn note(
+    engine: &Engine,
+    now: Timestamp,
+    firing: &mut BTreeMap<crate::alert::labels::Fingerprint, usize>,
+    fired: &mut Vec<Fired>,
+) {
+    let mut before = std::mem::take(firing);
+    for alert in engine.alerts().filter(|alert| alert.phase == Phase::Firing) {
+        if let Some(index) = before.remove(&alert.id) {
+            firing.insert(alert.id, index);
+        } else if fired.len() < MAX_FIRED {
+            firing.insert(alert.id, fired.len());
+            let labels = alert.labels.iter().filter(|(name, _)| *name != crate::alert::labels::ALERT_NAME);
+            fired.push(Fired {
+                alert: alert.labels.get(crate::alert::labels::ALERT_NAME).to_owned(),
+                labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+                from: now,
+                to: None,
+            });
+        }
+    }
+    for index in before.into_values() {
+        if let Some(over) = fired.get_mut(index) {
+            over.to = Some(now);
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Tested {
+    checks: usize,
+    failures: Vec<FailureDto>,
+}
+
+#[derive(Serialize)]
+struct FailureDto {
+    file: String,
+    line: u64,
+    test: String,
+    message: String,
+}
+
+/// Tests.
+pub(in crate::cli) fn test(args: &TestArgs, json: bool) -> Result<(), CliError> {
+    let mut tested = Tested { checks: 0, failures: Vec::new() };
+    for file in &args.files {
+        let report = run_file(file)?;
+        tested.checks += report.checks;
+        tested.failures.extend(report.failures.into_iter().map(|failure| FailureDto {
+            file: file.display().to_string(),
+            line: failure.line,
+            test: failure.test,
+            message: failure.message,
+        }));
+    }
+    if json {
+        out::print_json(&tested)?;
+    } else {
+        for FailureDto { file, line, test, message } in &tested.failures {
+            out::print(&format!("{file}:{line}: test {test}: {message}\n"))?;
+        }
+    }
+    let (failed, checks) = (tested.failures.len(), tested.checks);
+    if failed > 0 {
+        return Err(CliError::Failed(format!("{failed} of {checks} expectations do not hold")));
+    }
+    if json { Ok(()) } else { out::print(&format!("{checks} expectations hold\n")) }
+}
+
+fn run_file(file: &Path) -> Result<TestReport, CliError> {
+    let usage = |error: String| CliError::Usage(error);
+    let name = file.display().to_string();
+    let text = read(file).map_err(|error| usage(error.to_string()))?;
+    let files = check::rule_files(&text).map_err(|error| usage(at(&name, &error)))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        std::path::absolute(folder).map_err(|error| CliError::failed("cannot tell the folder", error))?;
+    let rules = files.iter().map(|rule_file| match rule_file.as_str() {
+        "builtin" => RuleSource::Builtin,
+        path => RuleSource::Path(folder.join(path)),
+    });
+    let config = Alerts { rules: rules.collect(), ..Alerts::default() };
+    let loaded = load(&config, &|_| true).map_err(|error| usage(error.0.join("\n")))?;
+    check::run_tests(&text, &loaded.rules).map_err(|error| usage(at(&name, &error)))
+}

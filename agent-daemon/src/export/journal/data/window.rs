@@ -1,0 +1,189 @@
+//! A window in the journal. Its rows name stacks by the numbers of the section.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, Kind, names::Names, process_id::Id};
+use crate::model::{
+    off_cpu::{Descriptor, OffCpuStat, WaitCause},
+    stack::{Stack, StackEnd},
+    syscall::{Histogram, SyscallStat},
+    time::Timestamp,
+    window::{CpuStat, Window},
+};
+
+/// A closed window of an agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::export::journal) struct WindowData {
+    v: u32,
+    pub(in crate::export::journal) section: String,
+    agent: String,
+    start: Timestamp,
+    end: Timestamp,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cpu: Vec<CpuData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    off_cpu: Vec<OffCpuData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    syscalls: Vec<SyscallData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    interpreters_unread: Vec<UnreadData>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CpuData {
+    process: Id,
+    stack: u64,
+    samples: u64,
+    cpu_ns: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OffCpuData {
+    process: Id,
+    cause: WaitCause,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    syscall: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    descriptor: Option<Descriptor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waker_pid: Option<u32>,
+    stack: u64,
+    blocked_ns: u64,
+    run_queue_ns: u64,
+    count: u64,
+    max_ns: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SyscallData {
+    process: Id,
+    number: u32,
+    count: u64,
+    /// Errno and count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<(u32, u64)>,
+    total_ns: u64,
+    max_ns: u64,
+    /// log2 of the latency in ns, and the count; those that count nothing are left out.
+    latency_log2_ns: Vec<(usize, u64)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct UnreadData {
+    process: Id,
+    reason: String,
+}
+
+impl WindowData {
+    pub(in crate::export::journal) fn new(section: &str, window: Window<u64>) -> Self {
+        Self {
+            v: Kind::Window.version(),
+            section: section.to_owned(),
+            agent: window.agent.to_string(),
+            start: window.start,
+            end: window.end,
+            cpu: window.cpu.into_iter().map(CpuData::from).collect(),
+            off_cpu: window.off_cpu.into_iter().map(OffCpuData::from).collect(),
+            syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
+            interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
+        }
+    }
+
+    /// The window, with its stacks out of what the section told.
+    pub(in crate::export::journal) fn named(self, names: &Names) -> Result<Window, DataError> {
+        let numbered = Window {
+            agent: self.agent.parse().map_err(|_| DataError::Value("an agent's id"))?,
+            start: self.start,
+            end: self.end,
+            cpu: self.cpu.into_iter().map(CpuStat::from).collect(),
+            off_cpu: self.off_cpu.into_iter().map(OffCpuStat::from).collect(),
+            syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
+            unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
+        };
+        if numbered.end < numbered.start {
+            return Err(DataError::Value("a window that ends before it begins"));
+        }
+        let mut dangling = false;
+        let named = numbered.map_stacks(|number: u64| {
+            let stack = names.stack(number);
+            dangling |= stack.is_none();
+            stack.unwrap_or_else(|| Arc::new(Stack { frames: Vec::new(), end: StackEnd::Lost }))
+        });
+        if dangling { Err(DataError::Dangling("a stack")) } else { Ok(named) }
+    }
+}
+
+impl From<CpuStat<u64>> for CpuData {
+    fn from(CpuStat { process, stack, samples, cpu_ns }: CpuStat<u64>) -> Self {
+        Self { process: Id(process), stack, samples, cpu_ns }
+    }
+}
+
+impl From<CpuData> for CpuStat<u64> {
+    fn from(CpuData { process, stack, samples, cpu_ns }: CpuData) -> Self {
+        Self { process: process.0, stack, samples, cpu_ns }
+    }
+}
+
+impl From<OffCpuStat<u64>> for OffCpuData {
+    fn from(row: OffCpuStat<u64>) -> Self {
+        Self {
+            process: Id(row.process),
+            cause: row.cause,
+            syscall: row.syscall,
+            descriptor: row.descriptor,
+            waker_pid: row.waker,
+            stack: row.stack,
+            blocked_ns: row.blocked_ns,
+            run_queue_ns: row.run_queue_ns,
+            count: row.count,
+            max_ns: row.max_ns,
+        }
+    }
+}
+
+impl From<OffCpuData> for OffCpuStat<u64> {
+    fn from(row: OffCpuData) -> Self {
+        Self {
+            process: row.process.0,
+            cause: row.cause,
+            syscall: row.syscall,
+            descriptor: row.descriptor,
+            waker: row.waker_pid,
+            stack: row.stack,
+            blocked_ns: row.blocked_ns,
+            run_queue_ns: row.run_queue_ns,
+            count: row.count,
+            max_ns: row.max_ns,
+        }
+    }
+}
+
+impl From<SyscallStat> for SyscallData {
+    fn from(row: SyscallStat) -> Self {
+        let SyscallStat { process, number, count, errors, total_ns, max_ns, histogram } = row;
+        let latency_log2_ns = histogram.0.into_iter().enumerate().filter(|(_, n)| *n > 0).collect();
+        Self { process: Id(process), number, count, errors, total_ns, max_ns, latency_log2_ns }
+    }
+}
+
+impl TryFrom<SyscallData> for SyscallStat {
+    type Error = DataError;
+
+    fn try_from(row: SyscallData) -> Result<Self, DataError> {
+        let SyscallData { process, number, count, errors, total_ns, max_ns, latency_log2_ns } = row;
+        let mut histogram = Histogram::default();
+        for (bucket, count) in latency_log2_ns {
+            *histogram.0.get_mut(bucket).ok_or(DataError::Value("a latency"))? = count;
+        }
+        Ok(Self { process: process.0, number, count, errors, total_ns, max_ns, histogram })
+    }
+}
+
+impl From<(crate::model::id::ProcessId, String)> for UnreadData {
+    fn from((process, reason): (crate::model::id::ProcessId, String)) -> Self {
+        Self { process: Id(process), reason }
+    }
+}

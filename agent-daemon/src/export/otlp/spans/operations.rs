@@ -1,0 +1,177 @@
+//! Operations as spans of their agent's trace: under the span of the process that sent them. Their own place in a trace,
+//! where it is told, is a link, so that both traces stay whole.
+
+use opentelemetry_proto::tonic::{
+    common::v1::KeyValue,
+    trace::v1::{
+        Span, Status,
+        span::{Link, SpanKind},
+        status::StatusCode,
+    },
+};
+
+use super::{Tracks, identity, ids, span, wire};
+use crate::model::{
+    agent::Agent,
+    id::ProcessId,
+    operation::{Operation, TraceContext},
+};
+
+impl Tracks {
+    /// The span of an operation whose agent is watched; others are nobody's.
+    pub(super) fn operation(&self, operation: &Operation) -> Option<Span> {
+        let track = self.agents.get(operation.agent.as_ref()?)?;
+        let inside = |process: &ProcessId| track.live.contains_key(process) || self.ended.contains(process);
+        let parent = match operation.process.filter(inside) {
+            Some(process) => ids::process_span(&track.agent, process),
+            None => ids::agent_span(&track.agent),
+        };
+        Some(operation_span(&track.agent, operation, parent))
+    }
+}
+
+fn operation_span(agent: &Agent, operation: &Operation, parent_span_id: Vec<u8>) -> Span {
+    let (from, to) = (operation.start, operation.end());
+    let failed = || Status { message: String::new(), code: StatusCode::Error.into() };
+    Span {
+        span_id: ids::operation_span(agent, operation),
+        parent_span_id,
+        name: name(operation),
+        kind: kind(&operation.kind).into(),
+        status: (!operation.success).then(failed),
+        links: operation.trace.map(link).into_iter().collect(),
+        ..span(agent, attributes(agent, operation), from, to)
+    }
+}
+
+fn link(TraceContext { trace, span, .. }: TraceContext) -> Link {
+    Link { trace_id: trace.to_vec(), span_id: span.to_vec(), ..Link::default() }
+}
+
+/// As OpenTelemetry names spans of HTTP: the method, then the route.
+fn name(operation: &Operation) -> String {
+    match &operation.method {
+        Some(method) => format!("{method} {}", operation.name),
+        None => operation.name.clone(),
+    }
+}
+
+fn kind(kind: &str) -> SpanKind {
+    match kind {
+        "http_server" | "rpc_server" | "server" => SpanKind::Server,
+        "http_client" | "rpc_client" | "client" | "db" | "llm" | "api_call" => SpanKind::Client,
+        "producer" => SpanKind::Producer,
+        "consumer" => SpanKind::Consumer,
+        _ => SpanKind::Internal,
+    }
+}
+
+fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
+    let mut attributes = identity(agent);
+    let route = Some(&operation.name).filter(|_| operation.kind == "http_server");
+    let texts = [
+        ("agentperf.operation.project", Some(&*operation.project)),
+        ("agentperf.operation.source", Some(operation.source.name())),
+        ("agentperf.operation.kind", Some(operation.kind.as_str())),
+        ("http.route", route.map(String::as_str)),
+        ("http.request.method", operation.method.as_deref()),
+        ("error.type", operation.error_type.as_deref()),
+        ("gen_ai.request.model", operation.model.as_deref()),
+        ("user.id", operation.user.as_deref()),
+        ("session.id", operation.session.as_deref()),
+    ];
+    attributes.extend(texts.iter().filter_map(|(key, value)| value.map(|value| wire::text(key, value))));
+    let bytes = operation.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let numbers = [
+        ("http.response.status_code", operation.status.map(i64::from)),
+        ("agentperf.operation.bytes", bytes),
+        ("process.pid", operation.process.map(|process| process.pid().into())),
+    ];
+    attributes.extend(numbers.iter().filter_map(|(key, value)| value.map(|value| wire::number(key, value))));
+    // A key stands in a span once.
+    let own = attributes.len();
+    for (key, value) in &operation.labels {
+        if attributes.iter().take(own).all(|known| known.key != *key) {
+            attributes.push(wire::text(key, value));
+        }
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            agent::AgentEnd,
+            process::Exit,
+            record::{Arrived, Record},
+        },
+        store::fixture::{agent_at, at, operation_at, process_at, process_id, sums_at},
+    };
+
+    fn told(tracks: &mut Tracks, operations: Vec<Operation>) -> Vec<Span> {
+        let arrived = Arrived { operations, sums: vec![sums_at(at(0), 3)], place: None };
+        tracks.add(&Record::Operations(Box::new(arrived)))
+    }
+
+    fn of(agent: &Agent, n: u64) -> Operation {
+        Operation { agent: Some(agent.id.clone()), ..operation_at(at(2), n) }
+    }
+
+    fn watched() -> (Tracks, Agent) {
+        let (mut tracks, agent) = (Tracks::new(), agent_at(at(0)));
+        tracks.add(&Record::Agent(agent.clone()));
+        tracks.add(&Record::Process(agent.id.clone(), process_at(100, at(1))));
+        (tracks, agent)
+    }
+
+    #[test]
+    fn an_operation_is_a_span_under_its_process() {
+        let (mut tracks, agent) = watched();
+        let [good, bad] = told(&mut tracks, vec![of(&agent, 7), of(&agent, 10)]).try_into().unwrap();
+        let mut ended = process_at(100, at(1));
+        (ended.ended, ended.exit) = (Some(at(5)), Some(Exit::Code(0)));
+        let [process] = tracks.add(&Record::Process(agent.id.clone(), ended)).try_into().unwrap();
+        for span in [&good, &bad] {
+            assert_eq!((&span.trace_id, &span.parent_span_id), (&process.trace_id, &process.span_id));
+            assert_eq!(
+                (span.links[0].trace_id.as_slice(), span.links[0].span_id.as_slice()),
+                (&[1; 16][..], &[2; 8][..])
+            );
+            assert_eq!((span.kind, span.name.as_str()), (SpanKind::Server.into(), "GET /orders/{id}"));
+        }
+        assert_ne!(good.span_id, bad.span_id);
+        assert_eq!(good.end_time_unix_nano - good.start_time_unix_nano, 7_000_000);
+        assert!(good.status.is_none());
+        assert_eq!(bad.status.as_ref().map(|status| status.code), Some(StatusCode::Error.into()));
+        for expected in [
+            wire::text("error.type", "timeout"),
+            wire::text("http.route", "/orders/{id}"),
+            wire::text("http.request.method", "GET"),
+            wire::number("http.response.status_code", 200),
+            wire::text("gen_ai.request.model", "m-1"),
+            wire::text("gen_ai.agent.id", agent.id.as_str()),
+            wire::number("process.pid", 100),
+        ] {
+            assert!(bad.attributes.contains(&expected), "{expected:?}");
+        }
+        let mut keys: Vec<_> = bad.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), bad.attributes.len(), "no key twice");
+    }
+
+    #[test]
+    fn of_a_process_that_is_not_known_the_agent_is_the_parent_and_of_no_agent_nothing_is_sent() {
+        let (mut tracks, mut agent) = watched();
+        let stranger = Operation { process: Some(process_id(999)), trace: None, ..of(&agent, 1) };
+        let nobodys = Operation { agent: None, process: None, ..operation_at(at(2), 2) };
+        let [span] = told(&mut tracks, vec![stranger, nobodys]).try_into().unwrap();
+        assert_eq!(span.parent_span_id, ids::agent_span(&agent));
+        assert!(span.links.is_empty());
+        agent.ended = Some((at(9), AgentEnd::Exited));
+        tracks.add(&Record::Agent(agent.clone()));
+        assert!(told(&mut tracks, vec![of(&agent, 3)]).is_empty(), "its trace is over");
+    }
+}

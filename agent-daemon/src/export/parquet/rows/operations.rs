@@ -1,0 +1,87 @@
+//! Operations into rows: one by one, and those that were added up.
+
+use super::{Outcome, Rows, identity};
+use crate::{
+    export::parquet::tables::TableId,
+    model::{
+        id::AgentId,
+        operation::{Call, Operation, Sum, SumKey},
+        time::Timestamp,
+    },
+};
+
+impl Rows {
+    pub(in crate::export::parquet) fn operation(&mut self, operation: &Operation) -> Outcome {
+        let trace = operation.trace;
+        let calls: Vec<_> = operation.calls.iter().map(call).collect();
+        self.tables.push(
+            TableId::Operations,
+            [
+                format!("{:016x}", operation.id).into(),
+                (&*operation.project).into(),
+                operation.source.name().into(),
+                operation.kind.as_str().into(),
+                operation.name.as_str().into(),
+                operation.start.into(),
+                operation.duration_ns.into(),
+                operation.bytes.into(),
+                operation.success.into(),
+                operation.error_type.as_deref().into(),
+                operation.method.as_deref().into(),
+                operation.status.map(u32::from).into(),
+                operation.model.as_deref().into(),
+                operation.user.as_deref().into(),
+                operation.session.as_deref().into(),
+                trace.map(|trace| hexadecimal(&trace.trace)).into(),
+                trace.map(|trace| hexadecimal(&trace.span)).into(),
+                trace.and_then(|trace| trace.parent).map(|parent| hexadecimal(&parent)).into(),
+                // Texts and numbers always become JSON.
+                serde_json::to_string(&operation.labels).unwrap_or_default().into(),
+                serde_json::to_string(&calls).unwrap_or_default().into(),
+                operation.agent.as_ref().map(AgentId::as_str).into(),
+                operation.process.map(|process| process.pid()).into(),
+                operation.process.map(identity).into(),
+            ],
+        )
+    }
+
+    /// A row of a stretch.
+    pub(in crate::export::parquet) fn operation_sum(
+        &mut self,
+        (start, end): (Timestamp, Timestamp),
+        (key, sum): (&SumKey, &Sum),
+    ) -> Outcome {
+        let quantile = |q| sum.durations.quantile(q, sum.max_ns);
+        self.tables.push(
+            TableId::OperationSums,
+            [
+                start.into(),
+                end.into(),
+                (&*key.project).into(),
+                key.source.name().into(),
+                key.kind.as_str().into(),
+                key.name.as_str().into(),
+                key.model.as_deref().into(),
+                key.agent.as_ref().map(AgentId::as_str).into(),
+                sum.count.into(),
+                sum.errors.into(),
+                sum.total_ns.into(),
+                sum.max_ns.into(),
+                quantile(0.5).into(),
+                quantile(0.95).into(),
+                quantile(0.99).into(),
+                sum.bytes.into(),
+                sum.users.count().into(),
+                sum.sessions.count().into(),
+            ],
+        )
+    }
+}
+
+fn call(call: &Call) -> (u8, &str, u64) {
+    (call.depth, &call.name, call.duration_ns)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,357 @@
+//! The tables and their columns: what is written, and `docs/parquet.md`.
+//!
+//! A new kind of stored record is a table here, and its rows in [`rows`](super::rows).
+
+mod host;
+
+use std::fmt::Write;
+
+use super::column::{Column, Type};
+
+/// A table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TableId {
+    Agents,
+    Processes,
+    Windows,
+    Cpu,
+    OffCpu,
+    Syscalls,
+    SyscallErrors,
+    SyscallLatencies,
+    InterpretersUnread,
+    Stacks,
+    Frames,
+    Operations,
+    OperationSums,
+    Host,
+    HostCpus,
+    HostFileSystems,
+    HostDisks,
+    HostInterfaces,
+}
+
+impl TableId {
+    /// Its file's name, without the ending.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Processes => "processes",
+            Self::Windows => "windows",
+            Self::Cpu => "cpu",
+            Self::OffCpu => "off_cpu",
+            Self::Syscalls => "syscalls",
+            Self::SyscallErrors => "syscall_errors",
+            Self::SyscallLatencies => "syscall_latencies",
+            Self::InterpretersUnread => "interpreters_unread",
+            Self::Stacks => "stacks",
+            Self::Frames => "frames",
+            Self::Operations => "operations",
+            Self::OperationSums => "operation_sums",
+            Self::Host => "host",
+            Self::HostCpus => "host_cpus",
+            Self::HostFileSystems => "host_file_systems",
+            Self::HostDisks => "host_disks",
+            Self::HostInterfaces => "host_interfaces",
+        }
+    }
+
+    fn doc(self) -> &'static str {
+        match self {
+            Self::Agents => "Process trees under watch.",
+            Self::Processes => "Every process of an agent.",
+            Self::Windows => {
+                "Stretches of time; old ones stand for several. The sums are those of the rows of the other tables."
+            }
+            Self::Cpu => "CPU samples by window, process and stack.",
+            Self::OffCpu => "Time off the CPU by window, process, cause, waker and stack.",
+            Self::Syscalls => "System calls by window, process and number.",
+            Self::SyscallErrors => "Calls that failed, by errno.",
+            Self::SyscallLatencies => {
+                "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
+            }
+            Self::InterpretersUnread => "Processes whose interpreter's frames could not be read, and why.",
+            Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",
+            Self::Frames => "The calls on these stacks.",
+            Self::Operations => "What applications told of, one by one: requests, page loads, calls.",
+            Self::Host => "The host by window; old ones stand for several.",
+            Self::HostCpus => "What each CPU did, by window.",
+            Self::HostFileSystems => "Mounted file systems with space of their own, at each window's end.",
+            Self::HostDisks => "Block devices by window; `other` are those that have no row of their own.",
+            Self::HostInterfaces => {
+                "Network interfaces by window; `other` are those that have no row of their own."
+            }
+            Self::OperationSums => {
+                "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
+            }
+        }
+    }
+}
+
+const fn column(name: &'static str, kind: Type, doc: &'static str) -> Column {
+    Column { name, kind, optional: false, doc }
+}
+
+const fn optional(name: &'static str, kind: Type, doc: &'static str) -> Column {
+    Column { name, kind, optional: true, doc }
+}
+
+const AGENT: Column = column("agent", Type::Text, "the agent's id");
+const START: Column = column("start", Type::Time, "the window's start");
+const END: Column = column("end", Type::Time, "the window's end");
+const PID: Column = column("pid", Type::Int, "the process's pid, which may be another's later");
+const PROCESS: Column = column("process", Type::Text, "the process's identity, which is never another's");
+const STACK: Column = column("stack", Type::Int, "the stack's number in these files");
+const NUMBER: Column = column("number", Type::Int, "number of the call in the x86-64 table");
+const PROJECT: Column = column("project", Type::Text, "whose key the sender showed");
+const SOURCE: Column = column("source", Type::Text, "otlp, otlp_metrics, collect or frontend");
+const KIND: Column = column("kind", Type::Text, "what sort of work, as http_server or db");
+const NAME: Column = column("name", Type::Text, "the route or endpoint");
+const MODEL: Column = optional("model", Type::Text, "the language model");
+const SENDER: Column =
+    optional("agent", Type::Text, "id of the agent whose process sent it, where that was seen");
+const CALLS: Column = column("count", Type::Int, "calls");
+
+/// Every table, with its columns in order.
+pub(super) const TABLES: [(TableId, &[Column]); 18] = [
+    (
+        TableId::Agents,
+        &[
+            AGENT,
+            column("name", Type::Text, "what it is called"),
+            column("root_pid", Type::Int, "pid of the root process"),
+            column("root", Type::Text, "identity of the root process"),
+            column("created", Type::Time, "when the root process was created"),
+            column("attached", Type::Time, "since when it is watched, the last time"),
+            optional("expires", Type::Time, "when watching ends by itself"),
+            optional("ended", Type::Time, "when watching ended"),
+            optional("end_reason", Type::Text, "exited, detached, expired or interrupted"),
+            optional("rule", Type::Text, "the rule that matched it; none where it was attached"),
+            column("probes", Type::Text, "what it is watched by, joined by commas"),
+            column("boot_id", Type::Text, "the kernel's boot id"),
+        ],
+    ),
+    (
+        TableId::Processes,
+        &[
+            AGENT,
+            PID,
+            PROCESS,
+            optional("parent", Type::Text, "the parent's identity"),
+            column("parent_pid", Type::Int, "the parent's pid"),
+            optional("executable", Type::Text, "path of the program"),
+            column("comm", Type::Text, "the kernel's 15-byte name"),
+            column("argv", Type::Text, "the redacted command line, as an array in JSON"),
+            column("start", Type::Time, "creation time"),
+            optional("end", Type::Time, "when it exited"),
+            optional("exit_code", Type::Int, "its exit code, 0 to 255"),
+            optional("signal", Type::Int, "the signal that ended it"),
+            column("core_dumped", Type::Bool, "whether a core was dumped"),
+            column("cpu_ns", Type::Int, "CPU time of all its threads, ns"),
+            column("cpu_before_ns", Type::Int, "what of that it had used before it was watched, ns"),
+            column("peak_rss_bytes", Type::Int, "largest resident set, bytes"),
+            optional("rss_bytes", Type::Int, "resident set when it was read last, bytes"),
+            optional("pss_bytes", Type::Int, "the same, but what is shared counts by its share"),
+            optional("threads", Type::Int, "threads then"),
+            optional("descriptors", Type::Int, "open file descriptors then"),
+            optional("voluntary_switches", Type::Int, "how often its threads of then had left a CPU to wait"),
+            optional("involuntary_switches", Type::Int, "how often for another task"),
+        ],
+    ),
+    (
+        TableId::Windows,
+        &[
+            AGENT,
+            START,
+            END,
+            column("cpu_samples", Type::Int, "CPU samples"),
+            column("cpu_ns", Type::Int, "CPU time that they stand for, ns"),
+            column("blocked_ns", Type::Int, "time blocked, over all threads, ns"),
+            column("run_queue_ns", Type::Int, "time runnable but not running, over all threads, ns"),
+            column("waits", Type::Int, "waits that ended"),
+            column("syscalls", Type::Int, "calls that returned"),
+            column("syscall_ns", Type::Int, "time in calls, over all threads, ns"),
+        ],
+    ),
+    (
+        TableId::Cpu,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            STACK,
+            column("samples", Type::Int, "samples"),
+            column("cpu_ns", Type::Int, "CPU time that they stand for, ns"),
+        ],
+    ),
+    (
+        TableId::OffCpu,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            column("cause", Type::Text, "what was waited for"),
+            optional("syscall", Type::Int, "number of the call that waited"),
+            optional("syscall_name", Type::Text, "its name"),
+            optional("descriptor", Type::Text, "kind of the descriptor that it waited on"),
+            optional("waker_pid", Type::Int, "pid of the process that ended the wait"),
+            STACK,
+            column("blocked_ns", Type::Int, "time blocked, ns"),
+            column("run_queue_ns", Type::Int, "time runnable but not running, ns"),
+            column("count", Type::Int, "waits that ended"),
+            column("max_ns", Type::Int, "the longest wait, ns"),
+        ],
+    ),
+    (
+        TableId::Syscalls,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            NUMBER,
+            optional("name", Type::Text, "the call's name"),
+            column("count", Type::Int, "calls that returned"),
+            column("errors", Type::Int, "calls that returned an error"),
+            column("total_ns", Type::Int, "time in the call, ns"),
+            column("max_ns", Type::Int, "the longest call, ns"),
+        ],
+    ),
+    (
+        TableId::SyscallErrors,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            NUMBER,
+            column("errno", Type::Int, "the error's number"),
+            optional("error", Type::Text, "its name"),
+            CALLS,
+        ],
+    ),
+    (
+        TableId::SyscallLatencies,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            NUMBER,
+            column("log2_ns", Type::Int, "log2 of the latency in ns, rounded down"),
+            CALLS,
+        ],
+    ),
+    (
+        TableId::InterpretersUnread,
+        &[AGENT, START, END, PID, PROCESS, column("reason", Type::Text, "why, in words")],
+    ),
+    (
+        TableId::Stacks,
+        &[
+            STACK,
+            column("end", Type::Text, "how the walk of its user part ended"),
+            column("depth", Type::Int, "its frames"),
+        ],
+    ),
+    (
+        TableId::Frames,
+        &[
+            STACK,
+            column("position", Type::Int, "0 is the innermost; kernel frames stand before user frames"),
+            column("kind", Type::Text, "native, python, javascript or kernel"),
+            column("function", Type::Text, "the function's name; [unknown] where there is none"),
+            optional("file", Type::Text, "source file"),
+            optional("line", Type::Int, "source line"),
+            optional("binary", Type::Text, "path of the binary"),
+            optional("build_id", Type::Text, "its GNU build id"),
+            column(
+                "address",
+                Type::Unsigned,
+                "offset in the binary's file, or the address where there is none",
+            ),
+        ],
+    ),
+    (
+        TableId::Operations,
+        &[
+            column("id", Type::Text, "unique in the store, hexadecimal"),
+            PROJECT,
+            SOURCE,
+            KIND,
+            NAME,
+            column("start", Type::Time, "when it began, by the sender's clock"),
+            column("duration_ns", Type::Int, "how long it took, ns"),
+            optional("bytes", Type::Int, "bytes that were moved"),
+            column("success", Type::Bool, "whether it went well"),
+            optional("error_type", Type::Text, "the class of the failure"),
+            optional("method", Type::Text, "HTTP's method"),
+            optional("status", Type::Int, "HTTP's status"),
+            MODEL,
+            optional("user", Type::Text, "for whom: a pseudonym, unless the project keeps plain names"),
+            optional("session", Type::Text, "in which session: a pseudonym likewise"),
+            optional("trace_id", Type::Text, "its trace, hexadecimal"),
+            optional("span_id", Type::Text, "its span, hexadecimal"),
+            optional("parent_span_id", Type::Text, "the span that it is part of, hexadecimal"),
+            column("labels", Type::Text, "pairs of key and value, as an array in JSON"),
+            column("calls", Type::Text, "what it called: depth, name and ns of each, as an array in JSON"),
+            SENDER,
+            optional("pid", Type::Int, "pid of the process that sent it"),
+            optional("process", Type::Text, "that process's identity"),
+        ],
+    ),
+    (
+        TableId::OperationSums,
+        &[
+            column("start", Type::Time, "the stretch's start"),
+            column("end", Type::Time, "the stretch's end"),
+            PROJECT,
+            SOURCE,
+            KIND,
+            NAME,
+            MODEL,
+            SENDER,
+            column("count", Type::Int, "operations"),
+            column("errors", Type::Int, "operations that failed"),
+            column("total_ns", Type::Int, "how long all took together, ns"),
+            column("max_ns", Type::Int, "the longest, ns"),
+            optional("p50_ns", Type::Int, "half took no longer, ns, to within 3.2 %"),
+            optional("p95_ns", Type::Int, "95 % took no longer, ns"),
+            optional("p99_ns", Type::Int, "99 % took no longer, ns"),
+            column("bytes", Type::Int, "bytes that were moved"),
+            column("users", Type::Int, "users: exact up to 255, then to within about 6 %"),
+            column("sessions", Type::Int, "sessions likewise"),
+        ],
+    ),
+    (TableId::Host, &host::HOST),
+    (TableId::HostCpus, &host::CPUS),
+    (TableId::HostFileSystems, &host::FILE_SYSTEMS),
+    (TableId::HostDisks, &host::DISKS),
+    (TableId::HostInterfaces, &host::INTERFACES),
+];
+
+/// The reference, docs/parquet.md.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = "# Tables of `agentperf store export --format parquet`\n\nMade from the table in \
+        `agent-daemon/src/export/parquet/tables.rs` by `UPDATE_GOLDEN=1 cargo test -p agentperf --lib`.\nEvery table \
+        is a file `NAME.parquet`. Times are UTC; a column that may be null says so.\n"
+        .to_owned();
+    for (id, columns) in &TABLES {
+        // Writing to a String cannot fail.
+        let _ =
+            write!(text, "\n## {}\n{}\n\n| Column | Type | Meaning |\n|---|---|---|\n", id.name(), id.doc());
+        for column in *columns {
+            let null = if column.optional { ", or null" } else { "" };
+            let _ = writeln!(text, "| `{}` | {}{null} | {} |", column.name, column.type_name(), column.doc);
+        }
+    }
+    text
+}

@@ -1,0 +1,249 @@
+//! What was stored, through the same counters: the samples that would have been scraped.
+//!
+//! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
+//! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
+//! told apart. Nothing is known of losses and of the daemon itself. Stretches that were merged count at their end.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use super::{
+    Shown,
+    families::{Family, Row},
+    totals::Totals,
+};
+use crate::{
+    model::{
+        agent::Agent,
+        exposition::{Samples, ShowSample},
+        host::HostWindow,
+        id::AgentId,
+        operation::Kept,
+        process::Process,
+        record::{Arrived, Record},
+        time::{TimeRange, Timestamp},
+    },
+    store::{Store, StoreError, summary::Summary},
+    telemetry::{HostInfo, Reading, Telemetry},
+};
+
+/// What is read of the store at once.
+const CHUNK: Duration = Duration::from_secs(3600);
+
+/// The most series of each kind that is many.
+const MAX_SERIES: usize = 100_000;
+
+/// A fact and when it was.
+enum Fact {
+    Agent(Agent),
+    Process(AgentId, Box<Process>),
+    Stretch(AgentId, Box<Summary>),
+    Operations(Box<Arrived>),
+    Host(Box<HostWindow>),
+}
+
+/// Shows the samples of a range to `visit`, one instant after the other; `step` says how far apart they are from an
+/// instant on. Ends early where `visit` breaks off.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn replay(
+    store: &dyn Store,
+    range: TimeRange,
+    step: &dyn Fn(Timestamp) -> Duration,
+    visit: &mut dyn FnMut(Timestamp, &dyn Samples) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let shown = Shown {
+        totals: std::sync::Mutex::new(Totals::new(MAX_SERIES)),
+        telemetry: Arc::new(Telemetry::default()),
+        host: HostInfo::read(),
+    };
+    let replayed = Replayed(shown, Reading::take());
+    let mut chunk = TimeRange { from: range.from, to: range.from };
+    let mut next = range.from;
+    while chunk.to < range.to {
+        chunk = TimeRange { from: chunk.to, to: later(chunk.to, CHUNK).min(range.to) };
+        let mut facts = facts(store, range, chunk)?.into_iter().peekable();
+        while next < chunk.to {
+            while let Some((_, fact)) = facts.next_if(|(at, _)| *at <= next) {
+                replayed.add(fact);
+            }
+            if visit(next, &replayed).is_break() {
+                return Ok(());
+            }
+            next = later(next, step(next).max(Duration::from_millis(1)));
+        }
+        facts.for_each(|(_, fact)| replayed.add(fact));
+    }
+    Ok(())
+}
+
+/// What happened in a chunk of the range, in order. What happened before the range stands at its beginning.
+fn facts(
+    store: &dyn Store,
+    range: TimeRange,
+    chunk: TimeRange,
+) -> Result<Vec<(Timestamp, Fact)>, StoreError> {
+    let first = chunk.from == range.from;
+    let is_in = |at: Timestamp| (at >= chunk.from || first) && at < chunk.to;
+    let mut facts = Vec::new();
+    for agent in store.agents() {
+        let ended = agent.ended.map_or(Timestamp::MAX, |(at, _)| at);
+        // Not since it is watched: of one that is watched anew, windows lie before that.
+        if ended < range.from || agent.created >= chunk.to {
+            continue;
+        }
+        if is_in(agent.created) {
+            facts.push((agent.created, Fact::Agent(Agent { ended: None, ..agent.clone() })));
+        }
+        for process in store.processes(&agent.id, chunk)? {
+            processes(&agent, process, &is_in, &mut facts);
+        }
+        if is_in(ended) {
+            facts.push((ended, Fact::Agent(agent)));
+        }
+    }
+    store.summarize(chunk, &mut |agent, summary| {
+        if summary.end > chunk.from && summary.end <= chunk.to {
+            facts.push((summary.end, Fact::Stretch(agent.clone(), Box::new(summary.clone()))));
+        }
+    })?;
+    store.visit_operations(chunk, &mut |kept| {
+        // Those that were added up had no time of their own.
+        let Kept::One(operation) = kept else { return };
+        let arrived = Arrived { operations: vec![operation.clone()], sums: Vec::new(), place: None };
+        facts.push((operation.end(), Fact::Operations(Box::new(arrived))));
+    })?;
+    store.visit_host(chunk, &mut |window| {
+        if window.end > chunk.from && window.end <= chunk.to {
+            facts.push((window.end, Fact::Host(Box::new(window.clone()))));
+        }
+    })?;
+    // Stable: an agent comes before what it did.
+    facts.sort_by_key(|(at, _)| *at);
+    Ok(facts)
+}
+
+/// When a process came and when it went. What CPU time it used, the stretches tell.
+fn processes(
+    agent: &Agent,
+    process: Process,
+    is_in: &dyn Fn(Timestamp) -> bool,
+    facts: &mut Vec<(Timestamp, Fact)>,
+) {
+    let begun = process.started.max(agent.created);
+    let told = Process { cpu_ns: process.cpu_before_ns, ..process };
+    if is_in(begun) {
+        let alive = Process { ended: None, exit: None, ..told.clone() };
+        facts.push((begun, Fact::Process(agent.id.clone(), Box::new(alive))));
+    }
+    if let Some(ended) = told.ended.filter(|at| is_in(*at)) {
+        facts.push((ended, Fact::Process(agent.id.clone(), Box::new(told))));
+    }
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// The counters, and what the host is now.
+struct Replayed(Shown, Reading);
+
+impl Replayed {
+    fn add(&self, fact: Fact) {
+        let mut totals = self.0.lock();
+        match fact {
+            Fact::Agent(agent) => totals.add(&Record::Agent(agent)),
+            Fact::Process(agent, process) => totals.add(&Record::Process(agent, *process)),
+            Fact::Stretch(agent, summary) => totals.add_stretch(&agent, &summary),
+            Fact::Operations(arrived) => totals.operations.add(&arrived),
+            Fact::Host(window) => totals.add(&Record::Host(window)),
+        }
+    }
+}
+
+impl Samples for Replayed {
+    fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
+        self.0.snapshot_of(at, &self.1, |row| is_known(row) && wanted(&row.full_name())).show(show);
+    }
+}
+
+/// Whether the store tells of it, or it stays as it is.
+fn is_known(row: &Row) -> bool {
+    let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
+    let of_host = row.full_name().starts_with("agentperf_host_");
+    of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)
+}
+
+impl Totals {
+    /// Adds what a stretch of an agent's time came to.
+    fn add_stretch(&mut self, agent: &AgentId, summary: &Summary) {
+        let Some((totals, rooms)) = self.of(agent) else { return };
+        let sums = &summary.sums;
+        totals.cpu_ns = totals.cpu_ns.saturating_add(sums.cpu_ns);
+        totals.cpu_samples = totals.cpu_samples.saturating_add(sums.cpu_samples);
+        for (cause, waits) in &summary.shares.causes {
+            if let Some(total) = totals.waits.get_mut(*cause as usize) {
+                total.blocked_ns = total.blocked_ns.saturating_add(waits.blocked_ns);
+                total.run_queue_ns = total.run_queue_ns.saturating_add(waits.run_queue_ns);
+                total.count = total.count.saturating_add(waits.count);
+            }
+        }
+        for (number, calls) in &summary.shares.calls {
+            let total = totals.syscalls.entry(*number, &mut rooms.syscalls);
+            total.count = total.count.saturating_add(calls.count);
+            total.ns = total.ns.saturating_add(calls.total_ns);
+        }
+        for (process, ns) in &summary.shares.processes {
+            let total = totals.processes.entry(*process, &mut rooms.processes);
+            total.cpu_ns = total.cpu_ns.saturating_add(*ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        Limits, Memory,
+        fixture::{agent_at, at, cpu, process_at, window_at},
+    };
+
+    #[test]
+    fn stored_windows_give_the_rates_that_were_scraped() {
+        let store = Memory::new(
+            Limits { keep: Duration::from_secs(u32::MAX.into()), ..Limits::default() },
+            Arc::default(),
+        );
+        let agent = agent_at(at(0));
+        store.put_agent(agent.clone());
+        store.put_process(&agent.id, process_at(100, at(0)));
+        for start in (0..100).step_by(5) {
+            let mut window = window_at(&agent.id, at(start), 0);
+            window.cpu = vec![cpu(100, &["hot", "main"], 100)];
+            store.append(window);
+        }
+        let mut seen: Vec<(Timestamp, f64)> = Vec::new();
+        let range = TimeRange { from: at(0), to: at(101) };
+        replay(&store, range, &|_| Duration::from_secs(5), &mut |now, samples| {
+            let wanted = |name: &str| name == "agentperf_agent_cpu_seconds_total";
+            samples.samples(now, &wanted, &mut |_, labels, value| {
+                assert_eq!(labels.first(), Some(&("agent", "worker")));
+                seen.push((now, value));
+            });
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(seen.len(), 21, "{seen:?}");
+        let one = store_cpu(&agent, &store);
+        let (first, last) = (seen[0].1, seen[20].1);
+        assert_eq!(first, 0.0);
+        assert!((last - one).abs() < 1e-9, "{last} {one}");
+        assert!(seen.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+    }
+
+    fn store_cpu(agent: &Agent, store: &Memory) -> f64 {
+        let mut ns = 0;
+        store.visit(&agent.id, TimeRange::ALL, &mut |window| ns += Summary::of(window).sums.cpu_ns).unwrap();
+        ns as f64 / 1e9
+    }
+}

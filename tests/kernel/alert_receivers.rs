@@ -1,0 +1,102 @@
+//! A receiver of alerts, end to end: a fact in the kernel, a rule, a webhook that fails at first.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{api::eventually, daemon::Daemon, puppet::Puppet};
+
+const RULES: &str = "\
+groups:
+- name: test
+  rules:
+  - alert: Hog
+    expr: sum by (agent, agent_id) (rate(agentperf_agent_cpu_seconds_total[5s])) > 0.05
+";
+
+/// A webhook; the first request is hung up on.
+struct Hook {
+    url: String,
+    bodies: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Hook {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bodies);
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for stream in listener.incoming().skip(1) {
+                let mut stream = BufReader::new(stream.unwrap());
+                let mut length = 0;
+                for line in stream.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty())
+                {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).unwrap();
+                let body = serde_json::from_slice(&body).unwrap();
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(body);
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.get_mut().write_all(answer).unwrap();
+            }
+        });
+        Self { url, bodies }
+    }
+
+    /// The bodies of this status.
+    fn told(&self, status: &str) -> Vec<Value> {
+        let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        bodies.iter().filter(|body| body["status"] == status).cloned().collect()
+    }
+}
+
+#[test]
+fn a_webhook_is_told_once_with_the_evidence_and_once_when_it_is_over() {
+    let (hook, directory) = (Hook::start(), tempfile::tempdir().unwrap());
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let receivers = format!("receivers:\n- name: hook\n  via: {{webhook: {{url: '{}'}}}}\n", hook.url);
+    let routes = "route: {receiver: hook, group_wait: 0s, group_interval: 1s}\n";
+    let mut daemon = Daemon::start(json!({ "alerts": {
+        "rules": file("rules.yaml", RULES),
+        "routes": file("routes.yaml", routes),
+        "receivers": file("receivers.yaml", &receivers),
+    }}));
+    let mut hog = Puppet::start();
+    let agent = daemon.api().attach(hog.pid());
+    let begin = Instant::now();
+    hog.say("spin 600");
+    let told = eventually("the webhook is told, at its second try", || hook.told("firing").pop());
+    eprintln!("told {:.2} s after the hog began, through a failed try", begin.elapsed().as_secs_f64());
+    let alert = &told["alerts"][0];
+    assert_eq!(alert["labels"]["agent_id"], agent.as_str(), "{told:#}");
+    assert!(alert["diagnosis"].to_string().contains("spin"), "{told:#}");
+
+    daemon.crash_and_restart();
+    let receivers = || daemon.api().get("/api/v1/alerts/receivers").expect(200).json();
+    assert_eq!(receivers()["receivers"][0]["via"], "webhook");
+    let tested = daemon.api().post("/api/v1/alerts/receivers/hook/test", &json!({})).expect(200).json();
+    assert_eq!(tested["result"], "taken");
+    drop(hog);
+    let over =
+        || hook.told("resolved").into_iter().find(|body| body["alerts"][0]["labels"]["alertname"] == "Hog");
+    eventually("the webhook is told that it is over", over);
+    // A daemon that is killed between the answer and its own note of it tells again, with the same id.
+    let ids: BTreeSet<String> = hook.told("firing").iter().map(|body| body["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
