@@ -12,7 +12,9 @@
  *   hang.FUNCTION 1          the function does not return while the line is there; hang.FUNCTION.I for one GPU
  *   xid.N I NUMBER           the Nth event: an XID on GPU I. Each is delivered once
  *
- * Lists are words of numbers divided by colons. What is initialised and freed is noted in PATH.log.
+ *   gpu.I.energy.watts N     its counter of energy grows by N J a second, from 0
+ *
+ * Lists are words of numbers divided by colons; in process_samples and samples a time of 0 is now. What is initialised and freed is noted in PATH.log.
  *
  * Limits: 64 GPUs of 8 MIG devices. Structures are those of NVML 12, on 64-bit Linux.
  * -DSTANDIN_OLD leaves out what drivers before 510 do not have; -DSTANDIN_BARE leaves out all but nvmlInit_v2.
@@ -105,6 +107,13 @@ static int get_number(const char *key, ull *number) {
     if (!get(key, value, sizeof value)) return 0;
     *number = strtoull(value, NULL, 0);
     return 1;
+}
+
+/* Microseconds of a clock. */
+static ull now(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (ull)time.tv_sec * 1000000 + (ull)time.tv_nsec / 1000;
 }
 
 static void nap(void) {
@@ -278,12 +287,19 @@ Return nvmlDeviceGetMemoryInfo_v2(Device *device, Memory2 *memory) {
     Return FUNCTION(Device *device, ull *value) { ENTER_DEVICE(); return device_number(device, KEY, value); }
 UINT(nvmlDeviceGetPowerUsage, "power")
 UINT(nvmlDeviceGetEnforcedPowerLimit, "power.limit")
-ULL(nvmlDeviceGetTotalEnergyConsumption, "energy")
 ULL(nvmlDeviceGetCurrentClocksThrottleReasons, "throttle")
 UINT(nvmlDeviceGetGpuInstanceId, "gi")
 UINT(nvmlDeviceGetComputeInstanceId, "ci")
 UINT(nvmlDeviceGetMaxMigDeviceCount, "mig.max")
 ULL(nvmlDeviceGetSupportedEventTypes, "events")
+
+Return nvmlDeviceGetTotalEnergyConsumption(Device *device, ull *millijoules) {
+    ull watts;
+    ENTER_DEVICE();
+    if (device_number(device, "energy.watts", &watts)) return device_number(device, "energy", millijoules);
+    *millijoules = watts * now(CLOCK_MONOTONIC) / 1000;
+    return SUCCESS;
+}
 
 #define INDEXED(FUNCTION, KEY) \
     Return FUNCTION(Device *device, uint which, uint *value) { \
@@ -387,6 +403,7 @@ Return nvmlDeviceGetProcessUtilization(Device *device, ProcessSample *samples, u
     ENTER_DEVICE();
     if (!device_get(device, "process_samples", value, sizeof value)) return NOT_SUPPORTED;
     while (next_word(&list, n, 6)) {
+        if (!n[1]) n[1] = now(CLOCK_REALTIME);
         if (n[1] <= since) continue;
         if (found < room)
             samples[found] = (ProcessSample){(uint)n[0], n[1], (uint)n[2], (uint)n[3], (uint)n[4], (uint)n[5]};
@@ -411,6 +428,7 @@ Return nvmlDeviceGetSamples(Device *device, uint type, ull since, uint *value_ty
     if (!device_get(device, key, value, sizeof value)) return NOT_SUPPORTED;
     *value_type = 1;
     while (next_word(&list, n, 2)) {
+        if (!n[0]) n[0] = now(CLOCK_REALTIME);
         if (n[0] <= since) continue;
         if (found < room) samples[found] = (Sample){n[0], {.ull_ = n[1]}};
         found++;
