@@ -17,6 +17,7 @@ use agentperf::{
     ingest::Ingest,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
+        cgroup::{Cgroup, MemoryLimit},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
         id::{AgentId, ProcessId},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -263,6 +264,13 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
             threads: 4,
             descriptors: Some(9),
             context_switches: None,
+            rss_slope: Some(1024),
+            cgroup: Some(Cgroup {
+                id: 7,
+                cpu_limit_millis: Some(500),
+                throttled_ns: 250_000_000,
+                memory: Some(MemoryLimit { limit_bytes: 1 << 30, used_bytes: 1 << 29 }),
+            }),
         }),
     }
 }

@@ -63,6 +63,7 @@ pub(super) enum Family {
     GpuNvlinkBytes,
     GpuXidErrors,
     GpuProcesses,
+    BuildInfo,
     Agents,
     AgentInfo,
     AgentUp,
@@ -72,6 +73,10 @@ pub(super) enum Family {
     AgentResidentMemory,
     AgentThreads,
     AgentDescriptors,
+    AgentCgroupCpuLimit,
+    AgentCgroupThrottledSeconds,
+    AgentCgroupMemoryLimit,
+    AgentCgroupMemory,
     AgentProcessesStarted,
     AgentProcessExits,
     AgentOffCpuSeconds,
@@ -85,7 +90,6 @@ pub(super) enum Family {
     AgentGpuSeconds,
     AgentGpuEnergy,
     AgentGpuMemory,
-    BuildInfo,
     Operations,
     OperationSeconds,
     Losses,
@@ -142,23 +146,29 @@ use Family as F;
 use Kind::{Counter, Gauge};
 use Unit::{Bytes, Seconds};
 
+/// Labels of everything that is told of one agent.
+const AGENT: &[&str] = &["agent", "agent_id"];
+
 /// Labels of everything that is told of one door out.
 const EXPORTER: &[&str] = &["exporter"];
 
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&gpu::ROWS).chain(&agents::ROWS).chain(&ROWS).chain(&alerts::ROWS)
+    let of_agents = agents::ROWS.iter().chain(&gpu::OF_AGENTS);
+    host::ROWS.iter().chain(&gpu::ROWS).chain(&ROWS).chain(of_agents).chain(&LATER).chain(&alerts::ROWS)
 }
 
-static ROWS: [Row; 14] = [
-    row(
-        F::BuildInfo,
-        "build_info",
-        None,
-        Gauge,
-        &["version", "kernel"],
-        "1. The daemon's version and the kernel's release",
-    ),
+static ROWS: [Row; 1] = [row(
+    F::BuildInfo,
+    "build_info",
+    None,
+    Gauge,
+    &["version", "kernel"],
+    "1. The daemon's version and the kernel's release",
+)];
+
+/// Doors, and the daemon itself.
+static LATER: [Row; 13] = [
     row(
         F::Operations,
         "operations",

@@ -8,9 +8,11 @@ use super::{
     capped::{Capped, Room},
     gpu_totals::{self, Gpus},
     operations::OperationTotals,
+    throttled::Throttled,
 };
 use crate::model::{
     agent::Agent,
+    cgroup::Cgroups,
     host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
@@ -88,6 +90,8 @@ pub(super) struct AgentTotals {
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
     pub(super) gpus: Gpus,
+    /// CPU time that was withheld from it.
+    pub(super) throttled: Throttled,
     /// The live processes.
     live: FxHashMap<ProcessId, Live>,
 }
@@ -270,6 +274,7 @@ impl AgentTotals {
             syscall_errors: Capped::default(),
             processes: Capped::default(),
             gpus: Gpus::new(),
+            throttled: Throttled::default(),
             live: FxHashMap::default(),
         }
     }
@@ -290,6 +295,11 @@ impl AgentTotals {
         Resources::sum(self.live.values().filter_map(|live| live.resources))
     }
 
+    /// What their control groups come to.
+    pub(super) fn cgroups(&self) -> Cgroups {
+        self.live.values().filter_map(|live| live.resources?.cgroup).collect()
+    }
+
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
         let used = process.cpu_ns.saturating_sub(process.cpu_before_ns);
         let before = self.live.get(&process.id).map(|live| live.cpu_ns);
@@ -303,6 +313,9 @@ impl AgentTotals {
         self.processes_started += u64::from(before.is_none());
         total.cpu_ns += new;
         total.peak_bytes = total.peak_bytes.max(process.peak_rss_bytes);
+        if let Some(cgroup) = process.resources.and_then(|resources| resources.cgroup) {
+            self.throttled.see(cgroup);
+        }
         if *total.comm != *process.comm {
             total.comm = process.comm.as_str().into();
         }

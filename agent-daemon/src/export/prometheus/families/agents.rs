@@ -1,19 +1,13 @@
 //! The metrics of agents and their processes.
 
-use prometheus_client::registry::Unit::{Bytes, Joules, Seconds};
-
 use super::{
-    Family as F,
+    AGENT, Family as F,
     Kind::{Counter, Gauge},
     Row, row,
 };
+use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-/// Labels of everything that is told of one agent.
-const AGENT: &[&str] = &["agent", "agent_id"];
-/// Labels of what an agent does with a GPU.
-const GPU: &[&str] = &["agent", "agent_id", "gpu"];
-
-pub(super) static ROWS: [Row; 22] = [
+pub(super) static ROWS: [Row; 23] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -44,6 +38,38 @@ pub(super) static ROWS: [Row; 22] = [
     ),
     row(F::AgentThreads, "agent_threads", None, Gauge, AGENT, "Threads of its processes that live"),
     row(F::AgentDescriptors, "agent_descriptors", None, Gauge, AGENT, "Their open file descriptors"),
+    row(
+        F::AgentCgroupCpuLimit,
+        "agent_cgroup_cpu_limit_cpus",
+        None,
+        Gauge,
+        AGENT,
+        "Smallest quota of CPU time that the control groups of its processes have, in CPUs; no series without one",
+    ),
+    row(
+        F::AgentCgroupThrottledSeconds,
+        "agent_cgroup_cpu_throttled",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "Time that CPUs were withheld from these control groups since a quota was spent, each CPU by itself",
+    ),
+    row(
+        F::AgentCgroupMemoryLimit,
+        "agent_cgroup_memory_limit",
+        Some(Bytes),
+        Gauge,
+        AGENT,
+        "The limit of memory of these control groups that is closest to being reached; no series without one",
+    ),
+    row(
+        F::AgentCgroupMemory,
+        "agent_cgroup_memory",
+        Some(Bytes),
+        Gauge,
+        AGENT,
+        "What counts against that limit, page cache included",
+    ),
     row(
         F::AgentProcessesStarted,
         "agent_processes_started",
@@ -123,29 +149,5 @@ pub(super) static ROWS: [Row; 22] = [
         Gauge,
         &["agent", "agent_id", "pid", "comm"],
         "Largest resident set of one process so far",
-    ),
-    row(
-        F::AgentGpuSeconds,
-        "agent_gpu",
-        Some(Seconds),
-        Counter,
-        GPU,
-        "Time in which work of its processes ran on a GPU; work of several at once counts once, divided",
-    ),
-    row(
-        F::AgentGpuEnergy,
-        "agent_gpu_energy",
-        Some(Joules),
-        Counter,
-        GPU,
-        "Energy that a GPU drew for it: by its share of the time, so that idle time is nobody's",
-    ),
-    row(
-        F::AgentGpuMemory,
-        "agent_gpu_memory",
-        Some(Bytes),
-        Gauge,
-        GPU,
-        "Memory of a GPU that its processes have, as of the last window",
     ),
 ];

@@ -1,4 +1,4 @@
-//! The metrics of GPUs. They are named by their uuids: an index is another GPU's after a boot.
+//! The metrics of GPUs, and of what agents do with them. They are named by their uuids: an index is another GPU's after a boot.
 
 use prometheus_client::registry::Unit::{Bytes, Celsius, Joules, Seconds};
 
@@ -10,6 +10,8 @@ use super::{
 
 /// Labels of a GPU.
 const GPU: &[&str] = &["gpu"];
+/// Labels of what an agent does with one.
+const OF_AGENT: &[&str] = &["agent", "agent_id", "gpu"];
 /// Labels of its two directions, `sent` and `received`.
 const LINK: &[&str] = &["gpu", "direction"];
 
@@ -86,4 +88,32 @@ pub(super) static ROWS: [Row; 16] = [
         "Critical errors that the driver reported, by XID number; a series begins with the first of them",
     ),
     row(F::GpuProcesses, "gpu_processes", None, Gauge, GPU, "Processes that have memory on it"),
+];
+
+/// What agents do with GPUs.
+pub(super) static OF_AGENTS: [Row; 3] = [
+    row(
+        F::AgentGpuSeconds,
+        "agent_gpu",
+        Some(Seconds),
+        Counter,
+        OF_AGENT,
+        "Time in which work of its processes ran on a GPU; work of several at once counts once, divided",
+    ),
+    row(
+        F::AgentGpuEnergy,
+        "agent_gpu_energy",
+        Some(Joules),
+        Counter,
+        OF_AGENT,
+        "Energy that a GPU drew for it: by its share of the time, so that idle time is nobody's",
+    ),
+    row(
+        F::AgentGpuMemory,
+        "agent_gpu_memory",
+        Some(Bytes),
+        Gauge,
+        OF_AGENT,
+        "Memory of a GPU that its processes have, as of the last window",
+    ),
 ];
