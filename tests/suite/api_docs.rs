@@ -112,7 +112,6 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/processes", live("/processes")),
         get("/api/v1/agents/{id}/processes", ended("/processes")),
         get("/api/v1/agents/{id}/gpus", live("/gpus")),
-        get("/api/v1/agents/{id}/gpus", live("/gpus?since=x")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls?by=process")),
         get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),
