@@ -22,6 +22,7 @@ mod cli;
 mod cpu;
 mod durable;
 mod export;
+mod gpu;
 mod host;
 mod journal;
 mod lifecycle;

@@ -10,6 +10,7 @@
 mod api_alerts;
 mod api_dashboard;
 mod api_docs;
+mod api_gpus;
 mod api_hostile;
 mod api_json;
 mod api_operations;

@@ -9,7 +9,10 @@ use super::{
 use crate::model::{
     agent::{Agent, AgentSource},
     cgroup::{Cgroup, MemoryLimit},
-    host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall},
+    host::{
+        Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall,
+        gpu::{Amounts, Gpu, GpuPart, GpuProcess, Levels, Share, Throttled, XidCount},
+    },
     id::{AgentId, ProcessId},
     off_cpu::{OffCpuStat, WaitCause},
     operation::{Call, Operation, Source, Sums, TraceContext},
@@ -240,6 +243,37 @@ pub(crate) fn host_window_at(start: Timestamp, n: u32) -> HostWindow {
             received: [1500 * ms, ms, 0, 1].into(),
             sent: [1000 * ms, ms, ms, 0].into(),
         }],
+        gpus: vec![gpu_at(n)],
+    }
+}
+
+/// A GPU that has everything; what it did grows with `n`.
+pub(crate) fn gpu_at(n: u32) -> Gpu {
+    let (ns, n) = (u64::from(n) * 1_000_000, u64::from(n));
+    let process = |process, host_pid| GpuProcess {
+        process,
+        host_pid,
+        busy_ns: Some(ns),
+        energy_mj: Some(10 * n),
+        memory: Some(1 << 30),
+    };
+    Gpu {
+        uuid: "GPU-1".to_owned(),
+        index: 3,
+        name: "NVIDIA H100".to_owned(),
+        down: n.is_multiple_of(7).then(|| "the GPU is lost".to_owned()),
+        busy: [Share { ns: 2 * ns, of_ns: 5_000_000_000 }; 4],
+        levels: Levels::from(
+            [1 << 34, 1 << 36, 350_000, 700_000, 60 + n % 30, 1980, 1980, 2619, 1545].map(Some),
+        ),
+        amounts: Amounts::from([30 * n, n % 3, 0, 100 * n, 200 * n, n, 2 * n].map(Some)),
+        most_memory_used: Some((1 << 34) + n),
+        hottest_celsius: Some(60 + n % 30),
+        energy_is_sampled: false,
+        throttled: vec![Throttled { reason: "sw_power_cap".to_owned(), ns }],
+        parts: vec![GpuPart { uuid: "MIG-1".to_owned(), memory_used: None, memory_total: Some(1 << 33) }],
+        xids: vec![XidCount { number: 31, count: n }],
+        processes: vec![process(Some(process_id(100)), 100), process(None, 4711)],
     }
 }
 

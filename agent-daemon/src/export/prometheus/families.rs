@@ -3,6 +3,7 @@
 
 mod agents;
 mod alerts;
+mod gpu;
 mod host;
 
 use std::fmt::Write as _;
@@ -46,6 +47,22 @@ pub(super) enum Family {
     HostNetworkPackets,
     HostNetworkErrors,
     HostNetworkDropped,
+    GpuInfo,
+    GpuUp,
+    GpuBusySeconds,
+    GpuMemoryUsed,
+    GpuMemoryTotal,
+    GpuPower,
+    GpuPowerLimit,
+    GpuEnergy,
+    GpuTemperature,
+    GpuClock,
+    GpuThrottledSeconds,
+    GpuEccErrors,
+    GpuPcieBytes,
+    GpuNvlinkBytes,
+    GpuXidErrors,
+    GpuProcesses,
     BuildInfo,
     Agents,
     AgentInfo,
@@ -70,6 +87,9 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    AgentGpuSeconds,
+    AgentGpuEnergy,
+    AgentGpuMemory,
     Operations,
     OperationSeconds,
     Losses,
@@ -134,7 +154,8 @@ const EXPORTER: &[&str] = &["exporter"];
 
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&ROWS).chain(&agents::ROWS).chain(&LATER).chain(&alerts::ROWS)
+    let of_agents = agents::ROWS.iter().chain(&gpu::OF_AGENTS);
+    host::ROWS.iter().chain(&gpu::ROWS).chain(&ROWS).chain(of_agents).chain(&LATER).chain(&alerts::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(

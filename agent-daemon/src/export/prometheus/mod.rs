@@ -5,6 +5,8 @@
 
 mod capped;
 mod families;
+mod gpu;
+mod gpu_totals;
 mod host;
 mod operations;
 mod replay;

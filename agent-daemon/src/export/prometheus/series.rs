@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
+    gpu,
+    gpu_totals::GpuTotals,
     host,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
@@ -69,7 +71,8 @@ pub(super) fn of(
         | Family::AlertSamples => of_alerts(family, telemetry),
         _ => {
             let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
-            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+            let of_gpus = totals.host.iter().flat_map(|window| gpu::of(family, &window.gpus));
+            of_host.chain(of_gpus).chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
         }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
@@ -125,6 +128,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
             errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
         }
+        Family::AgentGpuSeconds => by_gpu(totals, &with, |gpu| Some(seconds(gpu.busy_ns))),
+        Family::AgentGpuEnergy => by_gpu(totals, &with, |gpu| Some(gpu.energy_mj? as f64 / 1e3)),
+        Family::AgentGpuMemory => by_gpu(totals, &with, |gpu| Some(gpu.memory as f64)),
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
         _ => Vec::new(),
@@ -191,6 +197,15 @@ fn by_process(
         None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
     };
     totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
+}
+
+fn by_gpu(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&GpuTotals) -> Option<f64>,
+) -> Vec<Series> {
+    let series = |(uuid, gpu): (&String, &GpuTotals)| Some((with(std::slice::from_ref(uuid)), value(gpu)?));
+    totals.gpus.iter().filter_map(series).collect()
 }
 
 fn overflow(totals: &Totals) -> Vec<Series> {

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     capped::{Capped, Room},
+    gpu_totals::{self, Gpus},
     operations::OperationTotals,
     throttled::Throttled,
 };
@@ -88,6 +89,7 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
+    pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
     pub(super) throttled: Throttled,
     /// The live processes.
@@ -170,6 +172,7 @@ impl Totals {
             Some(sum) => sum.absorb(window),
             None => self.host = Some(Box::new(window.clone())),
         }
+        gpu_totals::add(window, self.agents.values_mut().chain(&mut self.other));
     }
 
     /// The totals of every agent, and of those together that found no room.
@@ -270,6 +273,7 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
+            gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),
         }
@@ -278,6 +282,12 @@ impl AgentTotals {
     /// Processes that live.
     pub(super) fn live_processes(&self) -> usize {
         self.live.len()
+    }
+
+    /// Those that live, and those with room of their own that ended not long ago.
+    pub(super) fn known_processes(&self) -> impl Iterator<Item = ProcessId> {
+        let ended = |(id, total): (Option<ProcessId>, &ProcessTotals)| id.filter(|_| total.ended.is_some());
+        self.live.keys().copied().chain(self.processes.iter().filter_map(ended))
     }
 
     /// What they have together.
