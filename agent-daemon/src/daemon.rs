@@ -1,6 +1,8 @@
 //! Composition: the only file that sees every stage. Makes the channels, starts the stages in the order data
 //! flows, and stops them in the same order, so that each empties what the one before left.
 
+mod alerts;
+
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
@@ -11,15 +13,16 @@ use tokio::{
 
 pub use crate::kernel::features::probe as probe_kernel;
 
+use self::alerts::open_alerts;
 use crate::{
     aggregate::{Aggregator, Channels},
-    alert::live::{Alerts, LoadError, Parts, Receivers, Running, Wake},
+    alert::live::{Alerts, LoadError, Wake},
     api::{self, BindError},
     collect::{Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
-    export::{DoorError, Doors, Sending, prometheus},
+    export::{DoorError, Doors, Sending},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
@@ -101,7 +104,8 @@ pub async fn run(
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
     let wake = Arc::new(Wake::default());
-    let (alerts, rounds) = open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
+    let (alerts, rounds, reactions) =
+        open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
     let (kept, told, shown) = (Arc::clone(&store), Arc::clone(&telemetry), doors.metrics());
     let secret = store::secret(config.history.directory.as_deref())?;
     let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
@@ -137,6 +141,10 @@ pub async fn run(
     if outcome.is_ok() {
         joined("host-end", move || drop((host.finish(), open_for_host))).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
+    }
+    // Also where a stage has failed: nobody stays limited or paused.
+    if let Some(reactions) = reactions {
+        joined("reactions-end", move || reactions.finish()).await;
     }
     let _ = hang_up.send(true);
     let _ = server.await;
@@ -225,37 +233,6 @@ fn open_store(
     Ok((Arc::new(disk), let_go))
 }
 
-/// Opens the alerts, unless they are off. They see what is scraped, and of the time before what was stored.
-fn open_alerts(
-    config: &Config,
-    (listen, host): (SocketAddr, &HostInfo),
-    (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
-    wake: &Arc<Wake>,
-) -> Result<(Alerts, Option<Running>), DaemonError> {
-    if !config.alerts.enabled {
-        return Ok((Alerts::off(), None));
-    }
-    let stored = Arc::clone(store);
-    let parts = Parts {
-        config: config.alerts.clone(),
-        window: config.window,
-        folder: config.history.directory.clone(),
-        samples: doors.metrics(),
-        store: Arc::clone(store),
-        replay: Arc::new(move |range, step, visit| {
-            if let Err(error) = prometheus::replay(stored.as_ref(), range, step, visit) {
-                tracing::warn!(%error, "alerts know less of the time before than they could");
-            }
-        }),
-        receivers: Receivers::default(),
-        host: host.hostname.clone(),
-        api: format!("http://{listen}"),
-        telemetry: Arc::clone(telemetry),
-    };
-    let (alerts, rounds) = Alerts::open(parts, Arc::clone(wake))?;
-    Ok((alerts, Some(rounds)))
-}
-
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
 fn start_resolver(
     maps: Option<UnwindMaps>,
@@ -335,7 +312,7 @@ async fn reload_on_hangup(
                     tracing::warn!("only agent rules and alerts are reloaded; other changes need a restart");
                 }
                 config.agents.take_rules(&new.agents);
-                config.alerts = config::Alerts { enabled: config.alerts.enabled, ..new.alerts };
+                config.alerts = new.alerts.reloaded(&config.alerts);
             }
             Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
         }

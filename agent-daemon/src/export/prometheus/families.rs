@@ -88,6 +88,7 @@ pub(super) enum Family {
     AlertEvaluations,
     AlertEvaluationSeconds,
     AlertNotifications,
+    AlertReactions,
     AlertSeries,
     AlertSamples,
 }
