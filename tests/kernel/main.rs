@@ -11,6 +11,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod alert_faults;
 mod alert_receivers;
 mod alerts;
 mod attach;
