@@ -94,6 +94,21 @@ impl Roster {
         Some(self.members.get(slot)?.agent.id.clone())
     }
 
+    /// Where the live process's agent is.
+    pub(super) fn slot_of(&self, process: ProcessId) -> Option<Slot> {
+        self.slots.get(&process).copied()
+    }
+
+    /// The live process of an agent that has this pid.
+    pub(super) fn process_of_pid(&self, pid: u32) -> Option<ProcessId> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// A live process of an agent.
+    pub(super) fn process(&self, id: ProcessId) -> Option<&Process> {
+        self.members.get(self.slots.get(&id)?)?.processes.get(&id)
+    }
+
     /// The agent in `slot`.
     pub(super) fn agent_in(&self, slot: Slot) -> Option<AgentId> {
         Some(self.members.get(&slot)?.agent.id.clone())
@@ -181,11 +196,13 @@ impl Roster {
                 self.started(slot, process);
                 Change::default()
             }
-            Observation::ProcessExecuted { process, executable, comm, args } => self.update(process, |p| {
-                p.executable = (!executable.is_empty()).then_some(executable);
-                p.comm = comm;
-                p.args = args;
-            }),
+            Observation::ProcessExecuted { process, executable, comm, args, .. } => {
+                self.update(process, |p| {
+                    p.executable = (!executable.is_empty()).then_some(executable);
+                    p.comm = comm;
+                    p.args = args;
+                })
+            }
             Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
                 self.update(process, |p| {
                     p.cpu_ns = p.cpu_ns.max(cpu_ns);
@@ -193,15 +210,19 @@ impl Roster {
                     p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
                 })
             }
-            Observation::ProcessExited { process, at, exit, cpu_ns, peak_rss_bytes } => {
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
                 self.finished(process, |p| {
                     p.ended = Some(at);
                     p.exit = Some(exit);
                     // Exact, where readings from /proc come in clock ticks.
-                    p.cpu_ns = cpu_ns;
+                    p.cpu_ns = account.cpu_ns;
                     p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
                 })
             }
+            Observation::ProcessAccounted { process, account, peak_rss_bytes } => self.update(process, |p| {
+                p.cpu_ns = p.cpu_ns.max(account.cpu_ns);
+                p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
+            }),
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
             Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
                 Change::default()

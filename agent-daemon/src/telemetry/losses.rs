@@ -83,6 +83,8 @@ pub enum Loss {
     OperationLabelDropped,
     /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
     OperationUnproven,
+    /// An agent had too many tool calls open at once: one has no bill.
+    ToolCallDropped,
     /// A window of the host found no room on its way to the store, or in it.
     HostWindowDropped,
     /// There was no room for a series that alert rules look at: they do not see it.
@@ -95,7 +97,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -130,6 +132,7 @@ impl Loss {
         Self::OperationOverflow,
         Self::OperationLabelDropped,
         Self::OperationUnproven,
+        Self::ToolCallDropped,
         Self::HostWindowDropped,
         Self::AlertSeriesDropped,
         Self::AlertUngrouped,
@@ -174,6 +177,7 @@ impl Loss {
             Self::OperationOverflow => "operation_overflow",
             Self::OperationLabelDropped => "operation_label_dropped",
             Self::OperationUnproven => "operation_unproven",
+            Self::ToolCallDropped => "tool_call_dropped",
             Self::HostWindowDropped => "host_window_dropped",
             Self::AlertSeriesDropped => "alert_series_dropped",
             Self::AlertUngrouped => "alert_ungrouped",

@@ -17,6 +17,7 @@ mod quality;
 mod status;
 mod syscalls;
 mod system;
+mod tools;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -43,6 +44,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(operations::list))
         .routes(routes!(operations::summary))
         .routes(routes!(operations::of_agent))
+        .routes(routes!(tools::of_agent))
+        .routes(routes!(tools::get))
         .routes(routes!(ingest::traces))
         .routes(routes!(ingest::metrics))
         .routes(routes!(ingest::collect))

@@ -46,7 +46,7 @@ impl<K, V> Default for Capped<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Copy, V: Default> Capped<K, V> {
+impl<K: Hash + Eq + Clone, V: Default> Capped<K, V> {
     /// The total to add to for `key`.
     pub(super) fn entry(&mut self, key: K, room: &mut Room) -> &mut V {
         if self.known.contains_key(&key) || !self.refused.contains(&key) && room.take() {
@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Copy, V: Default> Capped<K, V> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Option<K>, &V)> {
         self.known
             .iter()
-            .map(|(key, total)| (Some(*key), total))
+            .map(|(key, total)| (Some(key.clone()), total))
             .chain(self.other.iter().map(|total| (None, total)))
     }
 

@@ -2,7 +2,9 @@
 //! line where its value comes from; `docs/metrics.md` is made from this table.
 
 mod alerts;
+mod exporters;
 mod host;
+mod tools;
 
 use std::fmt::Write as _;
 
@@ -85,6 +87,11 @@ pub(super) enum Family {
     AlertNotifications,
     AlertSeries,
     AlertSamples,
+    AgentToolCalls,
+    AgentToolFailures,
+    AgentToolSeconds,
+    AgentToolCpuSeconds,
+    AgentToolBytes,
 }
 
 /// One row of the registry.
@@ -124,15 +131,12 @@ use Unit::{Bytes, Seconds};
 /// Labels of everything that is told of one agent.
 const AGENT: &[&str] = &["agent", "agent_id"];
 
-/// Labels of everything that is told of one door out.
-const EXPORTER: &[&str] = &["exporter"];
-
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
+    host::ROWS.iter().chain(&ROWS).chain(&exporters::ROWS).chain(&alerts::ROWS).chain(&tools::ROWS)
 }
 
-static ROWS: [Row; 33] = [
+static ROWS: [Row; 28] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -294,25 +298,6 @@ static ROWS: [Row; 33] = [
         &["kind"],
         "Series that found no room of their own and are counted in one labelled other",
     ),
-    row(
-        F::ExportSent,
-        "export_sent",
-        None,
-        Counter,
-        EXPORTER,
-        "Samples, data points, spans, events or profiles that a receiver took",
-    ),
-    row(F::ExportFailures, "export_failures", None, Counter, EXPORTER, "Attempts to send that failed"),
-    row(
-        F::ExportDropped,
-        "export_dropped",
-        None,
-        Counter,
-        EXPORTER,
-        "What was to be sent and was given up: refused, or too much was waiting",
-    ),
-    row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
-    row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
 ];
 
 impl Row {

@@ -1,11 +1,11 @@
 //! What has been counted of operations since the daemon started. Projects are configured, and the doors bound the kinds of
-//! each, so there are no more series than that.
+//! each, so there are no more series than that. Tool calls are counted by agent and name ([`ToolTotals`]).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Sum, SumKey},
+    operation::{Bill, Source, Sum, SumKey, TOOL},
     record::Arrived,
 };
 
@@ -23,7 +23,7 @@ struct Totals {
 impl OperationTotals {
     /// Adds operations. Those that senders added up themselves stand apart: the same may have come as spans.
     pub(super) fn add(&mut self, arrived: &Arrived) {
-        for operation in &arrived.operations {
+        for operation in arrived.operations.iter().filter(|operation| operation.source != Source::Kernel) {
             let mut sum = Sum::default();
             sum.add(operation);
             self.add_sum(&SumKey::of(operation), &sum);
@@ -54,6 +54,39 @@ impl OperationTotals {
         };
         self.0.iter().map(one).collect()
     }
+}
+
+/// Tool calls of one name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ToolTotals {
+    pub(super) calls: u64,
+    pub(super) failures: u64,
+    pub(super) ns: u64,
+    pub(super) bill: Bill,
+}
+
+impl ToolTotals {
+    /// Adds calls.
+    pub(super) fn add(&mut self, sum: &Sum) {
+        self.calls = self.calls.saturating_add(sum.count);
+        self.failures = self.failures.saturating_add(sum.errors);
+        self.ns = self.ns.saturating_add(sum.total_ns);
+        self.bill.merge(&sum.bill);
+    }
+}
+
+/// The tool calls among what arrived, added up by agent and name. Servers are none: they serve many calls.
+pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
+    let is_tool = |source, kind: &str| source == Source::Kernel && kind == TOOL;
+    let mut calls = BTreeMap::<SumKey, Sum>::new();
+    for operation in arrived.operations.iter().filter(|o| is_tool(o.source, &o.kind)) {
+        calls.entry(SumKey::of(operation)).or_default().add(operation);
+    }
+    let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
+    for (key, sum) in rows.filter(|(key, _)| is_tool(key.source, &key.kind)) {
+        calls.entry(key.clone()).or_default().merge(sum);
+    }
+    calls
 }
 
 #[cfg(test)]

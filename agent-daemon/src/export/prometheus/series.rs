@@ -1,10 +1,11 @@
 //! The series of each metric: labels, in the order of its row, and value.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     families::Family,
     host,
+    operations::ToolTotals,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
@@ -117,6 +118,19 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
             errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
         }
+        Family::AgentToolCalls => by_tool(totals, &with, |tool| tool.calls as f64),
+        Family::AgentToolFailures => by_tool(totals, &with, |tool| tool.failures as f64),
+        Family::AgentToolSeconds => by_tool(totals, &with, |tool| seconds(tool.ns)),
+        Family::AgentToolCpuSeconds => by_tool(totals, &with, |tool| seconds(tool.bill.cpu_ns())),
+        Family::AgentToolBytes => [
+            by_tool(totals, &|more| with(&[more, &["read".to_owned()]].concat()), |t| {
+                t.bill.read_bytes as f64
+            }),
+            by_tool(totals, &|more| with(&[more, &["written".to_owned()]].concat()), |t| {
+                t.bill.written_bytes as f64
+            }),
+        ]
+        .concat(),
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
         _ => Vec::new(),
@@ -164,6 +178,15 @@ fn by_cause(
     causes.map(|(cause, wait)| (with(&[cause.name().to_owned()]), value(wait))).collect()
 }
 
+fn by_tool(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&ToolTotals) -> f64,
+) -> Vec<Series> {
+    let name = |name: Option<Arc<str>>| name.map_or_else(|| OTHER.to_owned(), |name| name.to_string());
+    totals.tools.iter().map(|(tool, total)| (with(&[name(tool)]), value(total))).collect()
+}
+
 fn by_process(
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
@@ -183,6 +206,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("syscalls", rooms.syscalls.overflowed),
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
+        ("tools", rooms.tools.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     capped::{Capped, Room},
-    operations::OperationTotals,
+    operations::{OperationTotals, ToolTotals, tool_calls},
 };
 use crate::model::{
     agent::Agent,
@@ -14,7 +14,7 @@ use crate::model::{
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
     process::{Exit, Process, Resources},
-    record::Record,
+    record::{Arrived, Record},
     syscall::SyscallStat,
     time::Timestamp,
     window::Window,
@@ -70,6 +70,7 @@ pub(super) struct Rooms {
     pub(super) syscalls: Room,
     pub(super) syscall_errors: Room,
     pub(super) processes: Room,
+    pub(super) tools: Room,
 }
 
 /// What one agent did, or those together that found no room.
@@ -86,6 +87,8 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
+    /// Tool calls, by name.
+    pub(super) tools: Capped<Arc<str>, ToolTotals>,
     /// The live processes.
     live: FxHashMap<ProcessId, Live>,
 }
@@ -133,7 +136,7 @@ impl Totals {
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
             host: None,
-            rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
+            rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room(), tools: room() },
         }
     }
 
@@ -155,9 +158,19 @@ impl Totals {
                     totals.window(window, rooms);
                 }
             }
-            Record::Operations(arrived) => self.operations.add(arrived),
+            Record::Operations(arrived) => self.arrived(arrived),
             Record::Host(window) => self.host(window),
             Record::Barrier(_) => {}
+        }
+    }
+
+    /// Adds operations, and tool calls to those of their agents.
+    pub(super) fn arrived(&mut self, arrived: &Arrived) {
+        self.operations.add(arrived);
+        for (key, sum) in tool_calls(arrived) {
+            if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
+                totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum);
+            }
         }
     }
 
@@ -266,6 +279,7 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
+            tools: Capped::default(),
             live: FxHashMap::default(),
         }
     }
@@ -357,6 +371,7 @@ impl AgentTotals {
         rooms.syscalls.give_back(self.syscalls.len());
         rooms.syscall_errors.give_back(self.syscall_errors.len());
         rooms.processes.give_back(self.processes.len());
+        rooms.tools.give_back(self.tools.len());
     }
 }
 
