@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     api_json::Answer,
     api_schema::check,
+    api_tools,
     api_world::{KEY, World},
 };
 
@@ -81,6 +82,15 @@ fn calls(world: &World) -> Vec<Call> {
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
     calls.extend(alerts(&world.silence));
+    calls.extend([
+        get("/api/v1/agents/{id}/tools", live("/tools")),
+        get("/api/v1/agents/{id}/tools", live("/tools?order=busiest&limit=1")),
+        get("/api/v1/agents/{id}/tools", live("/tools?kind=x")),
+        get("/api/v1/agents/{id}/tools", "/api/v1/agents/1-1/tools".into()),
+        get("/api/v1/tools/{id}", api_tools::first(world)),
+        get("/api/v1/tools/{id}", "/api/v1/tools/x".into()),
+        get("/api/v1/tools/{id}", "/api/v1/tools/1-1".into()),
+    ]);
     calls.extend([
         same("/"),
         same("/healthz"),

@@ -22,7 +22,7 @@ use agentperf::{
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
-        record::Record,
+        record::{Arrived, Record},
         stack::{Binary, Frame, FrameKind, Stack, StackEnd},
         syscall::{Histogram, SyscallStat},
         time::Timestamp,
@@ -36,7 +36,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{api_alerts::alerts, api_system};
+use crate::{api_alerts::alerts, api_system, api_tools};
 
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
@@ -283,6 +283,8 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
     for child in [shell, killed, process(103, 100, after(300))] {
         store.put_process(&id, child);
     }
+    let operations = api_tools::calls(&id, begin);
+    store.put_operations(Arrived { operations, sums: Vec::new(), place: None });
     store.append(busy(&id, begin));
     store.append(busy(&id, after(5)));
     telemetry.set_probes(vec![

@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{MAX_CALLS, MAX_NAMES, call::Call, name};
+use super::{MAX_CALLS, MAX_NAMES, MAX_WAITING, call::Call, name};
 use crate::{
     aggregate::roster::Roster,
     model::{
@@ -41,7 +41,10 @@ pub(super) struct Book {
     root: ProcessId,
     /// Of the live processes.
     roles: FxHashMap<ProcessId, Role>,
+    /// Those that are open, and those that wait for the window to close.
     calls: FxHashMap<u64, Call>,
+    /// How many are open.
+    open: usize,
     next: u64,
     /// Calls that ended.
     ended: u64,
@@ -57,6 +60,7 @@ impl Book {
             root,
             roles: FxHashMap::default(),
             calls: FxHashMap::default(),
+            open: 0,
             next: 0,
             ended: 0,
             over: FxHashMap::default(),
@@ -91,7 +95,7 @@ impl Book {
         let launches_on = name::is_launcher(image.args) || launches && name::is_shell(image.args);
         let role = match is_own || launches {
             true => Role::Own { launches: launches_on && (launches || process == self.root) },
-            false if self.calls.len() >= MAX_CALLS => {
+            false if self.open >= MAX_CALLS || self.calls.len() >= MAX_WAITING => {
                 losses.count(Loss::ToolCallDropped);
                 Role::Part(u64::MAX)
             }
@@ -121,6 +125,7 @@ impl Book {
             serves: false,
         };
         self.next += 1;
+        self.open += 1;
         self.calls.insert(self.next, call);
         self.next
     }
@@ -160,6 +165,7 @@ impl Book {
         let Role::Part(number) = self.roles.remove(&process)? else { return None };
         let call = self.calls.get_mut(&number)?;
         call.live = call.live.saturating_sub(1);
+        self.open = self.open.saturating_sub(usize::from(call.live == 0));
         call.last = call.last.max(at);
         if call.process == process {
             call.exit = Some((at, exit));
@@ -204,6 +210,7 @@ impl Book {
         let mut operations = Vec::with_capacity(over.len());
         for (number, end) in over {
             let Some(call) = self.calls.remove(&number) else { continue };
+            self.open = self.open.saturating_sub(usize::from(call.live > 0));
             self.ended += u64::from(!call.serves);
             operations.push(call.operation(self.agent.clone(), end));
         }

@@ -39,6 +39,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Open calls of one agent.
 const MAX_CALLS: usize = 1024;
+/// Calls of one agent that are open, or over and wait for the window to close.
+const MAX_WAITING: usize = 50_000;
 /// Different names of one agent's calls.
 const MAX_NAMES: usize = 200;
 /// Calls of one agent's window that are kept one by one.

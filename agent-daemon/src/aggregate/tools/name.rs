@@ -37,6 +37,8 @@ const MULTIPLE: &str = "git cargo npm pnpm yarn uv pip pip3 pipx poetry go gh gl
 /// Options whose value is the next argument.
 const VALUED: &str = "-C -c -f -n -u -p -k -j -I -W -X --prefix --cwd --directory --manifest-path --namespace --context \
     --python --project --package --with --git-dir --work-tree --config --require --import --user --group";
+/// The same, of interpreters.
+const INTERPRETER_VALUED: &str = "-W -X -r -I --require --import --loader --env-file";
 /// Commands of shells that only prepare another.
 const PREPARE: &str = "cd pushd popd export set source . pwd true : umask shopt setopt trap unset alias test [ [[ ulimit wait \
     for case select function local declare done fi esac }";
@@ -63,7 +65,7 @@ pub(super) fn is_launcher(args: &[String]) -> bool {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match skip_interpreter(&words) {
         [first, rest @ ..] => {
-            let program = program(first);
+            let program = known_script(program(first));
             has(WRAPPERS, program) || has(RUNNERS, program) || subcommand_runner(program, rest).is_some()
         }
         [] => false,
@@ -75,10 +77,14 @@ pub(super) fn is_shell(args: &[String]) -> bool {
     args.first().is_some_and(|first| has(SHELLS, program(first)))
 }
 
-/// The script of an interpreter; `None` where none is to be seen.
+/// The script or module that an interpreter runs; `None` where it runs none.
 pub(super) fn script(args: &[String]) -> Option<&str> {
     let rest: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
-    operands(&rest).next()
+    match runs(&rest) {
+        Runs::Named(name) => Some(name),
+        Runs::Script(script) => script.first().copied(),
+        Runs::Code(_) | Runs::Nothing => None,
+    }
 }
 
 fn command(words: &[&str], depth: u8) -> Option<String> {
@@ -103,7 +109,7 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
         return inner.or(Some(runner));
     }
     if has(INTERPRETERS, program) && !has(MULTIPLE, program) {
-        return Some(interpreted(program, rest));
+        return Some(interpreted(program, rest, depth));
     }
     let subcommand = operands(rest).next().filter(|word| has(MULTIPLE, program) && is_plain(word));
     Some(subcommand.map_or_else(|| program.to_owned(), |subcommand| format!("{program} {subcommand}")))
@@ -116,7 +122,7 @@ fn shell(program: &str, rest: &[&str], depth: u8) -> String {
             let options = rest.iter().take_while(|arg| arg.starts_with(['-', '+'])).count();
             rest.get(options).and_then(|text| code(text, depth + 1))
         }
-        None => operands(rest).next().map(|script| base(script).to_owned()),
+        None => scripted(skip_options(rest), depth),
     };
     named.unwrap_or_else(|| program.to_owned())
 }
@@ -169,19 +175,53 @@ fn subcommand_runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(&'a 
 }
 
 /// `python x.py`, `python -m m`, `node -e …`.
-fn interpreted(program: &str, rest: &[&str]) -> String {
-    let mut args = rest.iter();
-    while let Some(arg) = args.next() {
+fn interpreted(program: &str, rest: &[&str], depth: u8) -> String {
+    match runs(rest) {
+        Runs::Code(option) => format!("{program} {option}"),
+        Runs::Named(name) => base(name).to_owned(),
+        Runs::Script(script) => scripted(script, depth).unwrap_or_else(|| program.to_owned()),
+        Runs::Nothing => program.to_owned(),
+    }
+}
+
+/// What an interpreter is told to run.
+enum Runs<'a, 'b> {
+    /// Code, by this option.
+    Code(&'a str),
+    /// A module, or an archive.
+    Named(&'a str),
+    /// A script and its arguments.
+    Script(&'b [&'a str]),
+    /// Nothing: it reads its input.
+    Nothing,
+}
+
+fn runs<'a, 'b>(mut rest: &'b [&'a str]) -> Runs<'a, 'b> {
+    while let [arg, after @ ..] = rest {
         match *arg {
-            "-m" => return args.next().map_or(program, |module| *module).to_owned(),
-            "-c" | "-e" | "-p" | "--eval" | "--print" => return format!("{program} {arg}"),
-            "-jar" => return args.next().map_or(program, |jar| base(jar)).to_owned(),
-            option if has(VALUED, option) => drop(args.next()),
-            option if option.starts_with('-') => {}
-            script => return base(script).to_owned(),
+            "-m" | "-jar" => return after.first().map_or(Runs::Nothing, |name| Runs::Named(name)),
+            "-c" | "-e" | "-p" | "--eval" | "--print" => return Runs::Code(arg),
+            option if has(INTERPRETER_VALUED, option) => rest = after.get(1..).unwrap_or_default(),
+            option if option.starts_with('-') => rest = after,
+            _ => return Runs::Script(rest),
         }
     }
-    program.to_owned()
+    Runs::Nothing
+}
+
+/// What a script is called, which stands before its arguments: some are programs that people know.
+fn scripted(rest: &[&str], depth: u8) -> Option<String> {
+    let (script, after) = rest.split_first()?;
+    let known = known_script(script);
+    match has(RUNNERS, known) || has(MULTIPLE, known) {
+        true => command(&[&[known], after].concat(), depth + 1),
+        false => Some(base(script).to_owned()),
+    }
+}
+
+/// `npx` for `/usr/lib/node_modules/npm/bin/npx-cli.js`.
+fn known_script(script: &str) -> &str {
+    base(script).trim_end_matches(".js").trim_end_matches("-cli")
 }
 
 /// What an interpreter's script that is a launcher is called by: `node /usr/bin/npx x` is `npx x`.
@@ -304,6 +344,9 @@ mod tests {
             (&["bash"], "bash"),
             (&["npx", "-y", "@scope/pkg@1.2.3", "arg"], "npx pkg"),
             (&["npx", "cowsay"], "npx cowsay"),
+            (&["/usr/bin/env", "node", "/usr/bin/npx", "-y", "cowsay@1.5.0"], "npx cowsay"),
+            (&["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "run", "build"], "npm run"),
+            (&["/bin/sh", "/tmp/npx", "cowsay"], "npx cowsay"),
             (&["uv", "run", "--with", "rich", "y.py"], "uv run y.py"),
             (&["uv", "run", "python", "z.py"], "uv run z.py"),
             (&["uv", "sync"], "uv sync"),

@@ -92,7 +92,10 @@ pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fixture::{at, operation_at};
+    use crate::{
+        model::operation::{Operation, SERVER, Sums},
+        store::fixture::{at, operation_at, tool_call_at},
+    };
 
     #[test]
     fn operations_are_counted_by_outcome() {
@@ -102,5 +105,21 @@ mod tests {
         let labels = |outcome: &str| ["shop", "http_server", outcome].map(str::to_owned).to_vec();
         assert_eq!(totals.counts(), [(labels("success"), 18.0), (labels("error"), 2.0)]);
         assert_eq!(totals.seconds()[0].1, 0.21);
+    }
+
+    #[test]
+    fn tool_calls_are_no_operations_of_applications() {
+        let operations = (1..=20).map(|n| tool_call_at(at(0), n)).collect();
+        let mut sums = Sums::new(at(0), at(60));
+        sums.add(&tool_call_at(at(0), 2));
+        let server = Operation { kind: SERVER.to_owned(), ..tool_call_at(at(0), 4) };
+        sums.add(&server);
+        let arrived = Arrived { operations, sums: vec![sums], place: None };
+        let mut totals = OperationTotals::default();
+        totals.add(&arrived);
+        assert!(totals.counts().is_empty());
+        let calls: Vec<_> =
+            tool_calls(&arrived).into_iter().map(|(key, sum)| (key.name, sum.count, sum.errors)).collect();
+        assert_eq!(calls, [("cargo build".to_owned(), 10, 0), ("cargo test".to_owned(), 11, 2)]);
     }
 }
