@@ -142,7 +142,7 @@ fn calls_have_their_names_trees_and_ends() {
     agent.run(&["sh", "-c", &format!("exec {tool} 1 1 -9 >&2")], 1);
     agent.run(&["python3", script, "PLANTED0SECRET"], 1);
     agent.run(&[npx, "-y", "cowsay@1.5.0", "--token=PLANTED0SECRET"], 1);
-    agent.run(&["bash", "-c", "API_KEY=PLANTED0SECRET git --version"], 1);
+    agent.run(&["bash", "-c", "API_KEY=PLANTED0SECRET git --version >&2"], 1);
     daemon.api().detach(&id);
 
     let calls = calls(&daemon, &id);

@@ -104,9 +104,12 @@ impl Roster {
         self.pids.get(&pid).copied()
     }
 
-    /// A live process of an agent.
+    /// A process of an agent, live or recently ended.
     pub(super) fn process(&self, id: ProcessId) -> Option<&Process> {
-        self.members.get(self.slots.get(&id)?)?.processes.get(&id)
+        match self.slots.get(&id) {
+            Some(slot) => self.members.get(slot)?.processes.get(&id),
+            None => self.recent.peek(&id).map(|(_, process)| process),
+        }
     }
 
     /// The agent in `slot`.

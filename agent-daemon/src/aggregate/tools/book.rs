@@ -1,8 +1,14 @@
 //! One agent's processes by what they are to it, and its open tool calls.
 
+use std::time::Duration;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{MAX_CALLS, MAX_NAMES, MAX_WAITING, call::Call, name};
+use super::{
+    GRACE, MAX_CALLS, MAX_NAMES, MAX_WAITING,
+    call::{Call, age},
+    name,
+};
 use crate::{
     aggregate::roster::Roster,
     model::{
@@ -50,6 +56,8 @@ pub(super) struct Book {
     ended: u64,
     /// What processes used that exited since the last window, and the call they were part of.
     over: FxHashMap<ProcessId, (u64, Account)>,
+    /// Processes that are gone though no exit was seen, and when that was noticed. They are in `roles`.
+    vanished: FxHashMap<ProcessId, Timestamp>,
     names: FxHashSet<String>,
 }
 
@@ -64,6 +72,7 @@ impl Book {
             next: 0,
             ended: 0,
             over: FxHashMap::default(),
+            vanished: FxHashMap::default(),
             names: FxHashSet::default(),
         }
     }
@@ -154,14 +163,32 @@ impl Book {
         self.over.insert(process, (number, *account));
     }
 
+    /// A process is gone, and its exit was not seen. That may be told yet, and what it did before.
     pub(super) fn vanished(&mut self, process: ProcessId, at: Timestamp) {
-        if let Some((_, call)) = self.part(process, at, None) {
-            call.unseen = true;
+        if self.roles.contains_key(&process) {
+            self.vanished.insert(process, at);
+        }
+    }
+
+    /// Whether the process vanished, and something may be told of it yet.
+    pub(super) fn awaits(&self, process: ProcessId) -> bool {
+        self.vanished.contains_key(&process)
+    }
+
+    /// Takes those out that vanished `patience` before `now`.
+    fn settle(&mut self, now: Timestamp, patience: Duration) {
+        let over = self.vanished.iter().filter(|(_, at)| age(**at, now) >= patience);
+        let over: Vec<_> = over.map(|(process, at)| (*process, *at)).collect();
+        for (process, at) in over {
+            if let Some((_, call)) = self.part(process, at, None) {
+                call.unseen = true;
+            }
         }
     }
 
     /// Takes a process out that ended; its call, if it was part of one.
     fn part(&mut self, process: ProcessId, at: Timestamp, exit: Option<Exit>) -> Option<(u64, &mut Call)> {
+        self.vanished.remove(&process);
         let Role::Part(number) = self.roles.remove(&process)? else { return None };
         let call = self.calls.get_mut(&number)?;
         call.live = call.live.saturating_sub(1);
@@ -185,6 +212,7 @@ impl Book {
     /// Takes the calls that are over.
     pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
         self.over.clear();
+        self.settle(now, GRACE);
         self.find_servers(now, roster);
         let over = self.calls.iter().filter_map(|(number, call)| Some((*number, call.end(now)?)));
         let over: Vec<_> = over.collect();
@@ -193,6 +221,7 @@ impl Book {
 
     /// Takes every call, over or not.
     pub(super) fn close(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
+        self.settle(now, Duration::ZERO);
         for (process, role) in &self.roles {
             let Role::Part(number) = role else { continue };
             if let (Some(call), Some(process)) = (self.calls.get_mut(number), roster.process(*process)) {

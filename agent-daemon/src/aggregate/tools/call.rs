@@ -126,6 +126,6 @@ fn error_type(exit: Exit) -> Option<String> {
     }
 }
 
-fn age(from: Timestamp, to: Timestamp) -> Duration {
+pub(super) fn age(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }

@@ -26,7 +26,7 @@ use super::roster::Roster;
 use crate::{
     model::{
         agent::Agent,
-        id::Slot,
+        id::{ProcessId, Slot},
         observation::Observation,
         operation::{Operation, Sums},
         record::{Arrived, Record},
@@ -35,7 +35,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// How long descendants may outlive the first process of their call.
+/// How long descendants may outlive the first process of their call, and the exit of a process that is gone may take to be
+/// told: when much happens at once, the kernel's events lag behind.
 const GRACE: Duration = Duration::from_secs(10);
 /// Open calls of one agent.
 const MAX_CALLS: usize = 1024;
@@ -69,19 +70,18 @@ impl Tools {
                 self.books.entry(*slot).and_modify(|book| book.started(*process, parent));
             }
             Observation::ProcessExecuted { process, at, executable, comm, args, is_worker } => {
-                let Some(book) = roster.slot_of(*process).and_then(|slot| self.books.get_mut(&slot)) else {
-                    return;
-                };
                 let image = book::Image { executable, comm, args, is_worker: *is_worker };
-                book.executed(*process, *at, &image, roster.process(*process), &self.telemetry.losses);
+                if let Some(book) = of(&mut self.books, *process, roster) {
+                    book.executed(*process, *at, &image, roster.process(*process), &self.telemetry.losses);
+                }
             }
             Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
-                if let Some(book) = roster.slot_of(*process).and_then(|slot| self.books.get_mut(&slot)) {
+                if let Some(book) = of(&mut self.books, *process, roster) {
                     book.exited(*process, (*at, *exit), (account, *peak_rss_bytes));
                 }
             }
             Observation::ProcessVanished { process, at } => {
-                if let Some(book) = roster.slot_of(*process).and_then(|slot| self.books.get_mut(&slot)) {
+                if let Some(book) = of(&mut self.books, *process, roster) {
                     book.vanished(*process, *at);
                 }
             }
@@ -110,6 +110,14 @@ impl Tools {
         let mut arrived = Arrived { operations: Vec::new(), sums: Vec::new(), place: None };
         bound(book.close(at, roster), &mut arrived);
         record(arrived)
+    }
+}
+
+/// The book that the process is in: its agent's, or where something is still awaited of it.
+fn of<'a>(books: &'a mut FxHashMap<Slot, Book>, process: ProcessId, roster: &Roster) -> Option<&'a mut Book> {
+    match roster.slot_of(process) {
+        Some(slot) => books.get_mut(&slot),
+        None => books.values_mut().find(|book| book.awaits(process)),
     }
 }
 

@@ -229,13 +229,25 @@ fn calls_of_an_agent_that_is_let_go_are_unfinished() {
 }
 
 #[test]
-fn an_exit_that_was_not_seen_is_said() {
+fn an_exit_that_is_not_told_is_waited_for_and_then_said() {
     let mut world = python();
-    world.fork(100, 101);
-    world.exec(101, 10, &["ls"]);
-    world.see(Observation::ProcessVanished { process: id(101), at: at(12) });
-    let [call] = world.over(13).try_into().unwrap();
-    assert_eq!((end(&call), call.success, call.tool.unwrap().exit), (ToolEnd::Unseen, true, None));
+    for pid in [101, 102, 103] {
+        world.fork(100, pid);
+    }
+    [101, 102].iter().for_each(|pid| world.exec(*pid, 10, &["ls"]));
+    // They are gone, but of two the kernel's events are still on their way.
+    for pid in [101, 102, 103] {
+        world.see(Observation::ProcessVanished { process: id(pid), at: at(12) });
+    }
+    assert!(world.over(13).is_empty(), "they may be told yet");
+    world.exit(101, 11, 3);
+    world.exec(103, 10, &["git", "status"]);
+    world.exit(103, 11, 0);
+    let told = world.over(14);
+    assert_eq!(told.iter().map(|call| &*call.name).collect::<Vec<_>>(), ["ls", "git status"]);
+    assert!(told.iter().all(|call| end(call) == ToolEnd::Exited && call.end() == at(11)));
+    let [untold] = world.over(22).try_into().unwrap();
+    assert_eq!((end(&untold), untold.success, untold.tool.unwrap().exit), (ToolEnd::Unseen, true, None));
 }
 
 #[test]
