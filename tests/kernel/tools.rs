@@ -256,5 +256,8 @@ fn ten_thousand_calls_are_counted_under_flat_memory() {
     assert!(grown < 16 << 20, "5,000 more calls cost {grown} bytes");
     let metrics = daemon.api().get("/metrics").expect(200).text();
     let line = metrics.lines().find(|line| line.starts_with("agentperf_agent_tool_calls_total{"));
-    assert!(line.is_some_and(|line| line.contains("tool=\"true\"") && line.ends_with(" 10000.0")), "{line:?}");
+    assert!(
+        line.is_some_and(|line| line.contains("tool=\"true\"") && line.ends_with(" 10000.0")),
+        "{line:?}"
+    );
 }

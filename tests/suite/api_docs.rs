@@ -74,6 +74,21 @@ fn alerts(silence: &str) -> Vec<Call> {
     ]
 }
 
+/// Those of tool calls.
+fn tools(world: &World) -> Vec<Call> {
+    let of_agent = |what: &str| ("GET", "/api/v1/agents/{id}/tools", what.to_owned());
+    let of_call = |path: String| ("GET", "/api/v1/tools/{id}", path);
+    vec![
+        of_agent(&world.of_live("/tools")),
+        of_agent(&world.of_live("/tools?order=busiest&limit=1")),
+        of_agent(&world.of_live("/tools?kind=x")),
+        of_agent("/api/v1/agents/1-1/tools"),
+        of_call(api_tools::first(world)),
+        of_call("/api/v1/tools/x".into()),
+        of_call("/api/v1/tools/1-1".into()),
+    ]
+}
+
 /// At least one good request of every operation, and some refused ones.
 fn calls(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
@@ -81,16 +96,7 @@ fn calls(world: &World) -> Vec<Call> {
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
-    calls.extend(alerts(&world.silence));
-    calls.extend([
-        get("/api/v1/agents/{id}/tools", live("/tools")),
-        get("/api/v1/agents/{id}/tools", live("/tools?order=busiest&limit=1")),
-        get("/api/v1/agents/{id}/tools", live("/tools?kind=x")),
-        get("/api/v1/agents/{id}/tools", "/api/v1/agents/1-1/tools".into()),
-        get("/api/v1/tools/{id}", api_tools::first(world)),
-        get("/api/v1/tools/{id}", "/api/v1/tools/x".into()),
-        get("/api/v1/tools/{id}", "/api/v1/tools/1-1".into()),
-    ]);
+    calls.extend([alerts(&world.silence), tools(world)].concat());
     calls.extend([
         same("/"),
         same("/healthz"),
@@ -121,6 +127,7 @@ fn calls(world: &World) -> Vec<Call> {
         ("DELETE", "/api/v1/agents/{id}", "/api/v1/agents/1-1".into()),
         get("/api/v1/agents/{id}/processes", live("/processes")),
         get("/api/v1/agents/{id}/processes", ended("/processes")),
+        get("/api/v1/agents/{id}/gpus", live("/gpus")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls?by=process")),
         get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),

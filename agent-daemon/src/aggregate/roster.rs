@@ -12,7 +12,7 @@ use crate::model::{
     control::DetachError,
     id::{AgentId, ProcessId, Slot},
     observation::Observation,
-    process::Process,
+    process::{Process, Resources},
     time::Timestamp,
 };
 
@@ -207,11 +207,7 @@ impl Roster {
                 })
             }
             Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
-                self.update(process, |p| {
-                    p.cpu_ns = p.cpu_ns.max(cpu_ns);
-                    p.resources = resources.map(|now| now.after(p.resources)).or(p.resources);
-                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
-                })
+                self.update(process, |p| used(p, cpu_ns, peak_rss_bytes, resources))
             }
             Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
                 self.finished(process, |p| {
@@ -222,10 +218,9 @@ impl Roster {
                     p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
                 })
             }
-            Observation::ProcessAccounted { process, account, peak_rss_bytes } => self.update(process, |p| {
-                p.cpu_ns = p.cpu_ns.max(account.cpu_ns);
-                p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
-            }),
+            Observation::ProcessAccounted { process, account, peak_rss_bytes } => {
+                self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
+            }
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
             Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
                 Change::default()
@@ -278,4 +273,11 @@ impl Roster {
         let emptied = (member.processes.is_empty() && !member.ending).then_some(slot);
         Change { process: Some((agent, process)), emptied }
     }
+}
+
+/// The process has used this much so far, as one reading says.
+fn used(process: &mut Process, cpu_ns: u64, peak_rss_bytes: u64, resources: Option<Resources>) {
+    process.cpu_ns = process.cpu_ns.max(cpu_ns);
+    process.resources = resources.map(|now| now.after(process.resources)).or(process.resources);
+    process.peak_rss_bytes = process.peak_rss_bytes.max(peak_rss_bytes);
 }

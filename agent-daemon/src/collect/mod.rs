@@ -4,6 +4,7 @@
 //! One file per source; `collector.rs` is the loop that asks them.
 
 pub mod argv;
+mod cgroups;
 mod clock;
 mod collector;
 mod host;
@@ -18,7 +19,7 @@ mod usage;
 mod worker;
 
 pub use collector::{Collector, Stopped};
-pub use host::{HostCollector, system_info};
+pub use host::{HostCollector, probe_gpus, system_info};
 pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;
 pub use stdio::is_served;

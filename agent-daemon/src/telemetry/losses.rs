@@ -87,6 +87,8 @@ pub enum Loss {
     ToolCallDropped,
     /// A window of the host found no room on its way to the store, or in it.
     HostWindowDropped,
+    /// More errors of GPUs (XID) came at once than are kept until the next window: the latest are missing.
+    GpuErrorDropped,
     /// There was no room for a series that alert rules look at: they do not see it.
     AlertSeriesDropped,
     /// There were too many groups of alerts: one was told to nobody.
@@ -97,7 +99,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -134,6 +136,7 @@ impl Loss {
         Self::OperationUnproven,
         Self::ToolCallDropped,
         Self::HostWindowDropped,
+        Self::GpuErrorDropped,
         Self::AlertSeriesDropped,
         Self::AlertUngrouped,
         Self::AlertGivenUp,
@@ -179,6 +182,7 @@ impl Loss {
             Self::OperationUnproven => "operation_unproven",
             Self::ToolCallDropped => "tool_call_dropped",
             Self::HostWindowDropped => "host_window_dropped",
+            Self::GpuErrorDropped => "gpu_error_dropped",
             Self::AlertSeriesDropped => "alert_series_dropped",
             Self::AlertUngrouped => "alert_ungrouped",
             Self::AlertGivenUp => "alert_given_up",

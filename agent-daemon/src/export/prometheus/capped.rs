@@ -30,6 +30,23 @@ impl Room {
     }
 }
 
+/// Room for each kind of series that are many.
+#[derive(Clone, Debug)]
+pub(super) struct Rooms {
+    pub(super) syscalls: Room,
+    pub(super) syscall_errors: Room,
+    pub(super) processes: Room,
+    pub(super) tools: Room,
+}
+
+impl Rooms {
+    /// Room for `max` of each kind.
+    pub(super) fn new(max: usize) -> Self {
+        let room = || Room::new(max);
+        Self { syscalls: room(), syscall_errors: room(), processes: room(), tools: room() }
+    }
+}
+
 /// Totals by key. A key that came when there was no room stays among the others: what was counted there cannot be
 /// taken out again without a counter going back.
 #[derive(Clone, Debug)]

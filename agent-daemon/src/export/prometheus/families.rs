@@ -1,8 +1,9 @@
 //! The registry of metrics: what each is called, counts and is labelled with. A new metric is one row here and one
 //! line where its value comes from; `docs/metrics.md` is made from this table.
 
+mod agents;
 mod alerts;
-mod exporters;
+mod gpu;
 mod host;
 mod tools;
 
@@ -47,6 +48,22 @@ pub(super) enum Family {
     HostNetworkPackets,
     HostNetworkErrors,
     HostNetworkDropped,
+    GpuInfo,
+    GpuUp,
+    GpuBusySeconds,
+    GpuMemoryUsed,
+    GpuMemoryTotal,
+    GpuPower,
+    GpuPowerLimit,
+    GpuEnergy,
+    GpuTemperature,
+    GpuClock,
+    GpuThrottledSeconds,
+    GpuEccErrors,
+    GpuPcieBytes,
+    GpuNvlinkBytes,
+    GpuXidErrors,
+    GpuProcesses,
     BuildInfo,
     Agents,
     AgentInfo,
@@ -57,6 +74,10 @@ pub(super) enum Family {
     AgentResidentMemory,
     AgentThreads,
     AgentDescriptors,
+    AgentCgroupCpuLimit,
+    AgentCgroupThrottledSeconds,
+    AgentCgroupMemoryLimit,
+    AgentCgroupMemory,
     AgentProcessesStarted,
     AgentProcessExits,
     AgentOffCpuSeconds,
@@ -67,6 +88,9 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    AgentGpuSeconds,
+    AgentGpuEnergy,
+    AgentGpuMemory,
     Operations,
     OperationSeconds,
     Losses,
@@ -131,130 +155,33 @@ use Unit::{Bytes, Seconds};
 /// Labels of everything that is told of one agent.
 const AGENT: &[&str] = &["agent", "agent_id"];
 
+/// Labels of everything that is told of one door out.
+const EXPORTER: &[&str] = &["exporter"];
+
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&ROWS).chain(&exporters::ROWS).chain(&alerts::ROWS).chain(&tools::ROWS)
+    let of_agents = agents::ROWS.iter().chain(&gpu::OF_AGENTS);
+    host::ROWS
+        .iter()
+        .chain(&gpu::ROWS)
+        .chain(&ROWS)
+        .chain(of_agents)
+        .chain(&LATER)
+        .chain(&alerts::ROWS)
+        .chain(&tools::ROWS)
 }
 
-static ROWS: [Row; 28] = [
-    row(
-        F::BuildInfo,
-        "build_info",
-        None,
-        Gauge,
-        &["version", "kernel"],
-        "1. The daemon's version and the kernel's release",
-    ),
-    row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
-    row(
-        F::AgentInfo,
-        "agent_info",
-        None,
-        Gauge,
-        &["agent", "agent_id", "pid", "source", "rule"],
-        "1. An agent: its root's pid, whether a rule matched it or somebody attached it",
-    ),
-    row(F::AgentUp, "agent_up", None, Gauge, AGENT, "1 while the agent is watched, 0 after it ended"),
-    row(
-        F::AgentCpuSeconds,
-        "agent_cpu",
-        Some(Seconds),
-        Counter,
-        AGENT,
-        "CPU time of all its processes, user and system, since it is watched",
-    ),
-    row(F::AgentCpuSamples, "agent_cpu_samples", None, Counter, AGENT, "CPU samples taken of it"),
-    row(F::AgentProcesses, "agent_processes", None, Gauge, AGENT, "Its processes that live"),
-    row(
-        F::AgentResidentMemory,
-        "agent_resident_memory",
-        Some(Bytes),
-        Gauge,
-        AGENT,
-        "Resident sets of its processes that live, added up: what they share counts for each",
-    ),
-    row(F::AgentThreads, "agent_threads", None, Gauge, AGENT, "Threads of its processes that live"),
-    row(F::AgentDescriptors, "agent_descriptors", None, Gauge, AGENT, "Their open file descriptors"),
-    row(
-        F::AgentProcessesStarted,
-        "agent_processes_started",
-        None,
-        Counter,
-        AGENT,
-        "Processes that it had or started",
-    ),
-    row(
-        F::AgentProcessExits,
-        "agent_process_exits",
-        None,
-        Counter,
-        &["agent", "agent_id", "result"],
-        "Processes that ended: success (exit code 0), failure (another), signal, unknown",
-    ),
-    row(
-        F::AgentOffCpuSeconds,
-        "agent_off_cpu",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "cause"],
-        "Time that its threads were blocked, by what they waited for",
-    ),
-    row(
-        F::AgentRunQueueSeconds,
-        "agent_run_queue",
-        Some(Seconds),
-        Counter,
-        AGENT,
-        "Time that its threads could have run, but had no CPU",
-    ),
-    row(
-        F::AgentWaits,
-        "agent_waits",
-        None,
-        Counter,
-        &["agent", "agent_id", "cause"],
-        "Waits of its threads that ended, by what they waited for",
-    ),
-    row(
-        F::AgentSyscalls,
-        "agent_syscalls",
-        None,
-        Counter,
-        &["agent", "agent_id", "syscall"],
-        "System calls that returned (probe syscalls)",
-    ),
-    row(
-        F::AgentSyscallSeconds,
-        "agent_syscall",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "syscall"],
-        "Time inside system calls (probe syscalls)",
-    ),
-    row(
-        F::AgentSyscallErrors,
-        "agent_syscall_errors",
-        None,
-        Counter,
-        &["agent", "agent_id", "syscall", "errno"],
-        "System calls that failed (probe syscalls)",
-    ),
-    row(
-        F::ProcessCpuSeconds,
-        "process_cpu",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "pid", "comm"],
-        "CPU time of one process, since it is watched",
-    ),
-    row(
-        F::ProcessPeakBytes,
-        "process_resident_memory_peak",
-        Some(Bytes),
-        Gauge,
-        &["agent", "agent_id", "pid", "comm"],
-        "Largest resident set of one process so far",
-    ),
+static ROWS: [Row; 1] = [row(
+    F::BuildInfo,
+    "build_info",
+    None,
+    Gauge,
+    &["version", "kernel"],
+    "1. The daemon's version and the kernel's release",
+)];
+
+/// Doors, and the daemon itself.
+static LATER: [Row; 13] = [
     row(
         F::Operations,
         "operations",
@@ -298,6 +225,25 @@ static ROWS: [Row; 28] = [
         &["kind"],
         "Series that found no room of their own and are counted in one labelled other",
     ),
+    row(
+        F::ExportSent,
+        "export_sent",
+        None,
+        Counter,
+        EXPORTER,
+        "Samples, data points, spans, events or profiles that a receiver took",
+    ),
+    row(F::ExportFailures, "export_failures", None, Counter, EXPORTER, "Attempts to send that failed"),
+    row(
+        F::ExportDropped,
+        "export_dropped",
+        None,
+        Counter,
+        EXPORTER,
+        "What was to be sent and was given up: refused, or too much was waiting",
+    ),
+    row(F::ExportSpoolBytes, "export_spool", Some(Bytes), Gauge, EXPORTER, "What waits on disk to be sent"),
+    row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
 ];
 
 impl Row {

@@ -1,11 +1,11 @@
 //! What has been counted of operations since the daemon started. Projects are configured, and the doors bound the kinds of
-//! each, so there are no more series than that. Tool calls are counted by agent and name ([`ToolTotals`]).
+//! each, so there are no more series than that. Tool calls are counted by agent and name (`tools`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Bill, Source, Sum, SumKey, TOOL},
+    operation::{Source, Sum, SumKey},
     record::Arrived,
 };
 
@@ -56,46 +56,10 @@ impl OperationTotals {
     }
 }
 
-/// Tool calls of one name.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ToolTotals {
-    pub(super) calls: u64,
-    pub(super) failures: u64,
-    pub(super) ns: u64,
-    pub(super) bill: Bill,
-}
-
-impl ToolTotals {
-    /// Adds calls.
-    pub(super) fn add(&mut self, sum: &Sum) {
-        self.calls = self.calls.saturating_add(sum.count);
-        self.failures = self.failures.saturating_add(sum.errors);
-        self.ns = self.ns.saturating_add(sum.total_ns);
-        self.bill.merge(&sum.bill);
-    }
-}
-
-/// The tool calls among what arrived, added up by agent and name. Servers are none: they serve many calls.
-pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
-    let is_tool = |source, kind: &str| source == Source::Kernel && kind == TOOL;
-    let mut calls = BTreeMap::<SumKey, Sum>::new();
-    for operation in arrived.operations.iter().filter(|o| is_tool(o.source, &o.kind)) {
-        calls.entry(SumKey::of(operation)).or_default().add(operation);
-    }
-    let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
-    for (key, sum) in rows.filter(|(key, _)| is_tool(key.source, &key.kind)) {
-        calls.entry(key.clone()).or_default().merge(sum);
-    }
-    calls
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::operation::{Operation, SERVER, Sums},
-        store::fixture::{at, operation_at, tool_call_at},
-    };
+    use crate::store::fixture::{at, operation_at};
 
     #[test]
     fn operations_are_counted_by_outcome() {
@@ -105,21 +69,5 @@ mod tests {
         let labels = |outcome: &str| ["shop", "http_server", outcome].map(str::to_owned).to_vec();
         assert_eq!(totals.counts(), [(labels("success"), 18.0), (labels("error"), 2.0)]);
         assert_eq!(totals.seconds()[0].1, 0.21);
-    }
-
-    #[test]
-    fn tool_calls_are_no_operations_of_applications() {
-        let operations = (1..=20).map(|n| tool_call_at(at(0), n)).collect();
-        let mut sums = Sums::new(at(0), at(60));
-        sums.add(&tool_call_at(at(0), 2));
-        let server = Operation { kind: SERVER.to_owned(), ..tool_call_at(at(0), 4) };
-        sums.add(&server);
-        let arrived = Arrived { operations, sums: vec![sums], place: None };
-        let mut totals = OperationTotals::default();
-        totals.add(&arrived);
-        assert!(totals.counts().is_empty());
-        let calls: Vec<_> =
-            tool_calls(&arrived).into_iter().map(|(key, sum)| (key.name, sum.count, sum.errors)).collect();
-        assert_eq!(calls, [("cargo build".to_owned(), 10, 0), ("cargo test".to_owned(), 11, 2)]);
     }
 }

@@ -1,16 +1,18 @@
 //! The series of each metric: labels, in the order of its row, and value.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
-    host,
-    operations::ToolTotals,
+    gpu,
+    gpu_totals::GpuTotals,
+    host, tools,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
     model::{
         agent::{Agent, AgentSource},
+        cgroup::MemoryLimit,
         errno_names::errno_name,
         id::ProcessId,
         off_cpu::WaitCause,
@@ -24,7 +26,7 @@ use crate::{
 pub(in crate::export) type Series = (Vec<String>, f64);
 
 /// What the series are labelled that have no room of their own.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Every series of a metric, sorted.
 pub(super) fn of(
@@ -69,7 +71,8 @@ pub(super) fn of(
         | Family::AlertSamples => of_alerts(family, telemetry),
         _ => {
             let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
-            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+            let of_gpus = totals.host.iter().flat_map(|window| gpu::of(family, &window.gpus));
+            of_host.chain(of_gpus).chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
         }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
@@ -97,6 +100,13 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
         Family::AgentThreads => one(totals.resources().threads.into()),
         Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
+        Family::AgentCgroupCpuLimit => {
+            let limit = totals.cgroups().cpu_limit_millis;
+            limit.map(|millis| (own(), millis as f64 / 1e3)).into_iter().collect()
+        }
+        Family::AgentCgroupThrottledSeconds => one(seconds(totals.throttled.sum_ns())),
+        Family::AgentCgroupMemoryLimit => limited(totals, own, |memory| memory.limit_bytes),
+        Family::AgentCgroupMemory => limited(totals, own, |memory| memory.used_bytes),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -118,23 +128,22 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
             errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
         }
-        Family::AgentToolCalls => by_tool(totals, &with, |tool| tool.calls as f64),
-        Family::AgentToolFailures => by_tool(totals, &with, |tool| tool.failures as f64),
-        Family::AgentToolSeconds => by_tool(totals, &with, |tool| seconds(tool.ns)),
-        Family::AgentToolCpuSeconds => by_tool(totals, &with, |tool| seconds(tool.bill.cpu_ns())),
-        Family::AgentToolBytes => [
-            by_tool(totals, &|more| with(&[more, &["read".to_owned()]].concat()), |t| {
-                t.bill.read_bytes as f64
-            }),
-            by_tool(totals, &|more| with(&[more, &["written".to_owned()]].concat()), |t| {
-                t.bill.written_bytes as f64
-            }),
-        ]
-        .concat(),
+        Family::AgentGpuSeconds => by_gpu(totals, &with, |gpu| Some(seconds(gpu.busy_ns))),
+        Family::AgentGpuEnergy => by_gpu(totals, &with, |gpu| Some(gpu.energy_mj? as f64 / 1e3)),
+        Family::AgentGpuMemory => by_gpu(totals, &with, |gpu| Some(gpu.memory as f64)),
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => Vec::new(),
+        _ => tools::of(family, totals, &with),
     }
+}
+
+/// Of the limit of memory that is closest to being reached.
+fn limited(
+    totals: &AgentTotals,
+    labels: impl FnOnce() -> Vec<String>,
+    of: impl FnOnce(MemoryLimit) -> u64,
+) -> Vec<Series> {
+    totals.cgroups().memory.map(|memory| (labels(), of(memory) as f64)).into_iter().collect()
 }
 
 /// How the alerts stand; nothing before their first round.
@@ -178,15 +187,6 @@ fn by_cause(
     causes.map(|(cause, wait)| (with(&[cause.name().to_owned()]), value(wait))).collect()
 }
 
-fn by_tool(
-    totals: &AgentTotals,
-    with: &impl Fn(&[String]) -> Vec<String>,
-    value: impl Fn(&ToolTotals) -> f64,
-) -> Vec<Series> {
-    let name = |name: Option<Arc<str>>| name.map_or_else(|| OTHER.to_owned(), |name| name.to_string());
-    totals.tools.iter().map(|(tool, total)| (with(&[name(tool)]), value(total))).collect()
-}
-
 fn by_process(
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
@@ -197,6 +197,15 @@ fn by_process(
         None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
     };
     totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
+}
+
+fn by_gpu(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&GpuTotals) -> Option<f64>,
+) -> Vec<Series> {
+    let series = |(uuid, gpu): (&String, &GpuTotals)| Some((with(std::slice::from_ref(uuid)), value(gpu)?));
+    totals.gpus.iter().filter_map(series).collect()
 }
 
 fn overflow(totals: &Totals) -> Vec<Series> {

@@ -5,11 +5,15 @@ use std::{sync::Arc, time::Duration};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    capped::{Capped, Room},
-    operations::{OperationTotals, ToolTotals, tool_calls},
+    capped::{Capped, Rooms},
+    gpu_totals::{self, Gpus},
+    operations::OperationTotals,
+    throttled::Throttled,
+    tools::{ToolTotals, tool_calls},
 };
 use crate::model::{
     agent::Agent,
+    cgroup::Cgroups,
     host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
@@ -64,15 +68,6 @@ impl Late {
     }
 }
 
-/// Room for the series that are many.
-#[derive(Clone, Debug)]
-pub(super) struct Rooms {
-    pub(super) syscalls: Room,
-    pub(super) syscall_errors: Room,
-    pub(super) processes: Room,
-    pub(super) tools: Room,
-}
-
 /// What one agent did, or those together that found no room.
 #[derive(Clone, Debug)]
 pub(super) struct AgentTotals {
@@ -89,6 +84,9 @@ pub(super) struct AgentTotals {
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
     /// Tool calls, by name.
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
+    pub(super) gpus: Gpus,
+    /// CPU time that was withheld from it.
+    pub(super) throttled: Throttled,
     /// The live processes.
     live: FxHashMap<ProcessId, Live>,
 }
@@ -127,7 +125,6 @@ pub(super) struct ProcessTotals {
 impl Totals {
     /// Nothing counted yet; room for `max_series` of each kind.
     pub(super) fn new(max_series: usize) -> Self {
-        let room = || Room::new(max_series);
         Self {
             agents: FxHashMap::default(),
             late: FxHashMap::default(),
@@ -136,7 +133,7 @@ impl Totals {
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
             host: None,
-            rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room(), tools: room() },
+            rooms: Rooms::new(max_series),
         }
     }
 
@@ -179,6 +176,7 @@ impl Totals {
             Some(sum) => sum.absorb(window),
             None => self.host = Some(Box::new(window.clone())),
         }
+        gpu_totals::add(window, self.agents.values_mut().chain(&mut self.other));
     }
 
     /// The totals of every agent, and of those together that found no room.
@@ -280,6 +278,8 @@ impl AgentTotals {
             syscall_errors: Capped::default(),
             processes: Capped::default(),
             tools: Capped::default(),
+            gpus: Gpus::new(),
+            throttled: Throttled::default(),
             live: FxHashMap::default(),
         }
     }
@@ -289,9 +289,20 @@ impl AgentTotals {
         self.live.len()
     }
 
+    /// Those that live, and those with room of their own that ended not long ago.
+    pub(super) fn known_processes(&self) -> impl Iterator<Item = ProcessId> {
+        let ended = |(id, total): (Option<ProcessId>, &ProcessTotals)| id.filter(|_| total.ended.is_some());
+        self.live.keys().copied().chain(self.processes.iter().filter_map(ended))
+    }
+
     /// What they have together.
     pub(super) fn resources(&self) -> Resources {
         Resources::sum(self.live.values().filter_map(|live| live.resources))
+    }
+
+    /// What their control groups come to.
+    pub(super) fn cgroups(&self) -> Cgroups {
+        self.live.values().filter_map(|live| live.resources?.cgroup).collect()
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
@@ -307,6 +318,9 @@ impl AgentTotals {
         self.processes_started += u64::from(before.is_none());
         total.cpu_ns += new;
         total.peak_bytes = total.peak_bytes.max(process.peak_rss_bytes);
+        if let Some(cgroup) = process.resources.and_then(|resources| resources.cgroup) {
+            self.throttled.see(cgroup);
+        }
         if *total.comm != *process.comm {
             total.comm = process.comm.as_str().into();
         }
