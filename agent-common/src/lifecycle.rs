@@ -72,6 +72,27 @@ pub struct Exec {
     pub args: [u8; ARGS_BYTES],
 }
 
+/// What a thread used, or several together, as the kernel accounts it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Account {
+    /// CPU time, ns.
+    pub cpu: u64,
+    /// What clock ticks found in user mode, ns: how `cpu` divides, no more.
+    pub user: u64,
+    /// What clock ticks found in the kernel, ns.
+    pub system: u64,
+    /// Bytes that calls like read returned, from whatever they read. This and the others are 0 on a kernel that does
+    /// not account I/O.
+    pub read_chars: u64,
+    /// Bytes that calls like write took.
+    pub written_chars: u64,
+    /// Bytes that were fetched from storage.
+    pub read_bytes: u64,
+    /// Bytes that were sent to storage, or will be.
+    pub written_bytes: u64,
+}
+
 /// A process's last thread exited.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +105,8 @@ pub struct Exit {
     pub at: u64,
     /// The process.
     pub process: u64,
-    /// CPU time of this last thread, ns.
-    pub cpu: u64,
+    /// What this last thread used.
+    pub account: Account,
     /// Peak resident set, bytes.
     pub peak_rss: u64,
     /// Wait status.
@@ -104,8 +125,8 @@ pub struct ThreadExit {
     pub agent: u32,
     /// The process.
     pub process: u64,
-    /// CPU time of the thread, ns.
-    pub cpu: u64,
+    /// What the thread used.
+    pub account: Account,
 }
 
 /// A process outside every agent executed a program.
@@ -140,8 +161,8 @@ pub struct Seeded {
     pub process: u64,
     /// Start of the process, ns since boot (boot clock).
     pub start: u64,
-    /// CPU time of threads that had exited before, ns.
-    pub dead_cpu: u64,
+    /// What threads used that had exited before.
+    pub dead: Account,
     /// Parent's tgid.
     pub parent_pid: u32,
     /// The agent's slot.
@@ -150,11 +171,12 @@ pub struct Seeded {
     pub comm: [u8; 16],
 }
 
+const _: () = assert!(size_of::<Account>() == 56);
 const _: () = assert!(size_of::<Fork>() == 56);
 const _: () = assert!(size_of::<Exec>() == 56 + PATH_BYTES + ARGS_BYTES);
-const _: () = assert!(size_of::<Exit>() == 48);
-const _: () = assert!(size_of::<ThreadExit>() == 24);
+const _: () = assert!(size_of::<Exit>() == 96);
+const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
-const _: () = assert!(size_of::<Seeded>() == 48);
-crate::pod!(Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, Seeded);
+const _: () = assert!(size_of::<Seeded>() == 96);
+crate::pod!(Account, Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, Seeded);

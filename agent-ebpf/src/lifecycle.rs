@@ -3,7 +3,7 @@
 
 use agent_common::{
     agent::probe,
-    lifecycle::{ARGS_BYTES, Exec, Exit, ForeignExec, Fork, NewStack, PATH_BYTES, ThreadExit, kind},
+    lifecycle::{ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, NewStack, PATH_BYTES, ThreadExit, kind},
     loss,
     thread::{NO_SYSCALL, Thread, state},
 };
@@ -19,7 +19,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 
 use crate::{
-    agents,
+    accounts, agents,
     layout::{self, field},
     losses, threads, walk,
 };
@@ -260,21 +260,21 @@ pub(crate) fn report_stack(process: u64, stack: u64) {
     event.submit(0);
 }
 
-/// A thread's last switch, after which its run time is complete. Called by `off_cpu`'s switch program.
+/// A thread's last switch, after which its account is complete. Called by `off_cpu`'s switch program.
 #[inline(always)]
 pub(crate) fn thread_dead(task: *mut u8, thread: &Thread, now: u64) {
     // SAFETY: `task` is the task that is switched out.
-    let cpu: u64 = unsafe { field(task, &layout::TASK_RUNTIME) };
+    let account = unsafe { accounts::of_thread(task) };
     if thread.last != 0 {
-        report_exit(thread, now, cpu);
+        report_exit(thread, now, account);
     } else {
-        report_thread_exit(thread, cpu);
+        report_thread_exit(thread, account);
     }
     threads::remove(task);
 }
 
 #[inline(always)]
-fn report_exit(thread: &Thread, at: u64, cpu: u64) {
+fn report_exit(thread: &Thread, at: u64, account: Account) {
     let Some(mut event) = EVENTS.reserve::<Exit>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
@@ -284,7 +284,7 @@ fn report_exit(thread: &Thread, at: u64, cpu: u64) {
         agent: thread.agent,
         at,
         process: thread.process,
-        cpu,
+        account,
         peak_rss: thread.peak_rss,
         status: thread.exit_status,
         pad: 0,
@@ -293,11 +293,16 @@ fn report_exit(thread: &Thread, at: u64, cpu: u64) {
 }
 
 #[inline(always)]
-fn report_thread_exit(thread: &Thread, cpu: u64) {
+fn report_thread_exit(thread: &Thread, account: Account) {
     let Some(mut event) = EVENTS.reserve::<ThreadExit>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
-    event.write(ThreadExit { kind: kind::THREAD_EXIT, agent: thread.agent, process: thread.process, cpu });
+    event.write(ThreadExit {
+        kind: kind::THREAD_EXIT,
+        agent: thread.agent,
+        process: thread.process,
+        account,
+    });
     event.submit(0);
 }

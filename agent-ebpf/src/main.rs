@@ -7,6 +7,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod accounts;
 mod agents;
 mod atomics;
 mod cpu;

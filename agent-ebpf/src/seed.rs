@@ -18,7 +18,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    agents,
+    accounts, agents,
     layout::{self, field},
     losses, off_cpu, stacks, threads,
     wait::classify,
@@ -114,7 +114,7 @@ unsafe fn report(ctx: *mut c_void, task: *const u8, thread: &Thread) {
         let seeded = Seeded {
             process: thread.process,
             start: field(task, &layout::TASK_START_BOOTTIME),
-            dead_cpu: field(signal, &layout::SIGNAL_SUM_RUNTIME),
+            dead: accounts::of_dead_threads(signal),
             parent_pid: field(parent, &layout::TASK_TGID),
             agent: thread.agent,
             comm: field(task, &layout::TASK_COMM),

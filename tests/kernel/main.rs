@@ -42,5 +42,6 @@ mod support;
 mod symbols;
 mod syscalls;
 mod systemd;
+mod tools;
 mod unwind;
 mod workloads;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     api_json::Answer,
     api_schema::check,
+    api_tools,
     api_world::{KEY, World},
 };
 
@@ -81,6 +82,21 @@ fn alerts(silence: &str) -> Vec<Call> {
     ]
 }
 
+/// Those of tool calls.
+fn tools(world: &World) -> Vec<Call> {
+    let of_agent = |what: &str| ("GET", "/api/v1/agents/{id}/tools", what.to_owned());
+    let of_call = |path: String| ("GET", "/api/v1/tools/{id}", path);
+    vec![
+        of_agent(&world.of_live("/tools")),
+        of_agent(&world.of_live("/tools?order=busiest&limit=1")),
+        of_agent(&world.of_live("/tools?kind=x")),
+        of_agent("/api/v1/agents/1-1/tools"),
+        of_call(api_tools::first(world)),
+        of_call("/api/v1/tools/x".into()),
+        of_call("/api/v1/tools/1-1".into()),
+    ]
+}
+
 /// At least one good request of every operation, and some refused ones.
 fn calls(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
@@ -88,7 +104,7 @@ fn calls(world: &World) -> Vec<Call> {
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
-    calls.extend(alerts(&world.silence));
+    calls.extend([alerts(&world.silence), tools(world)].concat());
     calls.extend([
         same("/"),
         same("/healthz"),

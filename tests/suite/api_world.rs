@@ -22,7 +22,7 @@ use agentperf::{
         id::{AgentId, ProcessId},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
-        record::Record,
+        record::{Arrived, Record},
         time::Timestamp,
     },
     store::{Limits, Memory, Store, writer},
@@ -35,7 +35,7 @@ use tokio::{
 
 use crate::{
     api_alerts::alerts,
-    api_system,
+    api_system, api_tools,
     api_windows::{busy, sampled},
 };
 
@@ -291,6 +291,8 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
     for child in [shell, killed, process(103, 100, after(300))] {
         store.put_process(&id, child);
     }
+    let operations = api_tools::calls(&id, begin);
+    store.put_operations(Arrived { operations, sums: Vec::new(), place: None });
     store.append(busy(&id, begin));
     store.append(busy(&id, after(5)));
     telemetry.set_probes(vec![

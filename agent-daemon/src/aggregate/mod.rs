@@ -1,9 +1,11 @@
 //! The one owner of what is going on: which agents there are, which processes belong to them, which window
 //! is open. Observations come in, commands come in, records go out; everything else asks.
 
+mod channels;
 mod fold;
 mod roster;
 mod target;
+mod tools;
 mod windows;
 
 use std::{sync::Arc, time::Duration};
@@ -14,8 +16,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub use channels::Channels;
+
 use self::{
     roster::Roster,
+    tools::Tools,
     windows::{Closed, Windows},
 };
 use crate::{
@@ -38,23 +43,6 @@ use crate::{
     telemetry::{Telemetry, boot_id},
 };
 
-/// The channels that the aggregator stands between.
-#[derive(Debug)]
-pub struct Channels {
-    /// From the collector.
-    pub observations: mpsc::Receiver<Observation>,
-    /// To the collector.
-    pub orders: mpsc::Sender<Order>,
-    /// From people.
-    pub commands: mpsc::Receiver<Command>,
-    /// To the store.
-    pub records: mpsc::Sender<Record>,
-    /// New agent rules, after a reload of the configuration.
-    pub rules: watch::Receiver<config::Agents>,
-    /// Turns true when the daemon shall stop.
-    pub stop: watch::Receiver<bool>,
-}
-
 /// What waits for a window to close.
 enum Waiting {
     Flush(oneshot::Sender<()>),
@@ -76,6 +64,7 @@ pub struct Aggregator {
     roster: Roster,
     rules: Rules,
     windows: Windows,
+    tools: Tools,
     waiting: FxHashMap<u64, Waiting>,
     next_token: u64,
     orders: mpsc::Sender<Order>,
@@ -97,6 +86,7 @@ impl Aggregator {
             roster: Roster::new(agents.max_agents),
             rules: Rules::new(agents),
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
+            tools: Tools::new(Arc::clone(&telemetry)),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),
@@ -220,6 +210,7 @@ impl Aggregator {
         };
         let by: Vec<&str> = probes.iter().map(Probe::name).collect();
         tracing::info!(agent = %agent.id, name = agent.name, pid, ?by, "watching");
+        self.tools.enter(slot, &agent);
         self.roster.enter(slot, agent.clone());
         self.record(Record::Agent(agent.clone())).await;
         Ok(agent)
@@ -277,6 +268,9 @@ impl Aggregator {
                 for (agent, process) in self.roster.take_changed() {
                     self.record(Record::Process(agent, process)).await;
                 }
+                if let Some(calls) = self.tools.take_over(counted.end, &self.roster) {
+                    self.record(calls).await;
+                }
                 let agents = self.roster.by_slot();
                 self.windows.close(counted, agents).await;
             }
@@ -297,6 +291,7 @@ impl Aggregator {
             }
             _ => {}
         }
+        self.tools.observe(&observation, &self.roster);
         let change = self.roster.observe(observation);
         if let Some((agent, process)) = change.process {
             self.record(Record::Process(agent, process)).await;
@@ -346,7 +341,11 @@ impl Aggregator {
     }
 
     async fn ended(&mut self, slot: Slot, end: AgentEnd, replies: Vec<DetachReply>) {
-        let Some((agent, processes)) = self.roster.leave(slot, end, Timestamp::now()) else { return };
+        let now = Timestamp::now();
+        if let Some(calls) = self.tools.leave(slot, now, &self.roster) {
+            self.record(calls).await;
+        }
+        let Some((agent, processes)) = self.roster.leave(slot, end, now) else { return };
         tracing::info!(agent = %agent.id, name = agent.name, ?end, "no longer watching");
         for process in processes {
             self.record(Record::Process(agent.id.clone(), process)).await;

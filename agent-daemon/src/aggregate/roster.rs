@@ -12,7 +12,7 @@ use crate::model::{
     control::DetachError,
     id::{AgentId, ProcessId, Slot},
     observation::Observation,
-    process::Process,
+    process::{Process, Resources},
     time::Timestamp,
 };
 
@@ -92,6 +92,24 @@ impl Roster {
     pub(super) fn agent_of_pid(&self, pid: u32) -> Option<AgentId> {
         let slot = self.slots.get(self.pids.get(&pid)?)?;
         Some(self.members.get(slot)?.agent.id.clone())
+    }
+
+    /// Where the live process's agent is.
+    pub(super) fn slot_of(&self, process: ProcessId) -> Option<Slot> {
+        self.slots.get(&process).copied()
+    }
+
+    /// The live process of an agent that has this pid.
+    pub(super) fn process_of_pid(&self, pid: u32) -> Option<ProcessId> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// A process of an agent, live or recently ended.
+    pub(super) fn process(&self, id: ProcessId) -> Option<&Process> {
+        match self.slots.get(&id) {
+            Some(slot) => self.members.get(slot)?.processes.get(&id),
+            None => self.recent.peek(&id).map(|(_, process)| process),
+        }
     }
 
     /// The agent in `slot`.
@@ -181,26 +199,27 @@ impl Roster {
                 self.started(slot, process);
                 Change::default()
             }
-            Observation::ProcessExecuted { process, executable, comm, args } => self.update(process, |p| {
-                p.executable = (!executable.is_empty()).then_some(executable);
-                p.comm = comm;
-                p.args = args;
-            }),
-            Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
+            Observation::ProcessExecuted { process, executable, comm, args, .. } => {
                 self.update(process, |p| {
-                    p.cpu_ns = p.cpu_ns.max(cpu_ns);
-                    p.resources = resources.map(|now| now.after(p.resources)).or(p.resources);
-                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
+                    p.executable = (!executable.is_empty()).then_some(executable);
+                    p.comm = comm;
+                    p.args = args;
                 })
             }
-            Observation::ProcessExited { process, at, exit, cpu_ns, peak_rss_bytes } => {
+            Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
+                self.update(process, |p| used(p, cpu_ns, peak_rss_bytes, resources))
+            }
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
                 self.finished(process, |p| {
                     p.ended = Some(at);
                     p.exit = Some(exit);
                     // Exact, where readings from /proc come in clock ticks.
-                    p.cpu_ns = cpu_ns;
+                    p.cpu_ns = account.cpu_ns;
                     p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
                 })
+            }
+            Observation::ProcessAccounted { process, account, peak_rss_bytes } => {
+                self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
             Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
@@ -254,4 +273,11 @@ impl Roster {
         let emptied = (member.processes.is_empty() && !member.ending).then_some(slot);
         Change { process: Some((agent, process)), emptied }
     }
+}
+
+/// The process has used this much so far, as one reading says.
+fn used(process: &mut Process, cpu_ns: u64, peak_rss_bytes: u64, resources: Option<Resources>) {
+    process.cpu_ns = process.cpu_ns.max(cpu_ns);
+    process.resources = resources.map(|now| now.after(process.resources)).or(process.resources);
+    process.peak_rss_bytes = process.peak_rss_bytes.max(peak_rss_bytes);
 }

@@ -56,6 +56,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-agent", "Unknown agent", detail)
     }
 
+    /// Nobody knows this tool call.
+    pub(super) fn unknown_tool(id: &str) -> Self {
+        let detail = format!(
+            "no tool call has id {id}, or it is kept only in sums; GET /api/v1/agents/ID/tools lists them"
+        );
+        Self::new(StatusCode::NOT_FOUND, "unknown-tool", "Unknown tool call", detail)
+    }
+
     /// It is not possible as things stand.
     pub(super) fn conflict(kind: &'static str, title: &'static str, detail: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, kind, title, detail)

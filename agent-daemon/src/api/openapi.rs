@@ -106,6 +106,17 @@ impl IntoResponses for OffRefusals {
     }
 }
 
+/// What the route of a tool call may answer.
+pub(super) struct ToolRefusals;
+
+impl IntoResponses for ToolRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let mut all = Refusals::responses();
+        all.insert("404".to_owned(), refusal("No tool call of this id is kept one by one"));
+        all
+    }
+}
+
 /// What every route below an agent may answer.
 pub(super) struct AgentRefusals;
 

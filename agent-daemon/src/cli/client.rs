@@ -24,6 +24,7 @@ use crate::{
         syscall::SyscallReportDto,
         system::SystemMetricsDto,
         system_info::SystemInfoDto,
+        tool::ToolListDto,
     },
     model::time::Timestamp,
 };
@@ -123,6 +124,11 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<OperationSummaryDto, CliError> {
         self.get("/api/v1/operations/summary", query)
+    }
+
+    /// An agent's tool calls, by a query.
+    pub(super) fn tools(&self, id: &str, query: &[(&str, String)]) -> Result<ToolListDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/tools"), query)
     }
 
     /// What kind of host it is.

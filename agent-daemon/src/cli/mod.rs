@@ -31,6 +31,7 @@ mod serve;
 mod store;
 mod system;
 mod table;
+mod tools;
 mod units;
 
 use std::process::ExitCode;
@@ -69,6 +70,7 @@ enum Verb {
     Agents(agents::AgentsArgs),
     Alerts(alerts::AlertsArgs),
     Operations(operations::OperationsArgs),
+    Tools(tools::ToolsArgs),
     System(system::SystemArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
@@ -93,6 +95,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Agents(args) => done(agents::run(args)),
         Verb::Alerts(args) => done(alerts::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
+        Verb::Tools(args) => done(tools::run(args)),
         Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),

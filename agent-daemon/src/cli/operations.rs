@@ -129,7 +129,7 @@ fn summary_of(summary: &OperationSummaryDto) -> String {
             group.user.as_deref(),
             group.session.as_deref(),
         ];
-        let of: Vec<&str> = of.into_iter().flatten().collect();
+        let of: Vec<&str> = of.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         // Of what found no room, only how it came is known.
         let is_other = of.len() == usize::from(source.is_some());
         let of = if is_other { [&["other"], &*of].concat().join(" ") } else { of.join(" ") };

@@ -1,5 +1,5 @@
 //! Life-cycle events of the kernel programs, made into observations: times become wall time, command lines
-//! are redacted here, and a process's CPU time is summed over its threads.
+//! are redacted here, and what a process used is summed over its threads.
 
 use std::{fs, num::NonZeroUsize};
 
@@ -9,23 +9,25 @@ use super::{
     argv,
     clock::Clock,
     usage::{Live, Used},
+    worker,
 };
 use crate::{
     kernel::{Event, Seeded},
     model::{
+        account::Account,
         id::{ProcessId, Slot},
         observation::Observation,
     },
     unwind::identity::is_same,
 };
 
-/// Processes whose dead threads' CPU time is remembered. A process is touched whenever a thread of it exits.
+/// Processes of which it is remembered what their dead threads used. A process is touched whenever a thread of it exits.
 const SUMS: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
 
-/// CPU time of a process's threads that exited.
+/// What a process's threads used that exited.
 #[derive(Clone, Copy, Default)]
 struct Sum {
-    ns: u64,
+    account: Account,
     /// The process exited too: a thread that is reported later is added after the fact.
     exited: bool,
     peak_rss_bytes: u64,
@@ -51,13 +53,15 @@ impl Lifecycle {
     ) -> [Observation; 2] {
         let process = seeded.process;
         live.insert(process, slot);
-        self.sums.put(process, Sum { ns: seeded.dead_cpu_ns, ..Sum::default() });
+        self.sums.put(process, Sum { account: seeded.dead, ..Sum::default() });
         let args = fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap_or_default();
         let executed = Observation::ProcessExecuted {
             process,
+            at: clock.started(process),
             executable: executable(process, String::new()),
             comm: seeded.comm.clone(),
             args: argv::sanitise(&args).args,
+            is_worker: worker::is_worker(&args),
         };
         let Used { cpu_ns: cpu_before_ns, peak_rss_bytes } = live.used(process).unwrap_or_default();
         let started = Observation::ProcessStarted {
@@ -90,38 +94,39 @@ impl Lifecycle {
                     peak_rss_bytes: 0,
                 })
             }
-            Event::Exec { process, path, comm, mut args, cut } => {
+            Event::Exec { process, at, path, comm, mut args, cut } => {
                 if !cut && args.last().is_some_and(|b| *b != 0) {
                     args.push(0);
                 }
+                let is_worker = worker::is_worker(&args);
                 let args = argv::sanitise(&args).args;
-                let executable = executable(process, path);
-                Some(Observation::ProcessExecuted { process, executable, comm, args })
+                let (at, executable) = (clock.event(at), executable(process, path));
+                Some(Observation::ProcessExecuted { process, at, executable, comm, args, is_worker })
             }
-            Event::Exit { process, at, exit, cpu_ns, peak_rss_bytes } => {
+            Event::Exit { process, at, exit, account, peak_rss_bytes } => {
                 live.remove(process);
-                let cpu_ns = self.exited(process, cpu_ns, peak_rss_bytes);
+                let account = self.exited(process, account, peak_rss_bytes);
                 let at = clock.event(at);
-                Some(Observation::ProcessExited { process, at, exit, cpu_ns, peak_rss_bytes })
+                Some(Observation::ProcessExited { process, at, exit, account, peak_rss_bytes })
             }
-            Event::ThreadExit { process, cpu_ns } => self.thread_exited(process, cpu_ns),
+            Event::ThreadExit { process, account } => self.thread_exited(process, account),
             Event::ForeignExec { pid } => Some(Observation::ForeignExec { pid }),
             Event::NewStack { .. } => None,
         }
     }
 
-    /// The CPU time of all threads of `process`, of which the last one ran for `cpu_ns`.
-    fn exited(&mut self, process: ProcessId, cpu_ns: u64, peak_rss_bytes: u64) -> u64 {
-        let ns = self.sums.peek(&process).map_or(0, |sum| sum.ns).saturating_add(cpu_ns);
-        self.sums.put(process, Sum { ns, exited: true, peak_rss_bytes });
-        ns
+    /// What all threads of `process` used, of which the last one used `last`.
+    fn exited(&mut self, process: ProcessId, last: Account, peak_rss_bytes: u64) -> Account {
+        let account = self.sums.peek(&process).map_or(last, |sum| sum.account.and(last));
+        self.sums.put(process, Sum { account, exited: true, peak_rss_bytes });
+        account
     }
 
-    fn thread_exited(&mut self, process: ProcessId, cpu_ns: u64) -> Option<Observation> {
+    fn thread_exited(&mut self, process: ProcessId, account: Account) -> Option<Observation> {
         let sum = self.sums.get_or_insert_mut(process, Sum::default);
-        sum.ns = sum.ns.saturating_add(cpu_ns);
-        let Sum { ns, exited, peak_rss_bytes } = *sum;
-        exited.then_some(Observation::ProcessUsage { process, cpu_ns: ns, peak_rss_bytes, resources: None })
+        sum.account = sum.account.and(account);
+        let Sum { account, exited, peak_rss_bytes } = *sum;
+        exited.then_some(Observation::ProcessAccounted { process, account, peak_rss_bytes })
     }
 }
 

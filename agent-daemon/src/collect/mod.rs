@@ -14,9 +14,12 @@ pub mod mappings;
 mod order;
 mod proc_tree;
 mod resources;
+mod stdio;
 mod usage;
+mod worker;
 
 pub use collector::{Collector, Stopped};
 pub use host::{HostCollector, probe_gpus, system_info};
 pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;
+pub use stdio::is_served;

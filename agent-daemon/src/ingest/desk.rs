@@ -213,6 +213,7 @@ impl<'a> Desk<'a> {
             calls: draft.calls,
             agent: sender.map(|sender| sender.agent.clone()),
             process: sender.map(|sender| sender.process),
+            tool: None,
         })
     }
 

@@ -1,11 +1,14 @@
 //! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
 //! decode is counted by the caller and skipped.
 
-use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, NewStack, ThreadExit, kind};
+use agent_common::lifecycle::{
+    Account as RawAccount, Exec, Exit, ForeignExec, Fork, NewStack, ThreadExit, kind,
+};
 use aya::Pod;
 
 use super::batch::read;
 use crate::model::{
+    account::Account,
     id::{ProcessId, Slot},
     process::Exit as ProcessExit,
 };
@@ -30,6 +33,8 @@ pub enum Event {
     Exec {
         /// The process.
         process: ProcessId,
+        /// When.
+        at: u64,
         /// The path as given to the kernel; empty where it could not be read.
         path: String,
         /// Its new name.
@@ -47,8 +52,8 @@ pub enum Event {
         at: u64,
         /// How.
         exit: ProcessExit,
-        /// CPU time of the last thread, ns.
-        cpu_ns: u64,
+        /// What the last thread used.
+        account: Account,
         /// Peak resident set, bytes.
         peak_rss_bytes: u64,
     },
@@ -56,8 +61,8 @@ pub enum Event {
     ThreadExit {
         /// The process.
         process: ProcessId,
-        /// CPU time of the thread, ns.
-        cpu_ns: u64,
+        /// What the thread used.
+        account: Account,
     },
     /// A process outside every agent executed a program.
     ForeignExec {
@@ -80,8 +85,8 @@ pub struct Seeded {
     pub process: ProcessId,
     /// Its parent's pid.
     pub parent_pid: u32,
-    /// CPU time of threads that exited before, ns.
-    pub dead_cpu_ns: u64,
+    /// What threads used that exited before.
+    pub dead: Account,
     /// Its name.
     pub comm: String,
 }
@@ -101,8 +106,10 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::FORK => whole(bytes).map(fork),
         kind::EXEC => whole(bytes).map(|e: Exec| exec(&e)),
         kind::EXIT => whole(bytes).map(exit),
-        kind::THREAD_EXIT => whole(bytes)
-            .map(|e: ThreadExit| Event::ThreadExit { process: ProcessId(e.process), cpu_ns: e.cpu }),
+        kind::THREAD_EXIT => whole(bytes).map(|e: ThreadExit| Event::ThreadExit {
+            process: ProcessId(e.process),
+            account: account(e.account),
+        }),
         kind::FOREIGN_EXEC => whole(bytes).map(|e: ForeignExec| Event::ForeignExec { pid: e.pid }),
         kind::NEW_STACK => {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
@@ -122,7 +129,7 @@ pub(super) fn seeded(bytes: &[u8]) -> Vec<Seeded> {
             Seeded {
                 process: ProcessId(raw.process),
                 parent_pid: raw.parent_pid,
-                dead_cpu_ns: raw.dead_cpu,
+                dead: account(raw.dead),
                 comm: text(&raw.comm),
             }
         })
@@ -148,6 +155,7 @@ fn exec(e: &Exec) -> Event {
     let args = e.args.get(..e.args_length as usize).unwrap_or_default();
     Event::Exec {
         process: ProcessId(e.process),
+        at: e.at,
         path: String::from_utf8_lossy(path).into_owned(),
         comm: text(&e.comm),
         args: args.to_vec(),
@@ -160,8 +168,20 @@ fn exit(e: Exit) -> Event {
         process: ProcessId(e.process),
         at: e.at,
         exit: ProcessExit::from_wait_status(e.status),
-        cpu_ns: e.cpu,
+        account: account(e.account),
         peak_rss_bytes: e.peak_rss,
+    }
+}
+
+fn account(raw: RawAccount) -> Account {
+    Account {
+        cpu_ns: raw.cpu,
+        user_ticks_ns: raw.user,
+        system_ticks_ns: raw.system,
+        read_chars: raw.read_chars,
+        written_chars: raw.written_chars,
+        read_bytes: raw.read_bytes,
+        written_bytes: raw.written_bytes,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{btf::Types, error::KernelError};
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 38] = [
+const FIELDS: [(&str, &str, &str); 42] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -22,11 +22,15 @@ const FIELDS: [(&str, &str, &str); 38] = [
     ("TASK_RUNTIME_AT_SWITCH", "task_struct", "se.prev_sum_exec_runtime"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_FS_BASE", "task_struct", "thread.fsbase"),
+    ("TASK_UTIME", "task_struct", "utime"),
+    ("TASK_STIME", "task_struct", "stime"),
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),
     ("SIGNAL_FLAGS", "signal_struct", "flags"),
     ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),
     ("SIGNAL_MAXRSS", "signal_struct", "maxrss"),
     ("SIGNAL_SUM_RUNTIME", "signal_struct", "sum_sched_runtime"),
+    ("SIGNAL_UTIME", "signal_struct", "utime"),
+    ("SIGNAL_STIME", "signal_struct", "stime"),
     ("MM_PGD", "mm_struct", "pgd"),
     ("MM_ARG_START", "mm_struct", "arg_start"),
     ("MM_ARG_END", "mm_struct", "arg_end"),
@@ -47,15 +51,30 @@ const FIELDS: [(&str, &str, &str); 38] = [
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),
 ];
 
+/// The same for fields that a kernel may be built without: 0 there.
+const OPTIONAL_FIELDS: [(&str, &str, &str); 8] = [
+    ("TASK_READ_CHARS", "task_struct", "ioac.rchar"),
+    ("TASK_WRITTEN_CHARS", "task_struct", "ioac.wchar"),
+    ("TASK_READ_BYTES", "task_struct", "ioac.read_bytes"),
+    ("TASK_WRITTEN_BYTES", "task_struct", "ioac.write_bytes"),
+    ("SIGNAL_READ_CHARS", "signal_struct", "ioac.rchar"),
+    ("SIGNAL_WRITTEN_CHARS", "signal_struct", "ioac.wchar"),
+    ("SIGNAL_READ_BYTES", "signal_struct", "ioac.read_bytes"),
+    ("SIGNAL_WRITTEN_BYTES", "signal_struct", "ioac.write_bytes"),
+];
+
 /// Every global with its value for the running kernel; `confidential`: it must not read the kernel's memory.
 pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, KernelError> {
     let path = "/sys/kernel/btf/vmlinux";
     let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
     let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
-    let mut globals = Vec::with_capacity(FIELDS.len() + 4);
+    let mut globals = Vec::with_capacity(FIELDS.len() + OPTIONAL_FIELDS.len() + 4);
     for (global, structure, field) in FIELDS {
         let value = if field.is_empty() { types.size(structure) } else { types.offset(structure, field) };
         globals.push((global, value.ok_or(KernelError::NoField { structure, field })?));
+    }
+    for (global, structure, field) in OPTIONAL_FIELDS {
+        globals.push((global, types.offset(structure, field).unwrap_or(0)));
     }
     if let Some(plain) = types.offset("mm_struct", "rss_stat.count") {
         set(&mut globals, "MM_RSS_STAT", plain);

@@ -1,5 +1,6 @@
 //! Pure domain types: what every stage speaks. Imports nothing of ours, does no I/O.
 
+pub mod account;
 pub mod agent;
 pub mod cgroup;
 pub mod control;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    account::Account,
     id::{ProcessId, Slot},
     off_cpu::{Descriptor, WaitCause},
     process::{Exit, Resources},
@@ -38,12 +39,16 @@ pub enum Observation {
     ProcessExecuted {
         /// The process.
         process: ProcessId,
+        /// When; the process's creation where it was found running.
+        at: Timestamp,
         /// The program's file as the kernel knows it, else the path given to exec.
         executable: String,
         /// The kernel's name for it.
         comm: String,
         /// The command line, sanitised.
         args: Vec<String>,
+        /// Whether a runtime made it to do a part of its parent's work.
+        is_worker: bool,
     },
     /// The last thread of a process of an agent exited.
     ProcessExited {
@@ -53,8 +58,17 @@ pub enum Observation {
         at: Timestamp,
         /// How.
         exit: Exit,
-        /// CPU time of all its threads, ns.
-        cpu_ns: u64,
+        /// What all its threads used.
+        account: Account,
+        /// Largest resident set, bytes.
+        peak_rss_bytes: u64,
+    },
+    /// A thread of a process was told after that process's exit: what all its threads used is this.
+    ProcessAccounted {
+        /// The process.
+        process: ProcessId,
+        /// What all its threads used.
+        account: Account,
         /// Largest resident set, bytes.
         peak_rss_bytes: u64,
     },

@@ -15,9 +15,9 @@ use crate::model::{
     },
     id::{AgentId, ProcessId},
     off_cpu::{OffCpuStat, WaitCause},
-    operation::{Call, Operation, Source, Sums, TraceContext},
+    operation::{Bill, Call, Operation, Source, Sums, TOOL, Tool, ToolEnd, TraceContext},
     probe::ProbeSet,
-    process::{ContextSwitches, Process, Resources},
+    process::{ContextSwitches, Exit, Process, Resources},
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
     time::{TimeRange, Timestamp},
@@ -300,6 +300,41 @@ pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
         calls: vec![Call { depth: 0, name: "load".to_owned(), duration_ns: 7 }],
         agent: Some(AgentId::new(100, 5)),
         process: Some(process_id(100)),
+        tool: None,
+    }
+}
+
+/// A tool call that took `n` ms.
+pub(crate) fn tool_call_at(start: Timestamp, n: u64) -> Operation {
+    let exit = Some(if n.is_multiple_of(10) { Exit::Code(3) } else { Exit::Code(0) });
+    let bill = Bill {
+        user_ns: 3 * n,
+        system_ns: n,
+        peak_rss_bytes: n << 20,
+        read_chars: 5 * n,
+        written_chars: 6 * n,
+        read_bytes: 4096 * n,
+        written_bytes: 512 * n,
+        processes: 1 + n % 3,
+    };
+    Operation {
+        project: "".into(),
+        source: Source::Kernel,
+        kind: TOOL.to_owned(),
+        name: format!("cargo {}", if n.is_multiple_of(2) { "test" } else { "build" }),
+        error_type: n.is_multiple_of(10).then(|| "exit_3".to_owned()),
+        process: Some(process_id(1000 + n as u32)),
+        bytes: None,
+        method: None,
+        status: None,
+        model: None,
+        user: None,
+        session: None,
+        trace: None,
+        labels: Vec::new(),
+        calls: Vec::new(),
+        tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit, bill })),
+        ..operation_at(start, n)
     }
 }
 

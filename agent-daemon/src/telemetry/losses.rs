@@ -83,6 +83,8 @@ pub enum Loss {
     OperationLabelDropped,
     /// An application said which process it is, but its connection is not that process's: the operation is tied to none.
     OperationUnproven,
+    /// An agent had too many tool calls open at once: one has no bill.
+    ToolCallDropped,
     /// A window of the host found no room on its way to the store, or in it.
     HostWindowDropped,
     /// More errors of GPUs (XID) came at once than are kept until the next window: the latest are missing.
@@ -101,7 +103,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -136,6 +138,7 @@ impl Loss {
         Self::OperationOverflow,
         Self::OperationLabelDropped,
         Self::OperationUnproven,
+        Self::ToolCallDropped,
         Self::HostWindowDropped,
         Self::GpuErrorDropped,
         Self::AlertSeriesDropped,
@@ -183,6 +186,7 @@ impl Loss {
             Self::OperationOverflow => "operation_overflow",
             Self::OperationLabelDropped => "operation_label_dropped",
             Self::OperationUnproven => "operation_unproven",
+            Self::ToolCallDropped => "tool_call_dropped",
             Self::HostWindowDropped => "host_window_dropped",
             Self::GpuErrorDropped => "gpu_error_dropped",
             Self::AlertSeriesDropped => "alert_series_dropped",

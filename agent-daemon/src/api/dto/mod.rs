@@ -25,6 +25,7 @@ pub mod syscall;
 pub mod system;
 pub mod system_info;
 pub mod system_point;
+pub mod tool;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

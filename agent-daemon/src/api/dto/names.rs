@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::model::{
     agent::AgentEnd,
     off_cpu::{Descriptor, WaitCause},
-    operation::Source,
+    operation::{Source, ToolEnd},
     probe::{Probe, ProbeState},
     stack::{FrameKind, StackEnd},
 };
@@ -65,6 +65,8 @@ mirror! {
         Collect,
         /// A page in a browser.
         Frontend,
+        /// The kernel: tool calls.
+        Kernel,
     }
 }
 
@@ -75,7 +77,22 @@ impl From<OperationSourceDto> for Source {
             OperationSourceDto::OtlpMetrics => Self::OtlpMetrics,
             OperationSourceDto::Collect => Self::Collect,
             OperationSourceDto::Frontend => Self::Frontend,
+            OperationSourceDto::Kernel => Self::Kernel,
         }
+    }
+}
+
+mirror! {
+    /// How a tool call came to its end.
+    ToolEndDto as ToolEnd of ToolEnd {
+        /// Its last process exited.
+        Exited,
+        /// Its first process exited, but others of it lived on by themselves: what they do after that is not in the bill.
+        Left,
+        /// Watching its agent ended first.
+        Unfinished,
+        /// The exit of one of its processes was not seen: the bill lacks what that one used.
+        Unseen,
     }
 }
 

@@ -165,7 +165,7 @@ impl From<&Call> for CallDto {
     }
 }
 
-fn links(operation: &Operation) -> Option<StackLinksDto> {
+pub(super) fn links(operation: &Operation) -> Option<StackLinksDto> {
     let (agent, pid) = (operation.agent.as_ref()?, operation.process?.pid());
     // A range has a length, whatever took none.
     let end = operation.end().max(operation.start + std::time::Duration::from_millis(1));

@@ -19,6 +19,7 @@ mod reactions;
 mod status;
 mod syscalls;
 mod system;
+mod tools;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -46,6 +47,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(operations::list))
         .routes(routes!(operations::summary))
         .routes(routes!(operations::of_agent))
+        .routes(routes!(tools::of_agent))
+        .routes(routes!(tools::get))
         .routes(routes!(ingest::traces))
         .routes(routes!(ingest::metrics))
         .routes(routes!(ingest::collect))

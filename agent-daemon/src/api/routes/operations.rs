@@ -44,7 +44,7 @@ pub(super) struct ListParams {
     kind: Option<String>,
     /// Only of this name.
     name: Option<String>,
-    /// Only what came this way.
+    /// Only what came this way; if absent, what applications told of, not the kernel.
     #[param(inline)]
     source: Option<OperationSourceDto>,
     /// Only what this agent's processes sent.
@@ -78,7 +78,7 @@ pub(super) struct SummaryParams {
     kind: Option<String>,
     /// Only of this name.
     name: Option<String>,
-    /// Only what came this way.
+    /// Only what came this way; if absent, what applications told of, not the kernel.
     #[param(inline)]
     source: Option<OperationSourceDto>,
     /// Only what this agent's processes sent.
@@ -160,12 +160,7 @@ async fn page(
     range: TimeRange,
 ) -> Result<Json<OperationListDto>, Problem> {
     let limit = limit(params.limit, 50)?;
-    let offset = params.offset.unwrap_or(0);
-    if offset > MAX_OFFSET {
-        return Err(Problem::bad_request(format_args!(
-            "`offset` may be {MAX_OFFSET} at most: ask for a shorter range"
-        )));
-    }
+    let offset = offset(params.offset)?;
     let order = match params.order {
         OrderDto::Newest => Order::Newest,
         OrderDto::Slowest => Order::Slowest,
@@ -221,7 +216,17 @@ fn agent(text: Option<&str>) -> Result<Option<AgentId>, Problem> {
     text.map(str::parse).transpose().map_err(Problem::bad_request)
 }
 
-fn limit(asked: Option<usize>, default: usize) -> Result<usize, Problem> {
+/// Where a page begins.
+pub(super) fn offset(asked: Option<usize>) -> Result<usize, Problem> {
+    let offset = asked.unwrap_or(0);
+    if offset <= MAX_OFFSET {
+        return Ok(offset);
+    }
+    Err(Problem::bad_request(format_args!("`offset` may be {MAX_OFFSET} at most: ask for a shorter range")))
+}
+
+/// How many are on a page.
+pub(super) fn limit(asked: Option<usize>, default: usize) -> Result<usize, Problem> {
     let limit = asked.unwrap_or(default);
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(limit);

@@ -12,7 +12,9 @@ use crate::{
     model::{operation::Operation, record::Arrived},
     store::{
         Limits, Memory,
-        fixture::{agent_at, at, busy_window, host_window_at, operation_at, process_at, sums_at},
+        fixture::{
+            agent_at, at, busy_window, host_window_at, operation_at, process_at, sums_at, tool_call_at,
+        },
     },
 };
 
@@ -31,14 +33,14 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     let windows: Vec<_> = (0..50).map(|n| busy_window(&agent.id, at(5 * n), n as u32)).collect();
     windows.iter().for_each(|window| store.append(window.clone()));
     let plain = Operation { agent: None, process: None, trace: None, status: None, ..operation_at(at(2), 9) };
-    let operations = vec![operation_at(at(1), 7), plain];
+    let operations = vec![operation_at(at(1), 7), plain, tool_call_at(at(3), 8)];
     store.put_operations(Arrived { operations, sums: vec![sums_at(at(60), 100)], place: None });
     (0..3).for_each(|n| store.put_host(host_window_at(at(5 * n), n as u32 + 1)));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tables");
     let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();
     assert_eq!((done.agents, done.processes, done.windows), (1, 1, 50));
-    assert_eq!((done.operations, done.operation_sums, done.host_windows), (2, 1, 3));
+    assert_eq!((done.operations, done.operation_sums, done.host_windows), (3, 1, 3));
     for (id, columns) in &TABLES {
         let rows = read(&folder, id.name());
         assert!(!rows.is_empty(), "{}", id.name());
@@ -53,6 +55,9 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("operations", 0, "trace_id"), Field::Str("01".repeat(16)));
     assert_eq!(cell("operations", 0, "calls"), Field::Str(r#"[[0,"load",7]]"#.to_owned()));
     assert_eq!(cell("operations", 1, "pid"), Field::Null);
+    assert_eq!(cell("operations", 0, "tool_end"), Field::Null);
+    assert_eq!(cell("operations", 2, "tool_end"), Field::Str("exited".to_owned()));
+    assert_eq!(cell("operations", 2, "written_bytes"), Field::Long(8 * 512));
     assert_eq!(cell("operation_sums", 0, "count"), Field::Long(100));
     assert_eq!(cell("operation_sums", 0, "errors"), Field::Long(10));
     assert_eq!(cell("host", 2, "load1"), Field::Double(1.5));

@@ -30,6 +30,23 @@ impl Room {
     }
 }
 
+/// Room for each kind of series that are many.
+#[derive(Clone, Debug)]
+pub(super) struct Rooms {
+    pub(super) syscalls: Room,
+    pub(super) syscall_errors: Room,
+    pub(super) processes: Room,
+    pub(super) tools: Room,
+}
+
+impl Rooms {
+    /// Room for `max` of each kind.
+    pub(super) fn new(max: usize) -> Self {
+        let room = || Room::new(max);
+        Self { syscalls: room(), syscall_errors: room(), processes: room(), tools: room() }
+    }
+}
+
 /// Totals by key. A key that came when there was no room stays among the others: what was counted there cannot be
 /// taken out again without a counter going back.
 #[derive(Clone, Debug)]
@@ -46,7 +63,7 @@ impl<K, V> Default for Capped<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Copy, V: Default> Capped<K, V> {
+impl<K: Hash + Eq + Clone, V: Default> Capped<K, V> {
     /// The total to add to for `key`.
     pub(super) fn entry(&mut self, key: K, room: &mut Room) -> &mut V {
         if self.known.contains_key(&key) || !self.refused.contains(&key) && room.take() {
@@ -75,7 +92,7 @@ impl<K: Hash + Eq + Copy, V: Default> Capped<K, V> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Option<K>, &V)> {
         self.known
             .iter()
-            .map(|(key, total)| (Some(*key), total))
+            .map(|(key, total)| (Some(key.clone()), total))
             .chain(self.other.iter().map(|total| (None, total)))
     }
 

@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod gpu;
 mod host;
+mod tools;
 
 use std::fmt::Write as _;
 
@@ -111,6 +112,11 @@ pub(super) enum Family {
     AlertReactions,
     AlertSeries,
     AlertSamples,
+    AgentToolCalls,
+    AgentToolFailures,
+    AgentToolSeconds,
+    AgentToolCpuSeconds,
+    AgentToolBytes,
 }
 
 /// One row of the registry.
@@ -156,7 +162,14 @@ const EXPORTER: &[&str] = &["exporter"];
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     let of_agents = agents::ROWS.iter().chain(&gpu::OF_AGENTS);
-    host::ROWS.iter().chain(&gpu::ROWS).chain(&ROWS).chain(of_agents).chain(&LATER).chain(&alerts::ROWS)
+    host::ROWS
+        .iter()
+        .chain(&gpu::ROWS)
+        .chain(&ROWS)
+        .chain(of_agents)
+        .chain(&LATER)
+        .chain(&alerts::ROWS)
+        .chain(&tools::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(

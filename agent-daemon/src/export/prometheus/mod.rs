@@ -13,6 +13,7 @@ mod replay;
 mod series;
 mod snapshot;
 mod throttled;
+mod tools;
 mod totals;
 
 pub(super) use families::Kind;

@@ -1,11 +1,11 @@
 //! What has been counted of operations since the daemon started. Projects are configured, and the doors bound the kinds of
-//! each, so there are no more series than that.
+//! each, so there are no more series than that. Tool calls are counted by agent and name (`tools`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Sum, SumKey},
+    operation::{Source, Sum, SumKey},
     record::Arrived,
 };
 
@@ -23,7 +23,7 @@ struct Totals {
 impl OperationTotals {
     /// Adds operations. Those that senders added up themselves stand apart: the same may have come as spans.
     pub(super) fn add(&mut self, arrived: &Arrived) {
-        for operation in &arrived.operations {
+        for operation in arrived.operations.iter().filter(|operation| operation.source != Source::Kernel) {
             let mut sum = Sum::default();
             sum.add(operation);
             self.add_sum(&SumKey::of(operation), &sum);

@@ -155,7 +155,7 @@ impl Replayed {
             Fact::Agent(agent) => totals.add(&Record::Agent(agent)),
             Fact::Process(agent, process) => totals.add(&Record::Process(agent, *process)),
             Fact::Stretch(agent, summary) => totals.add_stretch(&agent, &summary),
-            Fact::Operations(arrived) => totals.operations.add(&arrived),
+            Fact::Operations(arrived) => totals.arrived(&arrived),
             Fact::Host(window) => totals.add(&Record::Host(window)),
         }
     }

@@ -6,7 +6,7 @@ use super::{
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
-    host,
+    host, tools,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 pub(in crate::export) type Series = (Vec<String>, f64);
 
 /// What the series are labelled that have no room of their own.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Every series of a metric, sorted.
 pub(super) fn of(
@@ -134,7 +134,7 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentGpuMemory => by_gpu(totals, &with, |gpu| Some(gpu.memory as f64)),
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => Vec::new(),
+        _ => tools::of(family, totals, &with),
     }
 }
 
@@ -222,6 +222,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("syscalls", rooms.syscalls.overflowed),
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
+        ("tools", rooms.tools.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

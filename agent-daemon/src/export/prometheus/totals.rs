@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    capped::{Capped, Room},
+    capped::{Capped, Rooms},
     gpu_totals::{self, Gpus},
     operations::OperationTotals,
     throttled::Throttled,
+    tools::{ToolTotals, tool_calls},
 };
 use crate::model::{
     agent::Agent,
@@ -17,7 +18,7 @@ use crate::model::{
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
     process::{Exit, Process, Resources},
-    record::Record,
+    record::{Arrived, Record},
     syscall::SyscallStat,
     time::Timestamp,
     window::Window,
@@ -67,14 +68,6 @@ impl Late {
     }
 }
 
-/// Room for the series that are many.
-#[derive(Clone, Debug)]
-pub(super) struct Rooms {
-    pub(super) syscalls: Room,
-    pub(super) syscall_errors: Room,
-    pub(super) processes: Room,
-}
-
 /// What one agent did, or those together that found no room.
 #[derive(Clone, Debug)]
 pub(super) struct AgentTotals {
@@ -89,6 +82,8 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
+    /// Tool calls, by name.
+    pub(super) tools: Capped<Arc<str>, ToolTotals>,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
     pub(super) throttled: Throttled,
@@ -130,7 +125,6 @@ pub(super) struct ProcessTotals {
 impl Totals {
     /// Nothing counted yet; room for `max_series` of each kind.
     pub(super) fn new(max_series: usize) -> Self {
-        let room = || Room::new(max_series);
         Self {
             agents: FxHashMap::default(),
             late: FxHashMap::default(),
@@ -139,7 +133,7 @@ impl Totals {
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
             host: None,
-            rooms: Rooms { syscalls: room(), syscall_errors: room(), processes: room() },
+            rooms: Rooms::new(max_series),
         }
     }
 
@@ -161,9 +155,19 @@ impl Totals {
                     totals.window(window, rooms);
                 }
             }
-            Record::Operations(arrived) => self.operations.add(arrived),
+            Record::Operations(arrived) => self.arrived(arrived),
             Record::Host(window) => self.host(window),
             Record::Barrier(_) => {}
+        }
+    }
+
+    /// Adds operations, and tool calls to those of their agents.
+    pub(super) fn arrived(&mut self, arrived: &Arrived) {
+        self.operations.add(arrived);
+        for (key, sum) in tool_calls(arrived) {
+            if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
+                totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum);
+            }
         }
     }
 
@@ -273,6 +277,7 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
+            tools: Capped::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),
@@ -380,6 +385,7 @@ impl AgentTotals {
         rooms.syscalls.give_back(self.syscalls.len());
         rooms.syscall_errors.give_back(self.syscall_errors.len());
         rooms.processes.give_back(self.processes.len());
+        rooms.tools.give_back(self.tools.len());
     }
 }
 

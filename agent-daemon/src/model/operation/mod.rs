@@ -1,15 +1,18 @@
-//! Operations: timed pieces of work that an application names itself: a request, a page load, a call.
+//! Operations: timed pieces of work that an application names itself: a request, a page load, a call. And the tool calls
+//! of agents, which the kernel tells of.
 //!
-//! They are told by applications, so each says by what way it came ([`Source`]) and whose key was shown. An operation
+//! Each says by what way it came ([`Source`]), and those that applications tell of, whose key was shown. An operation
 //! is tied to a process and its agent only where the daemon saw for itself who sent it.
 
 mod distinct;
 mod durations;
 mod sums;
+mod tool;
 
 pub use distinct::Distinct;
 pub use durations::Durations;
 pub use sums::{Sum, SumKey, Sums};
+pub use tool::{Bill, SERVER, TOOL, Tool, ToolEnd};
 
 use std::sync::Arc;
 
@@ -29,11 +32,13 @@ pub enum Source {
     Collect,
     /// A page in a browser.
     Frontend,
+    /// No application: the kernel.
+    Kernel,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 4] = [Self::Otlp, Self::OtlpMetrics, Self::Collect, Self::Frontend];
+    pub const ALL: [Self; 5] = [Self::Otlp, Self::OtlpMetrics, Self::Collect, Self::Frontend, Self::Kernel];
 
     /// Stable name.
     #[must_use]
@@ -43,6 +48,7 @@ impl Source {
             Self::OtlpMetrics => "otlp_metrics",
             Self::Collect => "collect",
             Self::Frontend => "frontend",
+            Self::Kernel => "kernel",
         }
     }
 }
@@ -74,7 +80,7 @@ pub struct Call {
 pub struct Operation {
     /// Unique in one store.
     pub id: u64,
-    /// Whose key the sender showed.
+    /// Whose key the sender showed; empty where the kernel told of it.
     pub project: Arc<str>,
     /// By what way it came.
     pub source: Source,
@@ -110,8 +116,10 @@ pub struct Operation {
     pub calls: Vec<Call>,
     /// The agent whose process sent it.
     pub agent: Option<AgentId>,
-    /// The process that sent it.
+    /// The process that sent it; of a tool call the first of its own.
     pub process: Option<ProcessId>,
+    /// What a tool call cost, and how it ended.
+    pub tool: Option<Box<Tool>>,
 }
 
 impl Operation {

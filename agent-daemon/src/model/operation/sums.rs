@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Distinct, Durations, Operation, Source};
+use super::{Bill, Distinct, Durations, Operation, Source};
 use crate::model::{id::AgentId, time::Timestamp};
 
 /// What operations are added up by.
@@ -57,6 +57,8 @@ pub struct Sum {
     pub users: Distinct,
     /// Sessions.
     pub sessions: Distinct,
+    /// What those cost that are tool calls.
+    pub bill: Bill,
 }
 
 impl Sum {
@@ -70,6 +72,7 @@ impl Sum {
         self.durations.add(operation.duration_ns);
         operation.user.iter().for_each(|user| self.users.add(user));
         operation.session.iter().for_each(|session| self.sessions.add(session));
+        operation.tool.iter().for_each(|tool| self.bill.merge(&tool.bill));
     }
 
     /// Numbers that it holds beside the first few: how large it is.
@@ -88,6 +91,7 @@ impl Sum {
         self.durations.merge(&other.durations);
         self.users.merge(&other.users);
         self.sessions.merge(&other.sessions);
+        self.bill.merge(&other.bill);
     }
 }
 

@@ -25,7 +25,7 @@ pub struct OperationFilter {
     pub name: Option<String>,
     /// Sent by a process of this agent.
     pub agent: Option<AgentId>,
-    /// That came this way.
+    /// That came this way; if `None`, those that applications told of.
     pub source: Option<Source>,
     /// Only those that failed.
     pub failed: bool,
@@ -38,7 +38,7 @@ impl OperationFilter {
             && same(&self.kind, &operation.kind)
             && same(&self.name, &operation.name)
             && self.agent.as_ref().is_none_or(|agent| operation.agent.as_ref() == Some(agent))
-            && self.source.is_none_or(|source| source == operation.source)
+            && self.takes_source(operation.source)
             && !(self.failed && operation.success)
     }
 
@@ -48,7 +48,11 @@ impl OperationFilter {
             && same(&self.kind, &key.kind)
             && same(&self.name, &key.name)
             && self.agent.as_ref().is_none_or(|agent| key.agent.as_ref() == Some(agent))
-            && self.source.is_none_or(|source| source == key.source)
+            && self.takes_source(key.source)
+    }
+
+    fn takes_source(&self, source: Source) -> bool {
+        self.source.map_or(source != Source::Kernel, |asked| asked == source)
     }
 }
 
@@ -59,6 +63,8 @@ pub enum Order {
     Newest,
     /// Those that took longest.
     Slowest,
+    /// Those that used most CPU time, of tool calls.
+    Busiest,
 }
 
 /// Some operations, and how many there are.
@@ -89,8 +95,12 @@ pub fn operations(
     store.visit_operations(range, &mut |kept| match kept {
         Kept::One(operation) if filter.takes(operation) => {
             page.total += 1;
-            let duration = if order == Order::Slowest { operation.duration_ns } else { 0 };
-            let key = (Reverse(duration), Reverse(operation.start), operation.id);
+            let weight = match order {
+                Order::Newest => 0,
+                Order::Slowest => operation.duration_ns,
+                Order::Busiest => operation.tool.as_ref().map_or(0, |tool| tool.bill.cpu_ns()),
+            };
+            let key = (Reverse(weight), Reverse(operation.start), operation.id);
             if first.len() < most || first.last_key_value().is_some_and(|(last, _)| key < *last) {
                 first.insert(key, operation.clone());
             }

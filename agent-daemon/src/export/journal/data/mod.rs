@@ -14,6 +14,7 @@ pub(super) mod names;
 pub(super) mod operation;
 pub(super) mod process;
 pub(super) mod process_id;
+pub(super) mod tool;
 pub(super) mod window;
 
 use serde::{Deserialize, Serialize};

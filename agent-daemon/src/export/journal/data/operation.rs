@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Kind, hexadecimal::Hex, process_id::Id};
+use super::{
+    DataError, Kind,
+    hexadecimal::Hex,
+    process_id::Id,
+    tool::{BillData, ToolData},
+};
 use crate::model::{
     id::AgentId,
-    operation::{Call, Distinct, Durations, Operation, Source, Sum, SumKey, Sums, TraceContext},
+    operation::{Bill, Call, Distinct, Durations, Operation, Source, Sum, SumKey, Sums, Tool, TraceContext},
     time::Timestamp,
 };
 
@@ -48,6 +53,8 @@ pub(in crate::export::journal) struct OperationData {
     agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tool: Option<ToolData>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,6 +97,8 @@ pub(in crate::export::journal) struct SumData {
     users: Vec<Hex<8>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sessions: Vec<Hex<8>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<BillData>,
 }
 
 impl From<&Operation> for OperationData {
@@ -125,6 +134,7 @@ impl From<&Operation> for OperationData {
             calls: operation.calls.iter().map(call).collect(),
             agent: operation.agent.as_ref().map(ToString::to_string),
             process: operation.process.map(Id),
+            tool: operation.tool.as_deref().map(ToolData::from),
         }
     }
 }
@@ -159,6 +169,7 @@ impl TryFrom<OperationData> for Operation {
             calls: data.calls.into_iter().map(call).collect(),
             agent: agent(data.agent)?,
             process: data.process.map(|process| process.0),
+            tool: data.tool.map(Tool::try_from).transpose()?.map(Box::new),
         })
     }
 }
@@ -187,6 +198,7 @@ impl SumData {
             durations: sum.durations.buckets().collect(),
             users: sum.users.hashes().map(Hex::from).collect(),
             sessions: sum.sessions.hashes().map(Hex::from).collect(),
+            bill: Some(BillData::from(sum.bill)).filter(|_| sum.bill != Bill::default()),
         }
     }
 }
@@ -217,6 +229,7 @@ impl TryFrom<SumData> for Sums {
             durations,
             users: distinct(data.users),
             sessions: distinct(data.sessions),
+            bill: data.bill.map(Bill::from).unwrap_or_default(),
         };
         Ok(Self { rows: [(key, sum)].into(), ..Self::new(data.start, data.end) })
     }

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
-    model::{operation::Operation, record::Arrived},
+    model::{
+        operation::{Operation, Source, Sums},
+        record::Arrived,
+    },
     store::{
-        fixture::{operation_at, sums_at},
+        fixture::{operation_at, sums_at, tool_call_at},
         query::{
             GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
         },
@@ -97,4 +100,29 @@ fn an_export_of_an_agent_holds_its_own_operations() {
     assert_eq!(count(&Selection::ALL), (200, 3));
     assert_eq!(count(&own), (134, 3));
     assert_eq!(count(&nobodys), (0, 0));
+}
+
+#[test]
+fn tool_calls_and_their_bills_are_the_same_by_an_export_and_by_a_journal() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let store = open(folders[0].path());
+    let calls: Vec<_> = (1..=50).map(|n| tool_call_at(at(n as i64), n)).collect();
+    let mut sums = Sums::new(at(0), at(60));
+    (1..=7).for_each(|n| sums.add(&tool_call_at(at(1), n)));
+    let all = || Arrived { operations: calls.clone(), sums: vec![sums.clone()], place: None };
+    store.put_operations(all());
+    let answers = |store: &dyn Store| {
+        let filter = OperationFilter { source: Some(Source::Kernel), ..OperationFilter::default() };
+        let page = operations(store, TimeRange::ALL, &filter, (Order::Busiest, 0, 1000)).unwrap();
+        (page, operation_summary(store, TimeRange::ALL, &filter, GroupBy::Endpoint).unwrap())
+    };
+    let expected = answers(&store);
+    assert_eq!((expected.0.operations[0].id, expected.1.total.bill.processes), (50, 101 + 14));
+    let records = [Record::Operations(Box::new(all()))];
+    let ways = [vec![exported(&store)], journaled(&records, 20_000, Compression::Zstd)];
+    for (files, folder) in ways.iter().zip(&folders[1..]) {
+        let other = open(folder.path());
+        imported_at(at(9000), &other, files.iter().map(Vec::as_slice));
+        assert_eq!(answers(&other), expected);
+    }
 }

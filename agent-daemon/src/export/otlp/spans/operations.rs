@@ -14,7 +14,8 @@ use super::{Tracks, identity, ids, span, wire};
 use crate::model::{
     agent::Agent,
     id::ProcessId,
-    operation::{Operation, TraceContext},
+    operation::{Operation, Tool, TraceContext},
+    process::Exit,
 };
 
 impl Tracks {
@@ -70,7 +71,7 @@ fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
     let mut attributes = identity(agent);
     let route = Some(&operation.name).filter(|_| operation.kind == "http_server");
     let texts = [
-        ("agentperf.operation.project", Some(&*operation.project)),
+        ("agentperf.operation.project", Some(&*operation.project).filter(|project| !project.is_empty())),
         ("agentperf.operation.source", Some(operation.source.name())),
         ("agentperf.operation.kind", Some(operation.kind.as_str())),
         ("http.route", route.map(String::as_str)),
@@ -88,6 +89,7 @@ fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
         ("process.pid", operation.process.map(|process| process.pid().into())),
     ];
     attributes.extend(numbers.iter().filter_map(|(key, value)| value.map(|value| wire::number(key, value))));
+    attributes.extend(operation.tool.iter().flat_map(|tool| of_tool(tool)));
     // A key stands in a span once.
     let own = attributes.len();
     for (key, value) in &operation.labels {
@@ -96,6 +98,29 @@ fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
         }
     }
     attributes
+}
+
+/// How a tool call ended and what it cost, in OpenTelemetry's words where it has any.
+fn of_tool(tool: &Tool) -> Vec<KeyValue> {
+    let number = |key, value: u64| wire::number(key, i64::try_from(value).unwrap_or(i64::MAX));
+    let bill = &tool.bill;
+    let exit = match tool.exit {
+        Some(Exit::Code(code)) => Some(wire::number("process.exit.code", code.into())),
+        Some(Exit::Signal { number, .. }) => Some(wire::number("agentperf.tool.signal", number.into())),
+        None => None,
+    };
+    let numbers = [
+        ("agentperf.tool.cpu.user_ns", bill.user_ns),
+        ("agentperf.tool.cpu.system_ns", bill.system_ns),
+        ("agentperf.tool.peak_rss_bytes", bill.peak_rss_bytes),
+        ("agentperf.tool.read_bytes", bill.read_bytes),
+        ("agentperf.tool.written_bytes", bill.written_bytes),
+        ("agentperf.tool.read_chars", bill.read_chars),
+        ("agentperf.tool.written_chars", bill.written_chars),
+        ("agentperf.tool.processes", bill.processes),
+    ];
+    let numbers = numbers.into_iter().map(|(key, value)| number(key, value));
+    exit.into_iter().chain([wire::text("agentperf.tool.end", tool.end.name())]).chain(numbers).collect()
 }
 
 #[cfg(test)]

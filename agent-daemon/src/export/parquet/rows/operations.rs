@@ -5,7 +5,8 @@ use crate::{
     export::parquet::tables::TableId,
     model::{
         id::AgentId,
-        operation::{Call, Operation, Sum, SumKey},
+        operation::{Bill, Call, Operation, Sum, SumKey},
+        process::Exit,
         time::Timestamp,
     },
 };
@@ -14,6 +15,13 @@ impl Rows {
     pub(in crate::export::parquet) fn operation(&mut self, operation: &Operation) -> Outcome {
         let trace = operation.trace;
         let calls: Vec<_> = operation.calls.iter().map(call).collect();
+        let tool = operation.tool.as_deref();
+        let bill = |part: fn(&Bill) -> u64| tool.map(|tool| part(&tool.bill));
+        let (code, signal) = match tool.and_then(|tool| tool.exit) {
+            Some(Exit::Code(code)) => (Some(u32::from(code)), None),
+            Some(Exit::Signal { number, .. }) => (None, Some(u32::from(number))),
+            None => (None, None),
+        };
         self.tables.push(
             TableId::Operations,
             [
@@ -41,6 +49,17 @@ impl Rows {
                 operation.agent.as_ref().map(AgentId::as_str).into(),
                 operation.process.map(|process| process.pid()).into(),
                 operation.process.map(identity).into(),
+                tool.map(|tool| tool.end.name()).into(),
+                code.into(),
+                signal.into(),
+                bill(|b| b.user_ns).into(),
+                bill(|b| b.system_ns).into(),
+                bill(|b| b.peak_rss_bytes).into(),
+                bill(|b| b.read_chars).into(),
+                bill(|b| b.written_chars).into(),
+                bill(|b| b.read_bytes).into(),
+                bill(|b| b.written_bytes).into(),
+                bill(|b| b.processes).into(),
             ],
         )
     }
@@ -73,6 +92,14 @@ impl Rows {
                 sum.bytes.into(),
                 sum.users.count().into(),
                 sum.sessions.count().into(),
+                sum.bill.user_ns.into(),
+                sum.bill.system_ns.into(),
+                sum.bill.peak_rss_bytes.into(),
+                sum.bill.read_chars.into(),
+                sum.bill.written_chars.into(),
+                sum.bill.read_bytes.into(),
+                sum.bill.written_bytes.into(),
+                sum.bill.processes.into(),
             ],
         )
     }

@@ -123,7 +123,7 @@ fn decode_resources(from: &mut Decoder<'_>, version: u8) -> Result<Option<Resour
     Ok(Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup }))
 }
 
-fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {
+pub(super) fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {
     let (tag, value) = match exit {
         None => (0, 0),
         Some(Exit::Code(code)) => (1, code),
@@ -134,7 +134,7 @@ fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {
     to.u8(value);
 }
 
-fn decode_exit(from: &mut Decoder<'_>) -> Result<Option<Exit>, CodecError> {
+pub(super) fn decode_exit(from: &mut Decoder<'_>) -> Result<Option<Exit>, CodecError> {
     let (tag, number) = (from.u8()?, from.u8()?);
     Ok(Some(match tag {
         0 => return Ok(None),

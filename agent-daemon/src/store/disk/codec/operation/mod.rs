@@ -2,6 +2,7 @@
 //! compressor finds what is alike.
 
 mod sums;
+mod tool;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,7 +15,8 @@ use crate::model::{
     operation::{Call, Operation, Source, Sums, TraceContext},
 };
 
-const VERSION: u8 = 1;
+/// The first has no tool calls.
+const VERSION: u8 = 2;
 
 /// What is in a block of operations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,14 +39,14 @@ pub(in crate::store::disk) fn encode(single: &[Operation], sums: &[Sums]) -> Vec
 
 /// The operations of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Operations, CodecError> {
-    let mut from = Decoder::new(bytes, VERSION)?;
+    let (mut from, version) = Decoder::versioned(bytes, VERSION)?;
     let mut names = Names::default();
     let mut found = Operations::default();
     for _ in 0..from.count()? {
-        found.single.push(decode_one(&mut from, &mut names)?);
+        found.single.push(decode_one(&mut from, version, &mut names)?);
     }
     for _ in 0..from.count()? {
-        found.sums.push(sums::decode(&mut from, &mut names)?);
+        found.sums.push(sums::decode(&mut from, version, &mut names)?);
     }
     from.end().map(|()| found)
 }
@@ -79,9 +81,10 @@ fn encode_one(to: &mut Encoder, operation: &Operation) {
     }
     to.option_text(operation.agent.as_ref().map(AgentId::as_str));
     to.option(operation.process.map(|process| process.0));
+    tool::encode(to, operation.tool.as_deref());
 }
 
-fn decode_one(from: &mut Decoder<'_>, names: &mut Names) -> Result<Operation, CodecError> {
+fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<Operation, CodecError> {
     Ok(Operation {
         id: from.varint()?,
         project: names.name(from.text()?),
@@ -103,6 +106,7 @@ fn decode_one(from: &mut Decoder<'_>, names: &mut Names) -> Result<Operation, Co
         calls: (0..from.count()?).map(|_| call(from)).collect::<Result<_, _>>()?,
         agent: decode_agent(from)?,
         process: from.option()?.map(ProcessId),
+        tool: if version > 1 { tool::decode(from)?.map(Box::new) } else { None },
     })
 }
 
@@ -151,6 +155,7 @@ fn source_tag(source: Source) -> u8 {
         Source::OtlpMetrics => 1,
         Source::Collect => 2,
         Source::Frontend => 3,
+        Source::Kernel => 4,
     }
 }
 
@@ -179,15 +184,16 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::*;
-    use crate::store::fixture::{at, operation_at, sums_at};
+    use crate::store::fixture::{at, operation_at, sums_at, tool_call_at};
 
     #[test]
     fn operations_come_back() {
         let mut plain = operation_at(at(7), 5);
-        (plain.trace, plain.agent, plain.process) = (None, None, None);
+        (plain.trace, plain.agent, plain.process, plain.tool) = (None, None, None, None);
         (plain.user, plain.session, plain.labels, plain.calls) = (None, None, Vec::new(), Vec::new());
-        let single = vec![operation_at(at(0), 1), plain];
-        let sums = vec![sums_at(at(60), 9), sums_at(at(120), 0)];
+        let single = vec![operation_at(at(0), 1), plain, tool_call_at(at(1), 3), tool_call_at(at(2), 10)];
+        let mut sums = vec![sums_at(at(60), 9), sums_at(at(120), 0)];
+        sums.iter_mut().for_each(|sums| sums.add(&tool_call_at(at(61), 4)));
         let bytes = encode(&single, &sums);
         assert_eq!(decode(&bytes), Ok(Operations { single, sums }));
         for cut in 0..bytes.len() {

@@ -1,6 +1,6 @@
 //! Operations that were added up, as bytes.
 
-use super::{Names, decode_agent, owned, source_of, source_tag};
+use super::{Names, decode_agent, owned, source_of, source_tag, tool};
 use crate::{
     model::{
         id::AgentId,
@@ -34,10 +34,11 @@ pub(super) fn encode(to: &mut Encoder, sums: &Sums) {
         }
         encode_distinct(to, &sum.users);
         encode_distinct(to, &sum.sessions);
+        tool::encode_bill(to, &sum.bill);
     }
 }
 
-pub(super) fn decode(from: &mut Decoder<'_>, names: &mut Names) -> Result<Sums, CodecError> {
+pub(super) fn decode(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<Sums, CodecError> {
     let mut sums = Sums::new(from.time()?, from.time()?);
     for _ in 0..from.count()? {
         let key = SumKey {
@@ -48,12 +49,12 @@ pub(super) fn decode(from: &mut Decoder<'_>, names: &mut Names) -> Result<Sums, 
             model: owned(from)?,
             agent: decode_agent(from)?,
         };
-        sums.rows.insert(key, decode_sum(from)?);
+        sums.rows.insert(key, decode_sum(from, version)?);
     }
     Ok(sums)
 }
 
-fn decode_sum(from: &mut Decoder<'_>) -> Result<Sum, CodecError> {
+fn decode_sum(from: &mut Decoder<'_>, version: u8) -> Result<Sum, CodecError> {
     let mut sum = Sum {
         count: from.varint()?,
         errors: from.varint()?,
@@ -68,6 +69,9 @@ fn decode_sum(from: &mut Decoder<'_>) -> Result<Sum, CodecError> {
     }
     sum.users = decode_distinct(from)?;
     sum.sessions = decode_distinct(from)?;
+    if version > 1 {
+        sum.bill = tool::decode_bill(from)?;
+    }
     Ok(sum)
 }
 

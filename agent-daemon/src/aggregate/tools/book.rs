@@ -1,0 +1,267 @@
+//! One agent's processes by what they are to it, and its open tool calls.
+
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    GRACE, MAX_CALLS, MAX_NAMES, MAX_WAITING,
+    call::{Call, age},
+    name,
+};
+use crate::{
+    aggregate::roster::Roster,
+    model::{
+        account::Account,
+        id::{AgentId, ProcessId},
+        operation::{Bill, Operation, ToolEnd},
+        process::{Exit, Process},
+        time::Timestamp,
+    },
+    telemetry::{Loss, Losses},
+};
+
+/// The name of calls that came when there were too many names.
+const OTHER: &str = "other";
+
+/// What a process is to its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Own. What one that `launches` executes is own, too.
+    Own { launches: bool },
+    /// Part of the call of this number, which may have ended without it.
+    Part(u64),
+}
+
+/// A program that a process executes.
+pub(super) struct Image<'a> {
+    pub(super) executable: &'a str,
+    pub(super) comm: &'a str,
+    pub(super) args: &'a [String],
+    pub(super) is_worker: bool,
+}
+
+/// An agent's book.
+pub(super) struct Book {
+    agent: AgentId,
+    root: ProcessId,
+    /// Of the live processes.
+    roles: FxHashMap<ProcessId, Role>,
+    /// Those that are open, and those that wait for the window to close.
+    calls: FxHashMap<u64, Call>,
+    /// How many are open.
+    open: usize,
+    next: u64,
+    /// Calls that ended.
+    ended: u64,
+    /// What processes used that exited since the last window, and the call they were part of.
+    over: FxHashMap<ProcessId, (u64, Account)>,
+    /// Processes that are gone though no exit was seen, and when that was noticed. They are in `roles`.
+    vanished: FxHashMap<ProcessId, Timestamp>,
+    names: FxHashSet<String>,
+}
+
+impl Book {
+    pub(super) fn new(agent: AgentId, root: ProcessId) -> Self {
+        Self {
+            agent,
+            root,
+            roles: FxHashMap::default(),
+            calls: FxHashMap::default(),
+            open: 0,
+            next: 0,
+            ended: 0,
+            over: FxHashMap::default(),
+            vanished: FxHashMap::default(),
+            names: FxHashSet::default(),
+        }
+    }
+
+    /// A process is what the one is that forked it.
+    pub(super) fn started(&mut self, process: ProcessId, parent: Option<ProcessId>) {
+        let parent = parent.and_then(|parent| self.roles.get(&parent).copied());
+        let role = parent.filter(|_| process != self.root).unwrap_or(Role::Own { launches: false });
+        if self.roles.insert(process, role).is_none()
+            && let Role::Part(number) = role
+            && let Some(call) = self.calls.get_mut(&number)
+        {
+            call.live += 1;
+            call.bill.processes += 1;
+        }
+    }
+
+    /// What an own process executes is own or the beginning of a call. `before` is what it was until now.
+    pub(super) fn executed(
+        &mut self,
+        process: ProcessId,
+        at: Timestamp,
+        image: &Image<'_>,
+        before: Option<&Process>,
+        losses: &Losses,
+    ) {
+        let Some(Role::Own { launches }) = self.roles.get(&process).copied() else { return };
+        let is_own = process == self.root || image.is_worker || is_same_program(image, before);
+        let launches_on = name::is_launcher(image.args) || launches && name::is_shell(image.args);
+        let role = match is_own || launches {
+            true => Role::Own { launches: launches_on && (launches || process == self.root) },
+            false if self.open >= MAX_CALLS || self.calls.len() >= MAX_WAITING => {
+                losses.count(Loss::ToolCallDropped);
+                Role::Part(u64::MAX)
+            }
+            false => Role::Part(self.begin(process, at, image, before.and_then(|p| p.parent))),
+        };
+        self.roles.insert(process, role);
+    }
+
+    fn begin(
+        &mut self,
+        process: ProcessId,
+        start: Timestamp,
+        image: &Image<'_>,
+        parent: Option<ProcessId>,
+    ) -> u64 {
+        let call = Call {
+            process,
+            parent,
+            name: self.known(name::of(image.args, image.comm)),
+            start,
+            live: 1,
+            last: start,
+            exit: None,
+            unseen: false,
+            bill: Bill { processes: 1, ..Bill::default() },
+            ended_before: self.ended,
+            serves: false,
+        };
+        self.next += 1;
+        self.open += 1;
+        self.calls.insert(self.next, call);
+        self.next
+    }
+
+    /// The name, if it is one of the first.
+    fn known(&mut self, name: String) -> String {
+        if self.names.contains(&name) {
+            return name;
+        }
+        if self.names.len() < MAX_NAMES {
+            self.names.insert(name.clone());
+            return name;
+        }
+        OTHER.to_owned()
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        process: ProcessId,
+        (at, exit): (Timestamp, Exit),
+        (account, peak_rss_bytes): (&Account, u64),
+    ) {
+        let Some((number, call)) = self.part(process, at, Some(exit)) else { return };
+        call.bill.add(account);
+        call.bill.peak_rss_bytes = call.bill.peak_rss_bytes.max(peak_rss_bytes);
+        self.over.insert(process, (number, *account));
+    }
+
+    /// A process is gone, and its exit was not seen. That may be told yet, and what it did before.
+    pub(super) fn vanished(&mut self, process: ProcessId, at: Timestamp) {
+        if self.roles.contains_key(&process) {
+            self.vanished.insert(process, at);
+        }
+    }
+
+    /// Whether the process vanished, and something may be told of it yet.
+    pub(super) fn awaits(&self, process: ProcessId) -> bool {
+        self.vanished.contains_key(&process)
+    }
+
+    /// Takes those out that vanished `patience` before `now`.
+    fn settle(&mut self, now: Timestamp, patience: Duration) {
+        let over = self.vanished.iter().filter(|(_, at)| age(**at, now) >= patience);
+        let over: Vec<_> = over.map(|(process, at)| (*process, *at)).collect();
+        for (process, at) in over {
+            if let Some((_, call)) = self.part(process, at, None) {
+                call.unseen = true;
+            }
+        }
+    }
+
+    /// Takes a process out that ended; its call, if it was part of one.
+    fn part(&mut self, process: ProcessId, at: Timestamp, exit: Option<Exit>) -> Option<(u64, &mut Call)> {
+        self.vanished.remove(&process);
+        let Role::Part(number) = self.roles.remove(&process)? else { return None };
+        let call = self.calls.get_mut(&number)?;
+        call.live = call.live.saturating_sub(1);
+        self.open = self.open.saturating_sub(usize::from(call.live == 0));
+        call.last = call.last.max(at);
+        if call.process == process {
+            call.exit = Some((at, exit));
+        }
+        Some((number, call))
+    }
+
+    /// What a process that exited used was more than was told at its exit.
+    pub(super) fn accounted(&mut self, process: ProcessId, account: &Account) {
+        let Some((number, before)) = self.over.get_mut(&process) else { return };
+        if let Some(call) = self.calls.get_mut(number) {
+            call.bill.replace(before, account);
+        }
+        *before = *account;
+    }
+
+    /// Takes the calls that are over.
+    pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
+        self.over.clear();
+        self.settle(now, GRACE);
+        self.find_servers(now, roster);
+        let over = self.calls.iter().filter_map(|(number, call)| Some((*number, call.end(now)?)));
+        let over: Vec<_> = over.collect();
+        self.finish(over)
+    }
+
+    /// Takes every call, over or not.
+    pub(super) fn close(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
+        self.settle(now, Duration::ZERO);
+        for (process, role) in &self.roles {
+            let Role::Part(number) = role else { continue };
+            if let (Some(call), Some(process)) = (self.calls.get_mut(number), roster.process(*process)) {
+                // Live processes are known by what /proc told last.
+                call.bill.add(&Account { cpu_ns: process.cpu_ns, ..Account::default() });
+                call.bill.peak_rss_bytes = call.bill.peak_rss_bytes.max(process.peak_rss_bytes);
+            }
+        }
+        let all: Vec<_> = self.calls.iter().map(|(number, call)| (*number, call.cut_off(now))).collect();
+        self.finish(all)
+    }
+
+    /// In the order in which they began.
+    fn finish(&mut self, over: Vec<(u64, (ToolEnd, Timestamp))>) -> Vec<Operation> {
+        let mut operations = Vec::with_capacity(over.len());
+        for (number, end) in over {
+            let Some(call) = self.calls.remove(&number) else { continue };
+            self.open = self.open.saturating_sub(usize::from(call.live > 0));
+            self.ended += u64::from(!call.serves);
+            operations.push(call.operation(self.agent.clone(), end));
+        }
+        operations.sort_by_key(|operation| operation.start);
+        operations
+    }
+
+    fn find_servers(&mut self, now: Timestamp, roster: &Roster) {
+        let ended = self.ended;
+        for call in self.calls.values_mut().filter(|call| !call.serves) {
+            let cpu_ns = roster.process(call.process).map_or(0, |process| process.cpu_ns);
+            call.serves = call.is_server(now, ended, cpu_ns);
+        }
+    }
+}
+
+/// Whether an own process executes what it is already: its own binary, of an interpreter with the same script.
+fn is_same_program(image: &Image<'_>, before: Option<&Process>) -> bool {
+    let Some(before) = before.filter(|before| before.executable.as_deref() == Some(image.executable)) else {
+        return false;
+    };
+    let script = name::script(image.args);
+    let is_same_script = script.is_some() && script == name::script(&before.args);
+    image.args == before.args || !name::is_interpreter(image.executable) || is_same_script
+}

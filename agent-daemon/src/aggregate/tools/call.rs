@@ -1,0 +1,131 @@
+//! One tool call while it is open, and the operation that it becomes.
+
+use std::time::Duration;
+
+use super::GRACE;
+use crate::{
+    collect::is_served,
+    model::{
+        hash,
+        id::{AgentId, ProcessId},
+        operation::{Bill, Operation, SERVER, Source, TOOL, Tool, ToolEnd},
+        process::Exit,
+        signal_names::signal_name,
+        time::Timestamp,
+    },
+};
+
+/// How long a server lives at least.
+const SERVES: Duration = Duration::from_secs(10);
+/// Other calls that it outlives.
+const OUTLIVES: u64 = 2;
+/// How long it lives at least where it outlives none.
+const SERVES_IDLY: Duration = Duration::from_secs(300);
+/// The share of its life that it may use the CPU then.
+const IDLE: f64 = 0.01;
+
+/// An open call.
+pub(super) struct Call {
+    /// Its first process.
+    pub(super) process: ProcessId,
+    /// The own process that runs it.
+    pub(super) parent: Option<ProcessId>,
+    pub(super) name: String,
+    pub(super) start: Timestamp,
+    /// Processes that live.
+    pub(super) live: u64,
+    /// The last exit so far.
+    pub(super) last: Timestamp,
+    /// When and how the first process ended.
+    pub(super) exit: Option<(Timestamp, Option<Exit>)>,
+    /// Whether the exit of a process was not seen.
+    pub(super) unseen: bool,
+    pub(super) bill: Bill,
+    /// Calls of the agent that had ended when this one began.
+    pub(super) ended_before: u64,
+    /// Whether it has turned out to be a server.
+    pub(super) serves: bool,
+}
+
+impl Call {
+    /// Whether the call is over at `now`, and how.
+    pub(super) fn end(&self, now: Timestamp) -> Option<(ToolEnd, Timestamp)> {
+        if self.live == 0 {
+            let end = if self.unseen { ToolEnd::Unseen } else { ToolEnd::Exited };
+            return Some((end, self.last));
+        }
+        let (at, _) = self.exit?;
+        (age(at, now) >= GRACE).then_some((ToolEnd::Left, at))
+    }
+
+    /// How the call ends because its agent is let go.
+    pub(super) fn cut_off(&self, now: Timestamp) -> (ToolEnd, Timestamp) {
+        match self.exit {
+            Some((at, _)) if self.live > 0 => (ToolEnd::Left, at),
+            _ => self.end(now).unwrap_or((ToolEnd::Unfinished, now)),
+        }
+    }
+
+    /// Whether it serves its agent: standard input and output are pipes or sockets, of which its agent holds the other end
+    /// of the input; it has lived for [`SERVES`] and outlived [`OUTLIVES`] other calls, or for [`SERVES_IDLY`] almost
+    /// without using the CPU. Reads /proc. Of a socket it is not known who holds the other end.
+    pub(super) fn is_server(&self, now: Timestamp, ended: u64, cpu_ns: u64) -> bool {
+        let age = age(self.start, now);
+        let outlived = ended.saturating_sub(self.ended_before);
+        let idles = || cpu_ns as f64 <= IDLE * age.as_nanos() as f64;
+        let lasts = age >= SERVES && outlived >= OUTLIVES || age >= SERVES_IDLY && idles();
+        lasts && self.exit.is_none() && self.parent.is_some_and(|parent| is_served(self.process, parent))
+    }
+
+    /// The operation that it was.
+    pub(super) fn operation(self, agent: AgentId, (end, at): (ToolEnd, Timestamp)) -> Operation {
+        let exit = self.exit.and_then(|(_, exit)| exit);
+        let error_type = exit.and_then(error_type);
+        let lasted = age(self.start, at);
+        Operation {
+            id: self.id(),
+            project: "".into(),
+            source: Source::Kernel,
+            kind: if self.serves { SERVER } else { TOOL }.to_owned(),
+            name: self.name,
+            start: self.start,
+            duration_ns: u64::try_from(lasted.as_nanos()).unwrap_or(u64::MAX),
+            bytes: None,
+            success: error_type.is_none(),
+            error_type,
+            method: None,
+            status: None,
+            model: None,
+            user: None,
+            session: None,
+            trace: None,
+            labels: Vec::new(),
+            calls: Vec::new(),
+            agent: Some(agent),
+            process: Some(self.process),
+            tool: Some(Box::new(Tool { end, exit, bill: self.bill })),
+        }
+    }
+
+    /// The same process may be a call only once, and starts of processes are unique on a host until it boots.
+    fn id(&self) -> u64 {
+        let start = self.start.as_nanosecond().to_le_bytes();
+        let bytes = self.process.0.to_le_bytes().into_iter().chain(start);
+        hash::spread(hash::fnv1a(hash::FNV_START, bytes))
+    }
+}
+
+/// `exit_1`, `SIGKILL`.
+fn error_type(exit: Exit) -> Option<String> {
+    match exit {
+        Exit::Code(0) => None,
+        Exit::Code(code) => Some(format!("exit_{code}")),
+        Exit::Signal { number, .. } => {
+            Some(signal_name(number).map_or_else(|| format!("signal_{number}"), str::to_owned))
+        }
+    }
+}
+
+pub(super) fn age(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

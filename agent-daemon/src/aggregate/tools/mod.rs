@@ -1,0 +1,141 @@
+//! Tool calls: which process trees of an agent are calls of tools, and what each cost.
+//!
+//! **Own** is the agent's root, what it forks that executes nothing, and what executes the agent's own program again: the
+//! same binary with the same script, the same binary where that is no interpreter, and the workers that a runtime says it
+//! starts. Where the root is a launcher (`uv run x`, `npx x`), what it launches is own, too.
+//!
+//! **A tool call** is any other program that an own process executes, with all its descendants, from that exec to their
+//! last exit. Descendants that live on for [`GRACE`] after the first process has exited have left.
+//!
+//! **A server** is a call that turns out to wait for its agent: see [`is_server`](call::Call::is_server). It is kept as such
+//! when it ends, and is no tool call.
+//!
+//! Bounds: [`MAX_CALLS`] open calls and [`MAX_NAMES`] names of each agent; what is beyond is counted as a loss, or called
+//! `other`. Of the calls that end in one window [`MAX_SINGLE`] are kept one by one, the others added up by name.
+
+mod book;
+mod call;
+mod name;
+
+use std::{sync::Arc, time::Duration};
+
+use rustc_hash::FxHashMap;
+
+use self::book::Book;
+use super::roster::Roster;
+use crate::{
+    model::{
+        agent::Agent,
+        id::{ProcessId, Slot},
+        observation::Observation,
+        operation::{Operation, Sums},
+        record::{Arrived, Record},
+        time::Timestamp,
+    },
+    telemetry::Telemetry,
+};
+
+/// How long descendants may outlive the first process of their call, and the exit of a process that is gone may take to be
+/// told: when much happens at once, the kernel's events lag behind.
+const GRACE: Duration = Duration::from_secs(10);
+/// Open calls of one agent.
+const MAX_CALLS: usize = 1024;
+/// Calls of one agent that are open, or over and wait for the window to close.
+const MAX_WAITING: usize = 50_000;
+/// Different names of one agent's calls.
+const MAX_NAMES: usize = 200;
+/// Calls of one agent's window that are kept one by one.
+const MAX_SINGLE: usize = 2000;
+
+/// The tool calls of every agent.
+pub(super) struct Tools {
+    books: FxHashMap<Slot, Book>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Tools {
+    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self { books: FxHashMap::default(), telemetry }
+    }
+
+    pub(super) fn enter(&mut self, slot: Slot, agent: &Agent) {
+        self.books.insert(slot, Book::new(agent.id.clone(), agent.root));
+    }
+
+    /// Sees a fact about a process before the roster does: `roster` knows what the process was until now.
+    pub(super) fn observe(&mut self, observation: &Observation, roster: &Roster) {
+        match observation {
+            Observation::ProcessStarted { slot, process, parent, parent_pid, .. } => {
+                let parent = parent.or_else(|| roster.process_of_pid(*parent_pid));
+                self.books.entry(*slot).and_modify(|book| book.started(*process, parent));
+            }
+            Observation::ProcessExecuted { process, at, executable, comm, args, is_worker } => {
+                let image = book::Image { executable, comm, args, is_worker: *is_worker };
+                if let Some(book) = of(&mut self.books, *process, roster) {
+                    book.executed(*process, *at, &image, roster.process(*process), &self.telemetry.losses);
+                }
+            }
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
+                if let Some(book) = of(&mut self.books, *process, roster) {
+                    book.exited(*process, (*at, *exit), (account, *peak_rss_bytes));
+                }
+            }
+            Observation::ProcessVanished { process, at } => {
+                if let Some(book) = of(&mut self.books, *process, roster) {
+                    book.vanished(*process, *at);
+                }
+            }
+            Observation::ProcessAccounted { process, account, .. } => {
+                self.books.values_mut().for_each(|book| book.accounted(*process, account));
+            }
+            Observation::ProcessUsage { .. }
+            | Observation::ForeignExec { .. }
+            | Observation::Mapped { .. }
+            | Observation::Counted(_) => {}
+        }
+    }
+
+    /// Takes the calls that are over at `now`, when a window closes.
+    pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Option<Record> {
+        let mut arrived = Arrived { operations: Vec::new(), sums: Vec::new(), place: None };
+        for book in self.books.values_mut() {
+            bound(book.take_over(now, roster), &mut arrived);
+        }
+        record(arrived)
+    }
+
+    /// The agent in `slot` is let go: its calls end, over or not.
+    pub(super) fn leave(&mut self, slot: Slot, at: Timestamp, roster: &Roster) -> Option<Record> {
+        let mut book = self.books.remove(&slot)?;
+        let mut arrived = Arrived { operations: Vec::new(), sums: Vec::new(), place: None };
+        bound(book.close(at, roster), &mut arrived);
+        record(arrived)
+    }
+}
+
+/// The book that the process is in: its agent's, or where something is still awaited of it.
+fn of<'a>(books: &'a mut FxHashMap<Slot, Book>, process: ProcessId, roster: &Roster) -> Option<&'a mut Book> {
+    match roster.slot_of(process) {
+        Some(slot) => books.get_mut(&slot),
+        None => books.values_mut().find(|book| book.awaits(process)),
+    }
+}
+
+fn record(arrived: Arrived) -> Option<Record> {
+    (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
+}
+
+/// Keeps so many one by one, and adds the others up: a window may have thousands, which differ in little.
+fn bound(mut calls: Vec<Operation>, arrived: &mut Arrived) {
+    let rest = calls.split_off(calls.len().min(MAX_SINGLE));
+    arrived.operations.append(&mut calls);
+    let first = rest.iter().map(|call| call.start).min();
+    let last = rest.iter().map(Operation::end).max();
+    let Some((first, last)) = first.zip(last) else { return };
+    let mut sums = Sums::new(first, last);
+    rest.iter().for_each(|call| sums.add(call));
+    arrived.sums.push(sums);
+}
+
+#[cfg(test)]
+mod tests;

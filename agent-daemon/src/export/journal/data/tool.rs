@@ -1,0 +1,96 @@
+//! What a tool call cost, in the journal.
+
+use serde::{Deserialize, Serialize};
+
+use super::DataError;
+use crate::model::{
+    operation::{Bill, Tool, ToolEnd},
+    process::Exit,
+};
+
+/// How a tool call ended and what it cost.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::export::journal) struct ToolData {
+    end: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signal: Option<u8>,
+    #[serde(default)]
+    core_dumped: bool,
+    bill: BillData,
+}
+
+/// What tool calls cost.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::export::journal) struct BillData {
+    user_ns: u64,
+    system_ns: u64,
+    peak_rss_bytes: u64,
+    read_chars: u64,
+    written_chars: u64,
+    read_bytes: u64,
+    written_bytes: u64,
+    processes: u64,
+}
+
+impl From<&Tool> for ToolData {
+    fn from(tool: &Tool) -> Self {
+        let (exit_code, signal, core_dumped) = match tool.exit {
+            None => (None, None, false),
+            Some(Exit::Code(code)) => (Some(code), None, false),
+            Some(Exit::Signal { number, core_dumped }) => (None, Some(number), core_dumped),
+        };
+        Self { end: tool.end.name().to_owned(), exit_code, signal, core_dumped, bill: tool.bill.into() }
+    }
+}
+
+impl TryFrom<ToolData> for Tool {
+    type Error = DataError;
+
+    fn try_from(data: ToolData) -> Result<Self, DataError> {
+        let end = ToolEnd::ALL.into_iter().find(|end| end.name() == data.end);
+        let exit = match (data.exit_code, data.signal) {
+            (Some(code), None) => Some(Exit::Code(code)),
+            (None, Some(number)) => Some(Exit::Signal { number, core_dumped: data.core_dumped }),
+            (None, None) => None,
+            (Some(_), Some(_)) => return Err(DataError::Value("a tool call that ended in two ways")),
+        };
+        let end = end.ok_or(DataError::Value("an end of a tool call"))?;
+        Ok(Self { end, exit, bill: data.bill.into() })
+    }
+}
+
+impl From<Bill> for BillData {
+    fn from(bill: Bill) -> Self {
+        let Bill { user_ns, system_ns, peak_rss_bytes, .. } = bill;
+        let Bill { read_chars, written_chars, read_bytes, written_bytes, processes, .. } = bill;
+        Self {
+            user_ns,
+            system_ns,
+            peak_rss_bytes,
+            read_chars,
+            written_chars,
+            read_bytes,
+            written_bytes,
+            processes,
+        }
+    }
+}
+
+impl From<BillData> for Bill {
+    fn from(data: BillData) -> Self {
+        let BillData { user_ns, system_ns, peak_rss_bytes, .. } = data;
+        let BillData { read_chars, written_chars, read_bytes, written_bytes, processes, .. } = data;
+        Self {
+            user_ns,
+            system_ns,
+            peak_rss_bytes,
+            read_chars,
+            written_chars,
+            read_bytes,
+            written_bytes,
+            processes,
+        }
+    }
+}
