@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("kernel", &["model", "config", "telemetry"]),
     ("unwind", &["model", "config", "telemetry", "kernel"]),
+    ("wire", &["model"]),
     ("collect", &["model", "config", "telemetry", "kernel", "unwind"]),
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
