@@ -1,9 +1,12 @@
 //! Content codings: bodies are decompressed as they come, in bounded memory, and what comes out goes straight on.
 //!
-//! A window is at most 16 MiB (brotli), 8 MiB (zstd), 32 KiB (gzip); of one body 64 MiB come out at most. After a gap
-//! nothing more can be decompressed.
+//! A window is at most 16 MiB (brotli), 8 MiB (zstd), 32 KiB (gzip), and of the large ones there are 64 at once in the
+//! whole daemon; of one body 64 MiB come out at most. After a gap nothing more can be decompressed.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
@@ -13,6 +16,8 @@ use zstd::stream::write::Decoder as ZstdDecoder;
 const ZSTD_WINDOW: u32 = 23;
 /// Buffer of brotli's decoder, bytes.
 const BROTLI_BUFFER: usize = 4096;
+/// Decoders with large windows at once.
+const MOST_LARGE: usize = 64;
 /// What may come out of one compressed body, bytes.
 const MOST: u64 = 64 << 20;
 
@@ -55,9 +60,30 @@ pub(super) enum CodingError {
     /// It is not what it was said to be.
     #[error("the body cannot be decompressed")]
     Undecodable,
-    /// More would come out than is read of one body.
+    /// More would come out than is read of one body, or too many are read at once.
     #[error("the body is larger than is read")]
     TooLong,
+}
+
+/// How many decoders with large windows there are.
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+
+/// The right to have a large window, given back when it is dropped.
+struct Large(());
+
+impl Large {
+    /// `None` if there are too many.
+    fn claim() -> Option<Self> {
+        let claimed =
+            LARGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < MOST_LARGE).then_some(n + 1));
+        claimed.ok().map(|_| Self(()))
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        LARGE.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Hands on to what reads the body, up to the bound.
@@ -86,9 +112,11 @@ enum State<W: Write> {
     Gzip(GzDecoder<Bounded<W>>),
     Zlib(ZlibDecoder<Bounded<W>>),
     Deflate(DeflateDecoder<Bounded<W>>),
-    Brotli(Box<DecompressorWriter<Bounded<W>>>),
-    Zstd(ZstdDecoder<'static, Bounded<W>>),
-    /// Nothing more comes out.
+    Brotli(Box<DecompressorWriter<Bounded<W>>>, Large),
+    Zstd(ZstdDecoder<'static, Bounded<W>>, Large),
+    /// There are too many decoders already.
+    Crowded(W),
+    /// Nothing comes out.
     Ended(W),
 }
 
@@ -98,36 +126,40 @@ pub(super) struct Decoded<W: Write>(Option<State<W>>);
 impl<W: Write> Decoded<W> {
     pub(super) fn new(coding: Coding, inner: W) -> Self {
         let bounded = |inner| Bounded { inner, left: MOST };
-        let state = match coding {
-            Coding::Identity => State::Identity(inner),
-            Coding::Gzip => State::Gzip(GzDecoder::new(bounded(inner))),
-            Coding::Deflate => State::Undecided(bounded(inner)),
-            Coding::Brotli => State::Brotli(Box::new(DecompressorWriter::new(bounded(inner), BROTLI_BUFFER))),
-            Coding::Zstd => return Self::zstd(bounded(inner)),
-            Coding::Unknown => State::Ended(inner),
+        let is_large = matches!(coding, Coding::Brotli | Coding::Zstd);
+        let state = match (coding, is_large.then(Large::claim).flatten()) {
+            (Coding::Identity, _) => State::Identity(inner),
+            (Coding::Gzip, _) => State::Gzip(GzDecoder::new(bounded(inner))),
+            (Coding::Deflate, _) => State::Undecided(bounded(inner)),
+            (Coding::Brotli, Some(large)) => {
+                State::Brotli(Box::new(DecompressorWriter::new(bounded(inner), BROTLI_BUFFER)), large)
+            }
+            (Coding::Zstd, Some(large)) => return Self::zstd(bounded(inner), large),
+            (Coding::Brotli | Coding::Zstd, None) => State::Crowded(inner),
+            (Coding::Unknown, _) => State::Ended(inner),
         };
         Self(Some(state))
     }
 
-    fn zstd(inner: Bounded<W>) -> Self {
-        // Only where memory for the decoder is missing; the inner writer is lost then, and with it this body.
+    fn zstd(inner: Bounded<W>, large: Large) -> Self {
+        // It fails only where memory is missing; the inner writer is lost then, and with it this body.
         let decoder = ZstdDecoder::new(inner).and_then(|mut decoder| {
             decoder.window_log_max(ZSTD_WINDOW)?;
             Ok(decoder)
         });
-        Self(decoder.ok().map(State::Zstd))
+        Self(decoder.ok().map(|decoder| State::Zstd(decoder, large)))
     }
 
     /// Where the bytes go.
     pub(super) fn inner(&mut self) -> Option<&mut W> {
         Some(match self.0.as_mut()? {
-            State::Identity(inner) | State::Ended(inner) => inner,
+            State::Identity(inner) | State::Crowded(inner) | State::Ended(inner) => inner,
             State::Undecided(bounded) => &mut bounded.inner,
             State::Gzip(decoder) => &mut decoder.get_mut().inner,
             State::Zlib(decoder) => &mut decoder.get_mut().inner,
             State::Deflate(decoder) => &mut decoder.get_mut().inner,
-            State::Brotli(decoder) => &mut decoder.get_mut().inner,
-            State::Zstd(decoder) => &mut decoder.get_mut().inner,
+            State::Brotli(decoder, _) => &mut decoder.get_mut().inner,
+            State::Zstd(decoder, _) => &mut decoder.get_mut().inner,
         })
     }
 
@@ -146,8 +178,9 @@ impl<W: Write> Decoded<W> {
             Some(State::Gzip(decoder)) => write(decoder, bytes),
             Some(State::Zlib(decoder)) => write(decoder, bytes),
             Some(State::Deflate(decoder)) => write(decoder, bytes),
-            Some(State::Brotli(decoder)) => write(decoder.as_mut(), bytes),
-            Some(State::Zstd(decoder)) => write(decoder, bytes),
+            Some(State::Brotli(decoder, _)) => write(decoder.as_mut(), bytes),
+            Some(State::Zstd(decoder, _)) => write(decoder, bytes),
+            Some(State::Crowded(_)) => return Err(CodingError::TooLong),
             Some(State::Undecided(_) | State::Ended(_)) | None => Ok(()),
         };
         result.map_err(|error| match error.kind() {
@@ -199,9 +232,6 @@ mod tests {
         let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
         zlib.write_all(&text).unwrap();
         raw.write_all(&text).unwrap();
-        // "hello hello hello hello" by the brotli command.
-        let brotli: &[u8] = &[0x1b, 0x16, 0x00, 0x00, 0x24, 0x41, 0xd2, 0x22, 0x85, 0x6a, 0xae, 0x02];
-        let _ = brotli;
         for (coding, coded) in [
             (Coding::Identity, text.clone()),
             (Coding::Gzip, gzip(&text)),

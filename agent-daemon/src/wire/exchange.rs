@@ -257,8 +257,10 @@ impl Exchange {
 
     /// What exchanges of one owner with one server have in common.
     fn session(&self) -> u64 {
-        let host = self.request.head.as_ref().and_then(|head| head.host.as_deref()).unwrap_or_default();
-        fnv1a(fnv1a(FNV_START, self.origin.owner.to_le_bytes()), host.bytes())
+        let owner = fnv1a(FNV_START, self.origin.owner.to_le_bytes());
+        let Some(head) = &self.request.head else { return owner };
+        let port = head.port.unwrap_or(0).to_le_bytes();
+        fnv1a(owner, head.host.as_deref().unwrap_or_default().bytes().chain(port))
     }
 
     /// Ends it, and tells what it was.

@@ -67,6 +67,8 @@ pub struct Head {
     pub path: Option<String>,
     /// The host that is asked, without port.
     pub host: Option<String>,
+    /// The port that is asked, if it is said.
+    pub port: Option<u16>,
     /// The answer's status.
     pub status: Option<u16>,
     /// The body's format.
@@ -120,7 +122,10 @@ impl Head {
 
     /// Takes the authority that is asked: name and port, without whom it is asked for.
     pub fn authority(&mut self, authority: &[u8]) {
-        self.host = self.host.take().or_else(|| host(authority));
+        if self.host.is_none() {
+            self.host = host(authority);
+            self.port = port(authority);
+        }
     }
 
     /// Takes one header; the name in lower case.
@@ -181,6 +186,12 @@ fn host(authority: &[u8]) -> Option<String> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
     let fits = !name.is_empty() && name.len() <= LONGEST_HOST && name.bytes().all(is_name);
     fits.then(|| name.to_ascii_lowercase())
+}
+
+/// The port in an authority.
+fn port(authority: &[u8]) -> Option<u16> {
+    let (_, port) = std::str::from_utf8(authority).ok()?.trim().rsplit_once(':')?;
+    port.parse().ok()
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub struct LlmCall {
     pub chunks: u64,
     /// Mean time between two of them, ns.
     pub gap_mean_ns: Option<u64>,
-    /// The time that 99 % of these do not exceed, ns.
+    /// The time that 99 % of these do not exceed, ns, to within 3.2 %.
     pub gap_p99_ns: Option<u64>,
     /// From the start to the answer's last byte, ns.
     pub duration_ns: u64,

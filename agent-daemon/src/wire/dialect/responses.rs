@@ -61,7 +61,7 @@ pub(in crate::wire) static DIALECT: Dialect = Dialect {
     operation: Some(Operation::Chat),
     request: &REQUEST_PATHS,
     response: &RESPONSE_PATHS,
-    fold_request: Facts::fold,
+    fold_request,
     fold_response: fold,
     counting: TOTALS,
 };
@@ -78,6 +78,12 @@ pub(in crate::wire) fn kind<'a>(document: &'a Document<'_>) -> &'a str {
 /// Whether an event of this kind ends the answer.
 pub(in crate::wire) fn is_last(kind: &str) -> bool {
     matches!(kind, "response.completed" | "response.failed" | "response.incomplete" | "error")
+}
+
+fn fold_request(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
+    facts.fold(document, at_ns);
+    // Over a WebSocket this is what asks, whatever else it says.
+    facts.asked |= kind(document) == "response.create";
 }
 
 fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {

@@ -126,7 +126,10 @@ impl Socket {
     }
 
     fn finish(&mut self, ending: Ending, derived: &mut Derived) {
-        if let Some(call) = self.call.take() {
+        let Some(mut call) = self.call.take() else { return };
+        // Clients say other things, too.
+        let lanes = call.request.body.lanes();
+        if lanes.iter().any(|lane| lane.facts.asked) {
             call.finish(ending, derived);
         }
     }

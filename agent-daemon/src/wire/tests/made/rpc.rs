@@ -31,6 +31,23 @@ fn batches_are_so_many_calls() {
     assert_eq!(methods, ["tools/list", "ping"]);
 }
 
+#[test]
+fn servers_on_one_host_are_told_apart_by_their_ports() {
+    let mut talk = Talk::new();
+    for (port, name) in [(8001, "first"), (8002, "second")] {
+        let ask = |body| post("/mcp", body).replace("localhost:8000", &format!("localhost:{port}"));
+        let hello = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"serverInfo":{{"name":"{name}"}}}}}}"#);
+        talk.send(ask(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#)).receive(json(200, &hello));
+    }
+    for port in [8001, 8002] {
+        let ask = post("/mcp", r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
+        let ask = ask.replace("localhost:8000", &format!("localhost:{port}"));
+        talk.send(ask).receive(json(200, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#));
+    }
+    let servers: Vec<_> = talk.mcp().into_iter().filter_map(|call| call.server).collect();
+    assert_eq!(servers, ["first", "second", "first", "second"]);
+}
+
 /// Lines through a pipe: `true` for sent.
 fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
     let mut wire = Wire::default();

@@ -36,6 +36,7 @@ fn opened(extension: &str) -> Talk {
 #[test]
 fn each_message_that_asks_is_a_call() {
     let mut talk = opened("");
+    talk.send(frame(0x81, true, br#"{"type":"session.update","model":"other"}"#));
     for round in [100, 500] {
         let (a, b) = ASK.as_bytes().split_at(20);
         talk.at(round).send(frame(0x01, true, a)).send(frame(0x89, true, b"ping")).send(frame(0x80, true, b));
