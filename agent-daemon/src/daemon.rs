@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use crate::kernel::features::probe as probe_kernel;
+pub use crate::{collect::probe_gpus, kernel::features::probe as probe_kernel};
 
 use crate::{
     aggregate::{Aggregator, Channels},
@@ -117,7 +117,7 @@ pub async fn run(
     followers.push(wake);
     let writer = writer::spawn(Arc::clone(&store), recorded, followers);
     let sending = doors.start(&store);
-    let host = HostCollector::spawn(config.window, &records, Arc::clone(&telemetry))
+    let host = HostCollector::spawn(config.window, &config.gpu, &records, Arc::clone(&telemetry))
         .map_err(io_error("starting the host's collector"))?;
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;

@@ -13,6 +13,7 @@ pub mod daemon;
 mod ending;
 pub mod enrich;
 pub mod export;
+pub mod gpu;
 pub mod ingest;
 mod journald;
 pub mod kernel;

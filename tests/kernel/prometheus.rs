@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     daemon::Daemon,
+    nvml::Nvml,
     prometheus::{Prometheus, dashboards},
 };
 
@@ -91,8 +92,11 @@ fn read(name: &str) -> Value {
 
 #[test]
 fn every_query_and_every_rule_has_data() {
-    let daemon = Daemon::start(json!({}));
     let worker = Worker::start();
+    let mut nvml = Nvml::with_gpus(1);
+    nvml.run(0, worker.0.id(), 50);
+    nvml.say("xid.1", "0 31");
+    let daemon = Daemon::start(nvml.config());
     let agent = daemon.api().attach(worker.0.id());
     let prometheus = Prometheus::start(daemon.api().base());
     prometheus.wait_for(r#"rate(agentperf_agent_off_cpu_seconds_total{cause="disk"}[1m]) > 0"#);

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use crate::{
     chains,
-    support::workload::{directory, program, source},
+    support::{
+        nvml,
+        workload::{directory, program, source},
+    },
     symbols, unwind,
 };
 
@@ -17,6 +20,7 @@ fn each_one_builds() {
         assert!(program(name).is_file(), "{name}");
     }
     unwind::build_all();
+    assert!(nvml::library().is_file());
     let chain: &Path = &chains::build(&directory(), "chain.c", "cc", &symbols::flags());
     assert!(chain.is_file());
 }

@@ -111,6 +111,7 @@ fn calls(world: &World) -> Vec<Call> {
         ("DELETE", "/api/v1/agents/{id}", "/api/v1/agents/1-1".into()),
         get("/api/v1/agents/{id}/processes", live("/processes")),
         get("/api/v1/agents/{id}/processes", ended("/processes")),
+        get("/api/v1/agents/{id}/gpus", live("/gpus")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls")),
         get("/api/v1/agents/{id}/syscalls", live("/syscalls?by=process")),
         get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),

@@ -10,6 +10,7 @@
 mod api_alerts;
 mod api_dashboard;
 mod api_docs;
+mod api_gpus;
 mod api_hostile;
 mod api_json;
 mod api_operations;
@@ -19,6 +20,7 @@ mod api_routes;
 mod api_schema;
 mod api_server;
 mod api_system;
+mod api_windows;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;

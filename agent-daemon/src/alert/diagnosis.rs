@@ -10,6 +10,7 @@ use super::{channel, eval::Millis, labels::Fingerprint, state::Alert};
 use crate::{
     model::{
         id::{AgentId, ProcessId},
+        process::{Process, Resources},
         stack::{FrameKind, Stack},
         syscall_names::syscall_name,
         time::{TimeRange, Timestamp},
@@ -45,6 +46,9 @@ pub struct Diagnosis {
     pub off_cpu: Vec<Line>,
     /// Processes by name and pid, with seconds on the CPU.
     pub processes: Vec<Line>,
+    /// Live processes by resident set.
+    #[serde(default)]
+    pub memory: Vec<Held>,
     /// System calls, with seconds inside them.
     pub syscalls: Vec<Line>,
     /// Where the API shows more.
@@ -58,6 +62,17 @@ pub struct Line {
     pub what: String,
     /// How long, seconds.
     pub seconds: f64,
+}
+
+/// What a process holds of memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// Name and pid.
+    pub what: String,
+    /// Its resident set, bytes.
+    pub rss_bytes: u64,
+    /// How fast that grew in the last minutes, bytes per second; `None` before there is enough to tell.
+    pub bytes_per_second: Option<i64>,
 }
 
 impl Diagnosis {
@@ -79,8 +94,10 @@ impl Diagnosis {
         let of = |kind| ProfileFold::new(kind, None);
         let folds = ((of(ProfileKind::Cpu), of(ProfileKind::OffCpu)), SyscallFold::new(By::Agent));
         let ((cpu, off_cpu), calls) = query::over(store, &id, range, folds)?;
+        let all = store.processes(&id, range)?;
+        let memory = held(&all);
         let comms: FxHashMap<ProcessId, String> =
-            store.processes(&id, range)?.into_iter().map(|process| (process.id, process.comm)).collect();
+            all.into_iter().map(|process| (process.id, process.comm)).collect();
         let comm = |process: ProcessId| comms.get(&process).map_or("[unknown]", String::as_str);
         let mut busiest: FxHashMap<ProcessId, u64> = FxHashMap::default();
         for row in &cpu.stacks {
@@ -99,6 +116,7 @@ impl Diagnosis {
             cpu: stacks(&cpu.stacks),
             off_cpu: stacks(&off_cpu.stacks),
             processes: largest(processes),
+            memory,
             syscalls: largest(calls.iter().map(|call| (name(call.number), call.total_ns))),
             link: format!("{api}/api/v1/agents/{id}/profile?type=cpu&format=svg&from={from}&to={to}"),
         }))
@@ -107,19 +125,43 @@ impl Diagnosis {
 
 impl From<&Diagnosis> for channel::Diagnosis {
     fn from(diagnosis: &Diagnosis) -> Self {
-        let parts = [
-            ("on the CPU", &diagnosis.cpu),
-            ("off the CPU", &diagnosis.off_cpu),
-            ("processes", &diagnosis.processes),
-            ("system calls", &diagnosis.syscalls),
-        ];
-        let finding = |(title, lines): (&str, &Vec<Line>)| channel::Finding {
-            title: title.to_owned(),
-            lines: lines.iter().map(|line| format!("{:.3} s  {}", line.seconds, line.what)).collect(),
+        let timed = |lines: &[Line]| -> Vec<String> {
+            lines.iter().map(|line| format!("{:.3} s  {}", line.seconds, line.what)).collect()
         };
+        let parts = [
+            ("on the CPU", timed(&diagnosis.cpu)),
+            ("off the CPU", timed(&diagnosis.off_cpu)),
+            ("processes", timed(&diagnosis.processes)),
+            ("memory", diagnosis.memory.iter().map(Held::told).collect()),
+            ("system calls", timed(&diagnosis.syscalls)),
+        ];
         let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
+        let finding =
+            |(title, lines): (&str, Vec<String>)| channel::Finding { title: title.to_owned(), lines };
         Self { findings: parts.map(finding).collect(), link: Some(diagnosis.link.clone()) }
     }
+}
+
+impl Held {
+    fn told(&self) -> String {
+        let mib = |bytes: f64| bytes / f64::from(1 << 20);
+        let growth = self.bytes_per_second.map(|bytes| format!(", {:+.3} MiB/s", mib(bytes as f64)));
+        format!("{:.1} MiB{}  {}", mib(self.rss_bytes as f64), growth.unwrap_or_default(), self.what)
+    }
+}
+
+/// The live processes that hold most.
+fn held(all: &[Process]) -> Vec<Held> {
+    let live = all.iter().filter(|process| process.ended.is_none());
+    let held = live.filter_map(|process| {
+        let Resources { rss_bytes, rss_slope, .. } = process.resources?;
+        let what = plain(&format!("{} ({})", process.comm, process.id.pid()));
+        Some(Held { what, rss_bytes, bytes_per_second: rss_slope })
+    });
+    let mut held: Vec<Held> = held.collect();
+    held.sort_by_key(|held| std::cmp::Reverse(held.rss_bytes));
+    held.truncate(MAX_LINES);
+    held
 }
 
 /// The largest of them; those of the same name are one.
@@ -208,7 +250,8 @@ mod tests {
         assert!(found.link.starts_with(&format!("http://127.0.0.1:1/api/v1/agents/{}/profile?", agent.id)));
         let told = channel::Diagnosis::from(&found);
         let titles: Vec<_> = told.findings.iter().map(|finding| finding.title.as_str()).collect();
-        assert_eq!(titles, ["on the CPU", "off the CPU", "processes", "system calls"]);
+        assert_eq!(titles, ["on the CPU", "off the CPU", "processes", "memory", "system calls"]);
+        assert_eq!(told.findings[3].lines, ["0.5 MiB, -0.000 MiB/s  python3 (100)"]);
         assert!(told.findings[0].lines[0].ends_with("python3;main;hot"), "{told:?}");
         assert!(Diagnosis::of(&alert("1-1"), range, &store, "x").unwrap().is_none());
         assert!(Diagnosis::of(&alert("no id"), range, &store, "x").unwrap().is_none());

@@ -1,5 +1,7 @@
 //! `agentperf system`: the host, as the running daemon sees it.
 
+mod gpu;
+
 use serde::Serialize;
 
 use super::{
@@ -14,7 +16,7 @@ use crate::api::dto::{
     system_info::{PlatformDto, SystemInfoDto},
 };
 
-/// Show the host: what kind it is, how busy its CPUs, disks and interfaces are, and what room there is.
+/// Show the host: what kind it is, how busy its CPUs, disks, interfaces and GPUs are, and what room there is.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +68,8 @@ fn kind_of(info: &SystemInfoDto) -> String {
     let (host, kernel) = (out::plain(&info.hostname), out::plain(&info.kernel));
     let first = format!("{host}: {}, Linux {kernel}{platform}{up}", out::plain(system));
     let memory = units::bytes(info.memory_bytes);
-    format!("{first}\n{} CPUs ({}), {memory} of memory\n", info.cpus, out::plain(cpu))
+    let gpus = gpu::kind_of(&info.gpu);
+    format!("{first}\n{} CPUs ({}), {memory} of memory\n{gpus}", info.cpus, out::plain(cpu))
 }
 
 fn by(name: Option<&str>) -> String {
@@ -105,7 +108,8 @@ fn metrics_of(metrics: &SystemMetricsDto, cpus: bool) -> String {
         || "pressure   the kernel does not tell\n".to_owned(),
         |pressure| pressure_of(&pressure, covered.seconds),
     );
-    let tables = [cpu_table(metrics, cpus), file_systems(metrics), disks(metrics), interfaces(metrics)];
+    let [systems, disks, interfaces] = [file_systems(metrics), disks(metrics), interfaces(metrics)];
+    let tables = [cpu_table(metrics, cpus), systems, disks, interfaces, gpu::table(&metrics.gpus)];
     tables.into_iter().flatten().fold(text, |text, table| text + "\n" + &table)
 }
 

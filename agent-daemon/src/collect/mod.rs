@@ -4,6 +4,7 @@
 //! One file per source; `collector.rs` is the loop that asks them.
 
 pub mod argv;
+mod cgroups;
 mod clock;
 mod collector;
 mod host;
@@ -16,6 +17,6 @@ mod resources;
 mod usage;
 
 pub use collector::{Collector, Stopped};
-pub use host::{HostCollector, system_info};
+pub use host::{HostCollector, probe_gpus, system_info};
 pub use order::{Order, WatchError, Watched};
 pub use proc_tree::ProcessTree;

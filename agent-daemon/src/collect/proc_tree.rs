@@ -82,6 +82,12 @@ impl Stat {
     }
 }
 
+/// When a process was created, ns since boot to a clock tick; `None` if it is gone.
+pub(super) fn start_ns(pid: u32) -> Option<u64> {
+    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
+    Stat::read(pid)?.start_ticks.checked_mul(tick)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};

@@ -12,6 +12,7 @@ mod example;
 mod export;
 mod export_options;
 mod glob;
+mod gpu;
 mod load;
 mod options;
 mod otel;
@@ -32,6 +33,7 @@ pub use export::{
     Export, Headers, Otlp, OtlpOwn, OtlpProtocol, OtlpSignal, OtlpTarget, Pyroscope, Receiver, RemoteWrite,
 };
 pub use glob::{Glob, GlobError};
+pub use gpu::Gpu;
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
@@ -65,6 +67,8 @@ pub struct Config {
     pub log: Log,
     /// How the kernel programs work.
     pub kernel: Kernel,
+    /// How GPUs are read.
+    pub gpu: Gpu,
     /// What flags set, so that a reload can put it over the file again.
     overrides: Overrides,
 }
@@ -230,6 +234,7 @@ impl Default for Config {
             projects: Vec::new(),
             log: Log::default(),
             kernel: Kernel::default(),
+            gpu: Gpu::default(),
             overrides: Overrides::default(),
         }
     }

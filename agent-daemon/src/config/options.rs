@@ -8,7 +8,7 @@ use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
-    export_options,
+    export_options, gpu,
     size::{format_bytes, parse_bytes},
 };
 
@@ -58,10 +58,13 @@ impl Opt {
 }
 
 /// Every option, in the order of the file.
-pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
-    joined(&GENERAL, &export_options::OPTIONS);
+pub static OPTIONS: [Opt; INSIDE.len() + export_options::OPTIONS.len()] =
+    joined(&INSIDE, &export_options::OPTIONS);
 
 /// Those that are not of the doors out.
+const INSIDE: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
+
+/// Those that have no file of their own.
 const GENERAL: [Opt; 27] = [
     Opt {
         key: "listen",

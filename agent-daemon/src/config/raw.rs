@@ -25,6 +25,7 @@ pub(super) struct Raw {
     projects: Option<Vec<Spanned<RawProject>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
+    gpu: Option<RawGpu>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,6 +139,14 @@ struct RawKernel {
     thread_state: Text,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawGpu {
+    enabled: Text,
+    library: Text,
+    host_proc: Text,
+}
+
 /// A rule.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -199,6 +208,7 @@ impl Raw {
         let alerts = self.alerts.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
+        let gpu = self.gpu.unwrap_or_default();
         let values = [
             ("listen", self.listen),
             ("window", self.window),
@@ -227,6 +237,9 @@ impl Raw {
             ("log.format", log.format),
             ("kernel.debug_log", kernel.debug_log),
             ("kernel.thread_state", kernel.thread_state),
+            ("gpu.enabled", gpu.enabled),
+            ("gpu.library", gpu.library),
+            ("gpu.host_proc", gpu.host_proc),
         ];
         let values = values.into_iter().chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();

@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 49] = [
+const VALUES: [&str; 52] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -49,6 +49,9 @@ const VALUES: [&str; 49] = [
     "json",
     "true",
     "tid_hash",
+    "false",
+    "/srv/libnvidia-ml.so.1",
+    "/host/proc",
     "false",
     "/srv/spool",
     "http://127.0.0.1:9090/api/v1/write",

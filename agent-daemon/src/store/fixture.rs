@@ -8,7 +8,11 @@ use super::{
 };
 use crate::model::{
     agent::{Agent, AgentSource},
-    host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall},
+    cgroup::{Cgroup, MemoryLimit},
+    host::{
+        Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall,
+        gpu::{Amounts, Gpu, GpuPart, GpuProcess, Levels, Share, Throttled, XidCount},
+    },
     id::{AgentId, ProcessId},
     off_cpu::{OffCpuStat, WaitCause},
     operation::{Call, Operation, Source, Sums, TraceContext},
@@ -72,6 +76,13 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
             threads: 3,
             descriptors: Some(7),
             context_switches: Some(ContextSwitches { voluntary: 20, involuntary: 5 }),
+            rss_slope: Some(-77),
+            cgroup: Some(Cgroup {
+                id: 9,
+                cpu_limit_millis: Some(1_500),
+                throttled_ns: 2_000_000,
+                memory: Some(MemoryLimit { limit_bytes: 1 << 30, used_bytes: 1 << 29 }),
+            }),
         }),
     }
 }
@@ -232,6 +243,37 @@ pub(crate) fn host_window_at(start: Timestamp, n: u32) -> HostWindow {
             received: [1500 * ms, ms, 0, 1].into(),
             sent: [1000 * ms, ms, ms, 0].into(),
         }],
+        gpus: vec![gpu_at(n)],
+    }
+}
+
+/// A GPU that has everything; what it did grows with `n`.
+pub(crate) fn gpu_at(n: u32) -> Gpu {
+    let (ns, n) = (u64::from(n) * 1_000_000, u64::from(n));
+    let process = |process, host_pid| GpuProcess {
+        process,
+        host_pid,
+        busy_ns: Some(ns),
+        energy_mj: Some(10 * n),
+        memory: Some(1 << 30),
+    };
+    Gpu {
+        uuid: "GPU-1".to_owned(),
+        index: 3,
+        name: "NVIDIA H100".to_owned(),
+        down: n.is_multiple_of(7).then(|| "the GPU is lost".to_owned()),
+        busy: [Share { ns: 2 * ns, of_ns: 5_000_000_000 }; 4],
+        levels: Levels::from(
+            [1 << 34, 1 << 36, 350_000, 700_000, 60 + n % 30, 1980, 1980, 2619, 1545].map(Some),
+        ),
+        amounts: Amounts::from([30 * n, n % 3, 0, 100 * n, 200 * n, n, 2 * n].map(Some)),
+        most_memory_used: Some((1 << 34) + n),
+        hottest_celsius: Some(60 + n % 30),
+        energy_is_sampled: false,
+        throttled: vec![Throttled { reason: "sw_power_cap".to_owned(), ns }],
+        parts: vec![GpuPart { uuid: "MIG-1".to_owned(), memory_used: None, memory_total: Some(1 << 33) }],
+        xids: vec![XidCount { number: 31, count: n }],
+        processes: vec![process(Some(process_id(100)), 100), process(None, 4711)],
     }
 }
 

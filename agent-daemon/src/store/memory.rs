@@ -94,7 +94,8 @@ struct KeptAgent {
 /// What a window of the host counts for.
 fn host_cost(window: &HostWindow) -> usize {
     let devices = window.file_systems.len() + window.disks.len() + window.interfaces.len();
-    window.cpus.len() + devices + 1
+    let gpus = window.gpus.iter().map(|gpu| 4 + gpu.processes.len());
+    window.cpus.len() + devices + gpus.sum::<usize>() + 1
 }
 
 /// What a window counts for: an empty one takes memory too.

@@ -85,6 +85,8 @@ pub enum Loss {
     OperationUnproven,
     /// A window of the host found no room on its way to the store, or in it.
     HostWindowDropped,
+    /// More errors of GPUs (XID) came at once than are kept until the next window: the latest are missing.
+    GpuErrorDropped,
     /// There was no room for a series that alert rules look at: they do not see it.
     AlertSeriesDropped,
     /// There were too many groups of alerts: one was told to nobody.
@@ -95,7 +97,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -131,6 +133,7 @@ impl Loss {
         Self::OperationLabelDropped,
         Self::OperationUnproven,
         Self::HostWindowDropped,
+        Self::GpuErrorDropped,
         Self::AlertSeriesDropped,
         Self::AlertUngrouped,
         Self::AlertGivenUp,
@@ -175,6 +178,7 @@ impl Loss {
             Self::OperationLabelDropped => "operation_label_dropped",
             Self::OperationUnproven => "operation_unproven",
             Self::HostWindowDropped => "host_window_dropped",
+            Self::GpuErrorDropped => "gpu_error_dropped",
             Self::AlertSeriesDropped => "alert_series_dropped",
             Self::AlertUngrouped => "alert_ungrouped",
             Self::AlertGivenUp => "alert_given_up",

@@ -17,7 +17,7 @@ pub use usage::{Usage, own_usage};
 
 use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};
 
-use crate::model::probe::ProbeStatus;
+use crate::model::{host::gpu::GpuStatus, probe::ProbeStatus};
 
 /// What the daemon knows of itself.
 #[derive(Debug, Default)]
@@ -30,6 +30,7 @@ pub struct Telemetry {
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,
     exporters: RwLock<Vec<Arc<Exporter>>>,
+    gpus: RwLock<GpuStatus>,
 }
 
 impl Telemetry {
@@ -42,6 +43,17 @@ impl Telemetry {
     /// Replaces the table of kernel programs and features.
     pub fn set_probes(&self, probes: Vec<ProbeStatus>) {
         *self.probes.write().unwrap_or_else(PoisonError::into_inner) = probes;
+    }
+
+    /// How the GPUs stand.
+    #[must_use]
+    pub fn gpus(&self) -> GpuStatus {
+        self.gpus.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces how the GPUs stand.
+    pub fn set_gpus(&self, status: GpuStatus) {
+        *self.gpus.write().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// How every door out stands.

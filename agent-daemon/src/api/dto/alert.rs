@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     alert::{
-        diagnosis::{Diagnosis, Line},
+        diagnosis::{Diagnosis, Held, Line},
         eval::Millis,
         live::{RuleView, Shown},
         route::{Muted, Silence},
@@ -99,10 +99,24 @@ pub struct DiagnosisDto {
     pub off_cpu: Vec<LineDto>,
     /// Processes by time on the CPU.
     pub processes: Vec<LineDto>,
+    /// Live processes by resident set.
+    pub memory: Vec<HeldDto>,
     /// System calls by time inside them.
     pub syscalls: Vec<LineDto>,
     /// Where more is shown.
     pub link: String,
+}
+
+/// What a process holds of memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DiagnosisMemory)]
+pub struct HeldDto {
+    /// Its name and pid.
+    pub what: String,
+    /// Its resident set.
+    pub rss_bytes: u64,
+    /// How fast that grew in the last minutes; null before there is enough to tell.
+    pub bytes_per_second: Option<i64>,
 }
 
 /// Something and how long it took.
@@ -292,9 +306,17 @@ impl From<&Diagnosis> for DiagnosisDto {
             cpu: lines(&diagnosis.cpu),
             off_cpu: lines(&diagnosis.off_cpu),
             processes: lines(&diagnosis.processes),
+            memory: diagnosis.memory.iter().map(HeldDto::from).collect(),
             syscalls: lines(&diagnosis.syscalls),
             link: diagnosis.link.clone(),
         }
+    }
+}
+
+impl From<&Held> for HeldDto {
+    fn from(held: &Held) -> Self {
+        let Held { what, rss_bytes, bytes_per_second } = held.clone();
+        Self { what, rss_bytes, bytes_per_second }
     }
 }
 

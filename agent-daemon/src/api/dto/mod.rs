@@ -8,6 +8,7 @@ pub mod agent;
 pub mod alert;
 pub mod dashboard;
 pub mod dashboard_operations;
+pub mod gpu;
 pub mod ingest;
 pub mod names;
 pub mod off_cpu;

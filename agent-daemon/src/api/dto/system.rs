@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CoveredDto, seconds, system_point::PointDto};
+use super::{CoveredDto, gpu::GpuDto, seconds, system_point::PointDto};
 use crate::{
     model::host::{Activity, Cpu, Disk, FileSystem, Interface, Memory, Pressure, Stall, Traffic},
     store::query::HostHistory,
@@ -31,6 +31,8 @@ pub struct SystemMetricsDto {
     pub disks: Vec<DiskDto>,
     /// Network interfaces.
     pub interfaces: Vec<InterfaceDto>,
+    /// GPUs.
+    pub gpus: Vec<GpuDto>,
     /// How it went: stretches of equal length, in order.
     pub points: Vec<PointDto>,
 }
@@ -52,6 +54,7 @@ impl SystemMetricsDto {
             file_systems: all.iter().flat_map(|t| &t.file_systems).map(FileSystemDto::from).collect(),
             disks: all.iter().flat_map(|total| &total.disks).map(DiskDto::from).collect(),
             interfaces: all.iter().flat_map(|total| &total.interfaces).map(InterfaceDto::from).collect(),
+            gpus: all.iter().flat_map(|total| &total.gpus).map(GpuDto::from).collect(),
             points,
         }
     }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::gpu::GpuStatusDto;
 use crate::{
     model::{
-        host::{Platform, SystemInfo},
+        host::{Platform, SystemInfo, gpu::GpuStatus},
         time::Timestamp,
     },
     telemetry::HostInfo,
@@ -43,6 +44,8 @@ pub struct SystemInfoDto {
     /// Who made the virtual machine, or what runs the container.
     #[schema(example = "docker")]
     pub platform_name: Option<String>,
+    /// The GPUs, and why there are none to see.
+    pub gpu: GpuStatusDto,
 }
 
 /// What a host runs on, as far as can be seen.
@@ -61,7 +64,7 @@ pub enum PlatformDto {
 impl SystemInfoDto {
     /// This host now.
     #[must_use]
-    pub fn new(host: &HostInfo, system: &SystemInfo, now: Timestamp) -> Self {
+    pub fn new(host: &HostInfo, system: &SystemInfo, gpus: GpuStatus, now: Timestamp) -> Self {
         let (platform, platform_name) = match &system.platform {
             Platform::Physical => (PlatformDto::Physical, None),
             Platform::VirtualMachine { hypervisor } => (PlatformDto::VirtualMachine, hypervisor.clone()),
@@ -81,6 +84,7 @@ impl SystemInfoDto {
             boot_id: host.boot_id.clone(),
             platform,
             platform_name,
+            gpu: gpus.into(),
         }
     }
 }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::system::{ActivityDto, CpuTimeDto, MemoryDto, PressureDto, TrafficDto};
+use super::{
+    gpu::GpuPointDto,
+    system::{ActivityDto, CpuTimeDto, MemoryDto, PressureDto, TrafficDto},
+};
 use crate::model::{
     host::{Disk, HostWindow, Traffic},
     time::Timestamp,
@@ -33,6 +36,8 @@ pub struct PointDto {
     pub received: TrafficDto,
     /// What went by all interfaces but the loopback.
     pub sent: TrafficDto,
+    /// GPUs.
+    pub gpus: Vec<GpuPointDto>,
 }
 
 impl From<&HostWindow> for PointDto {
@@ -50,6 +55,7 @@ impl From<&HostWindow> for PointDto {
             written_bytes: disks(|disk| disk.written_bytes),
             received: outside().map(|interface| interface.received).sum::<Traffic>().into(),
             sent: outside().map(|interface| interface.sent).sum::<Traffic>().into(),
+            gpus: window.gpus.iter().map(GpuPointDto::from).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod agents;
 mod alerts;
 mod dashboard;
+mod gpus;
 mod health;
 mod ingest;
 mod metrics;
@@ -36,6 +37,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(agents::list, agents::attach))
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))
+        .routes(routes!(gpus::gpus))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(profile::profile))

@@ -36,16 +36,17 @@ pub(super) struct Params {
 
 /// The host
 ///
-/// What kind of host this is: operating system, kernel, CPUs, memory, and whether it is a virtual machine or a container.
+/// What kind of host this is: operating system, kernel, CPUs, memory, GPUs, and whether it is a virtual machine or a
+/// container.
 #[utoipa::path(get, path = "/api/v1/system/info", tag = "host",
     responses((status = 200, body = SystemInfoDto, description = "The host"), Refusals))]
 pub(super) async fn info(Shared(state): Shared<State>) -> Json<SystemInfoDto> {
-    Json(SystemInfoDto::new(&state.host, &state.system, Timestamp::now()))
+    Json(SystemInfoDto::new(&state.host, &state.system, state.telemetry.gpus(), Timestamp::now()))
 }
 
 /// What the host did
 ///
-/// CPU time by mode and CPU, load, pressure, memory, file systems, disks and network interfaces over a range, and how it
+/// CPU time by mode and CPU, load, pressure, memory, file systems, disks, network interfaces and GPUs over a range, and how it
 /// went. Recorded once per window; old windows are merged into minutes and hours, whose amounts are the sums.
 #[utoipa::path(get, path = "/api/v1/system/metrics", tag = "host", params(Params),
     responses((status = 200, body = SystemMetricsDto, description = "The range"), Refusals))]

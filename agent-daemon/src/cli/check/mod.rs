@@ -12,6 +12,7 @@ use super::{
     table::{Align, Table},
 };
 use crate::{
+    config::{Config, Overrides},
     daemon,
     model::probe::{ProbeState, ProbeStatus},
 };
@@ -60,6 +61,7 @@ struct Findings {
 /// Looks and reports.
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let mut checks = host::checks();
+    checks.push(gpus()?);
     // Without what the host requires, each program would only fail for that same reason.
     if checks.iter().all(Check::is_fine) {
         checks.extend(kernel_programs().into_iter().map(of_program));
@@ -77,6 +79,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
 /// How each kernel program fares: the one place where this command touches the kernel.
 fn kernel_programs() -> Vec<ProbeStatus> {
     daemon::probe_kernel()
+}
+
+/// How the GPUs fare, as the environment configures them.
+fn gpus() -> Result<Check, CliError> {
+    let config = Config::load(None, Overrides::default())?;
+    let (state, reason) = daemon::probe_gpus(&config.gpu);
+    Ok(Check { name: "nvml", purpose: "read NVIDIA GPUs", state, reason, required: false })
 }
 
 fn of_program(status: ProbeStatus) -> Check {

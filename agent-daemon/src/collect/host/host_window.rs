@@ -31,6 +31,7 @@ pub(super) fn between(before: &Counters, after: Counters, tick: u64) -> HostWind
         disks: paired(&before.disks, &after.disks, disk),
         interfaces: paired(&before.interfaces, &after.interfaces, interface),
         file_systems: after.file_systems,
+        gpus: Vec::new(),
     }
 }
 

@@ -14,8 +14,13 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{counters::Counters, host_window::between};
+use super::{
+    counters::Counters,
+    gpus::{AHEAD, HostGpus},
+    host_window::between,
+};
 use crate::{
+    config,
     model::{record::Record, time::Timestamp},
     telemetry::{Loss, Telemetry},
 };
@@ -37,12 +42,14 @@ impl HostCollector {
     /// The thread cannot start.
     pub fn spawn(
         window: Duration,
+        gpu: &config::Gpu,
         records: &mpsc::Sender<Record>,
         telemetry: Arc<Telemetry>,
     ) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let records = records.downgrade();
-        let work = move || Worker { window, records, telemetry }.run(&stopped);
+        let gpus = HostGpus::start(gpu, &telemetry);
+        let work = move || Worker { window, records, telemetry, gpus }.run(&stopped);
         let thread = std::thread::Builder::new().name("host".to_owned()).spawn(work)?;
         Ok(Self { stop, thread })
     }
@@ -59,6 +66,7 @@ struct Worker {
     window: Duration,
     records: mpsc::WeakSender<Record>,
     telemetry: Arc<Telemetry>,
+    gpus: Option<HostGpus>,
 }
 
 /// Counters, and when they were read by a clock that nobody sets.
@@ -75,7 +83,7 @@ impl Read {
 }
 
 impl Worker {
-    fn run(self, stopped: &Receiver<()>) {
+    fn run(mut self, stopped: &Receiver<()>) {
         let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
         let mut last = Read::now();
         if last.counters.untold > 0 {
@@ -86,19 +94,33 @@ impl Worker {
         }
         let mut due = last.at + self.window;
         loop {
-            let left = due.saturating_duration_since(Instant::now());
-            let over = stopped.recv_timeout(left) != Err(RecvTimeoutError::Timeout);
+            let over = self.wait(stopped, due);
             let now = Read::now();
             // A file system that did not answer for long: the window is as long as it was.
             due = (due + self.window).max(now.at);
             let after = now.counters.clone();
             let before = at_its_time(last, &now);
             last = now;
-            self.send(Record::Host(Box::new(between(&before, after, tick))));
+            let mut window = between(&before, after, tick);
+            window.gpus = self.gpus.as_mut().map(HostGpus::window).unwrap_or_default();
+            self.send(Record::Host(Box::new(window)));
             if over {
-                return;
+                return self.gpus.into_iter().for_each(HostGpus::stop);
             }
         }
+    }
+
+    /// Waits until a window is over, or all is. The GPUs are asked a little before.
+    fn wait(&mut self, stopped: &Receiver<()>, due: Instant) -> bool {
+        let is_over = |until: Instant| {
+            let left = until.saturating_duration_since(Instant::now());
+            stopped.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
+        };
+        let Some(gpus) = &mut self.gpus else { return is_over(due) };
+        let asked = due.checked_sub(AHEAD.min(self.window / 2)).unwrap_or(due);
+        let over = is_over(asked);
+        gpus.request();
+        over || is_over(due)
     }
 
     fn send(&self, record: Record) {
@@ -119,8 +141,13 @@ fn at_its_time(before: Read, now: &Read) -> Counters {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::model::host::HostWindow;
+
+    /// Without GPUs.
+    const OFF: config::Gpu = config::Gpu { enabled: false, library: PathBuf::new(), host_proc: None };
 
     fn take(records: &mut mpsc::Receiver<Record>) -> HostWindow {
         match records.blocking_recv() {
@@ -133,7 +160,7 @@ mod tests {
     fn windows_follow_each_other_without_a_gap_and_the_last_is_closed_at_the_end() {
         let (records, mut recorded) = mpsc::channel(64);
         let window = Duration::from_millis(200);
-        let collector = HostCollector::spawn(window, &records, Arc::default()).unwrap();
+        let collector = HostCollector::spawn(window, &OFF, &records, Arc::default()).unwrap();
         let windows = [(); 3].map(|()| take(&mut recorded));
         collector.finish();
         for pair in windows.windows(2) {
@@ -154,7 +181,8 @@ mod tests {
     fn what_finds_no_room_is_counted_and_waits_for_nobody() {
         let (records, mut recorded) = mpsc::channel(1);
         let telemetry = Arc::new(Telemetry::default());
-        let collector = HostCollector::spawn(Duration::from_millis(50), &records, telemetry.clone()).unwrap();
+        let collector = HostCollector::spawn(Duration::from_millis(50), &OFF, &records, telemetry.clone());
+        let collector = collector.unwrap();
         while telemetry.losses.all()["host_window_dropped"] < 2 {
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod gpu;
 mod host;
 mod operations;
 

@@ -2,6 +2,7 @@
 //!
 //! A new kind of stored record is a table here, and its rows in [`rows`](super::rows).
 
+mod gpu;
 mod host;
 
 use std::fmt::Write;
@@ -29,6 +30,10 @@ pub(super) enum TableId {
     HostFileSystems,
     HostDisks,
     HostInterfaces,
+    Gpus,
+    GpuThrottled,
+    GpuXids,
+    GpuProcesses,
 }
 
 impl TableId {
@@ -53,6 +58,10 @@ impl TableId {
             Self::HostFileSystems => "host_file_systems",
             Self::HostDisks => "host_disks",
             Self::HostInterfaces => "host_interfaces",
+            Self::Gpus => "gpus",
+            Self::GpuThrottled => "gpu_throttled",
+            Self::GpuXids => "gpu_xids",
+            Self::GpuProcesses => "gpu_processes",
         }
     }
 
@@ -81,6 +90,10 @@ impl TableId {
             Self::HostInterfaces => {
                 "Network interfaces by window; `other` are those that have no row of their own."
             }
+            Self::Gpus => "GPUs by window of the host. What a GPU does not tell is missing, never 0.",
+            Self::GpuThrottled => "What held the clocks of GPUs down, by window.",
+            Self::GpuXids => "Critical errors of GPUs (XID), by window.",
+            Self::GpuProcesses => "Who used the GPUs, by window.",
             Self::OperationSums => {
                 "Operations of a stretch added up: those that are old, or that were told as sums. None is also in operations."
             }
@@ -113,7 +126,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 18] = [
+pub(super) const TABLES: [(TableId, &[Column]); 22] = [
     (
         TableId::Agents,
         &[
@@ -335,6 +348,10 @@ pub(super) const TABLES: [(TableId, &[Column]); 18] = [
     (TableId::HostFileSystems, &host::FILE_SYSTEMS),
     (TableId::HostDisks, &host::DISKS),
     (TableId::HostInterfaces, &host::INTERFACES),
+    (TableId::Gpus, &gpu::GPUS),
+    (TableId::GpuThrottled, &gpu::THROTTLED),
+    (TableId::GpuXids, &gpu::XIDS),
+    (TableId::GpuProcesses, &gpu::PROCESSES),
 ];
 
 /// The reference, docs/parquet.md.

@@ -1,7 +1,9 @@
 //! The registry of metrics: what each is called, counts and is labelled with. A new metric is one row here and one
 //! line where its value comes from; `docs/metrics.md` is made from this table.
 
+mod agents;
 mod alerts;
+mod gpu;
 mod host;
 
 use std::fmt::Write as _;
@@ -45,6 +47,22 @@ pub(super) enum Family {
     HostNetworkPackets,
     HostNetworkErrors,
     HostNetworkDropped,
+    GpuInfo,
+    GpuUp,
+    GpuBusySeconds,
+    GpuMemoryUsed,
+    GpuMemoryTotal,
+    GpuPower,
+    GpuPowerLimit,
+    GpuEnergy,
+    GpuTemperature,
+    GpuClock,
+    GpuThrottledSeconds,
+    GpuEccErrors,
+    GpuPcieBytes,
+    GpuNvlinkBytes,
+    GpuXidErrors,
+    GpuProcesses,
     BuildInfo,
     Agents,
     AgentInfo,
@@ -55,6 +73,10 @@ pub(super) enum Family {
     AgentResidentMemory,
     AgentThreads,
     AgentDescriptors,
+    AgentCgroupCpuLimit,
+    AgentCgroupThrottledSeconds,
+    AgentCgroupMemoryLimit,
+    AgentCgroupMemory,
     AgentProcessesStarted,
     AgentProcessExits,
     AgentOffCpuSeconds,
@@ -65,6 +87,9 @@ pub(super) enum Family {
     AgentSyscallErrors,
     ProcessCpuSeconds,
     ProcessPeakBytes,
+    AgentGpuSeconds,
+    AgentGpuEnergy,
+    AgentGpuMemory,
     Operations,
     OperationSeconds,
     Losses,
@@ -129,128 +154,21 @@ const EXPORTER: &[&str] = &["exporter"];
 
 /// Every metric, in the order of the exposition.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
+    let of_agents = agents::ROWS.iter().chain(&gpu::OF_AGENTS);
+    host::ROWS.iter().chain(&gpu::ROWS).chain(&ROWS).chain(of_agents).chain(&LATER).chain(&alerts::ROWS)
 }
 
-static ROWS: [Row; 33] = [
-    row(
-        F::BuildInfo,
-        "build_info",
-        None,
-        Gauge,
-        &["version", "kernel"],
-        "1. The daemon's version and the kernel's release",
-    ),
-    row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
-    row(
-        F::AgentInfo,
-        "agent_info",
-        None,
-        Gauge,
-        &["agent", "agent_id", "pid", "source", "rule"],
-        "1. An agent: its root's pid, whether a rule matched it or somebody attached it",
-    ),
-    row(F::AgentUp, "agent_up", None, Gauge, AGENT, "1 while the agent is watched, 0 after it ended"),
-    row(
-        F::AgentCpuSeconds,
-        "agent_cpu",
-        Some(Seconds),
-        Counter,
-        AGENT,
-        "CPU time of all its processes, user and system, since it is watched",
-    ),
-    row(F::AgentCpuSamples, "agent_cpu_samples", None, Counter, AGENT, "CPU samples taken of it"),
-    row(F::AgentProcesses, "agent_processes", None, Gauge, AGENT, "Its processes that live"),
-    row(
-        F::AgentResidentMemory,
-        "agent_resident_memory",
-        Some(Bytes),
-        Gauge,
-        AGENT,
-        "Resident sets of its processes that live, added up: what they share counts for each",
-    ),
-    row(F::AgentThreads, "agent_threads", None, Gauge, AGENT, "Threads of its processes that live"),
-    row(F::AgentDescriptors, "agent_descriptors", None, Gauge, AGENT, "Their open file descriptors"),
-    row(
-        F::AgentProcessesStarted,
-        "agent_processes_started",
-        None,
-        Counter,
-        AGENT,
-        "Processes that it had or started",
-    ),
-    row(
-        F::AgentProcessExits,
-        "agent_process_exits",
-        None,
-        Counter,
-        &["agent", "agent_id", "result"],
-        "Processes that ended: success (exit code 0), failure (another), signal, unknown",
-    ),
-    row(
-        F::AgentOffCpuSeconds,
-        "agent_off_cpu",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "cause"],
-        "Time that its threads were blocked, by what they waited for",
-    ),
-    row(
-        F::AgentRunQueueSeconds,
-        "agent_run_queue",
-        Some(Seconds),
-        Counter,
-        AGENT,
-        "Time that its threads could have run, but had no CPU",
-    ),
-    row(
-        F::AgentWaits,
-        "agent_waits",
-        None,
-        Counter,
-        &["agent", "agent_id", "cause"],
-        "Waits of its threads that ended, by what they waited for",
-    ),
-    row(
-        F::AgentSyscalls,
-        "agent_syscalls",
-        None,
-        Counter,
-        &["agent", "agent_id", "syscall"],
-        "System calls that returned (probe syscalls)",
-    ),
-    row(
-        F::AgentSyscallSeconds,
-        "agent_syscall",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "syscall"],
-        "Time inside system calls (probe syscalls)",
-    ),
-    row(
-        F::AgentSyscallErrors,
-        "agent_syscall_errors",
-        None,
-        Counter,
-        &["agent", "agent_id", "syscall", "errno"],
-        "System calls that failed (probe syscalls)",
-    ),
-    row(
-        F::ProcessCpuSeconds,
-        "process_cpu",
-        Some(Seconds),
-        Counter,
-        &["agent", "agent_id", "pid", "comm"],
-        "CPU time of one process, since it is watched",
-    ),
-    row(
-        F::ProcessPeakBytes,
-        "process_resident_memory_peak",
-        Some(Bytes),
-        Gauge,
-        &["agent", "agent_id", "pid", "comm"],
-        "Largest resident set of one process so far",
-    ),
+static ROWS: [Row; 1] = [row(
+    F::BuildInfo,
+    "build_info",
+    None,
+    Gauge,
+    &["version", "kernel"],
+    "1. The daemon's version and the kernel's release",
+)];
+
+/// Doors, and the daemon itself.
+static LATER: [Row; 13] = [
     row(
         F::Operations,
         "operations",

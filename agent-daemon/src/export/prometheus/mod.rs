@@ -5,11 +5,14 @@
 
 mod capped;
 mod families;
+mod gpu;
+mod gpu_totals;
 mod host;
 mod operations;
 mod replay;
 mod series;
 mod snapshot;
+mod throttled;
 mod totals;
 
 pub(super) use families::Kind;

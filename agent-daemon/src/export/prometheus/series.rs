@@ -4,12 +4,15 @@ use std::sync::atomic::Ordering;
 
 use super::{
     families::Family,
+    gpu,
+    gpu_totals::GpuTotals,
     host,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
     model::{
         agent::{Agent, AgentSource},
+        cgroup::MemoryLimit,
         errno_names::errno_name,
         id::ProcessId,
         off_cpu::WaitCause,
@@ -68,7 +71,8 @@ pub(super) fn of(
         | Family::AlertSamples => of_alerts(family, telemetry),
         _ => {
             let of_host = totals.host.iter().flat_map(|window| host::of(family, window));
-            of_host.chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
+            let of_gpus = totals.host.iter().flat_map(|window| gpu::of(family, &window.gpus));
+            of_host.chain(of_gpus).chain(totals.agents().flat_map(|agent| of_agent(family, agent))).collect()
         }
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
@@ -96,6 +100,13 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
         Family::AgentThreads => one(totals.resources().threads.into()),
         Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
+        Family::AgentCgroupCpuLimit => {
+            let limit = totals.cgroups().cpu_limit_millis;
+            limit.map(|millis| (own(), millis as f64 / 1e3)).into_iter().collect()
+        }
+        Family::AgentCgroupThrottledSeconds => one(seconds(totals.throttled.sum_ns())),
+        Family::AgentCgroupMemoryLimit => limited(totals, own, |memory| memory.limit_bytes),
+        Family::AgentCgroupMemory => limited(totals, own, |memory| memory.used_bytes),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -117,10 +128,22 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
             errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
         }
+        Family::AgentGpuSeconds => by_gpu(totals, &with, |gpu| Some(seconds(gpu.busy_ns))),
+        Family::AgentGpuEnergy => by_gpu(totals, &with, |gpu| Some(gpu.energy_mj? as f64 / 1e3)),
+        Family::AgentGpuMemory => by_gpu(totals, &with, |gpu| Some(gpu.memory as f64)),
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
         _ => Vec::new(),
     }
+}
+
+/// Of the limit of memory that is closest to being reached.
+fn limited(
+    totals: &AgentTotals,
+    labels: impl FnOnce() -> Vec<String>,
+    of: impl FnOnce(MemoryLimit) -> u64,
+) -> Vec<Series> {
+    totals.cgroups().memory.map(|memory| (labels(), of(memory) as f64)).into_iter().collect()
 }
 
 /// How the alerts stand; nothing before their first round.
@@ -174,6 +197,15 @@ fn by_process(
         None => with(&[OTHER.to_owned(), OTHER.to_owned()]),
     };
     totals.processes.iter().map(|(id, process)| (labels(id, process), value(process))).collect()
+}
+
+fn by_gpu(
+    totals: &AgentTotals,
+    with: &impl Fn(&[String]) -> Vec<String>,
+    value: impl Fn(&GpuTotals) -> Option<f64>,
+) -> Vec<Series> {
+    let series = |(uuid, gpu): (&String, &GpuTotals)| Some((with(std::slice::from_ref(uuid)), value(gpu)?));
+    totals.gpus.iter().filter_map(series).collect()
 }
 
 fn overflow(totals: &Totals) -> Vec<Series> {

@@ -62,6 +62,8 @@ impl FamilySnapshot {
         match self.row.unit().map(|unit| unit.as_str()) {
             Some("seconds") => "s",
             Some("bytes") => "By",
+            Some("joules") => "J",
+            Some("celsius") => "Cel",
             _ => "",
         }
     }

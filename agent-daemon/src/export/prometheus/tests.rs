@@ -194,3 +194,42 @@ fn windows_of_the_host_are_added_up_and_what_is_of_their_end_is_that_of_the_last
         assert_eq!(value(&text, &format!("agentperf_{series}")), Some(expected), "{series}: {text}");
     }
 }
+
+#[test]
+fn gpus_are_told_and_what_each_agent_did_with_them() {
+    let metrics = metrics(10);
+    let agent = numbered_agent(100, at(0));
+    metrics.follow(&Record::Agent(agent.clone()));
+    metrics.follow(&Record::Process(agent.id.clone(), process_at(100, at(0))));
+    for (i, n) in [3, 4].into_iter().enumerate() {
+        metrics.follow(&Record::Host(Box::new(host_window_at(at(5 * i as i64), n))));
+    }
+    let text = metrics.text(TextFormat::Prometheus);
+    let own = format!("{{agent=\"{}\",agent_id=\"{}\",gpu=\"GPU-1\"}}", agent.name, agent.id);
+    for (series, expected) in [
+        ("gpu_up{gpu=\"GPU-1\"}", 1.0),
+        ("gpu_busy_seconds_total{gpu=\"GPU-1\",engine=\"compute\"}", 0.014),
+        ("gpu_memory_used_bytes{gpu=\"GPU-1\"}", (1_u64 << 34) as f64),
+        ("gpu_temperature_celsius{gpu=\"GPU-1\"}", 64.0),
+        ("gpu_energy_joules_total{gpu=\"GPU-1\"}", 0.21),
+        ("gpu_clock_hertz{gpu=\"GPU-1\",clock=\"sm\"}", 1.98e9),
+        ("gpu_xid_errors_total{gpu=\"GPU-1\",xid=\"31\"}", 7.0),
+        ("gpu_pcie_bytes_total{gpu=\"GPU-1\",direction=\"received\"}", 1400.0),
+        (&format!("agent_gpu_seconds_total{own}"), 0.007),
+        (&format!("agent_gpu_energy_joules_total{own}"), 0.07),
+        (&format!("agent_gpu_memory_bytes{own}"), (1_u64 << 30) as f64),
+    ] {
+        assert_eq!(value(&text, &format!("agentperf_{series}")), Some(expected), "{series}: {text}");
+    }
+    // Nobody knows of a GPU that is gone how much of its memory is in use, and nobody has any.
+    let mut gone = host_window_at(at(10), 5);
+    gone.gpus.iter_mut().for_each(|gpu| {
+        gpu.down = Some("lost".to_owned());
+        (gpu.levels, gpu.processes) = Default::default();
+    });
+    metrics.follow(&Record::Host(Box::new(gone)));
+    let text = metrics.text(TextFormat::Prometheus);
+    assert_eq!(value(&text, "agentperf_gpu_up{gpu=\"GPU-1\"}"), Some(0.0));
+    assert_eq!(value(&text, "agentperf_gpu_memory_used_bytes"), None);
+    assert_eq!(value(&text, &format!("agentperf_agent_gpu_memory_bytes{own}")), Some(0.0));
+}

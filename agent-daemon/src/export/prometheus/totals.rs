@@ -6,10 +6,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     capped::{Capped, Room},
+    gpu_totals::{self, Gpus},
     operations::OperationTotals,
+    throttled::Throttled,
 };
 use crate::model::{
     agent::Agent,
+    cgroup::Cgroups,
     host::HostWindow,
     id::{AgentId, ProcessId},
     off_cpu::WaitCause,
@@ -86,6 +89,9 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
+    pub(super) gpus: Gpus,
+    /// CPU time that was withheld from it.
+    pub(super) throttled: Throttled,
     /// The live processes.
     live: FxHashMap<ProcessId, Live>,
 }
@@ -166,6 +172,7 @@ impl Totals {
             Some(sum) => sum.absorb(window),
             None => self.host = Some(Box::new(window.clone())),
         }
+        gpu_totals::add(window, self.agents.values_mut().chain(&mut self.other));
     }
 
     /// The totals of every agent, and of those together that found no room.
@@ -266,6 +273,8 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
+            gpus: Gpus::new(),
+            throttled: Throttled::default(),
             live: FxHashMap::default(),
         }
     }
@@ -275,9 +284,20 @@ impl AgentTotals {
         self.live.len()
     }
 
+    /// Those that live, and those with room of their own that ended not long ago.
+    pub(super) fn known_processes(&self) -> impl Iterator<Item = ProcessId> {
+        let ended = |(id, total): (Option<ProcessId>, &ProcessTotals)| id.filter(|_| total.ended.is_some());
+        self.live.keys().copied().chain(self.processes.iter().filter_map(ended))
+    }
+
     /// What they have together.
     pub(super) fn resources(&self) -> Resources {
         Resources::sum(self.live.values().filter_map(|live| live.resources))
+    }
+
+    /// What their control groups come to.
+    pub(super) fn cgroups(&self) -> Cgroups {
+        self.live.values().filter_map(|live| live.resources?.cgroup).collect()
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
@@ -293,6 +313,9 @@ impl AgentTotals {
         self.processes_started += u64::from(before.is_none());
         total.cpu_ns += new;
         total.peak_bytes = total.peak_bytes.max(process.peak_rss_bytes);
+        if let Some(cgroup) = process.resources.and_then(|resources| resources.cgroup) {
+            self.throttled.see(cgroup);
+        }
         if *total.comm != *process.comm {
             total.comm = process.comm.as_str().into();
         }

@@ -3,7 +3,7 @@
 //! their own, where there are too many, depends on who came first.
 
 use super::{
-    Activity, Cpu, Disk, HostWindow, Interface, MAX_DEVICES, Memory, OTHER, Pressure, Stall, Traffic,
+    Activity, Cpu, Disk, HostWindow, Interface, MAX_DEVICES, Memory, OTHER, Pressure, Stall, Traffic, gpu,
 };
 
 impl HostWindow {
@@ -44,6 +44,7 @@ impl HostWindow {
             .iter()
             .enumerate()
             .for_each(|(i, interface)| push(&mut self.interfaces, i, interface));
+        gpu::absorb_all(&mut self.gpus, &other.gpus, is_later);
     }
 }
 

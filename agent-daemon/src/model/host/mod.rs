@@ -1,9 +1,11 @@
-//! What a host does as a whole: its CPUs, memory, disks and interfaces.
+//! What a host does as a whole: its CPUs, memory, disks, interfaces and GPUs.
 
+pub mod gpu;
 mod merge;
 
 use std::time::Duration;
 
+use self::gpu::Gpu;
 use super::time::Timestamp;
 
 pub use merge::{Device, bounded};
@@ -38,6 +40,8 @@ pub struct HostWindow {
     pub disks: Vec<Disk>,
     /// What was received and sent, by network interface.
     pub interfaces: Vec<Interface>,
+    /// What GPUs did.
+    pub gpus: Vec<Gpu>,
 }
 
 /// What one CPU did, in nanoseconds of the window.

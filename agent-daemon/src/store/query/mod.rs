@@ -4,6 +4,7 @@
 
 mod covered;
 mod dashboard;
+mod gpu;
 mod host;
 mod off_cpu;
 mod operations;
@@ -15,6 +16,7 @@ mod syscalls;
 
 pub use covered::{Covered, CoveredFold};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Kind};
+use super::{DataError, Kind, gpu::GpuData};
 use crate::model::{
-    host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall, Traffic},
+    host::{
+        Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall, Traffic, gpu::Gpu,
+    },
     time::Timestamp,
 };
 
@@ -30,6 +32,8 @@ pub(in crate::export::journal) struct HostData {
     disks: Vec<DiskData>,
     #[serde(default)]
     interfaces: Vec<InterfaceData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gpus: Vec<GpuData>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,6 +132,7 @@ impl From<&HostWindow> for HostData {
             file_systems: window.file_systems.iter().map(FileSystemData::from).collect(),
             disks: window.disks.iter().map(DiskData::from).collect(),
             interfaces: window.interfaces.iter().map(InterfaceData::from).collect(),
+            gpus: window.gpus.iter().map(GpuData::from).collect(),
         }
     }
 }
@@ -153,6 +158,7 @@ impl TryFrom<HostData> for HostWindow {
             file_systems: data.file_systems.into_iter().map(FileSystem::from).collect(),
             disks: data.disks.into_iter().map(Disk::from).collect(),
             interfaces: data.interfaces.into_iter().map(Interface::from).collect(),
+            gpus: data.gpus.into_iter().map(Gpu::from).collect(),
         })
     }
 }

@@ -22,6 +22,9 @@ impl Rows {
         for interface in &window.interfaces {
             self.host_interface(at.clone(), interface)?;
         }
+        for gpu in &window.gpus {
+            self.gpu(at.clone(), gpu)?;
+        }
         Ok(())
     }
 

@@ -1,15 +1,16 @@
 //! Windows of the host as bytes. Texts stand as they are, and numbers field by field: the compressor finds what is alike
-//! in one window and the next.
+//! in one window and the next. Version 1 had no GPUs.
 
 use super::{
     CodecError,
     bytes::{Decoder, Encoder},
+    gpu,
 };
 use crate::model::host::{
     Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall, Traffic,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What is in a block of the host's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,7 +27,8 @@ pub(in crate::store::disk) fn encode(windows: &[HostWindow]) -> Vec<u8> {
 /// The windows of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<HostWindows, CodecError> {
     let mut from = Decoder::new(bytes, VERSION)?;
-    let windows = rows(&mut from, decode_one)?;
+    let is_old = bytes.first() == Some(&1);
+    let windows = rows(&mut from, |from| decode_one(from, is_old))?;
     from.end().map(|()| HostWindows(windows))
 }
 
@@ -62,6 +64,8 @@ fn encode_one(to: &mut Encoder, window: &HostWindow) {
         numbers(to, interface.received.counts());
         numbers(to, interface.sent.counts());
     }
+    to.varint(window.gpus.len() as u64);
+    window.gpus.iter().for_each(|gpu| gpu::encode(to, gpu));
 }
 
 fn encode_activity(to: &mut Encoder, activity: &Activity) {
@@ -74,7 +78,7 @@ fn numbers<const N: usize>(to: &mut Encoder, numbers: [u64; N]) {
     numbers.into_iter().for_each(|n| to.varint(n));
 }
 
-fn decode_one(from: &mut Decoder<'_>) -> Result<HostWindow, CodecError> {
+fn decode_one(from: &mut Decoder<'_>, is_old: bool) -> Result<HostWindow, CodecError> {
     Ok(HostWindow {
         start: from.time()?,
         end: from.time()?,
@@ -89,6 +93,7 @@ fn decode_one(from: &mut Decoder<'_>) -> Result<HostWindow, CodecError> {
             let (received, sent) = (Traffic::from(array(from)?), Traffic::from(array(from)?));
             Ok(Interface { name, received, sent })
         })?,
+        gpus: if is_old { Vec::new() } else { rows(from, gpu::decode)? },
     })
 }
 
@@ -128,7 +133,7 @@ fn array<const N: usize>(from: &mut Decoder<'_>) -> Result<[u64; N], CodecError>
     Ok(numbers)
 }
 
-fn rows<T>(
+pub(super) fn rows<T>(
     from: &mut Decoder<'_>,
     row: impl Fn(&mut Decoder<'_>) -> Result<T, CodecError>,
 ) -> Result<Vec<T>, CodecError> {
@@ -154,10 +159,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn windows_from_before_gpus_were_told_are_understood() {
+        let mut window = host_window_at(at(0), 1);
+        window.gpus.clear();
+        let mut bytes = encode(std::slice::from_ref(&window));
+        // The last byte says that there are none.
+        assert_eq!(bytes.pop(), Some(0));
+        bytes[0] = 1;
+        assert_eq!(decode(&bytes), Ok(HostWindows(vec![window])));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200), place in any::<usize>(), with in any::<u8>()) {
-            let _ = decode(&[&[VERSION], bytes.as_slice()].concat());
+            for version in 1..=VERSION {
+                let _ = decode(&[&[version], bytes.as_slice()].concat());
+            }
             let mut damaged = encode(&[host_window_at(at(0), 1)]);
             let length = damaged.len();
             damaged[place % length] = with;

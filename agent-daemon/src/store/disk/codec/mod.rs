@@ -8,6 +8,7 @@
 pub(super) mod agent;
 pub(super) mod block;
 pub(super) mod bytes;
+mod gpu;
 pub(super) mod host;
 pub(super) mod names;
 pub(super) mod operation;
