@@ -5,7 +5,7 @@ plain TCP proxy (nanoseconds, connection, `>` or `<`, base64; `x` for the end of
 `= JSON`: what the client itself saw of each call, which the tests take for the truth.
 
 Needs: node with `openai` and `@anthropic-ai/sdk` below NODE_PATH's folder; Python packages openai, anthropic, httpx[http2],
-google-genai, boto3, ollama, mcp. Usage: python record.py FOLDER_OF_NODE_MODULES [SCENARIO...]
+google-genai, boto3, ollama, mcp (1.x: the second has other names). Usage: python record.py FOLDER_OF_NODE_MODULES [SCENARIO...]
 """
 
 import asyncio
