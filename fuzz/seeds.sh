@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes seeds for the fuzz targets: small programs with the kinds of unwind information that compilers write.
+# Makes seeds for the fuzz targets: small programs with the kinds of unwind information that compilers write, and recorded
+# conversations.
 set -eu
 cd "$(dirname "$0")"
 seeds=corpus/unwind_table
@@ -39,4 +40,19 @@ OPTIONS
 cp "$seeds/2" "$seeds/headless"
 for at in 40 44 60 62; do
     printf '\0\0\0\0' | dd of="$seeds/headless" bs=1 seek=$at count=$((at < 60 ? 4 : 2)) conv=notrunc status=none
+done
+
+# Recorded conversations, as lists of parts: flags, length, bytes.
+mkdir -p corpus/wire
+for recording in ../agent-daemon/src/wire/testdata/*.rec; do
+    seed=corpus/wire/$(basename "$recording" .rec)
+    : >"$seed"
+    grep -v '^=' "$recording" | head -40 | while read -r _ _ way data; do
+        flags=$(case $way in '<') echo 001 ;; x) echo 010 ;; *) echo 000 ;; esac)
+        printf '%s' "$data" | base64 -d >"$work/part"
+        length=$(stat -c %s "$work/part")
+        # shellcheck disable=SC2059
+        printf "\\$flags\\$(printf %03o $((length / 256 % 256)))\\$(printf %03o $((length % 256)))" >>"$seed"
+        cat "$work/part" >>"$seed"
+    done
 done

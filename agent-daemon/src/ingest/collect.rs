@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Desk, Draft, IngestError, limits, record};
-use crate::model::{operation::Call, time::Timestamp};
+use crate::model::{operation::Call, route, time::Timestamp};
 
 /// One operation.
 #[derive(Debug, Deserialize)]
@@ -150,7 +150,7 @@ fn flatten(nodes: &[Node], depth: u8, calls: &mut Vec<Call>) -> Result<(), Strin
         return Err(format!("has a call tree of more than {} levels", limits::MAX_DEPTH));
     }
     for node in nodes {
-        let name = limits::text("call's name", &super::names::name_of(&node.name), limits::MAX_NAME)?;
+        let name = limits::text("call's name", &route::name_of(&node.name), limits::MAX_NAME)?;
         calls.push(Call { depth, name, duration_ns: limits::seconds(node.duration_seconds)? });
         if calls.len() > limits::MAX_CALLS {
             return Err(format!("has a call tree of more than {} entries", limits::MAX_CALLS));

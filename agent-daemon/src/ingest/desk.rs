@@ -5,15 +5,12 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    Admitted, Ingest, IngestError, attributes, limits,
-    names::{self, Field},
-    sender::Sender,
-};
+use super::{Admitted, Ingest, IngestError, attributes, limits, names::Field, sender::Sender};
 use crate::{
     model::{
         hash,
         operation::{Call, Operation, Source, Sums, TraceContext},
+        route,
         time::Timestamp,
     },
     telemetry::Loss,
@@ -219,8 +216,8 @@ impl<'a> Desk<'a> {
 
     fn name(&self, draft: &Draft) -> Result<String, String> {
         let name = match draft.is_template {
-            true => names::without_query(&draft.name).to_owned(),
-            false => names::name_of(&draft.name),
+            true => route::without_query(&draft.name).to_owned(),
+            false => route::name_of(&draft.name),
         };
         limits::text("name", &name, limits::MAX_NAME)
     }
@@ -244,7 +241,7 @@ impl<'a> Desk<'a> {
         let before = labels.len();
         let mut kept: Vec<(String, String)> = Vec::new();
         for (key, value) in labels.into_iter().filter(|(key, _)| attributes::is_allowed(key, allowed)) {
-            let value = limits::text("label", names::without_query(&value), limits::MAX_VALUE);
+            let value = limits::text("label", route::without_query(&value), limits::MAX_VALUE);
             if let Ok(mut value) = value
                 && kept.len() < limits::MAX_LABELS
                 && kept.iter().all(|(known, _)| *known != key)

@@ -103,7 +103,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 42] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,

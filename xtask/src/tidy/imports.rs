@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gpu", &["model"]),
     ("kernel", &["model", "config", "telemetry"]),
     ("unwind", &["model", "config", "telemetry", "kernel"]),
+    ("wire", &["model"]),
     ("collect", &["model", "config", "telemetry", "gpu", "kernel", "unwind"]),
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),

@@ -23,11 +23,11 @@ use super::{
     spans::instant,
 };
 use crate::{
-    ingest::{
-        Desk, IngestError, limits,
-        names::{self, Field},
+    ingest::{Desk, IngestError, limits, names::Field},
+    model::{
+        operation::{Durations, Source, Sum, SumKey, Sums},
+        route,
     },
-    model::operation::{Durations, Source, Sum, SumKey, Sums},
 };
 
 /// Metrics that are kept, the kind of their operations, and nanoseconds of their unit.
@@ -205,7 +205,7 @@ impl Desk<'_> {
     fn key(&self, kind: &str, point: &Point, resource: &Resource) -> SumKey {
         let attributes = Attributes(&point.attributes);
         let text = |names: &[&str]| attributes.text(names);
-        let route = text(&["http.route"]).map(|route| names::without_query(route).to_owned());
+        let template = text(&["http.route"]).map(|template| route::without_query(template).to_owned());
         let called = text(&[
             "db.operation.name",
             "gen_ai.operation.name",
@@ -213,7 +213,7 @@ impl Desk<'_> {
             "server.address",
             "net.peer.name",
         ]);
-        let name = route.or_else(|| called.map(names::name_of)).unwrap_or_else(|| "unknown".to_owned());
+        let name = template.or_else(|| called.map(route::name_of)).unwrap_or_else(|| "unknown".to_owned());
         let mut name = limits::text("name", &name, limits::MAX_NAME).unwrap_or_else(|_| "other".to_owned());
         self.bound(Field::Name, &mut name);
         let model =

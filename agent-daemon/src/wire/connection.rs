@@ -1,0 +1,286 @@
+//! One connection: where its bytes stand, what it speaks, and what becomes of it.
+//!
+//! What is no protocol of ours is dismissed after its first bytes; a piece that begins a request is looked at again, since
+//! the numbers of connections of some captures are used again.
+
+use super::{
+    Chunk, Direction, Opened, Piece, Transport,
+    body::Side,
+    derived::Derived,
+    exchange::Context,
+    http1::{Became, Http1, Kind},
+    http2::Http2,
+    lines::Lines,
+    sniff::{self, Verdict},
+    websocket::Socket,
+};
+use crate::model::wire::Role;
+
+/// What a connection speaks.
+enum Speaks {
+    /// Not known yet: the first bytes that were seen of each direction.
+    Unknown { sent: Vec<u8>, received: Vec<u8> },
+    /// HTTP/1.
+    Http1(Box<Http1>),
+    /// HTTP/2.
+    Http2(Box<Http2>),
+    /// A WebSocket.
+    Socket(Box<Socket>),
+    /// Lines of JSON-RPC.
+    Lines(Box<Lines>),
+    /// Nothing that is read. It may be that it was seen from its middle on: so many more pieces are looked at for
+    /// frames of HTTP/2.
+    Dismissed(u8),
+}
+
+/// Pieces of a connection that was dismissed in which frames of HTTP/2 are looked for.
+const LOOKS: u8 = 32;
+
+impl Speaks {
+    const fn unknown() -> Self {
+        Self::Unknown { sent: Vec::new(), received: Vec::new() }
+    }
+}
+
+/// Where a direction stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    /// The offset of what comes next; `None` if it was not told, or lost.
+    offset: Option<u64>,
+}
+
+/// A connection.
+pub(super) struct Connection {
+    opened: Opened,
+    speaks: Speaks,
+    sent: Position,
+    received: Position,
+    last_ns: u64,
+}
+
+impl Connection {
+    pub(super) fn new(opened: Opened) -> Self {
+        let speaks = match opened.transport {
+            Transport::Stream => Speaks::unknown(),
+            Transport::Stdio => Speaks::Lines(Box::new(Lines::new(opened.owner, opened.connection))),
+        };
+        Self { opened, speaks, sent: Position::default(), received: Position::default(), last_ns: 0 }
+    }
+
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.opened.connection
+    }
+
+    /// Takes a chunk: what it repeats is cut off, what is missing before it is marked.
+    pub(super) fn take(&mut self, chunk: &Chunk<'_>, derived: &mut Derived) {
+        let Chunk { direction, offset, at_ns, .. } = *chunk;
+        self.last_ns = self.last_ns.max(at_ns);
+        let mut piece = chunk.piece;
+        let position = self.position(direction);
+        match (offset, position.offset) {
+            (Some(offset), Some(expected)) if offset > expected => {
+                self.piece(direction, Piece::Gap(Some(offset - expected)), at_ns, derived);
+            }
+            (Some(offset), Some(expected)) => match trimmed(piece, expected - offset) {
+                Some(rest) => piece = rest,
+                None => return,
+            },
+            // At the beginning, or behind a gap of unknown length.
+            (Some(offset), None) => position.offset = Some(offset),
+            (None, _) => {}
+        }
+        self.piece(direction, piece, at_ns, derived);
+    }
+
+    fn position(&mut self, direction: Direction) -> &mut Position {
+        match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        }
+    }
+
+    fn piece(&mut self, direction: Direction, piece: Piece<'_>, at_ns: u64, derived: &mut Derived) {
+        let position = self.position(direction);
+        position.offset = match piece {
+            Piece::Gap(None) => None,
+            piece => position.offset.map(|offset| offset.saturating_add(piece.length())),
+        };
+        if let Piece::Bytes(bytes) = piece {
+            self.reconsider(bytes);
+        }
+        match &mut self.speaks {
+            Speaks::Unknown { .. } => self.sniff(direction, piece, at_ns, derived),
+            Speaks::Dismissed(_) => {}
+            Speaks::Lines(lines) => lines.take(direction, piece, at_ns, derived),
+            Speaks::Http2(http2) => http2.take(direction, piece, at_ns, derived),
+            Speaks::Socket(_) | Speaks::Http1(_) => self.sided(direction, piece, at_ns, derived),
+        }
+    }
+
+    /// A connection that was dismissed may be one after all.
+    fn reconsider(&mut self, bytes: &[u8]) {
+        let Speaks::Dismissed(looks) = &mut self.speaks else { return };
+        let again = match sniff::judge(bytes) {
+            Verdict::Http1(_) | Verdict::Preface => true,
+            Verdict::Frames => *looks > 0,
+            Verdict::Undecided | Verdict::Unknown => false,
+        };
+        *looks = looks.saturating_sub(1);
+        if again {
+            self.speaks = Speaks::unknown();
+        }
+    }
+
+    fn context(&self, role: Role) -> Context {
+        let Opened { owner, connection, connect_ns, .. } = self.opened;
+        Context { owner, connection, role, version: "1.1", connect_ns }
+    }
+
+    /// Of a protocol whose sides are known.
+    fn sided(&mut self, direction: Direction, piece: Piece<'_>, at_ns: u64, derived: &mut Derived) {
+        let side = self.side(direction);
+        match &mut self.speaks {
+            Speaks::Socket(socket) => socket.take(side, piece, at_ns, derived),
+            Speaks::Http1(http1) => {
+                let (became, rest) = http1.take(side, piece, at_ns, derived);
+                self.become_other(became);
+                if !rest.is_empty() {
+                    // The number of bytes was counted with the piece.
+                    self.again(direction, rest, at_ns, derived);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn again(&mut self, direction: Direction, rest: &[u8], at_ns: u64, derived: &mut Derived) {
+        let side = self.side(direction);
+        match &mut self.speaks {
+            Speaks::Socket(socket) => socket.take(side, Piece::Bytes(rest), at_ns, derived),
+            Speaks::Http2(http2) => http2.take(direction, Piece::Bytes(rest), at_ns, derived),
+            _ => {}
+        }
+    }
+
+    fn role(&self) -> Role {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.role(),
+            Speaks::Socket(socket) => socket.role(),
+            _ => Role::Client,
+        }
+    }
+
+    fn side(&self, direction: Direction) -> Side {
+        match (direction, self.role()) {
+            (Direction::Sent, Role::Client) | (Direction::Received, Role::Server) => Side::Request,
+            _ => Side::Response,
+        }
+    }
+
+    fn become_other(&mut self, became: Became) {
+        let context = self.context(self.role());
+        let context = Context { connect_ns: None, ..context };
+        self.speaks = match became {
+            Became::Http1 => return,
+            Became::WebSocket(asked, deflate) => {
+                Speaks::Socket(Box::new(Socket::new(context, *asked, deflate)))
+            }
+            // The answer to the request that changed the protocol has the first stream, which nobody opened.
+            Became::Http2 => Speaks::Http2(Box::new(Http2::new(context, false))),
+            Became::Opaque => Speaks::Dismissed(0),
+        };
+    }
+
+    /// Finds out what is spoken.
+    fn sniff(&mut self, direction: Direction, piece: Piece<'_>, at_ns: u64, derived: &mut Derived) {
+        let Speaks::Unknown { sent, received } = &mut self.speaks else { return };
+        let held = if direction == Direction::Sent { sent } else { received };
+        let Piece::Bytes(bytes) = piece else { return held.clear() };
+        held.extend_from_slice(bytes);
+        let held = std::mem::take(held);
+        let role =
+            |asks: bool| if asks == (direction == Direction::Sent) { Role::Client } else { Role::Server };
+        let begins = self.position(direction).offset == Some(held.len() as u64);
+        let context = |role| self.context(role);
+        let speaks = match sniff::judge(&held) {
+            Verdict::Undecided => return self.hold(direction, held),
+            Verdict::Unknown => Speaks::Dismissed(LOOKS),
+            Verdict::Http1(kind) => {
+                Speaks::Http1(Box::new(Http1::new(context(role(kind == Kind::Requests)))))
+            }
+            Verdict::Preface => Speaks::Http2(Box::new(Http2::new(context(role(true)), false))),
+            // The server's first frame may come before the client's preface was seen.
+            Verdict::Frames if begins => Speaks::Http2(Box::new(Http2::new(context(role(false)), false))),
+            Verdict::Frames => Speaks::Http2(Box::new(Http2::new(context(Role::Client), true))),
+        };
+        let other = self.other(direction);
+        self.speaks = speaks;
+        let rest = held.strip_prefix(sniff::PREFACE).unwrap_or(&held);
+        self.spoken(direction, rest, at_ns, derived);
+        // What the other side said before it was clear what is spoken.
+        if let Some((direction, held)) = other {
+            self.spoken(direction, &held, at_ns, derived);
+        }
+    }
+
+    fn spoken(&mut self, direction: Direction, bytes: &[u8], at_ns: u64, derived: &mut Derived) {
+        match &mut self.speaks {
+            Speaks::Http2(http2) => http2.take(direction, Piece::Bytes(bytes), at_ns, derived),
+            _ => self.sided(direction, Piece::Bytes(bytes), at_ns, derived),
+        }
+    }
+
+    fn hold(&mut self, direction: Direction, bytes: Vec<u8>) {
+        if let Speaks::Unknown { sent, received } = &mut self.speaks {
+            *(if direction == Direction::Sent { sent } else { received }) = bytes;
+        }
+    }
+
+    fn other(&mut self, direction: Direction) -> Option<(Direction, Vec<u8>)> {
+        let Speaks::Unknown { sent, received } = &mut self.speaks else { return None };
+        let (direction, held) = match direction {
+            Direction::Sent => (Direction::Received, received),
+            Direction::Received => (Direction::Sent, sent),
+        };
+        let held = std::mem::take(held);
+        (!held.is_empty()).then_some((direction, held))
+    }
+
+    /// It ended.
+    pub(super) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
+        let at_ns = self.last_ns.max(at_ns);
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.close(at_ns, derived),
+            Speaks::Http2(http2) => http2.close(derived),
+            Speaks::Socket(socket) => socket.close(derived),
+            Speaks::Lines(lines) => lines.close(at_ns, derived),
+            Speaks::Unknown { .. } | Speaks::Dismissed(_) => {}
+        }
+    }
+
+    /// It is not followed any more.
+    pub(super) fn evict(&mut self, derived: &mut Derived) {
+        derived.losses.connections += 1;
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.evict(derived),
+            Speaks::Http2(http2) => http2.evict(derived),
+            Speaks::Socket(socket) => socket.evict(derived),
+            Speaks::Lines(lines) => lines.close(self.last_ns, derived),
+            Speaks::Unknown { .. } | Speaks::Dismissed(_) => {}
+        }
+    }
+}
+
+/// A piece without the bytes that came before; `None` if all of them did.
+fn trimmed(piece: Piece<'_>, known: u64) -> Option<Piece<'_>> {
+    let known_length = usize::try_from(known).ok()?;
+    match piece {
+        _ if known == 0 => Some(piece),
+        Piece::Bytes(bytes) => bytes.get(known_length..).filter(|rest| !rest.is_empty()).map(Piece::Bytes),
+        Piece::Gap(None) => Some(piece),
+        Piece::Gap(Some(length)) => {
+            length.checked_sub(known).filter(|left| *left > 0).map(|left| Piece::Gap(Some(left)))
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What all connections have in common: the numbers of exchanges, links between calls, records, and what was dropped.
+
+use super::{mcp::Calls, retries::Retries};
+use crate::model::wire::WireRecord;
+
+/// Records that wait to be taken; more are dropped and counted.
+const MOST_RECORDS: usize = 65_536;
+
+/// What was dropped, counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Records that nobody took in time.
+    pub records: u64,
+    /// Connections that were let go because there were too many.
+    pub connections: u64,
+    /// Exchanges that were let go because their connection had too many at once.
+    pub exchanges: u64,
+    /// Times that a direction of a connection could not be followed on.
+    pub lost_directions: u64,
+    /// Heads of messages that were too long.
+    pub long_heads: u64,
+    /// Messages of JSON-RPC that found no room.
+    pub rpc_messages: u64,
+    /// Requests of JSON-RPC that were forgotten before their answer came.
+    pub rpc_calls: u64,
+}
+
+/// What is derived.
+#[derive(Default)]
+pub(super) struct Derived {
+    exchanges: u64,
+    pub(super) calls: Calls,
+    pub(super) retries: Retries,
+    pub(super) losses: Losses,
+    records: Vec<WireRecord>,
+}
+
+impl Derived {
+    /// The number of one more exchange.
+    pub(super) fn exchange(&mut self) -> u64 {
+        self.exchanges += 1;
+        self.exchanges
+    }
+
+    pub(super) fn record(&mut self, record: WireRecord) {
+        match self.records.len() < MOST_RECORDS {
+            true => self.records.push(record),
+            false => self.losses.records += 1,
+        }
+    }
+
+    pub(super) fn records(&mut self) -> Vec<WireRecord> {
+        std::mem::take(&mut self.records)
+    }
+}

@@ -1,0 +1,39 @@
+//! OpenAI's embeddings.
+
+use std::sync::LazyLock;
+
+use super::{Dialect, TOTALS};
+use crate::{
+    model::wire::Operation,
+    wire::{
+        facts::Facts,
+        field::Field,
+        json::{Paths, Take, Watch},
+    },
+};
+
+const REQUEST: &[Watch] =
+    &[Watch::new("model", Take::Word, Field::Model), Watch::new("input", Take::Presence, Field::Asked)];
+
+const RESPONSE: &[Watch] = &[
+    Watch::new("model", Take::Word, Field::ResponseModel),
+    Watch::new("data", Take::Presence, Field::Answered),
+    Watch::new("usage.prompt_tokens", Take::Number, Field::Input),
+    Watch::new("error", Take::Presence, Field::Failed),
+    Watch::new("error.type", Take::Word, Field::ErrorType),
+    Watch::new("error.code", Take::Word, Field::ErrorCode),
+];
+
+static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
+static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+
+/// Embeddings.
+pub(in crate::wire) static DIALECT: Dialect = Dialect {
+    name: "embeddings",
+    operation: Some(Operation::Embeddings),
+    request: &REQUEST_PATHS,
+    response: &RESPONSE_PATHS,
+    fold_request: Facts::fold,
+    fold_response: Facts::fold,
+    counting: TOTALS,
+};

@@ -1,0 +1,179 @@
+//! Requests of JSON-RPC and their answers, put together to calls: within a pipe, within an HTTP exchange, or, where answers
+//! come on a stream of events beside the requests, within all exchanges of one owner with one host.
+//!
+//! Every JSON-RPC 2.0 on these ways is taken for MCP: what else speaks it there (language servers frame their messages
+//! otherwise) has other methods, and those are told as they are.
+
+use std::{collections::VecDeque, num::NonZeroUsize};
+
+use lru::LruCache;
+
+use super::{derived::Losses, rpc::Message};
+use crate::model::wire::{McpCall, McpTransport, Origin, Partial, Reason, Role, WireRecord};
+
+/// Requests that wait for their answers, of all sessions.
+const MOST_WAITING: usize = 4096;
+/// Sessions whose server's name is kept.
+const MOST_SESSIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// By which way messages came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) origin: Origin,
+    /// What the messages of one client with one server have in common.
+    pub(super) session: u64,
+    pub(super) stdio: bool,
+    /// Whether they came from the side that opened the session.
+    pub(super) from_client: bool,
+    /// Whether the observed process sent them.
+    pub(super) sent: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    session: u64,
+    from_client: bool,
+    id: u64,
+    stdio: bool,
+    call: McpCall,
+}
+
+/// The requests that wait, and the servers' names.
+pub(super) struct Calls {
+    waiting: VecDeque<Waiting>,
+    servers: LruCache<u64, String>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), servers: LruCache::new(MOST_SESSIONS) }
+    }
+}
+
+impl Calls {
+    /// Takes a message; a call, if that was its answer or if another was forgotten for it.
+    pub(super) fn take(&mut self, way: &Way, message: Message, losses: &mut Losses) -> Option<WireRecord> {
+        let id = message.id?;
+        match (message.answers, message.method) {
+            (true, _) => self.answer(way, id, message.error, message.server, message.at_ns),
+            (false, Some(method)) => {
+                let call = McpCall {
+                    origin: way.origin,
+                    role: if way.sent { Role::Client } else { Role::Server },
+                    transport: if way.stdio { McpTransport::Stdio } else { McpTransport::Http },
+                    server: None,
+                    method,
+                    tool: message.tool,
+                    started_ns: message.at_ns,
+                    duration_ns: 0,
+                    error_type: None,
+                    partial: Partial::default(),
+                };
+                self.ask(way, id, call, losses)
+            }
+            (false, None) => None,
+        }
+    }
+
+    fn ask(&mut self, way: &Way, id: u64, call: McpCall, losses: &mut Losses) -> Option<WireRecord> {
+        let waiting =
+            Waiting { session: way.session, from_client: way.from_client, id, stdio: way.stdio, call };
+        self.waiting.push_back(waiting);
+        if self.waiting.len() <= MOST_WAITING {
+            return None;
+        }
+        losses.rpc_calls += 1;
+        let mut forgotten = self.waiting.pop_front()?;
+        forgotten.call.partial.add(Reason::Evicted);
+        Some(self.tell(forgotten))
+    }
+
+    fn answer(
+        &mut self,
+        way: &Way,
+        id: u64,
+        error: Option<String>,
+        server: Option<String>,
+        at_ns: u64,
+    ) -> Option<WireRecord> {
+        if let Some(server) = server {
+            self.servers.put(way.session, server);
+        }
+        let fits = |waiting: &Waiting| {
+            waiting.id == id && waiting.session == way.session && waiting.from_client != way.from_client
+        };
+        let own = |waiting: &Waiting| fits(waiting) && waiting.call.origin.exchange == way.origin.exchange;
+        let at = self.waiting.iter().position(own).or_else(|| self.waiting.iter().position(fits))?;
+        let mut answered = self.waiting.remove(at)?;
+        if !way.stdio && answered.call.origin.exchange != way.origin.exchange {
+            answered.call.transport = McpTransport::Sse;
+        }
+        answered.call.duration_ns = at_ns.saturating_sub(answered.call.started_ns);
+        answered.call.error_type = error;
+        Some(self.tell(answered))
+    }
+
+    fn tell(&mut self, waiting: Waiting) -> WireRecord {
+        let server = self.servers.get(&waiting.session).cloned();
+        WireRecord::Mcp(McpCall { server, ..waiting.call })
+    }
+
+    /// An HTTP exchange ended in this status, or in none; what waits for an answer in it gets none any more.
+    pub(super) fn exchange_ended(
+        &mut self,
+        exchange: u64,
+        status: Option<u16>,
+        at_ns: u64,
+        partial: Partial,
+    ) -> Vec<WireRecord> {
+        // Accepted: the answer comes on the stream beside it.
+        if status == Some(202) {
+            return Vec::new();
+        }
+        let error = status.filter(|status| *status >= 400).map(|status| status.to_string());
+        self.end(
+            |waiting| !waiting.stdio && waiting.call.origin.exchange == exchange,
+            at_ns,
+            |call| {
+                call.error_type = error.clone();
+                call.partial.merge(partial);
+                if error.is_none() {
+                    call.partial.add(Reason::CutOff);
+                }
+            },
+        )
+    }
+
+    /// A pipe was closed.
+    pub(super) fn session_ended(&mut self, session: u64, at_ns: u64) -> Vec<WireRecord> {
+        let ended = self.end(
+            |waiting| waiting.session == session,
+            at_ns,
+            |call| {
+                call.partial.add(Reason::CutOff);
+            },
+        );
+        self.servers.pop(&session);
+        ended
+    }
+
+    fn end(
+        &mut self,
+        is: impl Fn(&Waiting) -> bool,
+        at_ns: u64,
+        change: impl Fn(&mut McpCall),
+    ) -> Vec<WireRecord> {
+        if !self.waiting.iter().any(&is) {
+            return Vec::new();
+        }
+        let (ended, others): (VecDeque<Waiting>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(is);
+        self.waiting = others;
+        let tell = |mut waiting: Waiting| {
+            waiting.call.duration_ns = at_ns.saturating_sub(waiting.call.started_ns);
+            change(&mut waiting.call);
+            self.tell(waiting)
+        };
+        ended.into_iter().map(tell).collect()
+    }
+}

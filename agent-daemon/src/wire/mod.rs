@@ -1,0 +1,184 @@
+//! Protocols read off TLS and pipes: plaintext in, metadata out. Pure: no I/O, no clock, no panic, bounded memory.
+//!
+//! In go [`Chunk`]s: pieces of the two directions of a connection, in their order, with marks where bytes are missing. Out
+//! come [`WireRecord`]s. What a connection speaks is found out ([`sniff`]), taken apart ([`http1`], [`http2`],
+//! [`websocket`], lines), put together to exchanges ([`exchange`]), whose bodies ([`body`]: codings, events, JSON) are
+//! read in the words of a [`dialect`] that a [`provider`] speaks, or as JSON-RPC ([`rpc`], [`mcp`]).
+//!
+//! Content never leaves: a scanner copies what stands at a few paths, and of strings only identifiers; headers are looked
+//! at for framing and recognition. Where something was missed, records say so ([`Partial`](crate::model::wire::Partial)),
+//! and what is not known is `None`.
+
+mod body;
+mod call;
+mod coding;
+mod connection;
+mod derived;
+mod dialect;
+pub mod event_stream;
+mod exchange;
+mod facts;
+pub mod field;
+mod head;
+pub mod http1;
+pub mod http2;
+pub mod json;
+mod lines;
+mod mcp;
+mod provider;
+mod retries;
+mod rpc;
+mod sniff;
+pub mod sse;
+#[cfg(test)]
+mod tests;
+pub mod websocket;
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use self::{connection::Connection, derived::Derived};
+use crate::model::wire::WireRecord;
+
+pub use derived::Losses;
+
+/// Connections that are followed at once, unless told otherwise.
+pub const USUAL_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// Which way bytes went, seen from the observed process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// It wrote them.
+    Sent,
+    /// It read them.
+    Received,
+}
+
+/// Bytes, or a mark that some are missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Plaintext.
+    Bytes(&'a [u8]),
+    /// So many bytes were lost or skipped; `None` if their number is not known.
+    Gap(Option<u64>),
+}
+
+impl std::fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Gap(length) => write!(f, "gap of {length:?}"),
+        }
+    }
+}
+
+impl Piece<'_> {
+    /// Bytes on the wire, as far as known.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Gap(length) => length.unwrap_or(0),
+        }
+    }
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A stream socket, with or without TLS: the protocol is found out.
+    Stream,
+    /// The standard input and output of a process: lines of JSON-RPC.
+    Stdio,
+}
+
+/// A connection as the capture knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number; never used again.
+    pub connection: u64,
+    /// Whose it is: calls are linked within one owner.
+    pub owner: u64,
+    /// What it carries.
+    pub transport: Transport,
+    /// How long connecting took, ns, if that was seen.
+    pub connect_ns: Option<u64>,
+}
+
+/// A piece of one direction of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// The connection. One that was not opened is taken for a stream socket with an owner of its own.
+    pub connection: u64,
+    /// Which way.
+    pub direction: Direction,
+    /// How many bytes went this way before, those not captured too; `None` if it follows what came last.
+    pub offset: Option<u64>,
+    /// When it went through, monotonic, ns.
+    pub at_ns: u64,
+    /// What went.
+    pub piece: Piece<'a>,
+}
+
+/// All connections, and what is derived from them.
+pub struct Wire {
+    connections: LruCache<u64, Connection>,
+    derived: Derived,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self::new(USUAL_CONNECTIONS)
+    }
+}
+
+impl Wire {
+    /// Follows so many connections at most; of more, those that were silent longest are let go.
+    #[must_use]
+    pub fn new(most: NonZeroUsize) -> Self {
+        Self { connections: LruCache::new(most), derived: Derived::default() }
+    }
+
+    /// A connection begins, or is seen from now on.
+    pub fn open(&mut self, opened: Opened) {
+        self.insert(Connection::new(opened));
+    }
+
+    fn insert(&mut self, connection: Connection) {
+        let id = connection.id();
+        if let Some((_, mut gone)) = self.connections.push(id, connection) {
+            gone.evict(&mut self.derived);
+        }
+    }
+
+    /// Takes a piece.
+    pub fn take(&mut self, chunk: &Chunk<'_>) {
+        if !self.connections.contains(&chunk.connection) {
+            let (connection, transport) = (chunk.connection, Transport::Stream);
+            self.open(Opened { connection, owner: connection, transport, connect_ns: None });
+        }
+        if let Some(connection) = self.connections.get_mut(&chunk.connection) {
+            connection.take(chunk, &mut self.derived);
+        }
+    }
+
+    /// A connection ended, or is not seen any more.
+    pub fn close(&mut self, connection: u64, at_ns: u64) {
+        if let Some(mut connection) = self.connections.pop(&connection) {
+            connection.close(at_ns, &mut self.derived);
+        }
+    }
+
+    /// What was derived since the last time, in the order in which it ended.
+    #[must_use]
+    pub fn records(&mut self) -> Vec<WireRecord> {
+        self.derived.records()
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.derived.losses
+    }
+}

@@ -1,0 +1,11 @@
+//! OpenRouter; OpenTelemetry has no name for it.
+
+use super::{CHAT, COMPLETIONS, EMBEDDINGS, Host, Provider, RESPONSES, route::Route};
+use crate::wire::dialect::anthropic;
+
+pub(super) static PROVIDER: Provider = Provider {
+    name: "openrouter",
+    hosts: &[Host::Is("openrouter.ai")],
+    routes: &[CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS, Route::new("/v1/messages", &anthropic::DIALECT)],
+    server: None,
+};

@@ -1,0 +1,7 @@
+//! vLLM has no host of its own: what it adds to its answers tells.
+
+use super::{COMPATIBLE, Provider};
+use crate::wire::field::Server;
+
+pub(super) static PROVIDER: Provider =
+    Provider { name: "vllm", hosts: &[], routes: COMPATIBLE, server: Some(Server::Vllm) };

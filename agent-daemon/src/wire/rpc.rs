@@ -1,0 +1,86 @@
+//! JSON-RPC: which request or answer a message is, without parameters and results.
+
+use std::sync::LazyLock;
+
+use super::{
+    dialect::Dialect,
+    facts::Facts,
+    field::Field,
+    json::{Document, Hit, Paths, Take, Value, Watch},
+};
+
+/// One message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Message {
+    /// A hash of the id that a request and its answer share; `None` for a notification.
+    pub(super) id: Option<u64>,
+    /// The method, of a request or notification.
+    pub(super) method: Option<String>,
+    /// The tool that is to be called.
+    pub(super) tool: Option<String>,
+    /// The server's name, in the answer to `initialize`.
+    pub(super) server: Option<String>,
+    /// The error's code, or `tool_error`.
+    pub(super) error: Option<String>,
+    /// Whether it is an answer.
+    pub(super) answers: bool,
+    /// When it was complete, ns.
+    pub(super) at_ns: u64,
+    /// Whether it was read from its beginning to its end.
+    pub(super) whole: bool,
+}
+
+const WATCHES: &[Watch] = &[
+    Watch::new("jsonrpc", Take::Word, Field::Rpc),
+    Watch::new("id", Take::Hash, Field::Id),
+    Watch::new("method", Take::Word, Field::Method),
+    Watch::new("params.name", Take::Word, Field::ToolName),
+    Watch::new("result", Take::Presence, Field::Result),
+    Watch::new("result.serverInfo.name", Take::Word, Field::ServerName),
+    Watch::new("result.isError", Take::Flag, Field::IsError),
+    Watch::new("error.code", Take::Word, Field::RpcError),
+    Watch::new("error", Take::Presence, Field::Failed),
+];
+
+static PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[WATCHES]));
+
+/// How MCP speaks, in either direction.
+pub(super) static RPC: Dialect = Dialect {
+    name: "json_rpc",
+    operation: None,
+    request: &PATHS,
+    response: &PATHS,
+    fold_request: fold,
+    fold_response: fold,
+    counting: super::facts::Counting { cache_apart: false, reasoning_apart: false },
+};
+
+fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
+    let is_rpc = |hit: &Hit| hit.field == Field::Rpc && hit.value == Value::Word("2.0".to_owned());
+    // Half a message may lack the very id that tells it from a notification.
+    if !document.whole || !document.hits.iter().any(is_rpc) {
+        return;
+    }
+    let mut message = Message { at_ns, whole: document.whole, ..Message::default() };
+    for hit in document.hits {
+        take(&mut message, hit);
+    }
+    // Only where a tool is called is the name that of a tool: prompts and templates have names, too.
+    if message.method.as_deref() != Some("tools/call") {
+        message.tool = None;
+    }
+    facts.message(message);
+}
+
+fn take(message: &mut Message, hit: &Hit) {
+    match (hit.field, &hit.value) {
+        (Field::Id, Value::Hash(hash)) => message.id = Some(*hash),
+        (Field::Method, Value::Word(word)) => message.method = Some(word.clone()),
+        (Field::ToolName, Value::Word(word)) => message.tool = Some(word.clone()),
+        (Field::ServerName, Value::Word(word)) => message.server = Some(word.clone()),
+        (Field::Result | Field::Failed, _) => message.answers = true,
+        (Field::IsError, Value::Flag(true)) => message.error = Some("tool_error".to_owned()),
+        (Field::RpcError, Value::Word(code)) => message.error = Some(code.clone()),
+        _ => {}
+    }
+}

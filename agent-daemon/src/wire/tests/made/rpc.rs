@@ -1,0 +1,102 @@
+//! MCP: errors, batches, requests of servers, and what is none.
+
+use super::{Talk, json, post};
+use crate::{
+    model::wire::{McpTransport, Reason, Role},
+    wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
+};
+
+#[test]
+fn errors_and_missing_answers_are_told() {
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"x":"PLANTED"},"name":"search"}}"#;
+    let mut talk = Talk::new();
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"PLANTED"}}"#;
+    talk.at(10).send(post("/mcp", call)).at(25).receive(json(200, error));
+    talk.send(post("/mcp", call)).receive(json(401, r#"{"error":"PLANTED"}"#));
+    let calls = talk.mcp();
+    let errors: Vec<_> = calls.iter().map(|call| call.error_type.as_deref().unwrap()).collect();
+    assert_eq!(errors, ["-32602", "401"]);
+    assert_eq!((calls[0].tool.as_deref(), calls[0].duration_ns), (Some("search"), 15));
+    assert_eq!((calls[0].transport, calls[0].role), (McpTransport::Http, Role::Client));
+    assert!(!format!("{calls:?}").contains("PLANTED"));
+}
+
+#[test]
+fn batches_are_so_many_calls() {
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":"1","method":"tools/list"},{"jsonrpc":"2.0","method":"notifications/x"}]"#;
+    let answer = r#"[{"jsonrpc":"2.0","id":"1","result":{}},{"jsonrpc":"2.0","id":1,"result":{}}]"#;
+    let mut talk = Talk::new();
+    talk.send(post("/mcp", batch)).receive(json(200, answer));
+    let methods: Vec<_> = talk.mcp().into_iter().map(|call| call.method).collect();
+    assert_eq!(methods, ["tools/list", "ping"]);
+}
+
+#[test]
+fn servers_on_one_host_are_told_apart_by_their_ports() {
+    let mut talk = Talk::new();
+    for (port, name) in [(8001, "first"), (8002, "second")] {
+        let ask = |body| post("/mcp", body).replace("localhost:8000", &format!("localhost:{port}"));
+        let hello = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"serverInfo":{{"name":"{name}"}}}}}}"#);
+        talk.send(ask(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#)).receive(json(200, &hello));
+    }
+    for port in [8001, 8002] {
+        let ask = post("/mcp", r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
+        let ask = ask.replace("localhost:8000", &format!("localhost:{port}"));
+        talk.send(ask).receive(json(200, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#));
+    }
+    let servers: Vec<_> = talk.mcp().into_iter().filter_map(|call| call.server).collect();
+    assert_eq!(servers, ["first", "second", "first", "second"]);
+}
+
+/// Lines through a pipe: `true` for sent.
+fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
+    let mut wire = Wire::default();
+    wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stdio, connect_ns: None });
+    for (n, (sent, piece)) in lines.iter().enumerate() {
+        let direction = if *sent { Direction::Sent } else { Direction::Received };
+        wire.take(&Chunk { connection: 1, direction, offset: None, at_ns: n as u64, piece: *piece });
+    }
+    wire
+}
+
+#[test]
+fn both_ends_of_a_pipe_may_ask_by_the_same_ids() {
+    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
+    let mut wire = pipe(&[
+        (
+            true,
+            line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"f\"}}\n"),
+        ),
+        (false, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sampling/createMessage\"}\n")),
+        (true, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\nnot json\n")),
+        (false, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"isError\":true}}\n")),
+        (true, line("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n")),
+    ]);
+    wire.close(1, 9);
+    let mut talk = Talk { wire, at_ns: 0 };
+    let calls = talk.mcp();
+    let told: Vec<_> =
+        calls.iter().map(|call| (call.method.as_str(), call.role, call.error_type.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            ("sampling/createMessage", Role::Server, None),
+            ("tools/call", Role::Client, Some("tool_error")),
+            ("ping", Role::Client, None),
+        ]
+    );
+    assert_eq!((calls[2].partial, calls[2].duration_ns), (Reason::CutOff.into(), 5));
+}
+
+#[test]
+fn a_gap_in_a_pipe_costs_the_lines_it_touches() {
+    let mut wire = pipe(&[
+        (true, Piece::Bytes(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"meth")),
+        (true, Piece::Gap(None)),
+        (true, Piece::Bytes(b"od\":\"x\"}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n")),
+        (false, Piece::Bytes(b"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n")),
+    ]);
+    wire.close(1, 9);
+    let methods: Vec<_> = Talk { wire, at_ns: 0 }.mcp().into_iter().map(|call| call.method).collect();
+    assert_eq!(methods, ["ping"]);
+}
