@@ -12,6 +12,7 @@ mod atomics;
 mod cpu;
 mod epoch;
 mod layout;
+mod ledger;
 mod lifecycle;
 mod losses;
 mod off_cpu;

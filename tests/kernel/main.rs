@@ -23,6 +23,7 @@ mod durable;
 mod export;
 mod host;
 mod journal;
+mod ledger;
 mod lifecycle;
 mod metrics;
 mod off_cpu;

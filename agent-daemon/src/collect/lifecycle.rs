@@ -106,7 +106,7 @@ impl Lifecycle {
             }
             Event::ThreadExit { process, cpu_ns } => self.thread_exited(process, cpu_ns),
             Event::ForeignExec { pid } => Some(Observation::ForeignExec { pid }),
-            Event::NewStack { .. } => None,
+            Event::NewStack { .. } | Event::ModelRequest { .. } => None,
         }
     }
 

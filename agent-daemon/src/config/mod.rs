@@ -12,6 +12,7 @@ mod example;
 mod export;
 mod export_options;
 mod glob;
+mod ledger;
 mod load;
 mod options;
 mod otel;
@@ -32,6 +33,7 @@ pub use export::{
     Export, Headers, Otlp, OtlpOwn, OtlpProtocol, OtlpSignal, OtlpTarget, Pyroscope, Receiver, RemoteWrite,
 };
 pub use glob::{Glob, GlobError};
+pub use ledger::{Ledger, ModelHost};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
@@ -49,6 +51,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// Who is an agent, and how much of it is kept.
     pub agents: Agents,
+    /// How it is told where an agent's time went.
+    pub ledger: Ledger,
     /// What the embedded store keeps.
     pub history: History,
     /// What is written down beside the store.
@@ -222,6 +226,7 @@ impl Default for Config {
             window: Duration::from_secs(5),
             sampling: Sampling::default(),
             agents: Agents::default(),
+            ledger: Ledger::default(),
             history: History::default(),
             journal: Journal::default(),
             metrics: Metrics::default(),

@@ -9,6 +9,7 @@ use super::{
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
     export_options,
+    ledger::{format_hosts, parse_hosts},
     size::{format_bytes, parse_bytes},
 };
 
@@ -62,7 +63,7 @@ pub static OPTIONS: [Opt; GENERAL.len() + export_options::OPTIONS.len()] =
     joined(&GENERAL, &export_options::OPTIONS);
 
 /// Those that are not of the doors out.
-const GENERAL: [Opt; 27] = [
+const GENERAL: [Opt; 28] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -105,6 +106,12 @@ const GENERAL: [Opt; 27] = [
         set: |c, t| {
             put(&mut c.agents.max_processes, number(t, 100, 1_000_000), "a whole number from 100 to 1000000")
         },
+    },
+    Opt {
+        key: "ledger.model_hosts",
+        doc: "Hosts that models answer on, with :PORT where it is not 443, separated by commas; none for none.\nTime that an agent waits for a connection to one of them counts as llm_*, by what is sent and what\ncomes back. Names are looked up while there is an agent, every five minutes.",
+        get: |c| format_hosts(&c.ledger.model_hosts),
+        set: |c, t| put(&mut c.ledger.model_hosts, parse_hosts(t), "hosts, as in api.example.com, 127.0.0.1:8080"),
     },
     Opt {
         key: "history.directory",

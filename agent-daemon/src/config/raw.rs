@@ -17,6 +17,7 @@ pub(super) struct Raw {
     window: Text,
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
+    ledger: Option<RawLedger>,
     history: Option<RawHistory>,
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
@@ -40,6 +41,12 @@ struct RawAgents {
     rules: Option<Vec<Spanned<RawRule>>>,
     max_agents: Text,
     max_processes: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLedger {
+    model_hosts: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -21,13 +21,14 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 49] = [
+const VALUES: [&str; 50] = [
     "127.0.0.1:1",
     "1s",
     "11",
     "false",
     "7",
     "777",
+    "127.0.0.1:8080, models.example",
     "/srv/a",
     "2m",
     "2h",

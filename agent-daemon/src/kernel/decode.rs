@@ -1,7 +1,9 @@
 //! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
 //! decode is counted by the caller and skipped.
 
-use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, NewStack, ThreadExit, kind};
+use agent_common::lifecycle::{
+    Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind,
+};
 use aya::Pod;
 
 use super::batch::read;
@@ -71,6 +73,11 @@ pub enum Event {
         /// Its id.
         stack: u64,
     },
+    /// An agent sent a request to its model.
+    ModelRequest {
+        /// Whose.
+        slot: Slot,
+    },
 }
 
 /// A process that was taken into an agent while it ran.
@@ -106,6 +113,9 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::FOREIGN_EXEC => whole(bytes).map(|e: ForeignExec| Event::ForeignExec { pid: e.pid }),
         kind::NEW_STACK => {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
+        }
+        kind::MODEL_REQUEST => {
+            whole(bytes).map(|e: ModelRequest| Event::ModelRequest { slot: Slot(e.agent) })
         }
         _ => None,
     };

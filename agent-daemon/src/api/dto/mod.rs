@@ -9,6 +9,7 @@ pub mod alert;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod ingest;
+pub mod ledger;
 pub mod names;
 pub mod off_cpu;
 pub mod operation;

@@ -6,6 +6,7 @@ mod alerts;
 mod dashboard;
 mod health;
 mod ingest;
+mod ledger;
 mod metrics;
 mod off_cpu;
 mod operations;
@@ -38,6 +39,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(processes::processes))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(ledger::ledger))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))

@@ -63,6 +63,7 @@ pub(super) enum Family {
     AgentSyscalls,
     AgentSyscallSeconds,
     AgentSyscallErrors,
+    AgentLedgerSeconds,
     ProcessCpuSeconds,
     ProcessPeakBytes,
     Operations,
@@ -132,7 +133,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     host::ROWS.iter().chain(&ROWS).chain(&alerts::ROWS)
 }
 
-static ROWS: [Row; 33] = [
+static ROWS: [Row; 34] = [
     row(
         F::BuildInfo,
         "build_info",
@@ -234,6 +235,14 @@ static ROWS: [Row; 33] = [
         Counter,
         &["agent", "agent_id", "syscall", "errno"],
         "System calls that failed (probe syscalls)",
+    ),
+    row(
+        F::AgentLedgerSeconds,
+        "agent_ledger",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "cause"],
+        "Its wall clock by what it did or waited for, exclusively (probe ledger)",
     ),
     row(
         F::ProcessCpuSeconds,
@@ -370,31 +379,4 @@ pub fn reference() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn rows_stand_in_the_order_of_their_families() {
-        for (i, row) in rows().enumerate() {
-            assert_eq!(row.family as usize, i, "{}", row.name);
-        }
-        let names: HashSet<String> = rows().map(Row::full_name).collect();
-        assert_eq!(names.len(), rows().count());
-    }
-
-    #[test]
-    fn the_reference_is_what_the_code_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(path, reference()).unwrap();
-        }
-        let written = std::fs::read_to_string(path).unwrap();
-        assert_eq!(
-            written,
-            reference(),
-            "write it anew: UPDATE_GOLDEN=1 cargo test -p agentperf the_reference"
-        );
-    }
-}
+mod tests;

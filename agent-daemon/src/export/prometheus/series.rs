@@ -12,6 +12,7 @@ use crate::{
         agent::{Agent, AgentSource},
         errno_names::errno_name,
         id::ProcessId,
+        ledger::Cause,
         off_cpu::WaitCause,
         probe::ProbeState,
         syscall_names::syscall_name,
@@ -116,6 +117,10 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let errors = totals.syscall_errors.iter();
             let labels = |key: Option<(u32, u32)>| [syscall(key.map(|k| k.0)), errno(key.map(|k| k.1))];
             errors.map(|(key, n)| (with(&labels(key)), *n as f64)).collect()
+        }
+        Family::AgentLedgerSeconds => {
+            let times = Cause::ALL.iter().zip(totals.ledger).filter(|(_, ns)| *ns > 0);
+            times.map(|(cause, ns)| (with(&[cause.name().to_owned()]), seconds(ns))).collect()
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),

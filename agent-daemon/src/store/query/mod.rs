@@ -5,6 +5,7 @@
 mod covered;
 mod dashboard;
 mod host;
+mod ledger;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -16,6 +17,7 @@ mod syscalls;
 pub use covered::{Covered, CoveredFold};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
 pub use host::{HostHistory, host_history};
+pub use ledger::LedgerFold;
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,

@@ -102,6 +102,12 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// As `new`; tells the version.
+    pub(in crate::store::disk) fn versioned(bytes: &'a [u8], known: u8) -> Result<(Self, u8), CodecError> {
+        let decoder = Self::new(bytes, known)?;
+        Ok((decoder, bytes.first().copied().unwrap_or_default()))
+    }
+
     /// Over bytes without a version.
     pub(in crate::store::disk) fn bare(bytes: &'a [u8]) -> Self {
         Self(bytes)
