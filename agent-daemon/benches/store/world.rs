@@ -107,7 +107,8 @@ impl Actor {
 
 /// Sets of a few states, and the time of threads in some.
 fn ledger(random: &mut Random) -> Ledger {
-    let mut some = || StateSet::from_bits(1 << random.below(52) | 1 << random.below(52) | 1 << random.below(12));
+    let mut some =
+        || StateSet::from_bits(1 << random.below(52) | 1 << random.below(52) | 1 << random.below(12));
     let sets: Vec<_> = (0..SETS).map(|_| some()).collect();
     let states: Vec<_> = Bit::all().take(STATES as usize).collect();
     let mut ledger = Ledger::default();

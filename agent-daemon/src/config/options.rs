@@ -111,7 +111,9 @@ const GENERAL: [Opt; 28] = [
         key: "ledger.model_hosts",
         doc: "Hosts that models answer on, with :PORT where it is not 443, separated by commas; none for none.\nTime that an agent waits for a connection to one of them counts as llm_*, by what is sent and what\ncomes back. Names are looked up while there is an agent, every five minutes.",
         get: |c| format_hosts(&c.ledger.model_hosts),
-        set: |c, t| put(&mut c.ledger.model_hosts, parse_hosts(t), "hosts, as in api.example.com, 127.0.0.1:8080"),
+        set: |c, t| {
+            put(&mut c.ledger.model_hosts, parse_hosts(t), "hosts, as in api.example.com, 127.0.0.1:8080")
+        },
     },
     Opt {
         key: "history.directory",

@@ -200,6 +200,7 @@ impl Raw {
     pub(super) fn into_parts(self) -> Parts {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
+        let ledger = self.ledger.unwrap_or_default();
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
@@ -213,6 +214,7 @@ impl Raw {
             ("agents.builtin_rules", agents.builtin_rules),
             ("agents.max_agents", agents.max_agents),
             ("agents.max_processes", agents.max_processes),
+            ("ledger.model_hosts", ledger.model_hosts),
             ("history.directory", history.directory),
             ("history.keep", history.keep),
             ("history.raw", history.raw),

@@ -12,9 +12,7 @@ use aya::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{
-    batch, copies::FoundInCopies, error::KernelError, ledger::LedgerReader, stacks::StackReader,
-};
+use super::{batch, copies::FoundInCopies, error::KernelError, ledger::LedgerReader, stacks::StackReader};
 use crate::model::{
     id::{ProcessId, Slot},
     ledger::Ledger,

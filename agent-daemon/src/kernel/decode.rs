@@ -1,9 +1,7 @@
 //! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
 //! decode is counted by the caller and skipped.
 
-use agent_common::lifecycle::{
-    Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind,
-};
+use agent_common::lifecycle::{Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind};
 use aya::Pod;
 
 use super::batch::read;

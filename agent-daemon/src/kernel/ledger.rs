@@ -240,10 +240,10 @@ mod tests {
         raw.counts.stream_at = 10 * second;
         assert_eq!(take(&mut told, &raw, 11 * second, &[]), [(POLL | STREAM, second)]);
         assert_eq!(take(&mut told, &raw, 13 * second, &[]), [(POLL, 2 * second)], "as it turns out");
-        assert_eq!(take(&mut told, &seen(2, 15 * second), 15 * second, &[(POLL, 5 * second)]), [(
-            POLL,
-            2 * second
-        )]);
+        assert_eq!(
+            take(&mut told, &seen(2, 15 * second), 15 * second, &[(POLL, 5 * second)]),
+            [(POLL, 2 * second)]
+        );
     }
 
     #[test]

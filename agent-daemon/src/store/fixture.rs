@@ -153,7 +153,11 @@ pub(crate) fn off_cpu(
 pub(crate) fn ledger(n: u64) -> Ledger {
     let (ms, wall) = (n * 1_000_000, 5_000_000_000);
     let set = |text: &str| text.parse::<StateSet>().unwrap();
-    let rows = [("own.cpu", ms), ("own.network+llm_first_token", 1_000_000), ("own.terminal", wall - ms - 1_000_000)];
+    let rows = [
+        ("own.cpu", ms),
+        ("own.network+llm_first_token", 1_000_000),
+        ("own.terminal", wall - ms - 1_000_000),
+    ];
     let bit = |text: &str| text.parse::<Bit>().unwrap();
     let mut ledger = Ledger::default();
     ledger.merge(&Ledger {

@@ -89,11 +89,25 @@ pub(crate) fn switched(prev: *mut u8, next: *mut u8) {
             let on_cpu = bit_of(entered.role, state::CPU);
             let entered_slot = entered.agent;
             if entered_slot == slot {
-                shift(slot, now(), Some(Move { thread: left, to }), Some(Move { thread: entered, to: on_cpu }), bit::NONE, bit::NONE);
+                shift(
+                    slot,
+                    now(),
+                    Some(Move { thread: left, to }),
+                    Some(Move { thread: entered, to: on_cpu }),
+                    bit::NONE,
+                    bit::NONE,
+                );
                 return;
             }
             if is_watched(entered) {
-                shift(entered_slot, now(), Some(Move { thread: entered, to: on_cpu }), None, bit::NONE, bit::NONE);
+                shift(
+                    entered_slot,
+                    now(),
+                    Some(Move { thread: entered, to: on_cpu }),
+                    None,
+                    bit::NONE,
+                    bit::NONE,
+                );
             }
         }
         shift(slot, now(), Some(Move { thread: left, to }), None, bit::NONE, bit::NONE);

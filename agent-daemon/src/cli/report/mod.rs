@@ -2,6 +2,7 @@
 
 mod ledger;
 mod render;
+mod verb;
 
 use serde::Serialize;
 
@@ -11,13 +12,14 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
-        syscall::SyscallReportDto,
+        agent::AgentDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
+        profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
 
 pub(super) use render::render;
+pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;

@@ -123,7 +123,8 @@ impl Rows {
         }
         for (bit, ns) in &window.ledger.threads {
             let [agent, start, end]: [Cell; 3] = [&agent, &start, &end].map(Cell::clone);
-            self.tables.push(TableId::ThreadTime, [agent, start, end, bit.to_string().into(), (*ns).into()])?;
+            self.tables
+                .push(TableId::ThreadTime, [agent, start, end, bit.to_string().into(), (*ns).into()])?;
         }
         Ok(())
     }

@@ -74,7 +74,9 @@ impl TableId {
             Self::SyscallLatencies => {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
-            Self::Ledger => "Wall clock by window and by what was true at once; the rows of a window sum up to it.",
+            Self::Ledger => {
+                "Wall clock by window and by what was true at once; the rows of a window sum up to it."
+            }
             Self::ThreadTime => "Time of all threads by window and state; threads side by side each count.",
             Self::InterpretersUnread => "Processes whose interpreter's frames could not be read, and why.",
             Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",

@@ -137,9 +137,11 @@ impl StateSet {
         let own = |states: &[S]| self.any(Role::Own, states);
         let background = self.any(Role::Tool, &WORK) || self.any(Role::Helper, &WORK);
         let alone = !own(&S::ALL);
-        if background || own(&[S::Child]) || (alone && tool) {
+        // A thread that waits for each child is kept by some event loops: where there are helpers, it is for one of them.
+        let child = own(&[S::Child]) && !self.any(Role::Helper, &S::ALL);
+        if background || child || (alone && tool) {
             Cause::Tool
-        } else if own(&[S::Terminal, S::Outside, S::Poll, S::Timer, S::Ipc]) {
+        } else if own(&[S::Terminal, S::Outside, S::Poll, S::Timer, S::Ipc, S::Child]) {
             Cause::Idle
         } else if own(&[S::Futex]) {
             Cause::Lock

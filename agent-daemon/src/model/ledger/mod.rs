@@ -63,8 +63,8 @@ impl Ledger {
         self.threads = merged(&self.threads, &other.threads);
     }
 
-    /// Keeps the `most` sets of most time; the others go to the largest one of their cause, or to the largest of
-    /// those that go. Returns how many went. No cause's time changes.
+    /// Keeps the `most` sets of most time; each other one goes to the largest of its cause, which is one of them where
+    /// none was kept. Returns how many went. No cause's time changes.
     pub fn bound(&mut self, most: usize) -> usize {
         if self.sets.len() <= most {
             return 0;

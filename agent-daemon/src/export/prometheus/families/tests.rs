@@ -20,9 +20,5 @@ fn the_reference_is_what_the_code_says() {
         std::fs::write(path, reference()).unwrap();
     }
     let written = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        written,
-        reference(),
-        "write it anew: UPDATE_GOLDEN=1 cargo test -p agentperf the_reference"
-    );
+    assert_eq!(written, reference(), "write it anew: UPDATE_GOLDEN=1 cargo test -p agentperf the_reference");
 }
