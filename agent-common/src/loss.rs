@@ -48,7 +48,9 @@ losses! {
     LEDGER_INSERT = 17, "kernel_ledger_insert";
     /// A connection to a model could not be remembered: its phases are not seen.
     CONNECTION_INSERT = 18, "kernel_model_connection_insert";
+    /// A thread left a state of the ledger that nothing was counted in.
+    LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 19;
+pub const COUNT: u32 = 20;

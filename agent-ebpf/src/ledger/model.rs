@@ -23,10 +23,7 @@ use super::{
     is_watched, now,
     set::{answered, generation, round, shift},
 };
-use crate::{
-    layout::{self, field},
-    lifecycle, losses, threads,
-};
+use crate::{layout, lifecycle, losses, threads};
 
 /// Where models answer, and how; filled by the daemon.
 #[map]

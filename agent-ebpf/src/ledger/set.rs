@@ -18,7 +18,7 @@ use aya_ebpf::{
     maps::PerCpuHashMap,
 };
 
-use crate::{atomics::add, epoch};
+use crate::{atomics::add, epoch, losses};
 
 /// `agent_common::ledger::Ledger`, with a lock that the verifier knows for one.
 #[repr(C)]
@@ -71,8 +71,9 @@ pub(super) fn shift(slot: u32, now: u64, first: Option<Move>, second: Option<Mov
         step(counts, now, left, false);
         step(counts, now, entered, true);
         let ns = close(counts, now, closed);
+        let underflows = (*counts).underflows;
         unlock(&raw mut (*ledger).lock);
-        record(slot, closed.held, ns);
+        record(slot, closed, ns, underflows);
     }
 }
 
@@ -92,8 +93,9 @@ pub(super) fn enter(slot: u32, now: u64, Move { thread, to }: Move, entered: u32
         }
         step(counts, now, entered, true);
         let ns = close(counts, now, closed);
+        let underflows = (*counts).underflows;
         unlock(&raw mut (*ledger).lock);
-        record(slot, closed.held, ns);
+        record(slot, closed, ns, underflows);
     }
 }
 
@@ -102,6 +104,8 @@ pub(super) fn enter(slot: u32, now: u64, Move { thread, to }: Move, entered: u32
 struct Closed {
     old: u64,
     held: u64,
+    /// What had been miscounted before.
+    underflows: u64,
 }
 
 /// The instant at which something is accounted: never earlier than the last.
@@ -127,17 +131,17 @@ unsafe fn tick(counts: *mut Counts, now: u64) -> u64 {
 unsafe fn forget_quiet(counts: *mut Counts, now: u64) -> Closed {
     // SAFETY: by contract.
     unsafe {
-        let old = (*counts).set;
+        let (old, underflows) = ((*counts).set, (*counts).underflows);
         let stream = 1 << bit::LLM_STREAM;
         if old & stream == 0 || !is_quiet((*counts).stream_at, (*counts).since, now) {
-            return Closed { old, held: old };
+            return Closed { old, held: old, underflows };
         }
         let at = bit::LLM_STREAM as usize;
         (*counts).counts[at] = 0;
         (*counts).at[at] = now;
         (*counts).set = old & !stream;
         (*counts).stream_round += 1;
-        Closed { old, held: old & !stream }
+        Closed { old, held: old & !stream, underflows }
     }
 }
 
@@ -192,11 +196,14 @@ unsafe fn close(counts: *mut Counts, now: u64, closed: Closed) -> u64 {
 
 /// Adds a stretch to what the window has of its set.
 #[inline(always)]
-fn record(slot: u32, set: u64, ns: u64) {
+fn record(slot: u32, closed: Closed, ns: u64, underflows: u64) {
+    if underflows != closed.underflows {
+        losses::count(loss::LEDGER_MISCOUNT);
+    }
     if ns == 0 {
         return;
     }
-    let key = SetKey { set, agent: slot, pad: 0 };
+    let key = SetKey { set: closed.held, agent: slot, pad: 0 };
     let time = if epoch::is_odd() {
         epoch::entry(&LEDGER_ODD, &key, &ZERO, loss::LEDGER_INSERT)
     } else {
