@@ -1,17 +1,10 @@
 //! A receiver of alerts, end to end: a fact in the kernel, a rule, a webhook that fails at first.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeSet, time::Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{api::eventually, daemon::Daemon, puppet::Puppet};
+use crate::support::{api::eventually, daemon::Daemon, hook::Hook, puppet::Puppet};
 
 const RULES: &str = "\
 groups:
@@ -21,50 +14,9 @@ groups:
     expr: sum by (agent, agent_id) (rate(agentperf_agent_cpu_seconds_total[5s])) > 0.05
 ";
 
-/// A webhook; the first request is hung up on.
-struct Hook {
-    url: String,
-    bodies: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Hook {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let bodies = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&bodies);
-        // Ends with the test's process.
-        thread::spawn(move || {
-            for stream in listener.incoming().skip(1) {
-                let mut stream = BufReader::new(stream.unwrap());
-                let mut length = 0;
-                for line in stream.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty())
-                {
-                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                }
-                let mut body = vec![0; length];
-                stream.read_exact(&mut body).unwrap();
-                let body = serde_json::from_slice(&body).unwrap();
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(body);
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                stream.get_mut().write_all(answer).unwrap();
-            }
-        });
-        Self { url, bodies }
-    }
-
-    /// The bodies of this status.
-    fn told(&self, status: &str) -> Vec<Value> {
-        let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        bodies.iter().filter(|body| body["status"] == status).cloned().collect()
-    }
-}
-
 #[test]
 fn a_webhook_is_told_once_with_the_evidence_and_once_when_it_is_over() {
-    let (hook, directory) = (Hook::start(), tempfile::tempdir().unwrap());
+    let (hook, directory) = (Hook::failing(1), tempfile::tempdir().unwrap());
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
         std::fs::write(&path, text).unwrap();

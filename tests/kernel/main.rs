@@ -1,8 +1,8 @@
 //! Truth tests: real eBPF against workloads that know what they did. They run the built `agentperf` as
 //! root, on the host's own kernel, and talk to it as a user does: by HTTP and by its command line.
 //!
-//! Run them by `cargo xtask test`, or by `cargo xtask vm` on other kernels. Without root they fail and say so;
-//! none is skipped. One daemon runs at a time, so the number of test threads does not matter.
+//! Run them by `cargo xtask test`, or by `cargo xtask vm` on other kernels. Without root they fail and say so; those
+//! that need what many hosts have not run in the virtual machines alone, and say why. One daemon runs at a time, so the number of test threads does not matter.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
     reason = "panicking is how a test fails"
 )]
 
+mod alert_faults;
 mod alert_receivers;
 mod alerts;
 mod attach;

@@ -27,12 +27,19 @@ fn the_process_tree_reads_from_the_top() {
             "exit_code": null, "signal": 9, "signal_name": "SIGKILL", "core_dumped": false,
             "cpu_seconds": 1.234567891, "cpu_before_seconds": 1.0, "peak_rss_bytes": 64 << 20,
             "rss_bytes": 32 << 20, "pss_bytes": 31 << 20, "threads": 4, "descriptors": 9,
-            "voluntary_switches": null, "involuntary_switches": null,
+            "voluntary_switches": null, "involuntary_switches": null, "rss_bytes_per_second": 1024,
+            "cgroup": {
+                "cpu_limit": 0.5, "throttled_seconds": 0.25,
+                "memory_limit_bytes": 1 << 30, "memory_limit_used_bytes": 1 << 29,
+            },
         })
     );
     assert_eq!(
         tree["live"],
-        json!({ "processes": 2, "rss_bytes": 64 << 20, "threads": 8, "descriptors": 18 })
+        json!({
+            "processes": 2, "rss_bytes": 64 << 20, "threads": 8, "descriptors": 18, "rss_bytes_per_second": 2048,
+            "cpu_limit": 0.5, "memory_limit_bytes": 1 << 30, "memory_limit_used_bytes": 1 << 29,
+        })
     );
     assert_eq!((&rows[1]["exit_code"], &rows[1]["signal"]), (&json!(7), &json!(null)));
     let late = world.get(&world.of_live("/processes?since=5m")).json();

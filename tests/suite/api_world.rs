@@ -17,17 +17,13 @@ use agentperf::{
     ingest::Ingest,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
+        cgroup::{Cgroup, MemoryLimit},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
         id::{AgentId, ProcessId},
-        ledger::{Bit, Ledger, StateSet},
-        off_cpu::{Descriptor, OffCpuStat, WaitCause},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
         record::Record,
-        stack::{Binary, Frame, FrameKind, Stack, StackEnd},
-        syscall::{Histogram, SyscallStat},
         time::Timestamp,
-        window::{CpuStat, Window},
     },
     store::{Limits, Memory, Store, writer},
     telemetry::{HostInfo, Loss, Telemetry},
@@ -37,7 +33,11 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::{api_alerts::alerts, api_system};
+use crate::{
+    api_alerts::alerts,
+    api_system,
+    api_windows::{busy, sampled},
+};
 
 /// When the data begins: far enough back to be closed, near enough to be kept.
 pub(crate) fn begin() -> Timestamp {
@@ -264,6 +264,13 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
             threads: 4,
             descriptors: Some(9),
             context_switches: None,
+            rss_slope: Some(1024),
+            cgroup: Some(Cgroup {
+                id: 7,
+                cpu_limit_millis: Some(500),
+                throttled_ns: 250_000_000,
+                memory: Some(MemoryLimit { limit_bytes: 1 << 30, used_bytes: 1 << 29 }),
+            }),
         }),
     }
 }
@@ -304,109 +311,4 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
             reason: Some("the kernel is older than 5.11: a hash by tid stands in".into()),
         },
     ]);
-}
-
-/// Five seconds in which something of every kind happens.
-fn busy(agent: &AgentId, start: Timestamp) -> Window {
-    let mut histogram = Histogram::default();
-    histogram.0[10] = 90;
-    histogram.0[20] = 10;
-    let reads = SyscallStat {
-        process: process_id(100),
-        number: 0,
-        count: 100,
-        errors: vec![(11, 4), (512, 1), (9999, 1)],
-        total_ns: 20_000_000,
-        max_ns: 1_900_000,
-        histogram: histogram.clone(),
-    };
-    let writes = SyscallStat { process: process_id(101), number: 1, total_ns: 5_000_000, ..reads.clone() };
-    let unnamed = SyscallStat { number: 999, errors: vec![], total_ns: 10, max_ns: 10, ..reads.clone() };
-    Window {
-        agent: agent.clone(),
-        start,
-        end: start + Duration::from_secs(5),
-        syscalls: vec![reads, writes, unnamed],
-        off_cpu: vec![
-            wait(100, WaitCause::Network, 2_000_000_000, 1_000_000),
-            wait(101, WaitCause::PageFault, 3_000_000, 0),
-            wait(101, WaitCause::Preempted, 0, 4_000_000),
-        ],
-        cpu: sampled(agent, start).cpu,
-        ledger: ledger(),
-        unread: vec![],
-    }
-}
-
-/// Five seconds: a second of CPU time under half of which a model is asked, then waiting for it, then for a person.
-fn ledger() -> Ledger {
-    let set = |states: &str, ms: u64| (states.parse::<StateSet>().unwrap(), ms * 1_000_000);
-    let bit = |state: &str, ms: u64| (state.parse::<Bit>().unwrap(), ms * 1_000_000);
-    Ledger {
-        sets: vec![
-            set("own.cpu", 500),
-            set("own.cpu+llm_first_token", 500),
-            set("own.network+llm_first_token", 1500),
-            set("own.terminal", 2499),
-            set("own.other", 1),
-        ],
-        threads: vec![bit("own.cpu", 2000), bit("own.terminal", 2499), bit("llm_first_token", 2000)],
-    }
-}
-
-fn wait(pid: u32, cause: WaitCause, blocked_ns: u64, run_queue_ns: u64) -> OffCpuStat {
-    let network = cause == WaitCause::Network;
-    OffCpuStat {
-        process: process_id(pid),
-        cause,
-        syscall: network.then_some(232),
-        descriptor: network.then_some(Descriptor::InetSocket),
-        waker: network.then_some(4242),
-        stack: stack(&[("schedule", FrameKind::Kernel), ("wait_for_reply", FrameKind::Python)]),
-        blocked_ns,
-        run_queue_ns,
-        count: 2,
-        max_ns: blocked_ns.max(run_queue_ns),
-    }
-}
-
-/// Five seconds up to `end` with CPU samples alone.
-pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
-    let cpu = |pid, functions: &[(&str, FrameKind)], samples: u64| CpuStat {
-        process: process_id(pid),
-        stack: stack(functions),
-        samples,
-        cpu_ns: samples * 10_309_278,
-    };
-    let hot = [("hot", FrameKind::Native), ("main", FrameKind::Native)];
-    let read = [("ksys_read", FrameKind::Kernel), ("load", FrameKind::Python), ("main", FrameKind::Native)];
-    Window {
-        agent: agent.clone(),
-        start: end - Duration::from_secs(1),
-        end,
-        syscalls: vec![],
-        off_cpu: vec![],
-        cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
-        ledger: Ledger::default(),
-        unread: vec![],
-    }
-}
-
-fn stack(functions: &[(&str, FrameKind)]) -> Arc<Stack> {
-    let frame = |(function, kind): &(&str, FrameKind)| {
-        let (path, build_id) = match kind {
-            FrameKind::Kernel => ("[kernel]", None),
-            _ => ("/usr/bin/python3.11", Some("c0ffee".to_owned())),
-        };
-        let script = *kind == FrameKind::Python;
-        Arc::new(Frame {
-            kind: *kind,
-            function: (*function).into(),
-            file: script.then(|| "/srv/agent/agent.py".into()),
-            line: script.then_some(12),
-            binary: (!script).then(|| Arc::new(Binary { path: path.into(), build_id })),
-            address: 0x1000 + function.len() as u64,
-        })
-    };
-    Arc::new(Stack { frames: functions.iter().map(frame).collect(), end: StackEnd::Complete })
 }

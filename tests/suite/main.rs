@@ -19,6 +19,7 @@ mod api_routes;
 mod api_schema;
 mod api_server;
 mod api_system;
+mod api_windows;
 mod api_world;
 #[path = "../chains/mod.rs"]
 mod chains;

@@ -4,6 +4,7 @@
 //! One file per source; `collector.rs` is the loop that asks them.
 
 pub mod argv;
+mod cgroups;
 mod clock;
 mod collector;
 mod host;

@@ -28,7 +28,7 @@ pub(super) enum Dear {
     Pages,
 }
 
-/// What this process has; `None` if it is gone.
+/// What this process has, but for its control group and the slope of its memory; `None` if it is gone.
 pub(super) fn read(pid: u32, dear: Dear) -> Option<Resources> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let threads = u32::try_from(field(&status, "Threads:")?).ok()?;

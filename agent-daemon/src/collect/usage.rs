@@ -9,12 +9,15 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
+    cgroups::Groups,
     proc_tree::Stat,
     resources::{self, Dear},
 };
 use crate::model::{
     id::{ProcessId, Slot},
     observation::Observation,
+    process::Resources,
+    slope::Slope,
     time::Timestamp,
 };
 
@@ -25,6 +28,29 @@ struct Known {
     slot: Slot,
     /// CPU ticks at the last reading; `None` before the first.
     ticks: Option<u64>,
+    /// Its memory at the last reading, and the line through all of them.
+    memory: Memory,
+}
+
+/// How a process's memory goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    slope: Slope,
+    at: Option<Instant>,
+    /// What was told of it last, bytes per second.
+    told: Option<i64>,
+}
+
+impl Memory {
+    /// The slope with one more reading, bytes per second; what is small beside the size of a page is none.
+    fn add(&mut self, rss_bytes: u64, now: Instant) -> Option<i64> {
+        let since = self.at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
+        self.slope.add(since, rss_bytes as f64);
+        self.at = Some(now);
+        let slope = self.slope.per_second().map(|slope| slope as i64);
+        self.told = slope.map(|slope| if slope.abs() < FLAT { 0 } else { slope });
+        self.told
+    }
 }
 
 /// What a process has used so far.
@@ -36,8 +62,28 @@ pub(super) struct Used {
     pub(super) peak_rss_bytes: u64,
 }
 
+/// Growth that is told as none, bytes per second: less than a page in half a minute.
+const FLAT: i64 = 128;
+
 /// How long may be spent in one window on what is dear to read: every thread's switches, and descriptors.
 const BUDGET: Duration = Duration::from_millis(20);
+
+/// What may still be spent in one window.
+struct Budget {
+    until: Instant,
+    pages: Dear,
+}
+
+impl Budget {
+    /// What may be read of the next process: pages of one in each window, and nothing dear once the time is over.
+    fn next(&mut self) -> Dear {
+        if Instant::now() >= self.until {
+            Dear::Nothing
+        } else {
+            std::mem::replace(&mut self.pages, Dear::Counts)
+        }
+    }
+}
 
 /// The live processes of all agents.
 #[derive(Debug)]
@@ -45,6 +91,7 @@ pub(super) struct Live {
     /// Counts readings, so that it is not always the same whose turn comes when the budget is spent.
     turn: usize,
     processes: FxHashMap<ProcessId, Known>,
+    groups: Groups,
     tick_ns: u64,
     page_bytes: u64,
 }
@@ -54,6 +101,7 @@ impl Live {
         Self {
             turn: 0,
             processes: FxHashMap::default(),
+            groups: Groups::new(),
             tick_ns: 1_000_000_000 / procfs::ticks_per_second().max(1),
             page_bytes: procfs::page_size(),
         }
@@ -61,7 +109,10 @@ impl Live {
 
     /// The process lives, and belongs to the agent in `slot`.
     pub(super) fn insert(&mut self, process: ProcessId, slot: Slot) {
-        self.processes.entry(process).or_insert(Known { slot, ticks: None }).slot = slot;
+        self.processes
+            .entry(process)
+            .or_insert(Known { slot, ticks: None, memory: Memory::default() })
+            .slot = slot;
     }
 
     pub(super) fn remove(&mut self, process: ProcessId) {
@@ -95,41 +146,41 @@ impl Live {
     /// Reads every live process: usage of those that ran since the last reading, and who vanished.
     pub(super) fn observe(&mut self, now: Timestamp) -> Vec<Observation> {
         let mut observations = Vec::new();
-        let (mut ran, mut vanished) = (Vec::new(), Vec::new());
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn.checked_rem(self.processes.len()).unwrap_or(0);
-        let turns = self.processes.iter().skip(first).chain(self.processes.iter().take(first));
-        let dear_until = Instant::now() + BUDGET;
-        // Of one process in each window.
-        let mut pages = Dear::Pages;
-        for (process, known) in turns {
-            match Stat::read(process.pid()) {
-                Some(stat) if self.matches(*process, &stat) => {
-                    if Some(stat.cpu_ticks) != known.ticks {
-                        ran.push((*process, stat.cpu_ticks));
-                        let (process, Used { cpu_ns, peak_rss_bytes }) =
-                            (*process, self.read(*process, &stat));
-                        let is_late = Instant::now() >= dear_until;
-                        let dear =
-                            if is_late { Dear::Nothing } else { std::mem::replace(&mut pages, Dear::Counts) };
-                        let resources = resources::read(process.pid(), dear);
-                        let usage = Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources };
-                        observations.push(usage);
-                    }
-                }
-                _ => vanished.push(*process),
+        self.groups.begin();
+        let mut budget = Budget { until: Instant::now() + BUDGET, pages: Dear::Pages };
+        for process in self.in_turn() {
+            let stat = Stat::read(process.pid()).filter(|stat| self.matches(process, stat));
+            let Some(stat) = stat else {
+                self.processes.remove(&process);
+                observations.push(Observation::ProcessVanished { process, at: now });
+                continue;
+            };
+            let Some(known) = self.processes.get_mut(&process) else { continue };
+            // What sleeps keeps what it has, but its memory no longer grows.
+            let is_settled = known.memory.told.is_none_or(|slope| slope == 0);
+            if known.ticks.replace(stat.cpu_ticks) != Some(stat.cpu_ticks) || !is_settled {
+                let Used { cpu_ns, peak_rss_bytes } = self.read(process, &stat);
+                let resources = self.resources(process, budget.next());
+                observations.push(Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources });
             }
-        }
-        for (process, ticks) in ran {
-            if let Some(known) = self.processes.get_mut(&process) {
-                known.ticks = Some(ticks);
-            }
-        }
-        for process in vanished {
-            self.processes.remove(&process);
-            observations.push(Observation::ProcessVanished { process, at: now });
         }
         observations
+    }
+
+    /// All processes, another one first each time.
+    fn in_turn(&mut self) -> Vec<ProcessId> {
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(self.processes.len()).unwrap_or(0);
+        let keys = || self.processes.keys().copied();
+        keys().skip(first).chain(keys().take(first)).collect()
+    }
+
+    fn resources(&mut self, process: ProcessId, dear: Dear) -> Option<Resources> {
+        let read = resources::read(process.pid(), dear)?;
+        let memory = self.processes.get_mut(&process).map(|known| &mut known.memory);
+        let rss_slope = memory.and_then(|memory| memory.add(read.rss_bytes, Instant::now()));
+        let cgroup = if dear == Dear::Nothing { None } else { self.groups.of(process.pid()) };
+        Some(Resources { rss_slope, cgroup, ..read })
     }
 
     fn read(&self, process: ProcessId, stat: &Stat) -> Used {

@@ -1,6 +1,7 @@
 //! Pure domain types: what every stage speaks. Imports nothing of ours, does no I/O.
 
 pub mod agent;
+pub mod cgroup;
 pub mod control;
 pub mod errno_names;
 pub mod exposition;
@@ -17,6 +18,7 @@ pub mod probe;
 pub mod process;
 pub mod record;
 pub mod signal_names;
+pub mod slope;
 pub mod stack;
 pub mod syscall;
 pub mod syscall_names;

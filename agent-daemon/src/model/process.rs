@@ -1,6 +1,6 @@
 //! Processes of agents.
 
-use super::{id::ProcessId, time::Timestamp};
+use super::{cgroup::Cgroup, id::ProcessId, time::Timestamp};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,11 @@ pub struct Resources {
     /// How often its present threads gave up a CPU by themselves, and how often it was taken from them. `None` where
     /// there are too many threads to ask each.
     pub context_switches: Option<ContextSwitches>,
+    /// How fast its resident set grew in the last minutes, bytes per second; less than 0 where it shrank. `None` before
+    /// there is enough to tell.
+    pub rss_slope: Option<i64>,
+    /// Its control group.
+    pub cgroup: Option<Cgroup>,
 }
 
 /// How often threads left a CPU since they began.
@@ -95,11 +100,13 @@ impl Resources {
             pss_bytes: self.pss_bytes.or(before.pss_bytes),
             descriptors: self.descriptors.or(before.descriptors),
             context_switches: self.context_switches.or(before.context_switches),
+            cgroup: self.cgroup.or(before.cgroup),
             ..self
         }
     }
 
-    /// What several processes have together. What is not known of one is left out.
+    /// What several processes have together. What is not known of one is left out, as are their control groups, which
+    /// they may share (see [`Cgroups`](super::cgroup::Cgroups)).
     #[must_use]
     pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         all.into_iter().fold(Self::default(), |sum, one| Self {
@@ -111,6 +118,8 @@ impl Resources {
                 voluntary: a.voluntary.saturating_add(b.voluntary),
                 involuntary: a.involuntary.saturating_add(b.involuntary),
             }),
+            rss_slope: both(sum.rss_slope, one.rss_slope, i64::saturating_add),
+            cgroup: None,
         })
     }
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::model::{
     agent::{Agent, AgentSource},
+    cgroup::{Cgroup, MemoryLimit},
     host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall},
     id::{AgentId, ProcessId},
     ledger::{Bit, Ledger, StateSet},
@@ -73,6 +74,13 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
             threads: 3,
             descriptors: Some(7),
             context_switches: Some(ContextSwitches { voluntary: 20, involuntary: 5 }),
+            rss_slope: Some(-77),
+            cgroup: Some(Cgroup {
+                id: 9,
+                cpu_limit_millis: Some(1_500),
+                throttled_ns: 2_000_000,
+                memory: Some(MemoryLimit { limit_bytes: 1 << 30, used_bytes: 1 << 29 }),
+            }),
         }),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod binary;
 pub(crate) mod daemon;
+pub(crate) mod hook;
 pub(crate) mod pprof;
 pub(crate) mod programs;
 pub(crate) mod prometheus;

@@ -30,8 +30,10 @@ pub(super) struct Job {
 impl Job {
     /// One of the kernel tests.
     pub(super) fn test(name: &str, limit: u32) -> Self {
-        // Not captured, so that a test which hangs or crashes has said how far it came.
-        let command = format!("/payload/bin/kernel --exact {name} --test-threads=1 --nocapture");
+        // Not captured, so that a test which hangs or crashes has said how far it came. Those are included that only
+        // a machine made for it can run.
+        let command =
+            format!("/payload/bin/kernel --exact {name} --include-ignored --test-threads=1 --nocapture");
         Self { name: name.to_owned(), limit, command }
     }
 }

@@ -35,7 +35,12 @@ pub(super) struct Lane {
     name: String,
     state: Mutex<State>,
     wake: Notify,
+    /// Hears of each try.
+    tried: Tried,
 }
+
+/// Is told what every try came to.
+pub type Tried = Arc<dyn Fn(Delivery) + Send + Sync>;
 
 struct State {
     receiver: Receiver,
@@ -43,6 +48,8 @@ struct State {
     /// What the last try came to, and when.
     last: Option<(Millis, Outcome)>,
     delivered_at: Option<Millis>,
+    /// The configuration has it no longer: nothing is tried again.
+    is_gone: bool,
 }
 
 /// How a channel fares, as others see it.
@@ -65,10 +72,10 @@ pub struct Health {
 }
 
 impl Lane {
-    pub(super) fn new(name: String, receiver: Receiver, saved: Saved) -> Self {
+    pub(super) fn new(name: String, receiver: Receiver, saved: Saved, tried: Tried) -> Self {
         let queue = Queue::new(receiver.rate, saved);
-        let state = State { receiver, queue, last: None, delivered_at: None };
-        Self { name, state: Mutex::new(state), wake: Notify::new() }
+        let state = State { receiver, queue, last: None, delivered_at: None, is_gone: false };
+        Self { name, state: Mutex::new(state), wake: Notify::new(), tried }
     }
 
     /// Takes a message, or says at once what becomes of it, or of another that had to make room.
@@ -116,6 +123,7 @@ impl Lane {
         let outcome = self.try_once(message, attempt).await;
         let (name, said, target) = (&self.name, outcome.said(), self.way().shown());
         let now = now();
+        (self.tried)(outcome.delivery());
         let mut state = self.state();
         let report = state.queue.done(message.notification.id, &outcome, now, random());
         // A receiver that is away is worth one line, not one for each try.
@@ -134,7 +142,9 @@ impl Lane {
             }
         }
         state.last = Some((now, outcome));
-        report
+        report.or_else(|| {
+            state.is_gone.then_some(Report { id: message.notification.id, delivery: Delivery::Retry })
+        })
     }
 
     /// One try, outside the queue.
@@ -150,10 +160,18 @@ impl Lane {
     /// Goes another way from the next try on.
     pub(super) fn reroute(&self, receiver: Receiver) {
         let mut state = self.state();
+        receiver.way.resume(state.receiver.way.half_told());
         state.queue.rate = receiver.rate;
         state.receiver = receiver;
         drop(state);
         self.wake.notify_one();
+    }
+
+    /// Gives back what waits: there is no such receiver any more. What is being tried is reported by that try.
+    pub(super) fn give_up(&self) -> Vec<Report> {
+        let mut state = self.state();
+        state.is_gone = true;
+        state.queue.give_back()
     }
 
     pub(super) fn save(&self) -> Saved {

@@ -34,7 +34,7 @@ mod way;
 mod webhook;
 
 pub use config::Config;
-pub use lane::Health;
+pub use lane::{Health, Tried};
 pub use message::{About, Diagnosis, Finding, Message};
 pub use outcome::{Later, Outcome};
 pub use queue::{Counts, Report};
@@ -81,6 +81,7 @@ pub struct Tested {
 pub struct Channels {
     lanes: BTreeMap<String, Running>,
     about: Arc<About>,
+    tried: Tried,
     saved: Saved,
     reports: mpsc::Receiver<Report>,
     reporter: mpsc::Sender<Report>,
@@ -99,30 +100,36 @@ impl fmt::Debug for Channels {
 }
 
 impl Channels {
-    /// Sets the channels to work, where those before a restart left off. Must be called in a tokio runtime.
+    /// Sets the channels to work, where those before a restart left off; `tried` hears of each try. Must be called in a
+    /// tokio runtime.
     #[must_use]
-    pub fn open(config: Config, about: About, saved: Saved) -> Self {
+    pub fn open(config: Config, about: About, saved: Saved, tried: Tried) -> Self {
         let (reporter, reports) = mpsc::channel(REPORTS);
-        let mut channels = Self { lanes: BTreeMap::new(), about: Arc::new(about), saved, reports, reporter };
-        channels.reload(config);
+        let lanes = BTreeMap::new();
+        let mut channels = Self { lanes, about: Arc::new(about), tried, saved, reports, reporter };
+        // There was nobody before.
+        let _ = channels.reload(config);
         channels
     }
 
-    /// Another configuration. Messages that wait for a receiver that stays go its new way; those for one that is
-    /// gone are dropped, as the router drops their groups.
-    pub fn reload(&mut self, config: Config) {
-        self.lanes.retain(|name, _| config.receivers.contains_key(name));
+    /// Another configuration. Messages that wait for a receiver that stays go its new way; those for one that is gone
+    /// are given back, to be told to the router, since a receiver of our own may have the same name.
+    #[must_use]
+    pub fn reload(&mut self, config: Config) -> Vec<Report> {
+        let gone = self.lanes.extract_if(.., |name, _| !config.receivers.contains_key(name));
+        let given_up = gone.flat_map(|(_, running)| running.lane.give_up()).collect();
         for (name, receiver) in config.receivers {
             match self.lanes.get(&name) {
                 Some(running) => running.lane.reroute(receiver),
                 None => self.start(name, receiver),
             }
         }
+        given_up
     }
 
     fn start(&mut self, name: String, receiver: config::Receiver) {
         let saved = self.saved.lanes.remove(&name).unwrap_or_default();
-        let lane = Arc::new(Lane::new(name.clone(), receiver, saved));
+        let lane = Arc::new(Lane::new(name.clone(), receiver, saved, Arc::clone(&self.tried)));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(Arc::clone(&lane).run(self.reporter.clone(), stopped));
         self.lanes.insert(name, Running { lane, stop, task });

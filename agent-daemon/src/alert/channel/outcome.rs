@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode, header};
 
+use crate::alert::route::Delivery;
+
 /// The longest pause that a receiver may ask for.
 pub(super) const MAX_ASKED: Duration = Duration::from_secs(600);
 
@@ -52,6 +54,15 @@ impl Outcome {
             Self::Refused(format!("{status}: redirects are not followed"))
         } else {
             Self::Refused(why)
+        }
+    }
+
+    /// What the router is told of it.
+    pub(super) fn delivery(&self) -> Delivery {
+        match self {
+            Self::Taken(_) => Delivery::Delivered,
+            Self::Refused(_) => Delivery::Refused,
+            Self::Later(_) => Delivery::Retry,
         }
     }
 

@@ -141,6 +141,15 @@ impl Queue {
         Some(Report { id, delivery: Delivery::Retry })
     }
 
+    /// Gives all that wait back to the router, but for what is being tried.
+    pub(super) fn give_back(&mut self) -> Vec<Report> {
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (tried, idle): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(_, entry)| entry.in_hand);
+        self.waiting = tried;
+        self.counts.returned += idle.len() as u64;
+        idle.into_keys().map(|id| Report { id, delivery: Delivery::Retry }).collect()
+    }
+
     /// Of all that wait, and this one, the least severe; of several the newest.
     fn least_urgent(&self, message: &Message) -> Fingerprint {
         let urgency = |m: &Message| (m.notification.severity, std::cmp::Reverse(m.notification.made_at));
@@ -182,16 +191,14 @@ impl Queue {
         now: Millis,
         random: f64,
     ) -> Option<Report> {
-        let delivery = match outcome {
+        match outcome {
             Outcome::Taken(_) => {
                 self.counts.delivered += 1;
                 self.reached(now);
-                Delivery::Delivered
             }
             Outcome::Refused(_) => {
                 self.counts.refused += 1;
                 self.reached(now);
-                Delivery::Refused
             }
             Outcome::Later(later) => {
                 self.counts.failed += 1;
@@ -199,10 +206,9 @@ impl Queue {
                     return None;
                 }
                 self.counts.returned += 1;
-                Delivery::Retry
             }
-        };
-        self.waiting.remove(&id).map(|_| Report { id, delivery })
+        }
+        self.waiting.remove(&id).map(|_| Report { id, delivery: outcome.delivery() })
     }
 
     /// Whether there will be another try.

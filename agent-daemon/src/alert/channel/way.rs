@@ -1,6 +1,14 @@
 //! What all channels have in common, and the one list of them.
 
-use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -9,10 +17,13 @@ use super::{
     journald::Journald, message::Message, outcome::Outcome, pagerduty::PagerDuty, slack::Slack, sms::Sms,
     text::Texts, url::UrlSource, webhook::Webhook,
 };
-use crate::alert::eval::Millis;
+use crate::alert::{eval::Millis, labels::Fingerprint};
 
 /// A try under way.
 pub(super) type Sending<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// Recipients that have a message already, by its id.
+pub(super) type HalfTold = BTreeMap<Fingerprint, BTreeSet<String>>;
 
 /// A way to a receiver.
 pub(super) trait Way: fmt::Debug + Send + Sync {
@@ -23,6 +34,14 @@ pub(super) trait Way: fmt::Debug + Send + Sync {
     fn valid_for(&self) -> Option<Millis> {
         None
     }
+
+    /// Who has which message while somebody else has not, where it goes to several.
+    fn half_told(&self) -> HalfTold {
+        HalfTold::new()
+    }
+
+    /// Goes on for another way, which had come so far.
+    fn resume(&self, _half_told: HalfTold) {}
 
     /// Tries once. Ends within the configured time; what is dropped before leaves nothing behind.
     fn deliver<'a>(&'a self, message: &'a Message, attempt: u32) -> Sending<'a>;

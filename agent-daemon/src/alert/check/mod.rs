@@ -4,6 +4,8 @@
 //! Test files have the form of promtool's. Two differences: annotations are compared only where a test gives some,
 //! and alerts carry the label `severity` even where a rule does not set it.
 
+#[cfg(test)]
+mod healthy;
 mod notation;
 mod raw;
 mod run;

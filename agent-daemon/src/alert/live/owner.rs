@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     alert::{
-        channel,
+        channel::{self, Tried},
         diagnosis::{AGENT_ID, Diagnoses, Diagnosis},
         eval::Millis,
         history::History,
@@ -173,14 +173,20 @@ impl Owner {
         self.router.is_quiet()
     }
 
+    /// Counts tries to tell somebody.
+    pub(super) fn tried(&self) -> Tried {
+        let telemetry = Arc::clone(&self.parts.telemetry);
+        Arc::new(move |delivery| {
+            telemetry.alerts.told(match delivery {
+                Delivery::Delivered => 0,
+                Delivery::Retry => 1,
+                Delivery::Refused => 2,
+            });
+        })
+    }
+
     /// How a message fared.
     pub(super) fn report(&mut self, id: Fingerprint, delivery: Delivery, at: Timestamp) {
-        let outcome = match delivery {
-            Delivery::Delivered => 0,
-            Delivery::Retry => 1,
-            Delivery::Refused => 2,
-        };
-        self.parts.telemetry.alerts.told(outcome);
         self.router.report(id, delivery, at.as_millisecond());
         self.save();
     }

@@ -12,7 +12,7 @@ use tokio::{
 use super::{owner::Owner, receiver::Receivers, view::View, wake::Wake};
 use crate::{
     alert::{
-        channel::{self, Channels, Diagnosis},
+        channel::{self, Channels, Diagnosis, Tried},
         labels::Fingerprint,
         route::{Delivery, Notification, Silence, SilenceError},
     },
@@ -75,12 +75,14 @@ impl Running {
         else {
             return;
         };
-        let channels =
-            Channels::open(owner.take_receivers().unwrap_or_default(), owner.about(), owner.channels());
+        let config = owner.take_receivers().unwrap_or_default();
+        let tried = owner.tried();
+        let channels = Channels::open(config, owner.about(), owner.channels(), Arc::clone(&tried));
         self.view.send_modify(|view| Arc::make_mut(view).receivers = channels.health());
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let tells = JoinSet::new();
-        let mut teller = Teller { tells, receivers: self.receivers.clone(), channels, at_once, answered };
+        let receivers = self.receivers.clone();
+        let mut teller = Teller { tells, receivers, channels, at_once, answered, tried };
         loop {
             let quiet = owner.is_quiet();
             let turn = tokio::select! {
@@ -105,7 +107,7 @@ impl Running {
             let Some((same, taken)) = blocking(owner, |owner| take(owner, turn)).await else { return };
             owner = same;
             if let Some(receivers) = owner.take_receivers() {
-                teller.channels.reload(receivers);
+                teller.reload(receivers);
             }
             if let Some(view) = taken.view {
                 self.view.send_replace(Arc::new(View { receivers: teller.channels.health(), ..view }));
@@ -207,6 +209,7 @@ struct Teller {
     channels: Channels,
     at_once: Arc<Semaphore>,
     answered: mpsc::Sender<Answer>,
+    tried: Tried,
 }
 
 impl Teller {
@@ -217,19 +220,33 @@ impl Teller {
         let channel = self.channels.has(&message.receiver);
         let receiver = self.receivers.get(&message.receiver).filter(|_| !channel);
         let Some(receiver) = receiver else {
-            if let Some(report) = self.channels.submit(message, diagnoses) {
-                self.tells.spawn(async move {
-                    let _ = answered.send((report.id, report.delivery)).await;
-                });
-            }
+            let report = self.channels.submit(message, diagnoses);
+            self.answer(report);
             return;
         };
+        let tried = Arc::clone(&self.tried);
         self.tells.spawn(async move {
             // Closed never.
             let _turn = at_once.acquire_owned().await;
             // Late is as lost: the same message comes again.
             let delivery = timeout(TELLING, receiver.tell(&message)).await.unwrap_or(Delivery::Retry);
+            tried(delivery);
             let _ = answered.send((message.id, delivery)).await;
+        });
+    }
+
+    fn reload(&mut self, receivers: channel::Config) {
+        let given_up = self.channels.reload(receivers);
+        self.answer(given_up);
+    }
+
+    /// Tells the router.
+    fn answer(&mut self, reports: impl IntoIterator<Item = channel::Report, IntoIter: Send + 'static>) {
+        let (reports, answered) = (reports.into_iter(), self.answered.clone());
+        self.tells.spawn(async move {
+            for report in reports {
+                let _ = answered.send((report.id, report.delivery)).await;
+            }
         });
     }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::seconds;
 use crate::{
     model::{
+        cgroup::{Cgroup, Cgroups},
         process::{Exit, Resources},
         signal_names::signal_name,
         time::Timestamp,
@@ -27,7 +28,7 @@ pub struct ProcessTreeDto {
 }
 
 /// What live processes have together, each as it was read last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = LiveProcesses)]
 pub struct LiveDto {
     /// How many they are.
@@ -38,6 +39,16 @@ pub struct LiveDto {
     pub threads: u32,
     /// Their open file descriptors.
     pub descriptors: u32,
+    /// How fast their resident sets grew in the last minutes, added up; less than 0 where they shrank. Null before there
+    /// is enough to tell.
+    pub rss_bytes_per_second: Option<i64>,
+    /// The smallest quota of CPU time (`cpu.max`) that their control groups and those above have, in CPUs; null without.
+    pub cpu_limit: Option<f64>,
+    /// The limit of memory (`memory.max` or `memory.high`) of these groups that is closest to being reached; null
+    /// without.
+    pub memory_limit_bytes: Option<u64>,
+    /// What counts against that limit, page cache included.
+    pub memory_limit_used_bytes: Option<u64>,
 }
 
 impl LiveDto {
@@ -45,9 +56,19 @@ impl LiveDto {
     #[must_use]
     pub fn of(rows: &[TreeRow]) -> Self {
         let live = || rows.iter().map(|row| &row.process).filter(|process| process.ended.is_none());
-        let Resources { rss_bytes, threads, descriptors, .. } =
-            Resources::sum(live().filter_map(|process| process.resources));
-        Self { processes: live().count(), rss_bytes, threads, descriptors: descriptors.unwrap_or(0) }
+        let have = || live().filter_map(|process| process.resources);
+        let Resources { rss_bytes, threads, descriptors, rss_slope, .. } = Resources::sum(have());
+        let Cgroups { cpu_limit_millis, memory } = have().filter_map(|has| has.cgroup).collect();
+        Self {
+            processes: live().count(),
+            rss_bytes,
+            threads,
+            descriptors: descriptors.unwrap_or(0),
+            rss_bytes_per_second: rss_slope,
+            cpu_limit: cpu_limit_millis.map(cpus),
+            memory_limit_bytes: memory.map(|memory| memory.limit_bytes),
+            memory_limit_used_bytes: memory.map(|memory| memory.used_bytes),
+        }
     }
 }
 
@@ -101,6 +122,40 @@ pub struct ProcessDto {
     pub voluntary_switches: Option<u64>,
     /// How often a CPU had been taken from them.
     pub involuntary_switches: Option<u64>,
+    /// How fast its resident set grew in the last minutes; less than 0 where it shrank; null before there is enough to
+    /// tell.
+    pub rss_bytes_per_second: Option<i64>,
+    /// Its control group; null where none is mounted (version 2) or it was not read.
+    pub cgroup: Option<CgroupDto>,
+}
+
+/// What a process's control group allows it. What holds for the groups above holds here.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ControlGroup)]
+pub struct CgroupDto {
+    /// The smallest quota of CPU time (`cpu.max`), in CPUs; null without.
+    pub cpu_limit: Option<f64>,
+    /// How long its CPUs were withheld since a quota was spent, since the group was made; each CPU is counted by itself.
+    pub throttled_seconds: f64,
+    /// The limit of memory (`memory.max` or `memory.high`) that is closest to being reached; null without.
+    pub memory_limit_bytes: Option<u64>,
+    /// What counts against that limit, page cache included.
+    pub memory_limit_used_bytes: Option<u64>,
+}
+
+impl From<Cgroup> for CgroupDto {
+    fn from(Cgroup { cpu_limit_millis, throttled_ns, memory, .. }: Cgroup) -> Self {
+        Self {
+            cpu_limit: cpu_limit_millis.map(cpus),
+            throttled_seconds: seconds(throttled_ns),
+            memory_limit_bytes: memory.map(|memory| memory.limit_bytes),
+            memory_limit_used_bytes: memory.map(|memory| memory.used_bytes),
+        }
+    }
+}
+
+fn cpus(millis: u64) -> f64 {
+    millis as f64 / 1e3
 }
 
 impl From<TreeRow> for ProcessDto {
@@ -135,6 +190,8 @@ impl From<TreeRow> for ProcessDto {
             descriptors: resources.and_then(|resources| resources.descriptors),
             voluntary_switches: switches.map(|switches| switches.voluntary),
             involuntary_switches: switches.map(|switches| switches.involuntary),
+            rss_bytes_per_second: resources.and_then(|resources| resources.rss_slope),
+            cgroup: resources.and_then(|resources| resources.cgroup).map(CgroupDto::from),
         }
     }
 }

@@ -273,6 +273,8 @@ mod tests {
             descriptors: None,
             voluntary_switches: None,
             involuntary_switches: None,
+            rss_bytes_per_second: None,
+            cgroup: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod operations;
 mod replay;
 mod series;
 mod snapshot;
+mod throttled;
 mod totals;
 
 pub(super) use families::Kind;

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     model::{
         agent::{Agent, AgentSource},
+        cgroup::MemoryLimit,
         errno_names::errno_name,
         id::ProcessId,
         ledger::Cause,
@@ -97,6 +98,13 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
         Family::AgentThreads => one(totals.resources().threads.into()),
         Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
+        Family::AgentCgroupCpuLimit => {
+            let limit = totals.cgroups().cpu_limit_millis;
+            limit.map(|millis| (own(), millis as f64 / 1e3)).into_iter().collect()
+        }
+        Family::AgentCgroupThrottledSeconds => one(seconds(totals.throttled.sum_ns())),
+        Family::AgentCgroupMemoryLimit => limited(totals, own, |memory| memory.limit_bytes),
+        Family::AgentCgroupMemory => limited(totals, own, |memory| memory.used_bytes),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -126,6 +134,15 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
         _ => Vec::new(),
     }
+}
+
+/// Of the limit of memory that is closest to being reached.
+fn limited(
+    totals: &AgentTotals,
+    labels: impl FnOnce() -> Vec<String>,
+    of: impl FnOnce(MemoryLimit) -> u64,
+) -> Vec<Series> {
+    totals.cgroups().memory.map(|memory| (labels(), of(memory) as f64)).into_iter().collect()
 }
 
 /// How the alerts stand; nothing before their first round.

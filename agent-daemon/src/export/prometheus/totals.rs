@@ -7,9 +7,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     capped::{Capped, Room},
     operations::OperationTotals,
+    throttled::Throttled,
 };
 use crate::model::{
     agent::Agent,
+    cgroup::Cgroups,
     host::HostWindow,
     id::{AgentId, ProcessId},
     ledger::Cause,
@@ -89,6 +91,8 @@ pub(super) struct AgentTotals {
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
+    /// CPU time that was withheld from it.
+    pub(super) throttled: Throttled,
     /// The live processes.
     live: FxHashMap<ProcessId, Live>,
 }
@@ -270,6 +274,7 @@ impl AgentTotals {
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
+            throttled: Throttled::default(),
             live: FxHashMap::default(),
         }
     }
@@ -282,6 +287,11 @@ impl AgentTotals {
     /// What they have together.
     pub(super) fn resources(&self) -> Resources {
         Resources::sum(self.live.values().filter_map(|live| live.resources))
+    }
+
+    /// What their control groups come to.
+    pub(super) fn cgroups(&self) -> Cgroups {
+        self.live.values().filter_map(|live| live.resources?.cgroup).collect()
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {
@@ -297,6 +307,9 @@ impl AgentTotals {
         self.processes_started += u64::from(before.is_none());
         total.cpu_ns += new;
         total.peak_bytes = total.peak_bytes.max(process.peak_rss_bytes);
+        if let Some(cgroup) = process.resources.and_then(|resources| resources.cgroup) {
+            self.throttled.see(cgroup);
+        }
         if *total.comm != *process.comm {
             total.comm = process.comm.as_str().into();
         }

@@ -8,8 +8,8 @@ mod mime;
 mod smtp;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use super::{
     outcome::Outcome,
     secret::Cleaner,
     text::Texts,
-    way::{Common, Sending, Way},
+    way::{Common, HalfTold, Sending, Way},
 };
 use crate::{alert::labels::Fingerprint, tls};
 
@@ -61,7 +61,7 @@ pub(super) struct Email {
     texts: Texts,
     timeout: Duration,
     /// Who has which message, while somebody else has not.
-    partial: Mutex<BTreeMap<Fingerprint, BTreeSet<String>>>,
+    partial: Mutex<HalfTold>,
 }
 
 impl std::fmt::Debug for Email {
@@ -113,8 +113,7 @@ impl Email {
             Err(why) => return Outcome::later(why),
         };
         let id = message.notification.id;
-        let have = self.partial.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        let have = have.unwrap_or_default();
+        let have = self.partial().get(&id).cloned().unwrap_or_default();
         let left: Vec<&str> = self.to.iter().map(String::as_str).filter(|to| !have.contains(*to)).collect();
         let mail = mime::mail(message, &self.texts.render(message), &self.from, &self.to);
         match timeout(self.timeout, self.talk(account, &left, &mail)).await {
@@ -123,7 +122,7 @@ impl Email {
             Ok(Err(Fault::Later(why))) => Outcome::later(cleaner.clean(&why)),
             // Somebody has it: told anew, the same would be there twice.
             Ok(Err(Fault::Refused(why))) if !have.is_empty() => {
-                self.partial.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                self.partial().remove(&id);
                 Outcome::Taken(cleaner.clean(&why))
             }
             Ok(Err(Fault::Refused(why))) => Outcome::Refused(cleaner.clean(&why)),
@@ -140,7 +139,7 @@ impl Email {
         cleaner: &Cleaner,
     ) -> Outcome {
         let said = cleaner.clean(&[sent.said, sent.complaints.join("; ")].join(" ").replace('\n', " "));
-        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partial = self.partial();
         if !sent.put_off {
             partial.remove(&id);
             return Outcome::Taken(said);
@@ -151,6 +150,10 @@ impl Email {
         }
         partial.insert(id, have);
         Outcome::later(said)
+    }
+
+    fn partial(&self) -> MutexGuard<'_, HalfTold> {
+        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn account(&self, cleaner: &mut Cleaner) -> Result<Option<Account>, String> {
@@ -173,6 +176,14 @@ impl Email {
 impl Way for Email {
     fn shown(&self) -> String {
         format!("{}:{}", self.server.0, self.server.1)
+    }
+
+    fn half_told(&self) -> HalfTold {
+        self.partial().clone()
+    }
+
+    fn resume(&self, half_told: HalfTold) {
+        *self.partial() = half_told;
     }
 
     fn deliver<'a>(&'a self, message: &'a Message, _attempt: u32) -> Sending<'a> {

@@ -191,11 +191,28 @@ async fn a_new_configuration_redirects_what_waits() {
     let mut channels = open(&webhook("a", &old.url("/"), ""));
     submit(&channels, firing("a", 1));
     until("it failed", || channels.health()[0].counts.failed == 1).await;
-    channels.reload(crate::alert::channel::Config::parse(&webhook("a", &new.url("/"), "")).unwrap());
+    let config = |yaml: &str| crate::alert::channel::Config::parse(yaml).unwrap();
+    assert_eq!(channels.reload(config(&webhook("a", &new.url("/"), ""))), []);
     assert_eq!(report(&mut channels).await.delivery, Delivery::Delivered);
     assert_eq!(new.requests().len(), 1);
-    channels.reload(crate::alert::channel::Config::parse("receivers: []").unwrap());
+    assert_eq!(channels.reload(config("receivers: []")), []);
     assert_eq!(submit(&channels, firing("a", 2)).unwrap().delivery, Delivery::Retry);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_receiver_that_is_gone_is_given_back() {
+    let server = Server::start([Does::Answers("500 Oops"), Does::Hangs]).await;
+    let mut channels = open(&webhook("a", &server.url("/"), ""));
+    let (failed, hangs) = (firing("a", 1), firing("a", 2));
+    let (failed_id, hangs_id) = (failed.id, hangs.id);
+    submit(&channels, failed);
+    until("it failed", || channels.health()[0].counts.failed == 1).await;
+    submit(&channels, hangs);
+    until("it is being tried", || server.requests().len() >= 2).await;
+    let given_back = channels.reload(crate::alert::channel::Config::parse("receivers: []").unwrap());
+    let retry = |id| Report { id, delivery: Delivery::Retry };
+    assert_eq!(given_back, [retry(failed_id)]);
+    assert_eq!(report(&mut channels).await, retry(hangs_id), "when its try is over");
 }
 
 #[tokio::test]

@@ -139,12 +139,16 @@ pub(super) async fn echoing_server() -> MailServer {
 }
 
 fn channel(server: &MailServer, tls: &str, to: &str, more: &str) -> Channels {
-    open(&format!(
+    open(&yaml(server, tls, to, more))
+}
+
+fn yaml(server: &MailServer, tls: &str, to: &str, more: &str) -> String {
+    format!(
         "receivers: [{{ name: a, timeout: 2s, ca_file: {}, via: {{ email: {{ host: localhost, port: {}, tls: {tls}, \
          from: agentperf@example.org, to: [{to}] }} }}{more} }}]",
         data("ca.pem").display(),
         server.port,
-    ))
+    )
 }
 
 async fn outcome(greeting: &'static str, says: Says) -> Outcome {
@@ -243,6 +247,21 @@ async fn who_has_a_mail_gets_no_second_one_when_another_was_put_off() {
     assert_eq!((count("RCPT TO:<now@b>"), count("\r\n.\r\n")), (1, 1), "{heard}");
     assert!(count("RCPT TO:<later@b>") >= 2);
     assert_eq!(channels.reported(), None);
+}
+
+#[tokio::test]
+async fn a_new_configuration_makes_no_second_mail() {
+    let later = vec![("RCPT TO:<later@", "450 later\r\n".to_owned())];
+    let server = MailServer::start("none", "220 hi\r\n", later).await;
+    let mut channels = channel(&server, "none", "now@b, later@b", "");
+    submit(&channels, firing("a", 1));
+    super::until("a try", || channels.health()[0].counts.failed >= 1).await;
+    let again = super::Config::parse(&yaml(&server, "none", "now@b, later@b, new@b", "")).unwrap();
+    assert_eq!(channels.reload(again), []);
+    super::until("another try", || channels.health()[0].counts.failed >= 2).await;
+    let heard = server.heard();
+    let count = |text: &str| heard.matches(text).count();
+    assert_eq!((count("RCPT TO:<now@b>"), count("RCPT TO:<new@b>")), (1, 1), "{heard}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     io::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -93,7 +94,7 @@ fn open(yaml: &str) -> Channels {
 
 fn open_again(yaml: &str, saved: Saved) -> Channels {
     let config = Config::parse(yaml).unwrap_or_else(|errors| panic!("{errors:?}\n{yaml}"));
-    Channels::open(config, About { host: "host-1".to_owned(), link: None }, saved)
+    Channels::open(config, About { host: "host-1".to_owned(), link: None }, saved, Arc::new(|_| ()))
 }
 
 fn submit(channels: &Channels, notification: Notification) -> Option<Report> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataError, Entry, Kind, process_id::Id};
 use crate::model::{
+    cgroup::{Cgroup, MemoryLimit},
     id::AgentId,
     process::{ContextSwitches, Exit, Process, Resources},
     time::Timestamp,
@@ -52,22 +53,57 @@ struct ResourcesData {
     /// Voluntary and involuntary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     context_switches: Option<(u64, u64)>,
+    /// Bytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rss_slope: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cgroup: Option<CgroupData>,
+}
+
+/// Its control group then.
+#[derive(Debug, Serialize, Deserialize)]
+struct CgroupData {
+    id: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cpu_limit_millis: Option<u64>,
+    throttled_ns: u64,
+    /// What is allowed and what is used, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<(u64, u64)>,
+}
+
+impl From<Cgroup> for CgroupData {
+    fn from(Cgroup { id, cpu_limit_millis, throttled_ns, memory }: Cgroup) -> Self {
+        let memory = memory.map(|memory| (memory.limit_bytes, memory.used_bytes));
+        Self { id, cpu_limit_millis, throttled_ns, memory }
+    }
+}
+
+impl From<CgroupData> for Cgroup {
+    fn from(CgroupData { id, cpu_limit_millis, throttled_ns, memory }: CgroupData) -> Self {
+        let memory = memory.map(|(limit_bytes, used_bytes)| MemoryLimit { limit_bytes, used_bytes });
+        Self { id, cpu_limit_millis, throttled_ns, memory }
+    }
 }
 
 impl From<Resources> for ResourcesData {
     fn from(resources: Resources) -> Self {
-        let Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches } = resources;
+        let Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup } =
+            resources;
         let context_switches = context_switches.map(|switches| (switches.voluntary, switches.involuntary));
-        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches }
+        let cgroup = cgroup.map(CgroupData::from);
+        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup }
     }
 }
 
 impl From<ResourcesData> for Resources {
     fn from(data: ResourcesData) -> Self {
-        let ResourcesData { rss_bytes, pss_bytes, threads, descriptors, context_switches } = data;
+        let ResourcesData { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup } =
+            data;
         let switches = |(voluntary, involuntary)| ContextSwitches { voluntary, involuntary };
         let context_switches = context_switches.map(switches);
-        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches }
+        let cgroup = cgroup.map(Cgroup::from);
+        Self { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup }
     }
 }
 

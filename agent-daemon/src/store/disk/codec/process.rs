@@ -5,12 +5,13 @@ use super::{
     bytes::{Decoder, Encoder},
 };
 use crate::model::{
+    cgroup::{Cgroup, MemoryLimit},
     id::ProcessId,
     process::{ContextSwitches, Exit, Process, Resources},
 };
 
-/// 2 adds what it had when it was read last.
-const VERSION: u8 = 2;
+/// 2 adds what it had when it was read last, 3 how fast its memory grew and its control group.
+const VERSION: u8 = 3;
 
 /// A process's bytes.
 pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
@@ -35,7 +36,7 @@ pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
 /// The process of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError> {
     let mut from = Decoder::new(bytes, VERSION)?;
-    let is_old = bytes.first() == Some(&1);
+    let version = bytes.first().copied().unwrap_or(VERSION);
     let process = Process {
         id: ProcessId(from.varint()?),
         parent: from.option()?.map(ProcessId),
@@ -49,7 +50,7 @@ pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError
         cpu_ns: from.varint()?,
         cpu_before_ns: from.varint()?,
         peak_rss_bytes: from.varint()?,
-        resources: if is_old { None } else { decode_resources(&mut from)? },
+        resources: if version < 2 { None } else { decode_resources(&mut from, version)? },
     };
     from.end().map(|()| process)
 }
@@ -61,9 +62,9 @@ fn decode_args(from: &mut Decoder<'_>) -> Result<Vec<String>, CodecError> {
 
 fn encode_resources(to: &mut Encoder, resources: Option<Resources>) {
     to.u8(u8::from(resources.is_some()));
-    let Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches }) = resources else {
-        return;
-    };
+    let Some(resources) = resources else { return };
+    let Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup } =
+        resources;
     to.varint(rss_bytes);
     to.option(pss_bytes);
     to.varint(u64::from(threads));
@@ -73,9 +74,40 @@ fn encode_resources(to: &mut Encoder, resources: Option<Resources>) {
         to.varint(voluntary);
         to.varint(involuntary);
     }
+    to.option(rss_slope.map(zigzag));
+    encode_cgroup(to, cgroup);
 }
 
-fn decode_resources(from: &mut Decoder<'_>) -> Result<Option<Resources>, CodecError> {
+/// The sign in the lowest bit, so that small numbers of either sign are short.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+fn encode_cgroup(to: &mut Encoder, cgroup: Option<Cgroup>) {
+    to.u8(u8::from(cgroup.is_some()));
+    let Some(Cgroup { id, cpu_limit_millis, throttled_ns, memory }) = cgroup else { return };
+    to.varint(id);
+    to.option(cpu_limit_millis);
+    to.varint(throttled_ns);
+    to.option(memory.map(|memory| memory.limit_bytes));
+    to.option(memory.map(|memory| memory.used_bytes));
+}
+
+fn decode_cgroup(from: &mut Decoder<'_>) -> Result<Option<Cgroup>, CodecError> {
+    if !from.flag()? {
+        return Ok(None);
+    }
+    let (id, cpu_limit_millis, throttled_ns) = (from.varint()?, from.option()?, from.varint()?);
+    let (limit, used) = (from.option()?, from.option()?);
+    let memory = limit.zip(used).map(|(limit_bytes, used_bytes)| MemoryLimit { limit_bytes, used_bytes });
+    Ok(Some(Cgroup { id, cpu_limit_millis, throttled_ns, memory }))
+}
+
+fn decode_resources(from: &mut Decoder<'_>, version: u8) -> Result<Option<Resources>, CodecError> {
     if !from.flag()? {
         return Ok(None);
     }
@@ -86,7 +118,9 @@ fn decode_resources(from: &mut Decoder<'_>) -> Result<Option<Resources>, CodecEr
     } else {
         None
     };
-    Ok(Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches }))
+    let (rss_slope, cgroup) =
+        if version < 3 { (None, None) } else { (from.option()?.map(unzigzag), decode_cgroup(from)?) };
+    Ok(Some(Resources { rss_bytes, pss_bytes, threads, descriptors, context_switches, rss_slope, cgroup }))
 }
 
 fn encode_exit(to: &mut Encoder, exit: Option<Exit>) {

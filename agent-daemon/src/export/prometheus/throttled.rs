@@ -1,0 +1,54 @@
+//! CPU time that was withheld from an agent: what its control groups count, from when they are seen first.
+//!
+//! Groups count from when they were made, are shared by processes and come and go; a sum of what they show would go
+//! up and down.
+
+use std::collections::BTreeMap;
+
+use crate::model::cgroup::Cgroup;
+
+/// Most control groups of one agent that are followed; others are not counted.
+const MAX_GROUPS: usize = 64;
+
+/// What was withheld since the groups were seen first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Throttled {
+    sum_ns: u64,
+    /// What each showed last.
+    seen: BTreeMap<u64, u64>,
+}
+
+impl Throttled {
+    pub(super) fn sum_ns(&self) -> u64 {
+        self.sum_ns
+    }
+
+    pub(super) fn see(&mut self, Cgroup { id, throttled_ns, .. }: Cgroup) {
+        if let Some(last) = self.seen.get_mut(&id) {
+            // It shrinks where a quota above was taken away.
+            self.sum_ns = self.sum_ns.saturating_add(throttled_ns.saturating_sub(*last));
+            *last = throttled_ns;
+        } else if self.seen.len() < MAX_GROUPS {
+            self.seen.insert(id, throttled_ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_group_is_counted_once_and_never_backwards() {
+        let mut throttled = Throttled::default();
+        let mut see = |id, throttled_ns| {
+            throttled.see(Cgroup { id, throttled_ns, ..Cgroup::default() });
+            throttled.sum_ns()
+        };
+        assert_eq!((see(1, 1_000), see(1, 1_000), see(1, 1_500)), (0, 0, 500));
+        assert_eq!((see(2, 9_000), see(2, 9_001)), (500, 501));
+        assert_eq!((see(1, 0), see(1, 10)), (501, 511), "a quota was taken away and set again");
+        (3..1_000).for_each(|id| assert_eq!(see(id, 5), 511));
+        assert_eq!(see(999, 50), 511, "no room");
+    }
+}
