@@ -28,7 +28,7 @@ const VALUES: [&str; 50] = [
     "false",
     "7",
     "777",
-    "127.0.0.1:8080, models.example",
+    "127.0.0.1:8080",
     "/srv/a",
     "2m",
     "2h",
@@ -150,7 +150,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "agents:\n  rules:\n    - name: x\n      comm: y\n      probes: [gpu]\n",
-            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls",
+            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger",
         ),
         (
             "agents:\n  rules:\n    - name: x\n      argv: '('\n",
