@@ -149,11 +149,11 @@ fn an_agent_of_one_thread() {
     assert_eq!(seen.answer["estimated"], true);
 
     let (truth, seen) = watch(&daemon, &mut agent, &format!("both {port} 0.2"));
-    let hidden: Vec<_> = seen.answer["overlaps"].as_array().unwrap().iter().collect();
-    let under_cpu =
-        |hidden: &&&Value| hidden["under"] == "agent_cpu" && hidden["hidden"] == "llm_first_token";
-    let under: f64 = hidden.iter().filter(under_cpu).map(|o| o["seconds"].as_f64().unwrap()).sum();
-    assert!(under > 0.1 && under <= 0.25, "{seen:?}");
+    // On a busy machine it waits for the CPU as well.
+    let mine = |overlap: &&Value| overlap["hidden"] == "llm_first_token" && overlap["under"] != "tool";
+    let overlaps = seen.answer["overlaps"].as_array().unwrap().iter().filter(mine);
+    let hidden: f64 = overlaps.map(|overlap| overlap["seconds"].as_f64().unwrap()).sum();
+    assert!((hidden - 0.2).abs() < allowed(0.03), "{hidden}: {seen:?}");
     seen.is("both", &[("llm_first_token", truth.seconds("first"))]);
 }
 
