@@ -96,6 +96,11 @@ impl Seen {
     }
 }
 
+/// Whether the kernel tells what sockets send and receive; those before 6.3 do not.
+fn sees_models(daemon: &Daemon) -> bool {
+    !daemon.api().unavailable().contains_key("model_send")
+}
+
 /// Has an agent do one thing while it is watched.
 fn watch(daemon: &Daemon, agent: &mut Puppet, command: &str) -> (Truth, Seen) {
     let began = Instant::now();
@@ -142,6 +147,9 @@ fn an_agent_of_one_thread() {
         seen.is(command, &[("tool", wall - busy), ("idle", rest)]);
     }
 
+    if !sees_models(&daemon) {
+        return;
+    }
     let (truth, seen) = watch(&daemon, &mut agent, &format!("llm {port}"));
     let (first, stream) = (truth.seconds("first"), truth.seconds("stream"));
     let local = seen.cause("agent_cpu") + seen.cause("run_queue");
@@ -188,6 +196,9 @@ fn on_a_loop(mut command: Command, script: &str) {
     let (truth, seen) = watch(&daemon, &mut agent, "tool 0.6");
     let wall = truth.seconds("seconds");
     seen.is("tool", &[("tool", wall - local(&seen)), ("idle", seen.wall - wall)]);
+    if !sees_models(&daemon) {
+        return;
+    }
     agent.tell(&format!("llm {}", model.0));
     let (truth, seen) = watch(&daemon, &mut agent, &format!("llm {}", model.0));
     let (first, stream) = (truth.seconds("first"), truth.seconds("stream"));
@@ -211,6 +222,9 @@ fn an_agent_on_node() {
 fn a_server_that_waits_to_be_asked_is_no_tool() {
     let model = Model::start();
     let daemon = model.daemon();
+    if !sees_models(&daemon) {
+        return;
+    }
     let mut command = Command::new("python3");
     command.arg(source("ledger.py"));
     let mut agent = Puppet::spawn(command);

@@ -81,6 +81,7 @@ fn calls(world: &World) -> Vec<Call> {
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
     calls.extend(alerts(&world.silence));
+    calls.extend([live("/ledger"), ended("/ledger"), live("/ledger?since=x")].map(|path| get(LEDGER, path)));
     calls.extend([
         same("/"),
         same("/healthz"),
@@ -116,9 +117,6 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/syscalls", ended("/syscalls")),
         get("/api/v1/agents/{id}/off-cpu", live("/off-cpu")),
         get("/api/v1/agents/{id}/off-cpu", live("/off-cpu?limit=x")),
-        get("/api/v1/agents/{id}/ledger", live("/ledger")),
-        get("/api/v1/agents/{id}/ledger", ended("/ledger")),
-        get("/api/v1/agents/{id}/ledger", live("/ledger?since=x")),
         get("/api/v1/agents/{id}/stacks/quality", live("/stacks/quality")),
         get("/api/v1/agents/{id}/stacks/quality", live("/stacks/quality?since=x")),
         get("/api/v1/agents/{id}/profile", live("/profile")),
@@ -137,6 +135,7 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
+const LEDGER: &str = "/api/v1/agents/{id}/ledger";
 /// Tests of receivers, which take no body.
 const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
 
