@@ -12,6 +12,8 @@ pub mod probe {
     pub const OFF_CPU: u32 = 2;
     /// Syscall counts, errors and latencies.
     pub const SYSCALLS: u32 = 4;
+    /// Where every second of the agent went.
+    pub const LEDGER: u32 = 8;
 }
 
 /// An agent, by slot. Written by the daemon, read by every program.
@@ -24,7 +26,9 @@ pub struct Agent {
     pub probes: u32,
     /// What it will be watched by once one of its processes executes a program; 0 if nothing is to change then.
     pub at_exec: u32,
+    /// Pid of its root process.
+    pub root: u32,
 }
 
-const _: () = assert!(size_of::<Agent>() == 12);
+const _: () = assert!(size_of::<Agent>() == 16);
 crate::pod!(Agent);

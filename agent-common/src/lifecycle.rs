@@ -17,6 +17,8 @@ pub mod kind {
     pub const FOREIGN_EXEC: u32 = 5;
     /// [`super::NewStack`]
     pub const NEW_STACK: u32 = 6;
+    /// [`super::ModelRequest`]
+    pub const MODEL_REQUEST: u32 = 7;
 }
 
 /// Bytes kept of an executable's path.
@@ -153,6 +155,16 @@ pub struct NewStack {
     pub stack: u64,
 }
 
+/// An agent sent a request to its model: what waits for input now is no tool.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ModelRequest {
+    /// [`kind::MODEL_REQUEST`]
+    pub kind: u32,
+    /// The agent's slot.
+    pub agent: u32,
+}
+
 /// A process that the seeding iterator found and took into an agent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,5 +190,6 @@ const _: () = assert!(size_of::<Exit>() == 96);
 const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
+const _: () = assert!(size_of::<ModelRequest>() == 8);
 const _: () = assert!(size_of::<Seeded>() == 96);
-crate::pod!(Account, Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, Seeded);
+crate::pod!(Account, Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, ModelRequest, Seeded);

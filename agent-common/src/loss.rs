@@ -44,7 +44,13 @@ losses! {
     PYTHON_STATE = 15, "kernel_python_state_unfound";
     /// The ring of stack copies was full: the stack stays as the walk left it.
     STACK_COPY = 16, "kernel_stack_copy_ring_full";
+    /// The map of the ledger's sets was full: an agent's time is missing.
+    LEDGER_INSERT = 17, "kernel_ledger_insert";
+    /// A connection to a model could not be remembered: its phases are not seen.
+    CONNECTION_INSERT = 18, "kernel_model_connection_insert";
+    /// A thread left a state of the ledger that nothing was counted in.
+    LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 17;
+pub const COUNT: u32 = 20;

@@ -1,8 +1,7 @@
 //! The state of one thread of an agent: the filter (a thread without it belongs to no agent) and all that
 //! the programs remember between two events of the thread.
 //!
-//! The ledger grows here: its states are the states below, and its per-agent sets are moved at exactly the
-//! places where `state` changes.
+//! The ledger's states are the states below: its sets (`ledger`) are moved where `state` changes.
 
 /// log2 of the unit of a process's start in its identity, ns: 16 µs, in which no pid is given to a second process, and
 /// 42 bits of which last for two years.
@@ -106,7 +105,8 @@ pub struct Wait {
 }
 
 /// One thread. Written only by the thread itself, by whoever wakes it, and by the iterators; `since` is
-/// claimed by an atomic exchange, so that no stretch of time is accounted twice.
+/// claimed by an atomic exchange, so that no stretch of time is accounted twice, and `counted` changes under the
+/// lock of the agent's ledger.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thread {
@@ -148,7 +148,19 @@ pub struct Thread {
     pub walk_paid: u64,
     /// The thread's `PyThreadState`; an odd number is `epoch << 1 | 1` and says that it had none then.
     pub python_state: u64,
+    /// The bit under which the ledger counts the thread (see [`crate::ledger`]); 0: it does not.
+    pub counted: u32,
+    /// See [`crate::ledger::role`].
+    pub role: u16,
+    /// 1 while the ledger counts the thread under [`crate::ledger::bit::TOOL_ALIVE`].
+    pub alive: u16,
+    /// 1 once its process was found to be a helper.
+    pub helper: u16,
+    /// 1 if who last woke it asks on the agent's behalf.
+    pub asked: u16,
+    /// 1 while it waits on what leads out of the agent.
+    pub outside: u32,
 }
 
-const _: () = assert!(size_of::<Thread>() == 128);
+const _: () = assert!(size_of::<Thread>() == 144);
 crate::pod!(Thread);

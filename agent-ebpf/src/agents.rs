@@ -12,6 +12,12 @@ pub(crate) fn wants(slot: u32, probe: u32) -> bool {
     AGENTS.get(slot).is_some_and(|agent| agent.probes & probe != 0)
 }
 
+/// Pid of the root process of the agent in `slot`.
+#[inline(always)]
+pub(crate) fn root(slot: u32) -> u32 {
+    AGENTS.get(slot).map_or(0, |agent| agent.root)
+}
+
 /// One of the agent's processes executes a program: what was to begin then begins.
 #[inline(always)]
 pub(crate) fn executes(slot: u32) {

@@ -27,8 +27,8 @@ offsets! {
     /// Distance between two counters of `mm_struct.rss_stat`, and the place of the value in one.
     RSS_COUNTER_SIZE, RSS_COUNTER_VALUE,
     BPRM_INTERP,
-    FILES_FDT, FDT_FD, FDT_MAX_FDS, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_RDEV,
-    SOCKET_SK, SOCK_FAMILY,
+    FILES_FDT, FDT_FD, FDT_MAX_FDS, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_RDEV, INODE_NUMBER,
+    SOCKET_SK, SOCK_FAMILY, SOCK_PORT, SOCK_ADDRESS, SOCK_ADDRESS6,
     /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
     /// verifier does not look at code behind a constant 0.
     CAN_READ_KERNEL,

@@ -3,7 +3,9 @@
 
 use agent_common::{
     agent::probe,
-    lifecycle::{ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, NewStack, PATH_BYTES, ThreadExit, kind},
+    lifecycle::{
+        ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, PATH_BYTES, ThreadExit, kind,
+    },
     loss,
     thread::{NO_SYSCALL, Thread, state},
 };
@@ -21,7 +23,7 @@ use aya_log_ebpf::debug;
 use crate::{
     accounts, agents,
     layout::{self, field},
-    losses, threads, walk,
+    ledger, losses, threads, walk,
 };
 
 #[map]
@@ -38,6 +40,7 @@ fn process_fork(ctx: BtfTracePointContext) -> u32 {
     let (parent, child): (*mut u8, *mut u8) = (ctx.arg(0), ctx.arg(1));
     let Some(forker) = threads::get(parent) else { return 0 };
     let (agent, forker_process, execs) = (forker.agent, forker.process, forker.execs);
+    let (role, helper) = (forker.role, forker.helper);
     if !agents::is_live(agent) {
         return 0;
     }
@@ -54,6 +57,7 @@ fn process_fork(ctx: BtfTracePointContext) -> u32 {
     thread.wait.syscall = NO_SYSCALL;
     thread.woken = now;
     thread.since = if agents::wants(agent, probe::OFF_CPU) { now } else { 0 };
+    ledger::forked(thread, role, if process == forker_process { helper } else { 0 });
     if process != forker_process {
         debug!(&ctx, "fork {} of {}", process as u32 & 0x3f_ffff, forker_process as u32 & 0x3f_ffff);
         report_fork(child, agent, now, process, forker_process);
@@ -94,6 +98,7 @@ fn process_exec(ctx: BtfTracePointContext) -> u32 {
             thread.python_state = 0;
             thread.execs = thread.execs.wrapping_add(1);
             agents::executes(thread.agent);
+            ledger::executed(thread);
             report_exec(task, bprm, thread);
         }
         None => report_foreign_exec(task),
@@ -260,9 +265,20 @@ pub(crate) fn report_stack(process: u64, stack: u64) {
     event.submit(0);
 }
 
+/// Tells that an agent sent a request to its model. Called by `ledger`.
+#[inline(always)]
+pub(crate) fn report_model_request(agent: u32) {
+    let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
+        losses::count(loss::EVENT_RING_FULL);
+        return;
+    };
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent });
+    event.submit(0);
+}
+
 /// A thread's last switch, after which its account is complete. Called by `off_cpu`'s switch program.
 #[inline(always)]
-pub(crate) fn thread_dead(task: *mut u8, thread: &Thread, now: u64) {
+pub(crate) fn thread_dead(task: *mut u8, thread: &mut Thread, now: u64) {
     // SAFETY: `task` is the task that is switched out.
     let account = unsafe { accounts::of_thread(task) };
     if thread.last != 0 {
@@ -270,6 +286,7 @@ pub(crate) fn thread_dead(task: *mut u8, thread: &Thread, now: u64) {
     } else {
         report_thread_exit(thread, account);
     }
+    ledger::ended(thread);
     threads::remove(task);
 }
 

@@ -13,6 +13,7 @@ mod atomics;
 mod cpu;
 mod epoch;
 mod layout;
+mod ledger;
 mod lifecycle;
 mod losses;
 mod off_cpu;

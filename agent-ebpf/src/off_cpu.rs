@@ -24,7 +24,7 @@ use crate::{
     atomics::{add, compare_exchange, exchange},
     epoch,
     layout::{self, PF_EXITING, field},
-    lifecycle, losses,
+    ledger, lifecycle, losses,
     stacks::{self, Scratch},
     threads,
     wait::classify,
@@ -112,21 +112,28 @@ fn late_switch(ctx: BtfTracePointContext) -> u32 {
         let now = unsafe { bpf_ktime_get_ns() };
         thread.user_stack = late_stack(next, thread, Scratch::Switch);
         enter_cpu(thread, now);
+        ledger::switched(ctx.arg(1), next);
     }
     0
 }
 
-/// The second half of a switch. `now` is 0 if the clock has not been read yet.
+/// The second half of a switch. `now` is 0 if the clock has not been read yet: then `prev` is nobody's.
 #[inline(always)]
 fn next_enters(ctx: &BtfTracePointContext, now: u64) {
-    let Some(thread) = threads::get(ctx.arg(2)) else { return };
-    // SAFETY: the helper has no preconditions.
-    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
-    if needs_late_stack(thread, now) {
-        // SAFETY: a program of this kind. Where it is missing, this one goes on.
-        unsafe { LATE.tail_call(ctx, 0) };
+    let mut concerned = now != 0;
+    if let Some(thread) = threads::get(ctx.arg(2)) {
+        concerned = true;
+        // SAFETY: the helper has no preconditions.
+        let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+        if needs_late_stack(thread, now) {
+            // SAFETY: a program of this kind. Where it is missing, this one goes on.
+            unsafe { LATE.tail_call(ctx, 0) };
+        }
+        enter_cpu(thread, now);
     }
-    enter_cpu(thread, now);
+    if concerned {
+        ledger::switched(ctx.arg(1), ctx.arg(2));
+    }
 }
 
 /// The thread leaves the CPU in the task state `sleep`: 0 means that it could run on. Whether its stack is to be walked
@@ -137,7 +144,8 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
         lifecycle::thread_dead(task, thread, now);
         return false;
     }
-    if !agents::wants(thread.agent, probe::OFF_CPU) {
+    let off_cpu = agents::wants(thread.agent, probe::OFF_CPU);
+    if !off_cpu && !agents::wants(thread.agent, probe::LEDGER) {
         thread.since = 0;
         thread.state = state::UNSEEN;
         return false;
@@ -156,6 +164,10 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
         if thread.state == state::FUTEX || thread.state == state::LOCK {
             thread.futex = thread.wait.argument;
         }
+    }
+    if !off_cpu {
+        thread.since = 0;
+        return false;
     }
     forget_stacks_of_other_epochs(thread);
     thread.kernel_stack = stacks::kernel(ctx, Scratch::Switch, thread.kernel_stack);

@@ -20,7 +20,7 @@ use aya_ebpf::{
 use crate::{
     accounts, agents,
     layout::{self, field},
-    losses, off_cpu, stacks, threads,
+    ledger, losses, off_cpu, stacks, threads,
     wait::classify,
     walk,
 };
@@ -43,10 +43,20 @@ struct IteratorContext {
 /// # Safety
 /// `ctx` is the context of an iter/task program.
 #[inline(always)]
-unsafe fn task_of(ctx: *mut c_void) -> Option<*mut u8> {
+pub(crate) unsafe fn task_of(ctx: *mut c_void) -> Option<*mut u8> {
     // SAFETY: by contract. The last call of a run has no task.
     let task = unsafe { (*ctx.cast::<IteratorContext>()).task };
     if task.is_null() { None } else { Some(task) }
+}
+
+/// Where the iterator writes to.
+///
+/// # Safety
+/// As `task_of`.
+#[inline(always)]
+pub(crate) unsafe fn seq_of(ctx: *mut c_void) -> *mut seq_file {
+    // SAFETY: by contract.
+    unsafe { *(*ctx.cast::<IteratorContext>()).meta }
 }
 
 #[unsafe(no_mangle)]
@@ -69,6 +79,7 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
         thread.process = threads::process_of(task);
         thread.agent = slot;
         place(task, thread);
+        ledger::placed(task, thread);
         if field::<u32>(task, &layout::TASK_PID) == tgid {
             report(ctx, task, thread);
         }
@@ -83,7 +94,8 @@ extern "C" fn seed_threads(ctx: *mut c_void) -> i32 {
 /// `task` is trusted.
 #[inline(always)]
 unsafe fn place(task: *mut u8, thread: &mut Thread) {
-    if !agents::wants(thread.agent, probe::OFF_CPU) {
+    let off_cpu = agents::wants(thread.agent, probe::OFF_CPU);
+    if !off_cpu && !agents::wants(thread.agent, probe::LEDGER) {
         return;
     }
     // SAFETY: by contract.
@@ -93,9 +105,11 @@ unsafe fn place(task: *mut u8, thread: &mut Thread) {
             return;
         }
         thread.state = classify(task, sleep, thread);
-        thread.kernel_stack = stacks::kernel_of(task);
-        thread.user_stack = NOT_WALKED;
-        thread.since = bpf_ktime_get_ns();
+        if off_cpu {
+            thread.kernel_stack = stacks::kernel_of(task);
+            thread.user_stack = NOT_WALKED;
+            thread.since = bpf_ktime_get_ns();
+        }
         if field::<u32>(task, &layout::TASK_STATE) == 0 {
             thread.since = 0;
             thread.state = state::UNSEEN;
@@ -119,7 +133,7 @@ unsafe fn report(ctx: *mut c_void, task: *const u8, thread: &Thread) {
             agent: thread.agent,
             comm: field(task, &layout::TASK_COMM),
         };
-        let seq = *(*ctx.cast::<IteratorContext>()).meta;
+        let seq = seq_of(ctx);
         if bpf_seq_write(seq, (&raw const seeded).cast_mut().cast(), size_of::<Seeded>() as u32) != 0 {
             losses::count(loss::SEED_OUTPUT);
         }

@@ -2,8 +2,9 @@
 //! tracepoint is needed: the syscall's class, then the descriptor, its inode's kind, its socket.
 
 use agent_common::{
+    agent::probe,
     loss,
-    thread::{NO_SYSCALL, Thread, Wait, class, descriptor, state},
+    thread::{NO_SYSCALL, Thread, class, descriptor, state},
 };
 use aya_ebpf::{
     Global,
@@ -12,10 +13,11 @@ use aya_ebpf::{
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     },
     macros::map,
-    maps::{Array, LruHashMap},
+    maps::{Array, HashMap, LruHashMap},
 };
 
 use crate::{
+    agents,
     layout::{self, field, in_syscall, regs},
     losses,
 };
@@ -35,6 +37,10 @@ pub(crate) struct Futex {
 /// Futexes that were handed over by a thread that had itself waited on them: locks, not parking places.
 #[map]
 static LOCKS: LruHashMap<Futex, u32> = LruHashMap::with_max_entries(4096, 0);
+
+/// Pipes and unix sockets that lead out of an agent, by inode number, and the agent's slot; filled by the daemon.
+#[map]
+static OUTSIDE: HashMap<u64, u32> = HashMap::with_max_entries(16_384, 0);
 
 /// TASK_UNINTERRUPTIBLE
 const UNINTERRUPTIBLE: u32 = 2;
@@ -62,6 +68,7 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
         let registers = bpf_task_pt_regs(task.cast()) as *const u64;
         thread.wait.descriptor = descriptor::NONE;
         thread.wait.argument = 0;
+        thread.outside = 0;
         if !in_syscall(registers) {
             thread.wait.syscall = NO_SYSCALL;
             return if deep || io_wait { state::PAGE_FAULT } else { state::OTHER };
@@ -75,13 +82,13 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
         };
         let fallback = if deep || io_wait { state::DISK } else { state::OTHER };
         match class {
-            class::DESCRIPTOR => by_descriptor(task, thread.wait.argument, &mut thread.wait, fallback),
+            class::DESCRIPTOR => by_descriptor(task, thread.wait.argument, thread, fallback),
             class::CHILD => state::CHILD,
             class::FUTEX => by_futex(number, deep, thread),
             class::LOCK => state::LOCK,
             class::TIMER => state::TIMER,
             class::POLL => state::POLL,
-            class::POLL_ARRAY => by_poll(task, *registers.add(regs::SI), &mut thread.wait),
+            class::POLL_ARRAY => by_poll(task, *registers.add(regs::SI), thread),
             // open(2) of a FIFO sleeps interruptibly
             class::FILE => {
                 if deep || io_wait {
@@ -117,14 +124,14 @@ fn by_futex(number: u32, deep: bool, thread: &Thread) -> u32 {
 /// # Safety
 /// As `classify`.
 #[inline(always)]
-unsafe fn by_poll(task: *mut u8, count: u64, wait: &mut Wait) -> u32 {
+unsafe fn by_poll(task: *mut u8, count: u64, thread: &mut Thread) -> u32 {
     // SAFETY: user memory can be read only of the current task, which is checked.
     unsafe {
         if count == 1
             && task == bpf_get_current_task_btf().cast()
-            && let Ok(fd) = bpf_probe_read_user(wait.argument as *const u32)
+            && let Ok(fd) = bpf_probe_read_user(thread.wait.argument as *const u32)
         {
-            return by_descriptor(task, u64::from(fd), wait, state::POLL);
+            return by_descriptor(task, u64::from(fd), thread, state::POLL);
         }
     }
     if count == 0 { state::TIMER } else { state::POLL }
@@ -133,17 +140,29 @@ unsafe fn by_poll(task: *mut u8, count: u64, wait: &mut Wait) -> u32 {
 /// # Safety
 /// As `classify`.
 #[inline(always)]
-unsafe fn by_descriptor(task: *const u8, fd: u64, wait: &mut Wait, fallback: u32) -> u32 {
+unsafe fn by_descriptor(task: *const u8, fd: u64, thread: &mut Thread, fallback: u32) -> u32 {
     if layout::CAN_READ_KERNEL.load() == 0 {
         return fallback;
     }
     // SAFETY: by contract.
-    let Some((kind, state)) = (unsafe { resolve(task, fd) }) else {
+    let Some(Resolved { kind, state, inode }) = (unsafe { resolve(task, fd) }) else {
         losses::count(loss::DESCRIPTOR);
         return fallback;
     };
-    wait.descriptor = kind;
+    thread.wait.descriptor = kind;
+    if state == state::IPC && agents::wants(thread.agent, probe::LEDGER) {
+        thread.outside = leads_outside(inode, thread.agent) as u32;
+    }
     if state == state::OTHER { fallback } else { state }
+}
+
+/// Whether a pipe or socket leads out of the agent in `slot`.
+#[inline(always)]
+fn leads_outside(inode: u64, slot: u32) -> bool {
+    // SAFETY: the helper checks the address.
+    let Some(number) = (unsafe { read::<u64>(inode, &layout::INODE_NUMBER) }) else { return false };
+    // SAFETY: map memory.
+    OUTSIDE.get_ptr(number).is_some_and(|owner| unsafe { *owner } == slot)
 }
 
 #[inline(always)]
@@ -152,13 +171,20 @@ unsafe fn read<T: Copy>(object: u64, offset: &Global<u32>) -> Option<T> {
     unsafe { bpf_probe_read_kernel((object + u64::from(offset.load())) as *const T).ok() }
 }
 
+/// What a descriptor is: its kind, the state that waiting on it means, and the address of its inode.
+struct Resolved {
+    kind: u32,
+    state: u32,
+    inode: u64,
+}
+
 /// From a descriptor to its kind and the state it means. The table of descriptors is found by direct loads;
 /// from its entries on the verifier knows only numbers, hence bounded reads.
 ///
 /// # Safety
 /// As `classify`.
 #[inline(always)]
-unsafe fn resolve(task: *const u8, fd: u64) -> Option<(u32, u32)> {
+unsafe fn resolve(task: *const u8, fd: u64) -> Option<Resolved> {
     // SAFETY: by contract, and pointers are null-checked.
     unsafe {
         let files: *const u8 = field(task, &layout::TASK_FILES);
@@ -176,13 +202,14 @@ unsafe fn resolve(task: *const u8, fd: u64) -> Option<(u32, u32)> {
         }
         let inode: u64 = read(file, &layout::FILE_INODE)?;
         let mode: u16 = read(inode, &layout::INODE_MODE)?;
-        Some(match mode & 0xf000 {
+        let (kind, state) = match mode & 0xf000 {
             0x1000 => (descriptor::PIPE, state::IPC),
             0x2000 => device(read(inode, &layout::INODE_RDEV)?),
             0x4000 | 0x6000 | 0x8000 => (descriptor::FILE, state::DISK),
             0xc000 => socket(read(file, &layout::FILE_PRIVATE)?)?,
             _ => (descriptor::ANONYMOUS, state::OTHER),
-        })
+        };
+        Some(Resolved { kind, state, inode })
     }
 }
 

@@ -1,6 +1,9 @@
 //! Who ends a wait, and when it could have gone on: what `off_cpu` accounts when the thread runs again.
 
-use agent_common::thread::{Thread, state};
+use agent_common::{
+    ledger::role,
+    thread::{Thread, state},
+};
 use aya_ebpf::{
     helpers::{
         bpf_ktime_get_ns,
@@ -12,7 +15,7 @@ use aya_ebpf::{
 
 use crate::{
     layout::{self, PF_EXITING, field, in_syscall},
-    threads,
+    ledger, threads,
     wait::{self, Futex},
 };
 
@@ -22,11 +25,12 @@ const PF_KTHREAD: u32 = 0x20_0000;
 #[btf_tracepoint(function = "sched_wakeup")]
 fn sched_wakeup(ctx: BtfTracePointContext) -> u32 {
     if let Some(thread) = threads::get(ctx.arg(0))
-        && thread.since != 0
+        && thread.state > state::RUN_QUEUE
         && thread.woken == 0
     {
         // SAFETY: the helper has no preconditions.
         thread.woken = unsafe { bpf_ktime_get_ns() };
+        ledger::woken(thread);
     }
     0
 }
@@ -35,7 +39,7 @@ fn sched_wakeup(ctx: BtfTracePointContext) -> u32 {
 #[btf_tracepoint(function = "sched_waking")]
 fn sched_waking(ctx: BtfTracePointContext) -> u32 {
     let Some(thread) = threads::get(ctx.arg(0)) else { return 0 };
-    if thread.since == 0 || thread.woken != 0 || !can_be_woken_by_a_process(thread.state) {
+    if thread.woken != 0 || !can_be_woken_by_a_process(thread.state) {
         return 0;
     }
     // SAFETY: the current task is trusted.
@@ -49,7 +53,7 @@ fn sched_waking(ctx: BtfTracePointContext) -> u32 {
             return 0;
         }
         thread.waker = field(waker, &layout::TASK_TGID);
-        learn_lock(thread, waker);
+        look_at(thread, waker);
     }
     0
 }
@@ -68,15 +72,16 @@ fn can_be_woken_by_a_process(state: u32) -> bool {
     )
 }
 
-/// A futex whose waker has itself waited on it is a lock: it is handed over, not signalled.
+/// What the waker tells of the wait: a futex whose waker has itself waited on it is a lock, which is handed over, not
+/// signalled; a helper may have been asked.
 #[inline(always)]
-fn learn_lock(thread: &Thread, waker: *mut u8) {
-    if thread.state != state::FUTEX {
+fn look_at(thread: &mut Thread, waker: *mut u8) {
+    if thread.state != state::FUTEX && thread.role != role::HELPER {
         return;
     }
-    if let Some(waker) = threads::get(waker)
-        && waker.process == thread.process
-        && waker.futex == thread.wait.argument
+    let Some(waker) = threads::get(waker) else { return };
+    ledger::is_asked_by(thread, waker);
+    if thread.state == state::FUTEX && waker.process == thread.process && waker.futex == thread.wait.argument
     {
         wait::learn_lock(Futex { process: thread.process, address: thread.wait.argument });
     }

@@ -25,6 +25,7 @@ mod export;
 mod gpu;
 mod host;
 mod journal;
+mod ledger;
 mod lifecycle;
 mod metrics;
 mod off_cpu;

@@ -49,6 +49,24 @@ fn the_process_tree_reads_from_the_top() {
 }
 
 #[test]
+fn the_ledger_sums_up_to_the_wall() {
+    let world = World::new();
+    let report = world.get(&world.of_live("/ledger")).json();
+    assert_eq!((&report["wall_seconds"], &report["estimated"]), (&json!(10.0), &json!(true)));
+    let causes = report["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 13, "those without time as well");
+    assert_eq!(causes[0], json!({"cause": "agent_cpu", "seconds": 2.0, "share": 0.2}));
+    assert_eq!(causes[3], json!({"cause": "llm_first_token", "seconds": 3.0, "share": 0.3}));
+    assert_eq!(causes[12], json!({"cause": "unknown", "seconds": 0.002, "share": 0.0002}));
+    let sum: f64 = causes.iter().map(|c| c["seconds"].as_f64().unwrap()).sum();
+    assert!((sum - 10.0).abs() < 1e-9);
+    let hidden = json!({"hidden": "llm_first_token", "under": "agent_cpu", "seconds": 1.0});
+    assert_eq!(report["overlaps"], json!([hidden]));
+    assert_eq!(report["thread_seconds"][0], json!({"role": "own", "state": "terminal", "seconds": 4.998}));
+    assert_eq!(report["call_seconds"]["llm_first_token"], 4.0);
+}
+
+#[test]
 fn syscalls_are_merged_over_windows_and_processes() {
     let world = World::new();
     let report = world.get(&world.of_live("/syscalls")).json();

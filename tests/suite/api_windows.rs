@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agentperf::model::{
     id::AgentId,
+    ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Binary, Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -40,7 +41,24 @@ pub(crate) fn busy(agent: &AgentId, start: Timestamp) -> Window {
             wait(101, WaitCause::Preempted, 0, 4_000_000),
         ],
         cpu: sampled(agent, start).cpu,
+        ledger: ledger(),
         unread: vec![],
+    }
+}
+
+/// Five seconds: a second of CPU time under half of which a model is asked, then waiting for it, then for a person.
+fn ledger() -> Ledger {
+    let set = |states: &str, ms: u64| (states.parse::<StateSet>().unwrap(), ms * 1_000_000);
+    let bit = |state: &str, ms: u64| (state.parse::<Bit>().unwrap(), ms * 1_000_000);
+    Ledger {
+        sets: vec![
+            set("own.cpu", 500),
+            set("own.cpu+llm_first_token", 500),
+            set("own.network+llm_first_token", 1500),
+            set("own.terminal", 2499),
+            set("own.other", 1),
+        ],
+        threads: vec![bit("own.cpu", 2000), bit("own.terminal", 2499), bit("llm_first_token", 2000)],
     }
 }
 
@@ -77,6 +95,7 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         syscalls: vec![],
         off_cpu: vec![],
         cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
+        ledger: Ledger::default(),
         unread: vec![],
     }
 }

@@ -299,7 +299,7 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
         ProbeStatus {
             name: "sched_switch",
             purpose: "off-CPU time",
-            probe: None,
+            probes: ProbeSet::EMPTY,
             state: ProbeState::Ready,
             attached: true,
             reason: None,
@@ -307,7 +307,7 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
         ProbeStatus {
             name: "task_storage",
             purpose: "per-thread state",
-            probe: None,
+            probes: ProbeSet::EMPTY,
             state: ProbeState::Substituted,
             attached: false,
             reason: Some("the kernel is older than 5.11: a hash by tid stands in".into()),

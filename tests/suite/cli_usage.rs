@@ -4,8 +4,19 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use crate::cli_binary::{Ran, agentperf, path, run};
 
-const VERBS: [&str; 10] =
-    ["serve", "attach", "record", "agents", "alerts", "check", "rules", "config", "completions", "man"];
+const VERBS: [&str; 11] = [
+    "serve",
+    "attach",
+    "record",
+    "report",
+    "agents",
+    "alerts",
+    "check",
+    "rules",
+    "config",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_lists_every_verb_and_none_that_is_hidden() {

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use agentperf::model::{
     agent::{Agent, AgentSource},
     id::{AgentId, ProcessId},
+    ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     probe::ProbeSet,
     process::Process,
@@ -26,6 +27,8 @@ const FRAMES: u64 = 4000;
 const SYSCALLS: u32 = 15;
 const WAITS: usize = 15;
 const RUNS: usize = 10;
+const SETS: u64 = 25;
+const STATES: u64 = 12;
 
 /// Where the replay begins, seconds since the epoch: at an hour.
 const BEGIN: i64 = 1_763_683_200;
@@ -75,6 +78,7 @@ impl World {
                 .filter_map(|s| wait(actor, s, random))
                 .collect(),
             cpu: chosen(RUNS, 70, 10, random).into_iter().filter_map(|s| run(actor, s, random)).collect(),
+            ledger: ledger(random),
             unread: Vec::new(),
         })
     }
@@ -99,6 +103,20 @@ impl Actor {
             resources: None,
         })
     }
+}
+
+/// Sets of a few states, and the time of threads in some.
+fn ledger(random: &mut Random) -> Ledger {
+    let mut some =
+        || StateSet::from_bits(1 << random.below(52) | 1 << random.below(52) | 1 << random.below(12));
+    let sets: Vec<_> = (0..SETS).map(|_| some()).collect();
+    let states: Vec<_> = Bit::all().take(STATES as usize).collect();
+    let mut ledger = Ledger::default();
+    ledger.merge(&Ledger {
+        sets: sets.into_iter().map(|set| (set, random.below(400_000_000))).collect(),
+        threads: states.into_iter().map(|bit| (bit, random.below(5_000_000_000))).collect(),
+    });
+    ledger
 }
 
 fn frames() -> Vec<Arc<Frame>> {

@@ -33,6 +33,7 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |row| row.stack.end,
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
+        + window.ledger.bound(MAX_ROWS)
 }
 
 /// What is left of stacks that are told apart no more: how their walks ended.
@@ -117,7 +118,7 @@ fn merge_samples(rows: &[CpuStat], stack: Arc<Stack>) -> CpuStat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{id::AgentId, time::Timestamp};
+    use crate::model::{id::AgentId, ledger::Ledger, time::Timestamp};
 
     fn window(calls: usize) -> Window {
         let row = |i: usize| SyscallStat {
@@ -138,6 +139,7 @@ mod tests {
             syscalls: (0..calls).map(row).collect(),
             off_cpu,
             cpu,
+            ledger: Ledger::default(),
             unread: Vec::new(),
         }
     }

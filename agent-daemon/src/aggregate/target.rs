@@ -46,7 +46,7 @@ fn is_kernel_thread(pid: u32) -> bool {
 
 /// Refuses a probe that cannot work on this host, with the kernel's reason.
 pub(super) fn check_probe(probe: Probe, programs: &[ProbeStatus]) -> Result<(), AttachError> {
-    let broken = programs.iter().find(|p| p.probe == Some(probe) && p.state == ProbeState::Unavailable);
+    let broken = programs.iter().find(|p| p.probes.contains(probe) && p.state == ProbeState::Unavailable);
     match broken {
         None => Ok(()),
         Some(program) => {

@@ -10,6 +10,7 @@ use crate::{
     enrich::{Resolved, Resolver},
     model::{
         id::{AgentId, Slot},
+        ledger::Ledger,
         observation::Counted,
         time::Timestamp,
         window::Window,
@@ -62,6 +63,7 @@ impl Windows {
             counted.syscalls.clear();
             counted.off_cpu.clear();
             counted.cpu.clear();
+            counted.ledgers.clear();
         }
         // Asked here, not in the task: what is told of processes later must not overtake this window.
         let resolved = tokio::spawn(self.resolver.resolve(counted));
@@ -114,6 +116,11 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.cpu.push(row);
         }
     }
+    for (slot, ledger) in resolved.ledgers {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.ledger = ledger;
+        }
+    }
     for (slot, process, reason) in resolved.unread {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.unread.push((process, reason));
@@ -140,6 +147,7 @@ fn entry<'a>(
         syscalls: Vec::new(),
         off_cpu: Vec::new(),
         cpu: Vec::new(),
+        ledger: Ledger::default(),
         unread: Vec::new(),
     };
     Some(windows.entry(slot).or_insert_with(empty))

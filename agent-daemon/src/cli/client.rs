@@ -13,6 +13,7 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
+        ledger::LedgerDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
@@ -201,6 +202,11 @@ impl Client {
     pub(super) fn unsilence(&self, id: &str) -> Result<SilenceDto, CliError> {
         let sent = self.agent.delete(format!("{}/api/v1/alerts/silences/{id}", self.url)).call();
         self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// Where an agent's time went.
+    pub(super) fn ledger(&self, id: &str, range: Range) -> Result<LedgerDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
     }
 
     /// What an agent waited for.

@@ -23,13 +23,15 @@ use super::{
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
+    model_hosts::ModelHosts,
     order::{Order, WatchError, Watched},
+    outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
 };
 use crate::{
     config::Config,
-    kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps},
+    kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps, Watch},
     model::{
         control::Start,
         id::{ProcessId, Slot},
@@ -47,6 +49,9 @@ const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
 
+/// How often helpers are told from tools, at most: it looks at every thread of the host.
+const HELPERS_EVERY: Duration = Duration::from_millis(20);
+
 /// The collector ended because nobody listens any more.
 #[derive(Debug)]
 pub struct Stopped;
@@ -59,8 +64,10 @@ pub struct Collector {
     live: Live,
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
+    model_hosts: Option<ModelHosts>,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
+    helpers_sought: Option<Instant>,
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
 }
@@ -80,8 +87,10 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
+        let model_hosts = model_hosts(config, &mut kernel);
         Ok(Self {
             kernel,
+            model_hosts,
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -89,6 +98,7 @@ impl Collector {
             agents: FxHashMap::default(),
             outbox: VecDeque::new(),
             window_start: clock::now(),
+            helpers_sought: None,
             interpreters,
             telemetry,
         })
@@ -180,7 +190,8 @@ impl Collector {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
-        self.kernel.set_agent(slot, Some((probes, start)))?;
+        let outside = outside::inodes(root);
+        self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;
         let mut tried = FxHashSet::from_iter([std::process::id()]);
         // From the moment that a process is taken in, its children follow by themselves.
@@ -209,6 +220,7 @@ impl Collector {
     /// Attaches what a new agent needs; returns what the host allows of it.
     fn admit(&mut self, slot: Slot, wanted: ProbeSet) -> Result<ProbeSet, KernelError> {
         self.agents.insert(slot, wanted);
+        self.model_hosts.iter().for_each(ModelHosts::wake);
         self.enable()?;
         let probes = wanted.without(self.kernel.refused());
         if probes != wanted {
@@ -284,9 +296,23 @@ impl Collector {
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
+            Event::ModelRequest { slot } => return self.find_helpers(*slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
+    }
+
+    /// Tells helpers from tools, of an agent that has asked its model. Not for each of many requests at once: the next
+    /// one does as well.
+    fn find_helpers(&mut self, slot: Slot) {
+        let due = self.helpers_sought.is_none_or(|sought| sought.elapsed() >= HELPERS_EVERY);
+        if !due || !self.agents.contains_key(&slot) {
+            return;
+        }
+        if let Err(error) = self.kernel.find_helpers(slot) {
+            tracing::debug!(%error, "helpers could not be told from tools");
+        }
+        self.helpers_sought = Some(Instant::now());
     }
 
     /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
@@ -318,12 +344,25 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let (syscalls, off_cpu, cpu) = (counts.syscalls, counts.off_cpu, counts.cpu);
-        self.outbox.push_back(Observation::Counted(Counted { start, end, syscalls, off_cpu, cpu, orders }));
+        let Counts { syscalls, off_cpu, cpu, ledgers, .. } = counts;
+        let counted = Counted { start, end, syscalls, off_cpu, cpu, ledgers, orders };
+        self.outbox.push_back(Observation::Counted(counted));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
+        }
+    }
+}
+
+/// Has it looked up where models answer. Without it, calls to them are network like any other.
+fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
+    let hosts = config.ledger.model_hosts.clone();
+    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
+        Ok(hosts) => Some(hosts),
+        Err(error) => {
+            tracing::warn!(%error, "models' hosts are not looked up");
+            None
         }
     }
 }

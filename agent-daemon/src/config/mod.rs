@@ -13,6 +13,7 @@ mod export;
 mod export_options;
 mod glob;
 mod gpu;
+mod ledger;
 mod load;
 mod options;
 mod otel;
@@ -35,6 +36,7 @@ pub use export::{
 };
 pub use glob::{Glob, GlobError};
 pub use gpu::Gpu;
+pub use ledger::{Ledger, ModelHost};
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
@@ -54,6 +56,8 @@ pub struct Config {
     pub sampling: Sampling,
     /// Who is an agent, and how much of it is kept.
     pub agents: Agents,
+    /// How it is told where an agent's time went.
+    pub ledger: Ledger,
     /// What the embedded store keeps.
     pub history: History,
     /// What is written down beside the store.
@@ -229,6 +233,7 @@ impl Default for Config {
             window: Duration::from_secs(5),
             sampling: Sampling::default(),
             agents: Agents::default(),
+            ledger: Ledger::default(),
             history: History::default(),
             journal: Journal::default(),
             metrics: Metrics::default(),

@@ -8,7 +8,9 @@ use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
-    export_options, gpu, reactions,
+    export_options, gpu,
+    ledger::{format_hosts, parse_hosts},
+    reactions,
     size::{format_bytes, parse_bytes},
 };
 
@@ -65,7 +67,7 @@ pub static OPTIONS: [Opt; INSIDE.len() + export_options::OPTIONS.len()] =
 const INSIDE: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
 
 /// Those that have no file of their own.
-const GENERAL: [Opt; 33] = [
+const GENERAL: [Opt; 34] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -107,6 +109,14 @@ const GENERAL: [Opt; 33] = [
         get: |c| c.agents.max_processes.to_string(),
         set: |c, t| {
             put(&mut c.agents.max_processes, number(t, 100, 1_000_000), "a whole number from 100 to 1000000")
+        },
+    },
+    Opt {
+        key: "ledger.model_hosts",
+        doc: "Hosts that models answer on, with :PORT where it is not 443, separated by commas; none for none.\nTime that an agent waits for a connection to one of them counts as llm_*, by what is sent and what\ncomes back. Names are looked up while there is an agent, every five minutes.",
+        get: |c| format_hosts(&c.ledger.model_hosts),
+        set: |c, t| {
+            put(&mut c.ledger.model_hosts, parse_hosts(t), "hosts, as in api.example.com, 127.0.0.1:8080")
         },
     },
     Opt {

@@ -17,6 +17,7 @@ pub(super) struct Raw {
     window: Text,
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
+    ledger: Option<RawLedger>,
     history: Option<RawHistory>,
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
@@ -41,6 +42,12 @@ struct RawAgents {
     rules: Option<Vec<Spanned<RawRule>>>,
     max_agents: Text,
     max_processes: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLedger {
+    model_hosts: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -214,6 +221,7 @@ impl Raw {
     pub(super) fn into_parts(self) -> Parts {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
+        let ledger = self.ledger.unwrap_or_default();
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
@@ -228,6 +236,7 @@ impl Raw {
             ("agents.builtin_rules", agents.builtin_rules),
             ("agents.max_agents", agents.max_agents),
             ("agents.max_processes", agents.max_processes),
+            ("ledger.model_hosts", ledger.model_hosts),
             ("history.directory", history.directory),
             ("history.keep", history.keep),
             ("history.raw", history.raw),

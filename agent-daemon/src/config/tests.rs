@@ -21,13 +21,14 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 58] = [
+const VALUES: [&str; 59] = [
     "127.0.0.1:1",
     "1s",
     "11",
     "false",
     "7",
     "777",
+    "127.0.0.1:8080",
     "/srv/a",
     "2m",
     "2h",
@@ -158,7 +159,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "agents:\n  rules:\n    - name: x\n      comm: y\n      probes: [gpu]\n",
-            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls",
+            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger",
         ),
         (
             "agents:\n  rules:\n    - name: x\n      argv: '('\n",

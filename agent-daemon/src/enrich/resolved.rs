@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     id::{ProcessId, Slot},
+    ledger::Ledger,
     observation::{Counted, RawCpu, RawOffCpu},
     off_cpu::OffCpuStat,
     stack::Stack,
@@ -28,13 +29,15 @@ pub struct Resolved {
     pub off_cpu: Vec<(Slot, OffCpuStat)>,
     /// CPU samples.
     pub cpu: Vec<(Slot, CpuStat)>,
+    /// Where the time of each agent went.
+    pub ledgers: Vec<(Slot, Ledger)>,
     /// Processes with an interpreter whose frames cannot be read, and why.
     pub unread: Vec<(Slot, ProcessId, String)>,
 }
 
 impl Resolved {
-    /// The window's rows with their stacks: those of the off-CPU rows, then those of the CPU rows. The syscalls and
-    /// what is unread are the caller's to add.
+    /// The window's rows with their stacks: those of the off-CPU rows, then those of the CPU rows. The syscalls, the
+    /// ledgers and what is unread are the caller's to add.
     pub(super) fn of(counted: &Counted, stacks: Vec<Arc<Stack>>) -> Self {
         let mut stacks = stacks.into_iter();
         let off_cpu = counted.off_cpu.iter().zip(stacks.by_ref()).map(off_cpu_row);
@@ -49,7 +52,7 @@ impl Resolved {
             sum.cpu_ns += row.cpu_ns;
         });
         let (start, end) = (counted.start, counted.end);
-        Self { start, end, syscalls: Vec::new(), off_cpu, cpu, unread: Vec::new() }
+        Self { start, end, syscalls: Vec::new(), off_cpu, cpu, ledgers: Vec::new(), unread: Vec::new() }
     }
 }
 

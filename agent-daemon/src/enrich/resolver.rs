@@ -140,6 +140,7 @@ impl Resolver {
     /// cannot be had in time, without them.
     pub fn resolve(&self, mut counted: Counted) -> impl Future<Output = Resolved> + Send + use<> {
         let syscalls = std::mem::take(&mut counted.syscalls);
+        let ledgers = std::mem::take(&mut counted.ledgers);
         let counted = Arc::new(counted);
         let (reply, answer) = oneshot::channel();
         let queued = self.requests.try_send(Request::Resolve(Arc::clone(&counted), reply)).is_ok();
@@ -151,7 +152,7 @@ impl Resolver {
                 let stacks = asked(&counted).map(|a| Arc::new(unnamed(a.stack))).collect();
                 Resolved::of(&counted, stacks)
             });
-            Resolved { syscalls, ..resolved }
+            Resolved { syscalls, ledgers, ..resolved }
         }
     }
 }
@@ -252,7 +253,8 @@ mod tests {
         };
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         let cpu = addresses.iter().map(row).collect();
-        Counted { start, end, syscalls: Vec::new(), off_cpu: Vec::new(), cpu, orders: Vec::new() }
+        let (syscalls, off_cpu, ledgers, orders) = Default::default();
+        Counted { start, end, syscalls, off_cpu, cpu, ledgers, orders }
     }
 
     /// Stacks that know a process with one mapping, of this code, from 0x10000 on.

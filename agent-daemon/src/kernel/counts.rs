@@ -12,9 +12,10 @@ use aya::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{batch, copies::FoundInCopies, error::KernelError, stacks::StackReader};
+use super::{batch, copies::FoundInCopies, error::KernelError, ledger::LedgerReader, stacks::StackReader};
 use crate::model::{
     id::{ProcessId, Slot},
+    ledger::Ledger,
     observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
@@ -29,6 +30,8 @@ pub struct Counts {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// Where the time of each agent went.
+    pub ledgers: Vec<(Slot, Ledger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
     pub unused_copies: u64,
 }
@@ -51,11 +54,12 @@ impl Counts {
 pub(super) struct Reader {
     epoch: u32,
     stacks: StackReader,
+    pub(super) ledgers: LedgerReader,
 }
 
 impl Reader {
     pub(super) fn new(copies: FoundInCopies) -> Self {
-        Self { epoch: 0, stacks: StackReader::new(copies) }
+        Self { epoch: 0, stacks: StackReader::new(copies), ledgers: LedgerReader::default() }
     }
 
     /// A user stack by its id, as it was walked.
@@ -70,15 +74,18 @@ impl Reader {
         let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
         Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
         wait_for_programs();
-        let [calls, errors, waits, samples] = if old & 1 == 0 {
-            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN"]
+        let [calls, errors, waits, samples, sets] = if old & 1 == 0 {
+            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN"]
         } else {
-            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD"]
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD"]
         };
+        // First: what it tells of goes on until it is read.
+        let ledgers = self.ledgers.drain(ebpf, sets)?;
         Ok(Counts {
             syscalls: syscalls(ebpf, calls, errors)?,
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
+            ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })
     }
@@ -124,7 +131,8 @@ fn wait_for_programs() {
     }
 }
 
-fn drain<K: Pod, V: Pod>(
+/// Takes every entry out of the map `name`.
+pub(super) fn drain<K: Pod, V: Pod>(
     ebpf: &Ebpf,
     name: &'static str,
     each: impl FnMut(K, &[V]),

@@ -2,7 +2,7 @@
 //! decode is counted by the caller and skipped.
 
 use agent_common::lifecycle::{
-    Account as RawAccount, Exec, Exit, ForeignExec, Fork, NewStack, ThreadExit, kind,
+    Account as RawAccount, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind,
 };
 use aya::Pod;
 
@@ -76,6 +76,11 @@ pub enum Event {
         /// Its id.
         stack: u64,
     },
+    /// An agent sent a request to its model.
+    ModelRequest {
+        /// Whose.
+        slot: Slot,
+    },
 }
 
 /// A process that was taken into an agent while it ran.
@@ -113,6 +118,9 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::FOREIGN_EXEC => whole(bytes).map(|e: ForeignExec| Event::ForeignExec { pid: e.pid }),
         kind::NEW_STACK => {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
+        }
+        kind::MODEL_REQUEST => {
+            whole(bytes).map(|e: ModelRequest| Event::ModelRequest { slot: Slot(e.agent) })
         }
         _ => None,
     };

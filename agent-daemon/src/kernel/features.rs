@@ -64,7 +64,7 @@ fn failed(error: &KernelError) -> ProbeStatus {
     ProbeStatus {
         name: "kernel_programs",
         purpose: "everything agentperf sees",
-        probe: None,
+        probes: ProbeSet::EMPTY,
         state: ProbeState::Unavailable,
         attached: false,
         reason: Some(error.to_string()),

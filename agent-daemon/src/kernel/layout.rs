@@ -44,8 +44,12 @@ const FIELDS: [(&str, &str, &str); 42] = [
     ("FILE_PRIVATE", "file", "private_data"),
     ("INODE_MODE", "inode", "i_mode"),
     ("INODE_RDEV", "inode", "i_rdev"),
+    ("INODE_NUMBER", "inode", "i_ino"),
     ("SOCKET_SK", "socket", "sk"),
     ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
+    ("SOCK_PORT", "sock", "__sk_common.skc_dport"),
+    ("SOCK_ADDRESS", "sock", "__sk_common.skc_daddr"),
+    ("SOCK_ADDRESS6", "sock", "__sk_common.skc_v6_daddr"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),

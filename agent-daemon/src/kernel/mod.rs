@@ -13,7 +13,9 @@ pub mod error;
 pub mod features;
 mod iterate;
 mod layout;
+mod ledger;
 mod log;
+pub mod model_endpoints;
 mod object;
 mod perf;
 mod programs;
@@ -24,6 +26,7 @@ pub mod unwind;
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
+pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
 
 use std::{
@@ -41,6 +44,8 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
 };
 
+use rustc_hash::FxHashMap;
+
 use crate::{
     config::Config,
     model::{
@@ -57,10 +62,24 @@ const _: () = assert!(PID_BITS == thread::PID_BITS && START_SHIFT == thread::STA
 const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
 const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
+const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
 const TARGETS: usize = 8192;
+
+/// How an agent is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// Pid of its root process.
+    pub root: u32,
+    /// By what.
+    pub probes: ProbeSet,
+    /// From when on.
+    pub start: Start,
+    /// Inodes of pipes and sockets that lead out of it.
+    pub outside: &'a [u64],
+}
 
 /// The loaded programs and their maps.
 pub struct Kernel {
@@ -70,6 +89,8 @@ pub struct Kernel {
     counts: counts::Reader,
     log: log::Drain,
     unwind: Option<UnwindMaps>,
+    model_endpoints: Option<ModelEndpoints>,
+    outside: FxHashMap<Slot, Vec<u64>>,
     sampling_hz: u32,
 }
 
@@ -91,11 +112,14 @@ impl Kernel {
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
+        let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
-        Ok(Self { ebpf, events, programs, counts: counts::Reader::new(found), log, unwind, sampling_hz })
+        let counts = counts::Reader::new(found);
+        let outside = FxHashMap::default();
+        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, outside, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -121,6 +145,11 @@ impl Kernel {
         self.unwind.take()
     }
 
+    /// Where models answer, for the one who looks that up; `None` the second time.
+    pub fn take_model_endpoints(&mut self) -> Option<ModelEndpoints> {
+        self.model_endpoints.take()
+    }
+
     /// The probes that cannot work here, as far as they have been tried.
     #[must_use]
     pub fn refused(&self) -> ProbeSet {
@@ -136,15 +165,43 @@ impl Kernel {
     /// Tells the programs of an agent in `slot`: `None` ends it.
     ///
     /// # Errors
-    /// The map refused the write.
-    pub fn set_agent(&mut self, slot: Slot, watch: Option<(ProbeSet, Start)>) -> Result<(), KernelError> {
+    /// A map refused the write.
+    pub fn set_agent(&mut self, slot: Slot, watch: Option<Watch<'_>>) -> Result<(), KernelError> {
+        self.set_outside(slot, watch.map_or(&[], |watch| watch.outside))?;
+        match watch {
+            Some(watch) if watch.probes.contains(Probe::Ledger) => {
+                self.counts.ledgers.begin(&mut self.ebpf, slot)?;
+            }
+            _ => self.counts.ledgers.end(&mut self.ebpf, slot)?,
+        }
         let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
         let agent = match watch {
             None => Agent::default(),
-            Some((probes, Start::Now)) => Agent { live: 1, probes: probes.bits(), at_exec: 0 },
-            Some((probes, Start::AtExec)) => Agent { live: 1, probes: 0, at_exec: probes.bits() },
+            Some(Watch { root, probes, start, .. }) => match start {
+                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root },
+                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root },
+            },
         };
         Ok(agents.set(slot.0, agent, 0)?)
+    }
+
+    /// Notes the pipes and sockets that lead out of the agent in `slot`.
+    fn set_outside(&mut self, slot: Slot, inodes: &[u64]) -> Result<(), KernelError> {
+        let before = self.outside.insert(slot, inodes.to_vec()).unwrap_or_default();
+        let mut map: HashMap<_, u64, u32> = HashMap::try_from(self.map_mut("OUTSIDE")?)?;
+        for inode in before {
+            // Another agent's by now, perhaps: then it is written anew, if that is watched again.
+            let _ = map.remove(&inode);
+        }
+        inodes.iter().try_for_each(|inode| Ok(map.insert(inode, slot.0, 0)?))
+    }
+
+    /// Looks for tools of the agent in `slot` that are helpers, when it has asked its model.
+    ///
+    /// # Errors
+    /// An iterator could not run.
+    pub fn find_helpers(&mut self, slot: Slot) -> Result<(), KernelError> {
+        ledger::find_helpers(&mut self.ebpf, slot)
     }
 
     /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.
@@ -239,7 +296,7 @@ fn late_stacks(ebpf: &mut Ebpf, confidential: bool) -> Result<ProbeStatus, Kerne
     Ok(ProbeStatus {
         name: "late_stacks",
         purpose: "stacks of long waits that could not be walked when they began",
-        probe: None,
+        probes: ProbeSet::EMPTY,
         state: if reason.is_some() { ProbeState::Unavailable } else { ProbeState::Ready },
         attached: false,
         reason: reason.map(|r| format!("{r}; such waits have no user stack")),
@@ -253,7 +310,7 @@ fn descriptors(confidential: bool) -> ProbeStatus {
     ProbeStatus {
         name: "descriptors",
         purpose: "whether a wait is for a file, a pipe, a socket or a terminal",
-        probe: None,
+        probes: ProbeSet::EMPTY,
         state: if confidential { ProbeState::Unavailable } else { ProbeState::Ready },
         attached: false,
         reason: confidential.then(|| reason.to_owned()),

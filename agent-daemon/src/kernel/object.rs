@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Config, ThreadState},
-    model::probe::{ProbeState, ProbeStatus},
+    model::probe::{ProbeSet, ProbeState, ProbeStatus},
 };
 
 static TASK_STORAGE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/task-storage.bpf.o"));
@@ -39,6 +39,7 @@ pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
         loader.btf(Some(btf)).allow_unsupported_maps().override_global(aya_log::LEVEL, &level, false);
         loader.override_global("PHYSICAL_MASK", &physical_mask, true);
         loader.map_max_entries("AGENTS", slots);
+        loader.map_max_entries("LEDGERS", slots);
         if config.stack_copies {
             loader.map_max_entries("STACK_COPIES", 16 << 20);
         }
@@ -72,7 +73,7 @@ fn status(state: ProbeState, reason: Option<String>) -> ProbeStatus {
     ProbeStatus {
         name: "task_storage",
         purpose: "per-thread state and filter",
-        probe: None,
+        probes: ProbeSet::EMPTY,
         state,
         attached: false,
         reason,

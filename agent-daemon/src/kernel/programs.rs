@@ -41,16 +41,18 @@ enum Need {
     Always,
     /// While there is an agent.
     Agents,
-    /// While an agent is watched by this probe.
-    Probe(Probe),
+    /// While an agent is watched by one of these probes, none of which can do without it.
+    Probes(&'static [Probe]),
+    /// While an agent is watched by this probe, which can do without it.
+    Helps(Probe),
 }
 
 impl Need {
-    /// The probe that cannot do without the program.
-    fn probe(self) -> Option<Probe> {
+    /// The probes that cannot do without the program.
+    fn probes(self) -> ProbeSet {
         match self {
-            Self::Probe(probe) => Some(probe),
-            Self::Always | Self::Agents => None,
+            Self::Probes(probes) => probes.iter().copied().collect(),
+            Self::Always | Self::Agents | Self::Helps(_) => ProbeSet::EMPTY,
         }
     }
 }
@@ -66,7 +68,10 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
     Row { name, hook, need, purpose }
 }
 
-static ROWS: [Row; 14] = [
+/// Whose states are told by the scheduler.
+const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
+
+static ROWS: [Row; 19] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -88,11 +93,36 @@ static ROWS: [Row; 14] = [
         Need::Agents,
         "stacks of long waits, when they end",
     ),
-    row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probe(Probe::OffCpu), "run-queue delay"),
-    row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probe(Probe::OffCpu), "who ended a wait"),
-    row("cpu_sample", Hook::Clock, Need::Probe(Probe::Cpu), "on-CPU stacks"),
-    row("sys_enter", Hook::Tracepoint("sys_enter"), Need::Probe(Probe::Syscalls), "syscall latency"),
-    row("sys_exit", Hook::Tracepoint("sys_exit"), Need::Probe(Probe::Syscalls), "syscall counts and errors"),
+    row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probes(WAITS), "run-queue delay"),
+    row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probes(WAITS), "who ended a wait"),
+    row("cpu_sample", Hook::Clock, Need::Probes(&[Probe::Cpu]), "on-CPU stacks"),
+    row("sys_enter", Hook::Tracepoint("sys_enter"), Need::Probes(&[Probe::Syscalls]), "syscall latency"),
+    row(
+        "sys_exit",
+        Hook::Tracepoint("sys_exit"),
+        Need::Probes(&[Probe::Syscalls]),
+        "syscall counts and errors",
+    ),
+    row(
+        "model_socket_state",
+        Hook::Tracepoint("inet_sock_set_state"),
+        Need::Helps(Probe::Ledger),
+        "connections to models",
+    ),
+    row(
+        "model_send",
+        Hook::Tracepoint("sock_send_length"),
+        Need::Helps(Probe::Ledger),
+        "requests to models, by connection",
+    ),
+    row(
+        "model_receive",
+        Hook::Tracepoint("sock_recv_length"),
+        Need::Helps(Probe::Ledger),
+        "answers of models, by connection",
+    ),
+    row("tool_threads", Hook::Iterator, Need::Helps(Probe::Ledger), "tells helpers from tools"),
+    row("demote_helpers", Hook::Iterator, Need::Helps(Probe::Ledger), "tells helpers from tools"),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
     row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
@@ -164,7 +194,8 @@ impl Programs {
             let needed = match program.row.need {
                 Need::Always => true,
                 Need::Agents => agents,
-                Need::Probe(probe) => agents && probes.contains(probe),
+                Need::Probes(needing) => agents && needing.iter().any(|probe| probes.contains(*probe)),
+                Need::Helps(probe) => agents && probes.contains(probe),
             };
             if needed {
                 program.switch_on(ebpf, hz)?;
@@ -178,14 +209,14 @@ impl Programs {
     /// The probes that lack a program, as far as it has been tried.
     pub(super) fn refused(&self) -> ProbeSet {
         let refused = self.programs.iter().filter(|p| p.state == ProbeState::Unavailable);
-        refused.filter_map(|p| p.row.need.probe()).collect()
+        refused.fold(ProbeSet::EMPTY, |all, p| all.union(p.row.need.probes()))
     }
 
     pub(super) fn status(&self) -> Vec<ProbeStatus> {
         let programs = self.programs.iter().map(|p| ProbeStatus {
             name: p.row.name,
             purpose: p.row.purpose,
-            probe: p.row.need.probe(),
+            probes: p.row.need.probes(),
             state: p.state,
             attached: p.is_attached(),
             reason: p.reason.clone(),
@@ -268,7 +299,8 @@ impl Program {
 
     /// What a single probe needs may be missing, and what another program can go on without.
     fn may_be_missing(&self) -> bool {
-        self.row.need.probe().is_some() || matches!(self.row.hook, Hook::After { .. })
+        let optional = matches!(self.row.need, Need::Probes(_) | Need::Helps(_));
+        optional || matches!(self.row.hook, Hook::After { .. })
     }
 
     fn is_attached(&self) -> bool {

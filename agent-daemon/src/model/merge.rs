@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     id::ProcessId,
+    ledger::Ledger,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     syscall::SyscallStat,
     time::Timestamp,
@@ -36,6 +37,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             syscalls: sum.syscalls.into_rows(),
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
+            ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
     }
@@ -46,6 +48,7 @@ struct Sum<S> {
     syscalls: Rows<(ProcessId, u32), SyscallStat>,
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
+    ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
 }
@@ -55,7 +58,8 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
-        Self { syscalls: Rows::new(), off_cpu: Rows::new(), cpu: Rows::new(), unread: BTreeMap::new() }
+        let (syscalls, off_cpu, cpu) = (Rows::new(), Rows::new(), Rows::new());
+        Self { syscalls, off_cpu, cpu, ledger: Ledger::default(), unread: BTreeMap::new() }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -69,6 +73,7 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         for row in window.cpu {
             self.cpu.add((row.process, row.stack.clone()), row, CpuStat::merge);
         }
+        self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {
             let known = (window.start, reason);
             let last = self.unread.entry(process).or_insert_with(|| known.clone());

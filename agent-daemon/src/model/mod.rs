@@ -10,6 +10,7 @@ pub mod hash;
 pub mod host;
 pub mod id;
 pub mod interpreter;
+pub mod ledger;
 mod merge;
 pub mod observation;
 pub mod off_cpu;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     account::Account,
     id::{ProcessId, Slot},
+    ledger::Ledger,
     off_cpu::{Descriptor, WaitCause},
     process::{Exit, Resources},
     stack::{Frame, StackEnd},
@@ -138,6 +139,8 @@ pub struct Counted {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// Where the time of each agent went.
+    pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.
     pub orders: Vec<u64>,
 }

@@ -12,11 +12,13 @@ pub enum Probe {
     OffCpu,
     /// Syscall counts, errors and latencies.
     Syscalls,
+    /// Where every second went: what the agent did or waited for, exclusively.
+    Ledger,
 }
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Cpu, Self::OffCpu, Self::Syscalls];
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger];
 
     /// The probe's name in the configuration and the API.
     #[must_use]
@@ -25,6 +27,7 @@ impl Probe {
             Self::Cpu => "cpu",
             Self::OffCpu => "off_cpu",
             Self::Syscalls => "syscalls",
+            Self::Ledger => "ledger",
         }
     }
 
@@ -35,6 +38,7 @@ impl Probe {
             Self::Cpu => 1,
             Self::OffCpu => 2,
             Self::Syscalls => 4,
+            Self::Ledger => 8,
         }
     }
 }
@@ -47,9 +51,9 @@ impl ProbeSet {
     /// No probe: life cycle only.
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
-    pub const ALL: Self = Self(7);
-    /// What a rule turns on unless it names its own: CPU samples and off-CPU time.
-    pub const RULE_DEFAULT: Self = Self(3);
+    pub const ALL: Self = Self(15);
+    /// What a rule turns on unless it names its own: CPU samples, off-CPU time and the ledger.
+    pub const RULE_DEFAULT: Self = Self(11);
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]
@@ -106,8 +110,8 @@ pub struct ProbeStatus {
     pub name: &'static str,
     /// What agentperf uses it for, in a few words.
     pub purpose: &'static str,
-    /// The probe that cannot work without it, if there is one.
-    pub probe: Option<Probe>,
+    /// The probes that cannot work without it.
+    pub probes: ProbeSet,
     /// How it stands.
     pub state: ProbeState,
     /// Whether it is attached now: programs are while some agent needs them. A feature never is.

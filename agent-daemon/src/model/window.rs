@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     id::{AgentId, ProcessId},
+    ledger::Ledger,
     off_cpu::OffCpuStat,
     stack::Stack,
     syscall::SyscallStat,
@@ -41,6 +42,8 @@ pub struct Window<S = Arc<Stack>> {
     pub off_cpu: Vec<OffCpuStat<S>>,
     /// CPU samples by process and stack.
     pub cpu: Vec<CpuStat<S>>,
+    /// Where the time went; empty where that was not watched.
+    pub ledger: Ledger,
     /// Processes with an interpreter whose frames cannot be read, and why.
     pub unread: Vec<(ProcessId, String)>,
 }
@@ -49,16 +52,17 @@ impl<S> Window<S> {
     /// Rows held, the measure of the memory a window takes.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.syscalls.len() + self.off_cpu.len() + self.cpu.len()
+        let ledger = self.ledger.sets.len() + self.ledger.threads.len();
+        self.syscalls.len() + self.off_cpu.len() + self.cpu.len() + ledger
     }
 
     /// The same window with its stacks named otherwise.
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
-        let Self { agent, start, end, syscalls, off_cpu, cpu, unread } = self;
+        let Self { agent, start, end, syscalls, off_cpu, cpu, ledger, unread } = self;
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, ledger, unread }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::{
         gpu::{Amounts, Gpu, GpuPart, GpuProcess, Levels, Share, Throttled, XidCount},
     },
     id::{AgentId, ProcessId},
+    ledger::{Bit, Ledger, StateSet},
     off_cpu::{OffCpuStat, WaitCause},
     operation::{Bill, Call, Operation, Source, Sums, TOOL, Tool, ToolEnd, TraceContext},
     probe::ProbeSet,
@@ -96,6 +97,7 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         syscalls: (0..rows).map(|number| syscall(100, number, 1000)).collect(),
         off_cpu: Vec::new(),
         cpu: Vec::new(),
+        ledger: Ledger::default(),
         unread: Vec::new(),
     }
 }
@@ -156,6 +158,24 @@ pub(crate) fn off_cpu(
         count: 1,
         max_ns: blocked_ns + run_queue_ns,
     }
+}
+
+/// Five seconds, of which `n` ms are CPU time.
+pub(crate) fn ledger(n: u64) -> Ledger {
+    let (ms, wall) = (n * 1_000_000, 5_000_000_000);
+    let set = |text: &str| text.parse::<StateSet>().unwrap();
+    let rows = [
+        ("own.cpu", ms),
+        ("own.network+llm_first_token", 1_000_000),
+        ("own.terminal", wall - ms - 1_000_000),
+    ];
+    let bit = |text: &str| text.parse::<Bit>().unwrap();
+    let mut ledger = Ledger::default();
+    ledger.merge(&Ledger {
+        sets: rows.map(|(states, ns)| (set(states), ns)).to_vec(),
+        threads: vec![(bit("own.cpu"), 2 * ms), (bit("llm_first_token"), 1_000_000)],
+    });
+    ledger
 }
 
 /// An agent's windows in a range, in the order in which the store shows them.

@@ -176,6 +176,8 @@ fn configure(directory: &TempDir, port: u16, overrides: Value) {
         "listen": format!("127.0.0.1:{port}"),
         "window": "1s",
         "agents": { "builtin_rules": false },
+        // Nothing beyond this host is asked for anything.
+        "ledger": { "model_hosts": "none" },
         "history": { "directory": directory.path().join("store") },
     });
     merge(&mut config, overrides);

@@ -6,6 +6,7 @@ use agentperf::{
     config,
     export::pyroscope::Pyroscope,
     model::{
+        ledger::Ledger,
         stack::{Frame, FrameKind, Stack, StackEnd},
         time::Timestamp,
         window::{CpuStat, Window},
@@ -45,6 +46,7 @@ async fn each_profile_comes_whole_also_after_an_outage() {
         syscalls: Vec::new(),
         off_cpu: Vec::new(),
         cpu: vec![CpuStat { process: agent.root, stack: stack(), samples: 7, cpu_ns: 70_000_000 }],
+        ledger: Ledger::default(),
         unread: Vec::new(),
     });
     until(&telemetry, |doors| doors[0].sent == 1).await;

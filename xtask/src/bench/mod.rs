@@ -10,6 +10,7 @@ mod daemon;
 mod eh_frame;
 mod idle;
 mod kernel_programs;
+mod ledger;
 mod load;
 mod off_cpu;
 mod peer;
@@ -79,8 +80,16 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 7] =
-    [syscalls::BENCH, off_cpu::BENCH, idle::BENCH, unwind::BENCH, stacks::BENCH, tables::BENCH, store::BENCH];
+const BENCHES: [Bench; 8] = [
+    syscalls::BENCH,
+    off_cpu::BENCH,
+    idle::BENCH,
+    unwind::BENCH,
+    stacks::BENCH,
+    tables::BENCH,
+    store::BENCH,
+    ledger::BENCH,
+];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
     if args.list {

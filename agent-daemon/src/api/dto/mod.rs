@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;
 pub mod ingest;
+pub mod ledger;
 pub mod names;
 pub mod off_cpu;
 pub mod operation;

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::model::{
     agent::AgentEnd,
+    ledger::Cause as LedgerCause,
     off_cpu::{Descriptor, WaitCause},
     operation::{Source, ToolEnd},
     probe::{Probe, ProbeState},
@@ -41,6 +42,8 @@ mirror! {
         OffCpu,
         /// Syscall counts, errors and latencies.
         Syscalls,
+        /// Where every second went.
+        Ledger,
     }
 }
 
@@ -50,6 +53,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Cpu => Self::Cpu,
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
+            ProbeDto::Ledger => Self::Ledger,
         }
     }
 }
@@ -155,6 +159,38 @@ mirror! {
 }
 
 mirror! {
+    /// Where an agent's time went.
+    LedgerCauseDto as LedgerCause of LedgerCause {
+        /// The agent's own code ran.
+        AgentCpu,
+        /// A tool worked, and the agent waited for it.
+        Tool,
+        /// A connection to a model was being made.
+        LlmConnect,
+        /// A model had been asked, and had not begun to answer.
+        LlmFirstToken,
+        /// A model answered.
+        LlmStream,
+        /// The agent could have run, but no CPU was free.
+        RunQueue,
+        /// Disks and file systems.
+        Disk,
+        /// Threads waited for each other.
+        Lock,
+        /// Another host than a model's, or a service of this one.
+        Network,
+        /// A GPU driver.
+        Gpu,
+        /// Page faults that had to wait.
+        PageFault,
+        /// Nothing was in flight: waiting for a person, a timer or an event.
+        Idle,
+        /// It could not be told.
+        Unknown,
+    }
+}
+
+mirror! {
     /// The kind of descriptor behind a wait.
     DescriptorDto as Descriptor of Descriptor {
         /// A pipe or FIFO.
@@ -233,6 +269,9 @@ mod tests {
     fn the_wire_says_what_the_model_calls_it() {
         for cause in WaitCause::ALL {
             assert_eq!(serde_json::to_value(WaitCauseDto::from(cause)).unwrap(), cause.name());
+        }
+        for cause in LedgerCause::ALL {
+            assert_eq!(serde_json::to_value(LedgerCauseDto::from(cause)).unwrap(), cause.name());
         }
         for probe in Probe::ALL {
             assert_eq!(serde_json::to_value(ProbeDto::from(probe)).unwrap(), probe.name());

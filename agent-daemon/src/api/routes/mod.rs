@@ -7,6 +7,7 @@ mod dashboard;
 mod gpus;
 mod health;
 mod ingest;
+mod ledger;
 mod metrics;
 mod off_cpu;
 mod operations;
@@ -42,6 +43,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(gpus::gpus))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(ledger::ledger))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))

@@ -1,6 +1,8 @@
 //! What an agent did, gathered from the API: as text for a person, as JSON for a program.
 
+mod ledger;
 mod render;
+mod verb;
 
 use serde::Serialize;
 
@@ -10,13 +12,14 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
-        syscall::SyscallReportDto,
+        agent::AgentDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
+        profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
 
 pub(super) use render::render;
+pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;
@@ -28,9 +31,11 @@ pub(super) struct Report {
     pub(super) agent: AgentDto,
     /// How long it was watched for this report.
     pub(super) seconds: f64,
+    /// Where the time went; absent where the agent is not watched by that probe.
+    pub(super) ledger: Option<LedgerDto>,
     /// Its processes in the order of the tree.
     pub(super) processes: Vec<ProcessDto>,
-    /// CPU samples, the heaviest stacks; absent where the agent is not watched by that probe.
+    /// CPU samples, the heaviest stacks; absent likewise.
     pub(super) cpu: Option<ProfileDto>,
     /// CPU time by innermost function, most first; from all stacks.
     pub(super) functions: Vec<FunctionTime>,
@@ -63,6 +68,7 @@ impl Report {
         }
         Ok(Self {
             seconds: seconds(&agent, range),
+            ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,

@@ -1,4 +1,4 @@
-//! A report as text: a heading, then processes, CPU, waits and syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, processes, CPU, waits and syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
@@ -9,6 +9,7 @@ use super::{
         units::{bytes, percent, seconds},
     },
     Report,
+    ledger::ledger,
 };
 use crate::api::dto::{
     names::FrameKindDto,
@@ -34,6 +35,9 @@ const FRAMES: usize = 6;
 /// The report as text.
 pub(in crate::cli) fn render(report: &Report) -> String {
     let mut out = heading(report);
+    if let Some(times) = &report.ledger {
+        out.push_str(&ledger(times));
+    }
     out.push_str(&processes(&report.processes));
     if let Some(profile) = &report.cpu {
         out.push_str(&cpu(report, profile));
@@ -233,7 +237,7 @@ fn waiting(stack: &StackDto) -> &[FrameDto] {
 }
 
 /// The wire's word for a cause or a kind of descriptor.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "?".to_owned(),

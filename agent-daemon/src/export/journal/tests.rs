@@ -17,10 +17,14 @@ use crate::{
         id::AgentId,
         process::{Exit, Process},
         time::TimeRange,
+        window::Window,
     },
     store::{
         Disk, Options, Store,
-        fixture::{answers, at, busy_window, numbered_agent, operation_at, process_at, sums_at, windows},
+        fixture::{
+            answers, at, busy_window, ledger, numbered_agent, operation_at, process_at, sums_at, windows,
+        },
+        query::{self, LedgerFold},
     },
 };
 
@@ -39,7 +43,8 @@ fn id(pid: u32) -> AgentId {
 
 /// All that the store says of the three agents.
 fn all_answers(store: &dyn Store) -> Vec<String> {
-    (0..3).map(|pid| answers(store, &id(pid), TimeRange::ALL)).collect()
+    let ledger = |pid| query::over(store, &id(pid), TimeRange::ALL, LedgerFold::default()).unwrap();
+    (0..3).map(|pid| format!("{}\n{:?}", answers(store, &id(pid), TimeRange::ALL), ledger(pid))).collect()
 }
 
 fn agent(pid: u32, watch: i64, ended: bool) -> Agent {
@@ -78,7 +83,10 @@ fn history() -> impl Strategy<Value = Vec<Record>> {
                     *watch += 1;
                     records.push(Record::Agent(agent(of, *watch, false)));
                 }
-                9 => records.push(Record::Window(busy_window(&id(of), at(now), seed))),
+                9 => {
+                    let ledger = ledger(u64::from(seed % 4000));
+                    records.push(Record::Window(Window { ledger, ..busy_window(&id(of), at(now), seed) }));
+                }
                 _ if !over[of as usize][pid as usize] => {
                     let ends = what == 4;
                     over[of as usize][pid as usize] = ends;

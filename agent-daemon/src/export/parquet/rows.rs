@@ -106,10 +106,26 @@ impl Rows {
         self.cpu(window)?;
         self.off_cpu(window)?;
         window.syscalls.iter().try_for_each(|row| self.syscall(window, row))?;
+        self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);
             let row = [agent, start, end, pid, process, reason.as_str().into()];
             self.tables.push(TableId::InterpretersUnread, row)?;
+        }
+        Ok(())
+    }
+
+    fn ledger(&mut self, window: &Window) -> Outcome {
+        let [agent, start, end] = [window.agent.as_str().into(), window.start.into(), window.end.into()];
+        for (set, ns) in &window.ledger.sets {
+            let [agent, start, end]: [Cell; 3] = [&agent, &start, &end].map(Cell::clone);
+            let row = [agent, start, end, set.cause().name().into(), set.to_string().into(), (*ns).into()];
+            self.tables.push(TableId::Ledger, row)?;
+        }
+        for (bit, ns) in &window.ledger.threads {
+            let [agent, start, end]: [Cell; 3] = [&agent, &start, &end].map(Cell::clone);
+            self.tables
+                .push(TableId::ThreadTime, [agent, start, end, bit.to_string().into(), (*ns).into()])?;
         }
         Ok(())
     }

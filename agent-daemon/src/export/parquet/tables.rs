@@ -20,6 +20,8 @@ pub(super) enum TableId {
     Syscalls,
     SyscallErrors,
     SyscallLatencies,
+    Ledger,
+    ThreadTime,
     InterpretersUnread,
     Stacks,
     Frames,
@@ -48,6 +50,8 @@ impl TableId {
             Self::Syscalls => "syscalls",
             Self::SyscallErrors => "syscall_errors",
             Self::SyscallLatencies => "syscall_latencies",
+            Self::Ledger => "ledger",
+            Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
             Self::Stacks => "stacks",
             Self::Frames => "frames",
@@ -79,6 +83,10 @@ impl TableId {
             Self::SyscallLatencies => {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
+            Self::Ledger => {
+                "Wall clock by window and by what was true at once; the rows of a window sum up to it."
+            }
+            Self::ThreadTime => "Time of all threads by window and state; threads side by side each count.",
             Self::InterpretersUnread => "Processes whose interpreter's frames could not be read, and why.",
             Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",
             Self::Frames => "The calls on these stacks.",
@@ -126,7 +134,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 22] = [
+pub(super) const TABLES: [(TableId, &[Column]); 23] = [
     (
         TableId::Agents,
         &[
@@ -260,6 +268,27 @@ pub(super) const TABLES: [(TableId, &[Column]); 22] = [
             NUMBER,
             column("log2_ns", Type::Int, "log2 of the latency in ns, rounded down"),
             CALLS,
+        ],
+    ),
+    (
+        TableId::Ledger,
+        &[
+            AGENT,
+            START,
+            END,
+            column("cause", Type::Text, "the one cause that the time goes to"),
+            column("states", Type::Text, "what threads did and what was in flight, joined by +"),
+            column("ns", Type::Int, "for how long all of it was true together, ns"),
+        ],
+    ),
+    (
+        TableId::ThreadTime,
+        &[
+            AGENT,
+            START,
+            END,
+            column("state", Type::Text, "role and state of the threads, or the phase of a call"),
+            column("ns", Type::Int, "how long, one beside the other, ns"),
         ],
     ),
     (

@@ -9,11 +9,11 @@ use ::parquet::{
 
 use super::{super::select::Selection, tables::TABLES, *};
 use crate::{
-    model::{operation::Operation, record::Arrived},
+    model::{operation::Operation, record::Arrived, window::Window},
     store::{
         Limits, Memory,
         fixture::{
-            agent_at, at, busy_window, host_window_at, operation_at, process_at, sums_at, tool_call_at,
+            agent_at, at, busy_window, host_window_at, ledger, operation_at, process_at, sums_at, tool_call_at,
         },
     },
 };
@@ -30,7 +30,8 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     let agent = agent_at(at(0));
     store.put_agent(agent.clone());
     store.put_process(&agent.id, process_at(100, at(0)));
-    let windows: Vec<_> = (0..50).map(|n| busy_window(&agent.id, at(5 * n), n as u32)).collect();
+    let window = |n: i64| Window { ledger: ledger(n as u64), ..busy_window(&agent.id, at(5 * n), n as u32) };
+    let windows: Vec<_> = (0..50).map(window).collect();
     windows.iter().for_each(|window| store.append(window.clone()));
     let plain = Operation { agent: None, process: None, trace: None, status: None, ..operation_at(at(2), 9) };
     let operations = vec![operation_at(at(1), 7), plain, tool_call_at(at(3), 8)];
@@ -69,6 +70,8 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("host_file_systems", 1, "read_only"), Field::Bool(true));
     assert_eq!(cell("host_disks", 1, "written_bytes"), Field::Long(2 * 8192));
     assert_eq!(cell("host_interfaces", 2, "sent_errors"), Field::Long(3));
+    assert_eq!(cell("ledger", 0, "cause"), Field::Str("llm_first_token".to_owned()));
+    assert_eq!(cell("thread_time", 1, "state"), Field::Str("llm_first_token".to_owned()));
     let cpu = read(&folder, "cpu");
     let expected: u64 = windows.iter().flat_map(|w| &w.cpu).map(|row| row.samples).sum();
     let samples = cpu.iter().flatten().filter(|(name, _)| name == "samples").map(|(_, field)| match field {

@@ -86,6 +86,7 @@ pub(super) enum Family {
     AgentSyscalls,
     AgentSyscallSeconds,
     AgentSyscallErrors,
+    AgentLedgerSeconds,
     ProcessCpuSeconds,
     ProcessPeakBytes,
     AgentGpuSeconds,

@@ -169,6 +169,10 @@ impl Samples for Replayed {
 
 /// Whether the store tells of it, or it stays as it is.
 fn is_known(row: &Row) -> bool {
+    // What stretches come to says nothing of the ledger.
+    if row.family == Family::AgentLedgerSeconds {
+        return false;
+    }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
     let of_host = row.full_name().starts_with("agentperf_host_");
     of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)

@@ -15,6 +15,7 @@ use crate::{
         cgroup::MemoryLimit,
         errno_names::errno_name,
         id::ProcessId,
+        ledger::Cause,
         off_cpu::WaitCause,
         probe::ProbeState,
         syscall_names::syscall_name,
@@ -132,6 +133,10 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentGpuSeconds => by_gpu(totals, &with, |gpu| Some(seconds(gpu.busy_ns))),
         Family::AgentGpuEnergy => by_gpu(totals, &with, |gpu| Some(gpu.energy_mj? as f64 / 1e3)),
         Family::AgentGpuMemory => by_gpu(totals, &with, |gpu| Some(gpu.memory as f64)),
+        Family::AgentLedgerSeconds => {
+            let times = Cause::ALL.iter().zip(totals.ledger).filter(|(_, ns)| *ns > 0);
+            times.map(|(cause, ns)| (with(&[cause.name().to_owned()]), seconds(ns))).collect()
+        }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
         _ => tools::of(family, totals, &with),

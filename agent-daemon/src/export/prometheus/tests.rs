@@ -8,7 +8,7 @@ use crate::{
         agent::AgentEnd,
         process::{Exit, Process},
     },
-    store::fixture::{agent_at, at, host_window_at, numbered_agent, process_at, window_at},
+    store::fixture::{agent_at, at, host_window_at, ledger, numbered_agent, process_at, window_at},
 };
 
 fn metrics(max_series: usize) -> Metrics {
@@ -45,7 +45,9 @@ fn what_is_recorded_is_counted_once() {
     metrics.follow(&Record::Process(agent.id.clone(), last.clone()));
     metrics.follow(&Record::Process(agent.id.clone(), last));
     for start in [now, now + Duration::from_secs(5)] {
-        metrics.follow(&Record::Window(window_at(&agent.id, start, 3)));
+        let mut window = window_at(&agent.id, start, 3);
+        window.ledger = ledger(500);
+        metrics.follow(&Record::Window(window));
     }
     let text = metrics.text(TextFormat::Prometheus);
     let of_agent = |name: &str| value(&text, &format!("agentperf_agent_{name}{labels}"));
@@ -58,6 +60,8 @@ fn what_is_recorded_is_counted_once() {
         Some(1.0)
     );
     assert_eq!(value(&text, &format!("agentperf_agent_syscalls_total{labels},syscall=\"read\"")), Some(2.0));
+    let idle = format!("agentperf_agent_ledger_seconds_total{labels},cause=\"idle\"");
+    assert_eq!(value(&text, &idle), Some(8.998), "{text}");
     let error = format!("agentperf_agent_syscall_errors_total{labels},syscall=\"read\",errno=\"ENOENT\"");
     assert_eq!(value(&text, &error), Some(2.0), "{text}");
 }

@@ -16,6 +16,7 @@ use crate::model::{
     cgroup::Cgroups,
     host::HostWindow,
     id::{AgentId, ProcessId},
+    ledger::Cause,
     off_cpu::WaitCause,
     process::{Exit, Process, Resources},
     record::{Arrived, Record},
@@ -78,6 +79,8 @@ pub(super) struct AgentTotals {
     pub(super) processes_started: u64,
     pub(super) exits: [u64; RESULTS.len()],
     pub(super) waits: [WaitTotals; WaitCause::ALL.len()],
+    /// Wall clock by cause, ns.
+    pub(super) ledger: [u64; Cause::ALL.len()],
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -274,6 +277,7 @@ impl AgentTotals {
             processes_started: 0,
             exits: [0; RESULTS.len()],
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
+            ledger: [0; Cause::ALL.len()],
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -349,6 +353,11 @@ impl AgentTotals {
                 totals.blocked_ns += stat.blocked_ns;
                 totals.run_queue_ns += stat.run_queue_ns;
                 totals.count += stat.count;
+            }
+        }
+        for (cause, ns) in window.ledger.causes() {
+            if let Some(sum) = self.ledger.get_mut(cause as usize) {
+                *sum = sum.saturating_add(ns);
             }
         }
         for stat in &window.syscalls {

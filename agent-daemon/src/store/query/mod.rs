@@ -6,6 +6,7 @@ mod covered;
 mod dashboard;
 mod gpu;
 mod host;
+mod ledger;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -18,6 +19,7 @@ pub use covered::{Covered, CoveredFold};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
+pub use ledger::LedgerFold;
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,

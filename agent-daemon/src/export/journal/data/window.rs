@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataError, Kind, names::Names, process_id::Id};
 use crate::model::{
+    ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -27,6 +28,10 @@ pub(in crate::export::journal) struct WindowData {
     off_cpu: Vec<OffCpuData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     syscalls: Vec<SyscallData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ledger: Vec<StretchData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    thread_time: Vec<ThreadTimeData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     interpreters_unread: Vec<UnreadData>,
 }
@@ -70,6 +75,20 @@ struct SyscallData {
     latency_log2_ns: Vec<(usize, u64)>,
 }
 
+/// Time in which the agent's threads were in these states together.
+#[derive(Debug, Serialize, Deserialize)]
+struct StretchData {
+    states: String,
+    ns: u64,
+}
+
+/// Time of all threads in this state, one beside the other.
+#[derive(Debug, Serialize, Deserialize)]
+struct ThreadTimeData {
+    state: String,
+    ns: u64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct UnreadData {
     process: Id,
@@ -87,6 +106,8 @@ impl WindowData {
             cpu: window.cpu.into_iter().map(CpuData::from).collect(),
             off_cpu: window.off_cpu.into_iter().map(OffCpuData::from).collect(),
             syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
+            ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
+            thread_time: window.ledger.threads.into_iter().map(ThreadTimeData::from).collect(),
             interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
         }
     }
@@ -100,6 +121,7 @@ impl WindowData {
             cpu: self.cpu.into_iter().map(CpuStat::from).collect(),
             off_cpu: self.off_cpu.into_iter().map(OffCpuStat::from).collect(),
             syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
+            ledger: ledger(self.ledger, self.thread_time)?,
             unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
         };
         if numbered.end < numbered.start {
@@ -112,6 +134,32 @@ impl WindowData {
             stack.unwrap_or_else(|| Arc::new(Stack { frames: Vec::new(), end: StackEnd::Lost }))
         });
         if dangling { Err(DataError::Dangling("a stack")) } else { Ok(named) }
+    }
+}
+
+/// The ledger, each set once.
+fn ledger(sets: Vec<StretchData>, threads: Vec<ThreadTimeData>) -> Result<Ledger, DataError> {
+    let no_state = |_| DataError::Value("a state");
+    let sets = sets.into_iter().map(|row| Ok((row.states.parse().map_err(no_state)?, row.ns)));
+    let threads = threads.into_iter().map(|row| Ok((row.state.parse().map_err(no_state)?, row.ns)));
+    let told = Ledger {
+        sets: sets.collect::<Result<_, DataError>>()?,
+        threads: threads.collect::<Result<_, DataError>>()?,
+    };
+    let mut ledger = Ledger::default();
+    ledger.merge(&told);
+    Ok(ledger)
+}
+
+impl From<(StateSet, u64)> for StretchData {
+    fn from((set, ns): (StateSet, u64)) -> Self {
+        Self { states: set.to_string(), ns }
+    }
+}
+
+impl From<(Bit, u64)> for ThreadTimeData {
+    fn from((bit, ns): (Bit, u64)) -> Self {
+        Self { state: bit.to_string(), ns }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-pub(super) static ROWS: [Row; 23] = [
+pub(super) static ROWS: [Row; 24] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -133,6 +133,14 @@ pub(super) static ROWS: [Row; 23] = [
         Counter,
         &["agent", "agent_id", "syscall", "errno"],
         "System calls that failed (probe syscalls)",
+    ),
+    row(
+        F::AgentLedgerSeconds,
+        "agent_ledger",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "cause"],
+        "Its wall clock by what it did or waited for, exclusively (probe ledger)",
     ),
     row(
         F::ProcessCpuSeconds,

@@ -6,6 +6,7 @@
 
 mod columns;
 mod cpu;
+mod ledger;
 mod off_cpu;
 mod syscalls;
 
@@ -23,7 +24,10 @@ use crate::model::{
     window::{CpuStat, Window},
 };
 
-const VERSION: u8 = 1;
+/// Since 2 with ledgers.
+const VERSION: u8 = 2;
+/// Windows had no ledgers.
+const WITHOUT_LEDGERS: u8 = 1;
 
 /// A window whose stacks are numbers.
 pub(in crate::store::disk) type Numbered = Window<u64>;
@@ -58,12 +62,13 @@ pub(in crate::store::disk) fn encode(windows: &[Numbered]) -> Vec<u8> {
     syscalls::encode(&mut to, &rows.syscalls, &processes);
     off_cpu::encode(&mut to, &rows.off_cpu, &processes, &stacks);
     cpu::encode(&mut to, &rows.cpu, &processes, &stacks);
+    ledger::encode(&mut to, windows);
     to.finish()
 }
 
 /// The windows of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8], agent: &AgentId) -> Result<Vec<Numbered>, CodecError> {
-    let mut from = Decoder::new(bytes, VERSION)?;
+    let (mut from, version) = Decoder::versioned(bytes, VERSION)?;
     let count = from.count()?;
     let mut windows = decode_spans(&mut from, count, agent)?;
     let processes = decode_places(&mut from)?;
@@ -87,6 +92,9 @@ pub(in crate::store::disk) fn decode(bytes: &[u8], agent: &AgentId) -> Result<Ve
     let mut rows = cpu::decode(&mut from, total(&of_cpu)?, &processes, &stacks)?.into_iter();
     for (window, length) in windows.iter_mut().zip(of_cpu) {
         window.cpu = rows.by_ref().take(length).collect();
+    }
+    if version > WITHOUT_LEDGERS {
+        ledger::decode(&mut from, &mut windows)?;
     }
     from.end().map(|()| windows)
 }
@@ -137,9 +145,9 @@ fn decode_spans(from: &mut Decoder<'_>, count: usize, agent: &AgentId) -> Result
         starts.push(before);
     }
     let window = |start: i64| {
-        let (syscalls, off_cpu, cpu, unread) = Default::default();
+        let (syscalls, off_cpu, cpu, ledger, unread) = Default::default();
         let (start, end) = (time_of(start), time_of(start.wrapping_add(from.signed()?)));
-        Ok(Window { agent: agent.clone(), start, end, syscalls, off_cpu, cpu, unread })
+        Ok(Window { agent: agent.clone(), start, end, syscalls, off_cpu, cpu, ledger, unread })
     };
     starts.into_iter().map(window).collect()
 }

@@ -10,6 +10,7 @@ use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         id::ProcessId,
+        ledger::{Bit, Ledger, StateSet},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         syscall::{BUCKETS, Histogram, SyscallStat},
         window::CpuStat,
@@ -66,12 +67,20 @@ fn sample() -> impl Strategy<Value = CpuStat<u64>> {
     })
 }
 
+fn ledger() -> impl Strategy<Value = Ledger> {
+    let set = (any::<u64>(), number()).prop_map(|(bits, ns)| (StateSet::from_bits(bits), ns));
+    let thread = (select(Bit::all().collect::<Vec<_>>()), number());
+    let rows = (proptest::collection::vec(set, 0..4), proptest::collection::vec(thread, 0..4));
+    rows.prop_map(|(sets, threads)| Ledger { sets, threads })
+}
+
 fn window() -> impl Strategy<Value = Numbered> {
     let rows = (
         proptest::collection::vec(syscall(), 0..4),
         proptest::collection::vec(wait(), 0..4),
         proptest::collection::vec(sample(), 0..4),
         proptest::collection::vec((process(), ".{0,8}"), 0..2),
+        ledger(),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
         agent: agent_at(at(0)).id,
@@ -80,6 +89,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         syscalls: rows.0,
         off_cpu: rows.1,
         cpu: rows.2,
+        ledger: rows.4,
         unread: rows.3,
     })
 }
@@ -116,8 +126,10 @@ proptest! {
 
     #[test]
     fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let bytes: Vec<_> = [1].into_iter().chain(bytes).collect();
-        let _ = decode(&bytes, &agent_at(at(0)).id);
+        for version in [1, 2] {
+            let bytes: Vec<_> = [version].into_iter().chain(bytes.clone()).collect();
+            let _ = decode(&bytes, &agent_at(at(0)).id);
+        }
     }
 }
 

@@ -1,0 +1,172 @@
+//! The ledger: for each agent, in which states its threads are, and for how long that set of states held.
+//!
+//! A state counts under a bit of a 64-bit set: `role * 16 + state`, the states being those of
+//! [`crate::thread::state`] and [`OUTSIDE`]. The bits from 48 on are of no thread: see [`bit`].
+
+/// Whose work a thread does.
+pub mod role {
+    /// The agent's own: its root process, and what was forked from that without executing a program.
+    pub const OWN: u16 = 0;
+    /// A tool's: a descendant that executed a program.
+    pub const TOOL: u16 = 1;
+    /// A helper's: a tool that was found waiting for input while the agent asked its model.
+    pub const HELPER: u16 = 2;
+}
+
+/// A state of the ledger alone: waiting on a pipe or unix socket that leads out of the agent, such as its stdin.
+pub const OUTSIDE: u32 = 15;
+
+/// Bits that stand for no thread.
+pub mod bit {
+    /// Counted nowhere: the state 0 of [`super::role::OWN`] is that of an unseen thread.
+    pub const NONE: u32 = 0;
+    /// A connection to a model is being made.
+    pub const LLM_CONNECT: u32 = 48;
+    /// A request was sent, and nothing has come back.
+    pub const LLM_FIRST_TOKEN: u32 = 49;
+    /// An answer is coming.
+    pub const LLM_STREAM: u32 = 50;
+    /// A thread of a tool that is no helper lives.
+    pub const TOOL_ALIVE: u32 = 51;
+}
+
+/// An answer of which nothing has come for this long is over, ns: a socket does not tell where an answer ends.
+pub const QUIET: u64 = 2_000_000_000;
+
+/// Length of the LEDGERS array's counts. A power of two, by which an index is bounded.
+pub const BITS: usize = 64;
+
+/// What an agent's ledger holds besides its lock.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// Which of the slot's agents this is of; 0: none.
+    pub generation: u64,
+    /// The latest instant that was accounted (ns, monotonic): clocks are read before the lock is taken, and no
+    /// time is counted twice.
+    pub clock: u64,
+    /// Bits of which there is at least one.
+    pub set: u64,
+    /// Since when `set` holds; 0 while it is empty.
+    pub since: u64,
+    /// When bytes of an answer last came.
+    pub stream_at: u64,
+    /// Times that answers were given up for over.
+    pub stream_round: u64,
+    /// Times that something left a bit that nothing had entered.
+    pub underflows: u64,
+    /// How many are under each bit.
+    pub counts: [u32; BITS],
+    /// For each bit, what its count comes to over time: thread-ns, up to `at`.
+    pub times: [u64; BITS],
+    /// Up to when `times` is counted.
+    pub at: [u64; BITS],
+}
+
+/// Whether the set's answers had been over for long when the stretch that ends at `now` began.
+#[must_use]
+pub fn is_quiet(stream_at: u64, since: u64, now: u64) -> bool {
+    since >= stream_at && now > stream_at + QUIET
+}
+
+/// An agent's ledger, as the daemon sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger {
+    /// The kernel's `struct bpf_spin_lock`.
+    pub lock: u32,
+    /// Explicit padding.
+    pub pad: u32,
+    /// What it guards.
+    pub counts: Counts,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    #[must_use]
+    pub const fn new(generation: u64) -> Self {
+        let counts = Counts {
+            generation,
+            clock: 0,
+            set: 0,
+            since: 0,
+            stream_at: 0,
+            stream_round: 0,
+            underflows: 0,
+            counts: [0; BITS],
+            times: [0; BITS],
+            at: [0; BITS],
+        };
+        Self { lock: 0, pad: 0, counts }
+    }
+}
+
+/// Time is summed by agent and set.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SetKey {
+    /// The set.
+    pub set: u64,
+    /// The agent's slot.
+    pub agent: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// Where a model answers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// An IPv6 address; an IPv4 address as `::ffff:a.b.c.d`.
+    pub address: [u8; 16],
+    /// The port.
+    pub port: u32,
+}
+
+/// How an endpoint speaks: the values of the MODEL_ENDPOINTS map.
+pub mod speaks {
+    /// In the clear: what is sent is a request.
+    pub const PLAIN: u32 = 1;
+    /// TLS: a connection begins with a handshake.
+    pub const TLS: u32 = 2;
+}
+
+/// A connection to an endpoint.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The agent's slot.
+    pub agent: u32,
+    /// The bit it is counted under; [`bit::NONE`] between answer and request.
+    pub phase: u32,
+    /// Which of the slot's agents.
+    pub generation: u64,
+    /// [`Counts::stream_round`] when the present answer began.
+    pub stream_round: u64,
+    /// See [`speaks`].
+    pub speaks: u32,
+    /// Requests sent, and a TLS handshake.
+    pub sent: u32,
+    /// Bytes that came since the last request, as far as they are counted.
+    pub received: u64,
+}
+
+/// A thread of a tool, as the iterator shows it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToolThread {
+    /// The process.
+    pub process: u64,
+    /// The agent's slot.
+    pub agent: u32,
+    /// The bit it is counted under.
+    pub counted: u32,
+}
+
+const _: () = assert!(size_of::<Counts>() == 56 + 20 * BITS);
+const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
+const _: () = assert!(size_of::<SetKey>() == 16);
+const _: () = assert!(size_of::<Endpoint>() == 20);
+const _: () = assert!(size_of::<Connection>() == 40);
+const _: () = assert!(size_of::<ToolThread>() == 16);
+crate::pod!(Ledger, SetKey, Endpoint, Connection, ToolThread);

@@ -1,0 +1,236 @@
+//! The ledger: for each agent the set of what its threads do, timed where it changes. A thread is counted under one
+//! bit of its agent's set, by its role and its state; in which state it is, `off_cpu` has classified already.
+//!
+//! `set` moves counts, `helpers` tells helpers from tools, `model` follows connections to models.
+
+mod helpers;
+mod model;
+mod set;
+
+use agent_common::{
+    agent::probe,
+    ledger::{OUTSIDE, bit, role},
+    thread::{Thread, state},
+};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+
+use self::set::{Move, shift};
+use crate::{
+    agents,
+    layout::{self, field},
+    threads,
+};
+
+/// `task_struct.flags`: the task has executed no program since it was forked.
+const PF_FORKNOEXEC: u32 = 0x40;
+
+/// The bit for a role and a state.
+#[inline(always)]
+fn bit_of(role: u16, state: u32) -> u32 {
+    ((role as u32 & 3) << 4) | (state & 15)
+}
+
+/// The state of a bit.
+#[inline(always)]
+fn state_of(bit: u32) -> u32 {
+    bit & 15
+}
+
+/// Whether a thread in this state may be waiting for somebody to ask it something.
+#[inline(always)]
+fn waits_for_input(state: u32) -> bool {
+    matches!(state, state::IPC | state::POLL | state::TERMINAL | state::FUTEX | OUTSIDE)
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+fn is_watched(thread: &Thread) -> bool {
+    agents::wants(thread.agent, probe::LEDGER)
+}
+
+/// The bit that a thread of a tool enters beside its own, once.
+#[inline(always)]
+fn comes_alive(thread: &mut Thread) -> u32 {
+    if thread.role == role::TOOL && thread.helper == 0 && thread.alive == 0 {
+        thread.alive = 1;
+        bit::TOOL_ALIVE
+    } else {
+        bit::NONE
+    }
+}
+
+/// The bit that a thread leaves beside its own when it ends, or when its process turns out to be a helper.
+#[inline(always)]
+fn goes(thread: &mut Thread) -> u32 {
+    if thread.alive != 0 {
+        thread.alive = 0;
+        bit::TOOL_ALIVE
+    } else {
+        bit::NONE
+    }
+}
+
+/// A switch, of which each thread's `state` is known by now. Both threads move at once, under one lock, where they
+/// are of one agent: else the set would flicker.
+#[inline(always)]
+pub(crate) fn switched(prev: *mut u8, next: *mut u8) {
+    let entering = threads::get(next);
+    if let Some(left) = threads::get(prev)
+        && is_watched(left)
+    {
+        let to = leaves_cpu(left);
+        let slot = left.agent;
+        if let Some(entered) = entering {
+            let on_cpu = bit_of(entered.role, state::CPU);
+            let entered_slot = entered.agent;
+            if entered_slot == slot {
+                shift(
+                    slot,
+                    now(),
+                    Some(Move { thread: left, to }),
+                    Some(Move { thread: entered, to: on_cpu }),
+                    bit::NONE,
+                    bit::NONE,
+                );
+                return;
+            }
+            if is_watched(entered) {
+                shift(
+                    entered_slot,
+                    now(),
+                    Some(Move { thread: entered, to: on_cpu }),
+                    None,
+                    bit::NONE,
+                    bit::NONE,
+                );
+            }
+        }
+        shift(slot, now(), Some(Move { thread: left, to }), None, bit::NONE, bit::NONE);
+    } else if let Some(entered) = entering
+        && is_watched(entered)
+    {
+        let (slot, to) = (entered.agent, bit_of(entered.role, state::CPU));
+        shift(slot, now(), Some(Move { thread: entered, to }), None, bit::NONE, bit::NONE);
+    }
+}
+
+/// What a thread that has left the CPU counts under. A helper that waits for input again has served.
+#[inline(always)]
+fn leaves_cpu(thread: &mut Thread) -> u32 {
+    let state = if thread.outside != 0 && thread.state == state::IPC { OUTSIDE } else { thread.state };
+    if thread.helper != 0 && thread.role == role::TOOL && waits_for_input(state) {
+        thread.role = role::HELPER;
+    }
+    bit_of(thread.role, state)
+}
+
+/// A thread that waited can run. A helper that was asked on the agent's behalf serves from now on: it is a tool.
+#[inline(always)]
+pub(crate) fn woken(thread: &mut Thread) {
+    if state_of(thread.counted) <= state::RUN_QUEUE {
+        return;
+    }
+    if thread.role == role::HELPER && thread.asked != 0 {
+        thread.role = role::TOOL;
+    }
+    thread.asked = 0;
+    let (slot, to) = (thread.agent, bit_of(thread.role, state::RUN_QUEUE));
+    shift(slot, now(), Some(Move { thread, to }), None, bit::NONE, bit::NONE);
+}
+
+/// A helper is asked on the agent's behalf if the agent itself wakes it, or a thread of its own that serves.
+#[inline(always)]
+pub(crate) fn is_asked_by(thread: &mut Thread, waker: &Thread) {
+    let serves = waker.process == thread.process && waker.helper != 0 && waker.role == role::TOOL;
+    let agents = waker.agent == thread.agent && waker.role == role::OWN;
+    thread.asked = (serves || agents) as u16;
+}
+
+/// A thread of an agent was forked. A process has its parent's role until it executes a program.
+#[inline(always)]
+pub(crate) fn forked(thread: &mut Thread, role: u16, helper: u16) {
+    if !is_watched(thread) {
+        return;
+    }
+    (thread.role, thread.helper) = (role, helper);
+    let to = bit_of(role, state::RUN_QUEUE);
+    let alive = comes_alive(thread);
+    let slot = thread.agent;
+    shift(slot, now(), Some(Move { thread, to }), None, bit::NONE, alive);
+}
+
+/// A process of an agent executed a program: it is a tool, unless it is the agent itself.
+#[inline(always)]
+pub(crate) fn executed(thread: &mut Thread) {
+    if !is_watched(thread) {
+        return;
+    }
+    let slot = thread.agent;
+    if thread.process as u32 & PID_MASK != agents::root(slot) {
+        (thread.role, thread.helper) = (role::TOOL, 0);
+    }
+    let to = bit_of(thread.role, state::CPU);
+    let alive = comes_alive(thread);
+    shift(slot, now(), Some(Move { thread, to }), None, bit::NONE, alive);
+}
+
+/// The bits of a process's identity that are its pid.
+const PID_MASK: u32 = (1 << agent_common::thread::PID_BITS) - 1;
+
+/// A running thread was taken into an agent, in the middle of its life. What waits for input by then, other than the
+/// agent's own, is taken for a helper.
+///
+/// # Safety
+/// `task` is trusted.
+#[inline(always)]
+pub(crate) unsafe fn placed(task: *const u8, thread: &mut Thread) {
+    if !is_watched(thread) {
+        return;
+    }
+    // SAFETY: by contract; the real parent is never null.
+    let (on_cpu, forked_only, parent) = unsafe {
+        (
+            field::<u32>(task, &layout::TASK_ON_CPU) != 0,
+            field::<u32>(task, &layout::TASK_FLAGS) & PF_FORKNOEXEC != 0,
+            field::<*mut u8>(task, &layout::TASK_REAL_PARENT),
+        )
+    };
+    let state = if on_cpu {
+        state::CPU
+    } else if thread.state <= state::RUN_QUEUE {
+        state::RUN_QUEUE
+    } else if thread.outside != 0 && thread.state == state::IPC {
+        OUTSIDE
+    } else {
+        thread.state
+    };
+    let own = thread.process as u32 & PID_MASK == agents::root(thread.agent);
+    let of_parent = match threads::get(parent) {
+        Some(parent) if forked_only && parent.agent == thread.agent => parent.role,
+        _ => role::TOOL,
+    };
+    thread.role = if own { role::OWN } else { of_parent };
+    if thread.role != role::OWN && waits_for_input(state) {
+        (thread.role, thread.helper) = (role::HELPER, 1);
+    }
+    let to = bit_of(thread.role, state);
+    let alive = comes_alive(thread);
+    let slot = thread.agent;
+    set::enter(slot, now(), Move { thread, to }, alive);
+}
+
+/// A thread runs no more.
+#[inline(always)]
+pub(crate) fn ended(thread: &mut Thread) {
+    if thread.counted == bit::NONE {
+        return;
+    }
+    let alive = goes(thread);
+    let slot = thread.agent;
+    shift(slot, now(), Some(Move { thread, to: bit::NONE }), None, alive, bit::NONE);
+}

@@ -1,0 +1,239 @@
+//! What connections to models tell: one is being made, a request was sent and nothing has come back, an answer comes.
+//! An estimate: the bytes are not looked at, so what the end of an answer is, and what is a request, is guessed from
+//! their number and their silence.
+//!
+//! Only the agent's own connections count: while a tool asks a model, the agent waits for the tool.
+
+use agent_common::{
+    ledger::{Connection, Endpoint, bit, role, speaks},
+    loss,
+    thread::Thread,
+};
+use aya_ebpf::{
+    helpers::{
+        bpf_probe_read_kernel,
+        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel as read_kernel},
+    },
+    macros::{btf_tracepoint, map},
+    maps::{HashMap, LruHashMap},
+    programs::BtfTracePointContext,
+};
+
+use super::{
+    is_watched, now,
+    set::{answered, generation, round, shift},
+};
+use crate::{layout, lifecycle, losses, threads};
+
+/// Where models answer, and how; filled by the daemon.
+#[map]
+static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096, 0);
+
+/// Connections to them, by the address of their `struct sock`.
+#[map]
+static CONNECTIONS: LruHashMap<u64, Connection> = LruHashMap::with_max_entries(4096, 0);
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const MSG_PEEK: u32 = 2;
+
+/// States of a TCP socket.
+mod tcp {
+    pub(super) const ESTABLISHED: u32 = 1;
+    pub(super) const SYN_SENT: u32 = 2;
+    pub(super) const FIN_WAIT1: u32 = 4;
+    pub(super) const FIN_WAIT2: u32 = 5;
+    pub(super) const CLOSE: u32 = 7;
+    pub(super) const CLOSE_WAIT: u32 = 8;
+}
+
+/// A TLS record of fewer bytes is no request: the end of a handshake, a window update of HTTP/2, a ping.
+const SMALL: u32 = 128;
+/// What a server sends before it answers the first request, at most, bytes: session tickets, settings.
+const PRELUDE: u64 = 1024;
+
+/// inet_sock_set_state(sk, oldstate, newstate)
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
+    let (socket, state): (*const u8, u32) = (ctx.arg(0), ctx.arg(2));
+    match state {
+        // The connecting thread's own doing; all others may come in an interrupt.
+        tcp::SYN_SENT => {
+            if let Some(thread) = asker()
+                && let Some(connection) = meet(socket, thread, 0)
+            {
+                turn(connection, bit::LLM_CONNECT);
+            }
+        }
+        tcp::ESTABLISHED => {
+            if let Some(connection) = known(socket)
+                && connection.speaks == speaks::PLAIN
+            {
+                turn(connection, bit::NONE);
+            }
+        }
+        tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::CLOSE | tcp::CLOSE_WAIT => {
+            if let Some(connection) = known(socket) {
+                turn(connection, bit::NONE);
+            }
+            if state == tcp::CLOSE {
+                let _ = CONNECTIONS.remove(socket as u64);
+            }
+        }
+        _ => {}
+    }
+    0
+}
+
+/// sock_send_length(sk, ret, flags)
+#[btf_tracepoint(function = "sock_send_length")]
+fn model_send(ctx: BtfTracePointContext) -> u32 {
+    let (socket, length): (*const u8, i32) = (ctx.arg(0), ctx.arg(1));
+    let Some(thread) = asker() else { return 0 };
+    if length <= 0 {
+        return 0;
+    }
+    // Of one that was there before its agent was, the handshake is over.
+    let connection = match known(socket) {
+        Some(connection) if connection.agent == thread.agent => connection,
+        _ => match meet(socket, thread, 1) {
+            Some(connection) => connection,
+            None => return 0,
+        },
+    };
+    let tls = connection.speaks == speaks::TLS;
+    if tls && (length as u32) < SMALL {
+        return 0;
+    }
+    connection.sent += 1;
+    if tls && connection.sent == 1 {
+        return 0;
+    }
+    connection.received = 0;
+    if connection.phase != bit::LLM_FIRST_TOKEN {
+        turn(connection, bit::LLM_FIRST_TOKEN);
+        lifecycle::report_model_request(thread.agent);
+    }
+    0
+}
+
+/// sock_recv_length(sk, ret, flags)
+#[btf_tracepoint(function = "sock_recv_length")]
+fn model_receive(ctx: BtfTracePointContext) -> u32 {
+    let (socket, length, flags): (*const u8, i32, u32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    if asker().is_none() || length <= 0 || flags & MSG_PEEK != 0 {
+        return 0;
+    }
+    let Some(connection) = known(socket) else { return 0 };
+    if connection.phase != bit::LLM_FIRST_TOKEN && connection.phase != bit::LLM_STREAM {
+        return 0;
+    }
+    connection.received += length as u64;
+    let first = connection.speaks == speaks::TLS && connection.sent == 2;
+    if connection.phase == bit::LLM_FIRST_TOKEN && first && connection.received < PRELUDE {
+        return 0;
+    }
+    stream(connection);
+    0
+}
+
+/// The current thread, if it is one of an agent's own.
+#[inline(always)]
+fn asker() -> Option<&'static mut Thread> {
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task_btf() };
+    let thread = threads::get(task.cast())?;
+    if thread.role == role::OWN && is_watched(thread) { Some(thread) } else { None }
+}
+
+/// A connection that is followed, for an agent that is still there.
+#[inline(always)]
+fn known(socket: *const u8) -> Option<&'static mut Connection> {
+    let connection = CONNECTIONS.get_ptr_mut(socket as u64)?;
+    // SAFETY: an element of the map, whose words are written one by one.
+    let connection = unsafe { &mut *connection };
+    if connection.generation == generation(connection.agent) { Some(connection) } else { None }
+}
+
+/// Begins to follow a connection of `thread`'s agent, if it leads to a model.
+#[inline(always)]
+fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Connection> {
+    let endpoint = endpoint(socket)?;
+    // SAFETY: an element of the map.
+    let speaks = unsafe { *MODEL_ENDPOINTS.get_ptr(endpoint)? };
+    let connection = Connection {
+        agent: thread.agent,
+        phase: bit::NONE,
+        generation: generation(thread.agent),
+        stream_round: 0,
+        speaks,
+        sent: if speaks == speaks::TLS { sent } else { 0 },
+        received: 0,
+    };
+    if CONNECTIONS.insert(socket as u64, &connection, 0).is_err() {
+        losses::count(loss::CONNECTION_INSERT);
+        return None;
+    }
+    known(socket)
+}
+
+/// Where the socket leads.
+#[inline(always)]
+fn endpoint(socket: *const u8) -> Option<Endpoint> {
+    if layout::CAN_READ_KERNEL.load() == 0 {
+        return None;
+    }
+    let mut endpoint = Endpoint { address: [0; 16], port: 0 };
+    // SAFETY: the tracepoint's socket; the reads are checked.
+    unsafe {
+        let at = |offset: u32| (socket as u64 + u64::from(offset)) as *const u8;
+        let family: u16 = bpf_probe_read_kernel(at(layout::SOCK_FAMILY.load()).cast()).ok()?;
+        let port: u16 = bpf_probe_read_kernel(at(layout::SOCK_PORT.load()).cast()).ok()?;
+        endpoint.port = u32::from(u16::from_be(port));
+        let address = (&raw mut endpoint.address).cast::<u8>();
+        let failed = if family == AF_INET {
+            *address.add(10).cast::<u16>() = 0xffff;
+            read_kernel(address.add(12).cast(), 4, at(layout::SOCK_ADDRESS.load()).cast())
+        } else if family == AF_INET6 {
+            read_kernel(address.cast(), 16, at(layout::SOCK_ADDRESS6.load()).cast())
+        } else {
+            return None;
+        };
+        if failed == 0 { Some(endpoint) } else { None }
+    }
+}
+
+/// The connection comes to another phase.
+#[inline(always)]
+fn turn(connection: &mut Connection, to: u32) {
+    let from = connection.phase;
+    if from == to {
+        return;
+    }
+    connection.phase = to;
+    let now = now();
+    let left = if from == bit::LLM_STREAM && !is_current(connection, now, false) { bit::NONE } else { from };
+    shift(connection.agent, now, None, None, left, to);
+}
+
+/// Bytes of an answer have come. One that was given up for over has gone on.
+#[inline(always)]
+fn stream(connection: &mut Connection) {
+    let now = now();
+    let current = is_current(connection, now, true);
+    if connection.phase == bit::LLM_STREAM && current {
+        return;
+    }
+    let left = if connection.phase == bit::LLM_STREAM { bit::NONE } else { connection.phase };
+    connection.phase = bit::LLM_STREAM;
+    shift(connection.agent, now, None, None, left, bit::LLM_STREAM);
+}
+
+/// Whether the answer that the connection counts is still counted; notes that bytes of it `came`.
+#[inline(always)]
+fn is_current(connection: &mut Connection, now: u64, came: bool) -> bool {
+    let round = if came { answered(connection.agent, now) } else { round(connection.agent) };
+    let current = connection.stream_round == round;
+    connection.stream_round = round;
+    current
+}

@@ -1,0 +1,247 @@
+//! The set of an agent: how many threads are under each bit, and since when the set of bits that any is under holds.
+//!
+//! Without the lock, two CPUs that move threads of one agent at once leave counts that never go away. While it is
+//! held no function may be called: the clock is read before, and what it read may be older than what another CPU has
+//! accounted meanwhile.
+
+use agent_common::{
+    agent::SLOTS,
+    ledger::{BITS, Counts, SetKey, bit, is_quiet},
+    loss,
+    thread::Thread,
+};
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, bpf_spin_lock},
+    btf_maps::Array,
+    helpers::generated::{bpf_spin_lock as lock, bpf_spin_unlock as unlock},
+    macros::{btf_map, map},
+    maps::PerCpuHashMap,
+};
+
+use crate::{atomics::add, epoch, losses};
+
+/// `agent_common::ledger::Ledger`, with a lock that the verifier knows for one.
+#[repr(C)]
+struct Ledger {
+    lock: bpf_spin_lock,
+    pad: u32,
+    counts: Counts,
+}
+
+const _: () = assert!(size_of::<Ledger>() == size_of::<agent_common::ledger::Ledger>());
+
+#[btf_map]
+static LEDGERS: Array<Ledger, { SLOTS as usize }> = Array::new();
+
+type Sets = PerCpuHashMap<SetKey, u64>;
+
+#[map]
+static LEDGER_EVEN: Sets = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+#[map]
+static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+static ZERO: u64 = 0;
+
+/// A thread on its way to another bit.
+pub(super) struct Move<'a> {
+    pub(super) thread: &'a mut Thread,
+    pub(super) to: u32,
+}
+
+/// Moves up to two threads of the agent in `slot`, takes one from the bit `left` and adds one to the bit `entered`.
+#[inline(always)]
+pub(super) fn shift(slot: u32, now: u64, first: Option<Move>, second: Option<Move>, left: u32, entered: u32) {
+    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return };
+    // SAFETY: an element of the map; what the lock guards is touched only while it is held.
+    unsafe {
+        let counts = &raw mut (*ledger).counts;
+        lock(&raw mut (*ledger).lock);
+        let now = tick(counts, now);
+        let closed = forget_quiet(counts, now);
+        if let Some(Move { thread, to }) = first {
+            step(counts, now, thread.counted, false);
+            step(counts, now, to, true);
+            thread.counted = to;
+        }
+        if let Some(Move { thread, to }) = second {
+            step(counts, now, thread.counted, false);
+            step(counts, now, to, true);
+            thread.counted = to;
+        }
+        step(counts, now, left, false);
+        step(counts, now, entered, true);
+        let ns = close(counts, now, closed);
+        let underflows = (*counts).underflows;
+        unlock(&raw mut (*ledger).lock);
+        record(slot, closed, ns, underflows);
+    }
+}
+
+/// Counts a thread that is counted nowhere, unless it has moved by itself meanwhile.
+#[inline(always)]
+pub(super) fn enter(slot: u32, now: u64, Move { thread, to }: Move, entered: u32) {
+    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return };
+    // SAFETY: as in `shift`.
+    unsafe {
+        let counts = &raw mut (*ledger).counts;
+        lock(&raw mut (*ledger).lock);
+        let now = tick(counts, now);
+        let closed = forget_quiet(counts, now);
+        if thread.counted == bit::NONE {
+            step(counts, now, to, true);
+            thread.counted = to;
+        }
+        step(counts, now, entered, true);
+        let ns = close(counts, now, closed);
+        let underflows = (*counts).underflows;
+        unlock(&raw mut (*ledger).lock);
+        record(slot, closed, ns, underflows);
+    }
+}
+
+/// The stretch that a change ends: the set that changes, and what held as it is to be told.
+#[derive(Clone, Copy)]
+struct Closed {
+    old: u64,
+    held: u64,
+    /// What had been miscounted before.
+    underflows: u64,
+}
+
+/// The instant at which something is accounted: never earlier than the last.
+///
+/// # Safety
+/// The lock of `counts` is held.
+#[inline(always)]
+unsafe fn tick(counts: *mut Counts, now: u64) -> u64 {
+    // SAFETY: by contract.
+    unsafe {
+        let clock = (*counts).clock;
+        let now = if now > clock { now } else { clock };
+        (*counts).clock = now;
+        now
+    }
+}
+
+/// Gives up answers that have been over for long: the stretch since then was without them.
+///
+/// # Safety
+/// As `tick`.
+#[inline(always)]
+unsafe fn forget_quiet(counts: *mut Counts, now: u64) -> Closed {
+    // SAFETY: by contract.
+    unsafe {
+        let (old, underflows) = ((*counts).set, (*counts).underflows);
+        let stream = 1 << bit::LLM_STREAM;
+        if old & stream == 0 || !is_quiet((*counts).stream_at, (*counts).since, now) {
+            return Closed { old, held: old, underflows };
+        }
+        let at = bit::LLM_STREAM as usize;
+        (*counts).counts[at] = 0;
+        (*counts).at[at] = now;
+        (*counts).set = old & !stream;
+        (*counts).stream_round += 1;
+        Closed { old, held: old & !stream, underflows }
+    }
+}
+
+/// Adds one to a bit or takes one from it.
+///
+/// # Safety
+/// As `tick`.
+#[inline(always)]
+unsafe fn step(counts: *mut Counts, now: u64, bit: u32, up: bool) {
+    let index = bit as usize & (BITS - 1);
+    if index == 0 {
+        return;
+    }
+    // SAFETY: by contract, and the index is bounded.
+    unsafe {
+        let count = (&raw mut (*counts).counts).cast::<u32>().add(index);
+        let time = (&raw mut (*counts).times).cast::<u64>().add(index);
+        let at = (&raw mut (*counts).at).cast::<u64>().add(index);
+        *time += u64::from(*count) * (now - *at);
+        *at = now;
+        let set = (*counts).set;
+        if up {
+            *count += 1;
+            (*counts).set = set | 1 << index;
+        } else if *count == 0 {
+            (*counts).underflows += 1;
+        } else {
+            *count -= 1;
+            if *count == 0 {
+                (*counts).set = set & !(1 << index);
+            }
+        }
+    }
+}
+
+/// Ends the stretch of `closed` if the set is another one now; returns its length.
+///
+/// # Safety
+/// As `tick`.
+#[inline(always)]
+unsafe fn close(counts: *mut Counts, now: u64, closed: Closed) -> u64 {
+    // SAFETY: by contract.
+    unsafe {
+        let (since, set) = ((*counts).since, (*counts).set);
+        if set == closed.old && since != 0 {
+            return 0;
+        }
+        (*counts).since = if set == 0 { 0 } else { now };
+        if since == 0 { 0 } else { now - since }
+    }
+}
+
+/// Adds a stretch to what the window has of its set.
+#[inline(always)]
+fn record(slot: u32, closed: Closed, ns: u64, underflows: u64) {
+    if underflows != closed.underflows {
+        losses::count(loss::LEDGER_MISCOUNT);
+    }
+    if ns == 0 {
+        return;
+    }
+    let key = SetKey { set: closed.held, agent: slot, pad: 0 };
+    let time = if epoch::is_odd() {
+        epoch::entry(&LEDGER_ODD, &key, &ZERO, loss::LEDGER_INSERT)
+    } else {
+        epoch::entry(&LEDGER_EVEN, &key, &ZERO, loss::LEDGER_INSERT)
+    };
+    if let Some(time) = time {
+        // SAFETY: a per-CPU value; a wake-up may interrupt who is not at a switch, hence in one instruction.
+        add(unsafe { &mut *time }, ns);
+    }
+}
+
+/// The generation of the agent in `slot`; 0 if there is none.
+#[inline(always)]
+pub(super) fn generation(slot: u32) -> u64 {
+    match LEDGERS.get_ptr(slot) {
+        // SAFETY: an element of the map; the daemon writes the word before the agent lives.
+        Some(ledger) => unsafe { (*ledger).counts.generation },
+        None => 0,
+    }
+}
+
+/// Bytes of an answer have come to the agent in `slot`; returns the round of its answers.
+#[inline(always)]
+pub(super) fn answered(slot: u32, now: u64) -> u64 {
+    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return 0 };
+    // SAFETY: an element of the map, whose words are written one by one.
+    unsafe {
+        (*ledger).counts.stream_at = now;
+        (*ledger).counts.stream_round
+    }
+}
+
+/// The round of the answers of the agent in `slot`.
+#[inline(always)]
+pub(super) fn round(slot: u32) -> u64 {
+    match LEDGERS.get_ptr(slot) {
+        // SAFETY: as in `generation`.
+        Some(ledger) => unsafe { (*ledger).counts.stream_round },
+        None => 0,
+    }
+}

@@ -1,0 +1,268 @@
+//! The ledger: each cause within 3 % of the wall or 20 ms of what agents say that they did, and the causes' sum the
+//! wall.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    daemon::Daemon,
+    puppet::Puppet,
+    tolerance::allowed,
+    workload::{Truth, program, source},
+};
+
+/// How long the model lets one wait for its first byte, and how long its answer comes.
+const FIRST: Duration = Duration::from_millis(300);
+const STREAM: Duration = Duration::from_millis(400);
+
+/// A model: a server that answers what it is asked after a while, piece by piece, and closes.
+struct Model(u16);
+
+impl Model {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                thread::spawn(move || answer(connection.unwrap()));
+            }
+        });
+        Self(port)
+    }
+
+    /// A daemon that knows it for one.
+    fn daemon(&self) -> Daemon {
+        Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", self.0) } }))
+    }
+}
+
+/// A client that is gone ends it.
+fn answer(mut connection: TcpStream) {
+    let mut question = [0; 64];
+    if connection.read(&mut question).is_err() {
+        return;
+    }
+    thread::sleep(FIRST);
+    let end = Instant::now() + STREAM;
+    while Instant::now() < end && connection.write_all(b"word ").is_ok() {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What agentperf says of one stretch.
+#[derive(Debug)]
+struct Seen {
+    wall: f64,
+    causes: BTreeMap<String, f64>,
+    answer: Value,
+}
+
+impl Seen {
+    fn of(daemon: &Daemon, agent: &str) -> Self {
+        let answer = daemon.api().get(&format!("/api/v1/agents/{agent}/ledger")).expect(200).json();
+        let cause = |c: &Value| (c["cause"].as_str().unwrap().to_owned(), c["seconds"].as_f64().unwrap());
+        let causes: BTreeMap<_, _> = answer["causes"].as_array().unwrap().iter().map(cause).collect();
+        let seen = Self { wall: answer["wall_seconds"].as_f64().unwrap(), causes, answer };
+        assert_eq!(seen.causes.len(), 13, "{seen:?}");
+        let sum: f64 = seen.causes.values().sum();
+        assert!((sum - seen.wall).abs() < 1e-6, "the sum {sum} is the wall: {seen:?}");
+        seen
+    }
+
+    fn cause(&self, cause: &str) -> f64 {
+        self.causes[cause]
+    }
+
+    /// Asserts that these causes have these times, the rest of the wall is idle, and next to nothing is unknown.
+    #[track_caller]
+    fn is(&self, what: &str, truths: &[(&str, f64)]) {
+        let off = (self.wall * allowed(0.03)).max(allowed(0.02));
+        for (cause, truth) in truths {
+            let seen = self.cause(cause);
+            assert!(
+                (seen - truth).abs() <= off,
+                "{what}: {cause} was {truth:.4}, seen {seen:.4}, {off:.4} are allowed: {self:?}"
+            );
+        }
+        assert!(self.cause("unknown") < 0.02 * self.wall, "{what}: {self:?}");
+    }
+}
+
+/// Whether the kernel tells what sockets send and receive; those before 6.3 do not.
+fn sees_models(daemon: &Daemon) -> bool {
+    !daemon.api().unavailable().contains_key("model_send")
+}
+
+/// Has an agent do one thing while it is watched.
+fn watch(daemon: &Daemon, agent: &mut Puppet, command: &str) -> (Truth, Seen) {
+    let began = Instant::now();
+    let id = daemon.api().attach(agent.pid());
+    let attached = Instant::now();
+    let truth = agent.tell(command);
+    let told = attached.elapsed().as_secs_f64();
+    daemon.api().detach(&id);
+    let seen = Seen::of(daemon, &id);
+    let longest = began.elapsed().as_secs_f64();
+    assert!((told..=longest).contains(&seen.wall), "{command}: {told} to {longest}: {seen:?}");
+    (truth, seen)
+}
+
+#[test]
+fn an_agent_of_one_thread() {
+    let model = Model::start();
+    let daemon = model.daemon();
+    let mut agent = Puppet::start_as(&program("ledger"));
+    let port = model.0;
+
+    let (truth, seen) = watch(&daemon, &mut agent, "sleep 0.5");
+    seen.is("sleep", &[("idle", seen.wall), ("agent_cpu", 0.0)]);
+    assert!(truth.seconds("seconds") > 0.5);
+
+    let (truth, seen) = watch(&daemon, &mut agent, "cpu 0.5");
+    let (cpu, wall) = (truth.seconds("cpu"), truth.seconds("seconds"));
+    let rest = seen.wall - wall;
+    seen.is("cpu", &[("agent_cpu", cpu), ("run_queue", wall - cpu), ("idle", rest)]);
+
+    let (truth, seen) = watch(&daemon, &mut agent, "fsync 40");
+    let wall = truth.seconds("seconds");
+    let local = ["disk", "agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause));
+    assert!(
+        (local.iter().sum::<f64>() - wall).abs() < allowed(0.02).max(0.03 * seen.wall),
+        "{wall}: {seen:?}"
+    );
+    seen.is("fsync", &[("idle", seen.wall - wall), ("lock", 0.0), ("network", 0.0)]);
+
+    for command in ["tool 0.5", "pipe 0.5"] {
+        let (truth, seen) = watch(&daemon, &mut agent, command);
+        let wall = truth.seconds("seconds");
+        let (busy, rest) = (seen.cause("agent_cpu") + seen.cause("run_queue"), seen.wall - wall);
+        seen.is(command, &[("tool", wall - busy), ("idle", rest)]);
+    }
+
+    if !sees_models(&daemon) {
+        return;
+    }
+    let (truth, seen) = watch(&daemon, &mut agent, &format!("llm {port}"));
+    let (first, stream) = (truth.seconds("first"), truth.seconds("stream"));
+    let local = seen.cause("agent_cpu") + seen.cause("run_queue");
+    seen.is("llm", &[("llm_first_token", first), ("llm_stream", stream - local), ("network", 0.0)]);
+    assert_eq!(seen.answer["estimated"], true);
+
+    let (truth, seen) = watch(&daemon, &mut agent, &format!("both {port} 0.2"));
+    // On a busy machine it waits for the CPU as well.
+    let mine = |overlap: &&Value| overlap["hidden"] == "llm_first_token" && overlap["under"] != "tool";
+    let overlaps = seen.answer["overlaps"].as_array().unwrap().iter().filter(mine);
+    let hidden: f64 = overlaps.map(|overlap| overlap["seconds"].as_f64().unwrap()).sum();
+    assert!((hidden - 0.2).abs() < allowed(0.03), "{hidden}: {seen:?}");
+    seen.is("both", &[("llm_first_token", truth.seconds("first"))]);
+}
+
+#[test]
+fn threads_that_fight_for_a_lock() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = Puppet::start_as(&program("ledger"));
+    let (truth, seen) = watch(&daemon, &mut agent, "lock 8 0.6");
+    let wall = truth.seconds("seconds");
+    // The first hand-overs are not known for ones of a lock: their time is that of sleepers.
+    let fought = ["lock", "run_queue", "agent_cpu"].map(|cause| seen.cause(cause)).iter().sum::<f64>();
+    let idle = seen.cause("idle") - (seen.wall - wall);
+    assert!(fought > wall * 0.7 && idle < wall * 0.3, "fought {fought}, idle {idle} of {wall}: {seen:?}");
+    assert!(seen.cause("lock") > wall * 0.5, "{seen:?}");
+    let threads = seen.answer["thread_seconds"].as_array().unwrap();
+    let waited = threads.iter().find(|t| t["state"] == "lock").unwrap()["seconds"].as_f64().unwrap();
+    assert!(waited > 2.0 * wall && waited < 7.0 * wall, "seven wait at once: {waited} of {wall}");
+}
+
+/// An agent on an event loop, which waits for everything in one place.
+fn on_a_loop(mut command: Command, script: &str) {
+    let model = Model::start();
+    let daemon = model.daemon();
+    command.arg(source(script));
+    let mut agent = Puppet::spawn(command);
+    let local = |seen: &Seen| seen.cause("agent_cpu") + seen.cause("run_queue") + seen.cause("page_fault");
+
+    let (_, seen) = watch(&daemon, &mut agent, "sleep 0.4");
+    seen.is("sleep", &[("idle", seen.wall - local(&seen))]);
+    // The first of each loads code, which is the agent's own time.
+    agent.tell("tool 0.05");
+    let (truth, seen) = watch(&daemon, &mut agent, "tool 0.6");
+    let wall = truth.seconds("seconds");
+    seen.is("tool", &[("tool", wall - local(&seen)), ("idle", seen.wall - wall)]);
+    if !sees_models(&daemon) {
+        return;
+    }
+    agent.tell(&format!("llm {}", model.0));
+    let (truth, seen) = watch(&daemon, &mut agent, &format!("llm {}", model.0));
+    let (first, stream) = (truth.seconds("first"), truth.seconds("stream"));
+    seen.is("llm", &[("llm_first_token", first), ("llm_stream", stream - local(&seen))]);
+    agent.end();
+}
+
+#[test]
+fn an_agent_on_asyncio() {
+    on_a_loop(Command::new("python3"), "ledger.py");
+}
+
+#[test]
+fn an_agent_on_node() {
+    if Command::new("node").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        on_a_loop(Command::new("node"), "ledger.js");
+    }
+}
+
+#[test]
+fn a_server_that_waits_to_be_asked_is_no_tool() {
+    let model = Model::start();
+    let daemon = model.daemon();
+    if !sees_models(&daemon) {
+        return;
+    }
+    let mut command = Command::new("python3");
+    command.arg(source("ledger.py"));
+    let mut agent = Puppet::spawn(command);
+    let id = daemon.api().attach(agent.pid());
+    agent.tell("helper");
+    // It has asked its model since: what waits for input is a helper.
+    agent.tell(&format!("llm {}", model.0));
+    // Up to the last window.
+    let tool = || {
+        thread::sleep(Duration::from_millis(1200));
+        Seen::of(&daemon, &id).cause("tool")
+    };
+    let before = tool();
+    agent.tell("sleep 1");
+    let idle = tool();
+    assert!(idle - before < allowed(0.02), "a helper that waits is no tool: {before}, then {idle}");
+    let served = agent.tell("ask 0.4").seconds("seconds");
+    let worked = tool() - idle;
+    assert!((worked - served).abs() < allowed(0.05), "served for {served}, seen {worked}");
+    daemon.api().detach(&id);
+}
+
+#[test]
+fn the_ledger_is_counted_and_shown() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = Puppet::start_as(&program("ledger"));
+    let id = daemon.api().attach(agent.pid());
+    agent.tell("cpu 0.3");
+    thread::sleep(Duration::from_millis(1200));
+    let metrics = daemon.api().get("/metrics").expect(200).text();
+    let series = |cause: &str| {
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("agentperf_agent_ledger_seconds_total") && line.contains(cause));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    assert!(series("agent_cpu") + series("run_queue") > 0.2, "{metrics}");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    assert!(series("idle") <= seen.cause("idle") && series("idle") > 0.1, "{seen:?}");
+}

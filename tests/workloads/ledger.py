@@ -1,0 +1,75 @@
+"""An agent on an event loop. It spends its time as its standard input says, one command a line, and answers each with
+how long that took by its own clock. Everything is waited for in one epoll, or by the loop's own threads.
+
+    getppid N      nothing; answers
+    sleep S        asyncio.sleep
+    tool S         a child by asyncio.create_subprocess_exec
+    llm PORT       connects, asks, waits for the first byte (`first`) and for the end (`stream`)
+    helper         starts a server on pipes, as an MCP server is one, and asks it once
+    ask S          has it work for S seconds
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+
+SERVER = """
+import sys, time
+for line in sys.stdin:
+    time.sleep(float(line))
+    print("done", flush=True)
+"""
+servers = []
+
+
+async def sleep(seconds):
+    await asyncio.sleep(float(seconds))
+
+
+async def tool(seconds):
+    child = await asyncio.create_subprocess_exec("sleep", seconds)
+    await child.wait()
+
+
+async def llm(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+    writer.write(b"tell me\n")
+    start = time.monotonic()
+    await reader.read(1)
+    first = time.monotonic()
+    await reader.read()
+    writer.close()
+    return {"first": first - start, "stream": time.monotonic() - first}
+
+
+async def helper():
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-S", "-c", SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    servers.append(server)
+    await ask("0")
+
+
+async def ask(seconds):
+    server = servers[-1]
+    server.stdin.write(f"{seconds}\n".encode())
+    await server.stdout.readline()
+
+
+async def getppid(_):
+    pass
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := (await lines.readline()).decode().split():
+        start = time.monotonic()
+        told = await globals()[line[0]](*line[1:]) or {}
+        print(json.dumps({"did": line[0], "seconds": time.monotonic() - start, **told}), flush=True)
+
+
+asyncio.run(main())
