@@ -5,7 +5,7 @@ use super::{btf::Types, error::KernelError};
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 42] = [
+const FIELDS: [(&str, &str, &str); 46] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),

@@ -134,7 +134,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 23] = [
+pub(super) const TABLES: [(TableId, &[Column]); 24] = [
     (
         TableId::Agents,
         &[
