@@ -1,6 +1,9 @@
 //! Composition: the only file that sees every stage. Makes the channels, starts the stages in the order data
 //! flows, and stops them in the same order, so that each empties what the one before left.
 
+mod alerts;
+mod service;
+
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
@@ -11,21 +14,29 @@ use tokio::{
 
 pub use crate::{collect::probe_gpus, kernel::features::probe as probe_kernel};
 
+use self::{
+    alerts::open_alerts,
+    service::{feed_watchdog, notify, notify_reloading},
+};
 use crate::{
     aggregate::{Aggregator, Channels},
-    alert::live::{Alerts, LoadError, Parts, Receivers, Running, Wake},
+    alert::{
+        live::{Alerts, LoadError, Wake},
+        reaction::ReactionThread,
+    },
     api::{self, BindError},
     collect::{Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
-    export::{DoorError, Doors, Sending, prometheus},
+    export::{DoorError, Doors, Sending},
     ingest::Ingest,
     kernel::{KernelError, UnwindMaps},
     model::{
         agent::{Agent, AgentEnd},
         control::Control,
         observation::Observation,
+        record::Record,
     },
     store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
@@ -100,11 +111,10 @@ pub async fn run(
     let (serving, is_serving) = watch::channel(false);
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
-    let wake = Arc::new(Wake::default());
-    let (alerts, rounds) = open_alerts(&config, (listen, &host), (&store, &doors, &telemetry), &wake)?;
+    let (wake, parts) = (Arc::new(Wake::default()), (&store, &doors, &telemetry));
+    let (alerts, rounds, reactions) = open_alerts(&config, (listen, &host), parts, &wake)?;
     let (kept, told, shown) = (Arc::clone(&store), Arc::clone(&telemetry), doors.metrics());
-    let secret = store::secret(config.history.directory.as_deref())?;
-    let ingest = Arc::new(Ingest::new(&config.projects, &records, &secret, Arc::clone(&telemetry)));
+    let ingest = open_ingest(&config, &records, &telemetry)?;
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
     let (hang_up, hung_up) = watch::channel(false);
@@ -122,25 +132,36 @@ pub async fn run(
     let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
-    let open_for_host = records.clone();
+    let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
     let channels =
-        Channels { observations, orders, commands, records, rules: changed_rules, stop: stop.clone() };
+        Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
     let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
-    let rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
+    let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
     announce(listen, &serving, ready);
 
-    let outcome = until_end(&mut stop, &mut collector, &mut aggregator).await;
+    let outcome = until_end(&mut stop, &mut collector, &mut aggregator, end_of(&mut rounds)).await;
     stop_serving(&serving, &[reloader, watchdog]);
     if outcome.is_ok() {
         joined("host-end", move || drop((host.finish(), open_for_host))).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
+    take_back(reactions).await;
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
+}
+
+/// Opens the doors in.
+fn open_ingest(
+    config: &Config,
+    records: &mpsc::Sender<Record>,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Arc<Ingest>, DaemonError> {
+    let secret = store::secret(config.history.directory.as_deref())?;
+    Ok(Arc::new(Ingest::new(&config.projects, records, &secret, Arc::clone(telemetry))))
 }
 
 /// Tells everybody that the daemon works.
@@ -163,16 +184,33 @@ async fn until_end(
     stop: &mut watch::Receiver<bool>,
     collector: impl Future,
     aggregator: impl Future,
+    alerts: impl Future,
 ) -> Result<(), DaemonError> {
     let stage = tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
         _ = collector => "collector",
         _ = aggregator => "aggregator",
+        _ = alerts => "alerts",
     };
     // The stages hear of a stop by themselves, and may be done before it was looked for here.
     let stopped = *stop.borrow() || stop.has_changed().is_err();
     if stopped { Ok(()) } else { Err(DaemonError::Stage(stage)) }
+}
+
+/// The end of a stage; never, where there is none.
+async fn end_of(stage: &mut Option<JoinHandle<()>>) {
+    match stage {
+        Some(stage) => drop(stage.await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes back what alerts did to agents. Also where a stage has failed: nobody stays limited or paused.
+async fn take_back(reactions: Option<ReactionThread>) {
+    if let Some(reactions) = reactions {
+        joined("reactions-end", move || reactions.finish()).await;
+    }
 }
 
 /// Waits for the stages in the order of the flow: the aggregator lets every agent go and hangs up on the collector, the
@@ -223,37 +261,6 @@ fn open_store(
     let disk = Disk::open(directory, Options::from(config), Arc::clone(telemetry))?;
     let let_go = disk.close_watches(AgentEnd::Interrupted)?;
     Ok((Arc::new(disk), let_go))
-}
-
-/// Opens the alerts, unless they are off. They see what is scraped, and of the time before what was stored.
-fn open_alerts(
-    config: &Config,
-    (listen, host): (SocketAddr, &HostInfo),
-    (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
-    wake: &Arc<Wake>,
-) -> Result<(Alerts, Option<Running>), DaemonError> {
-    if !config.alerts.enabled {
-        return Ok((Alerts::off(), None));
-    }
-    let stored = Arc::clone(store);
-    let parts = Parts {
-        config: config.alerts.clone(),
-        window: config.window,
-        folder: config.history.directory.clone(),
-        samples: doors.metrics(),
-        store: Arc::clone(store),
-        replay: Arc::new(move |range, step, visit| {
-            if let Err(error) = prometheus::replay(stored.as_ref(), range, step, visit) {
-                tracing::warn!(%error, "alerts know less of the time before than they could");
-            }
-        }),
-        receivers: Receivers::default(),
-        host: host.hostname.clone(),
-        api: format!("http://{listen}"),
-        telemetry: Arc::clone(telemetry),
-    };
-    let (alerts, rounds) = Alerts::open(parts, Arc::clone(wake))?;
-    Ok((alerts, Some(rounds)))
 }
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
@@ -335,34 +342,11 @@ async fn reload_on_hangup(
                     tracing::warn!("only agent rules and alerts are reloaded; other changes need a restart");
                 }
                 config.agents.take_rules(&new.agents);
-                config.alerts = config::Alerts { enabled: config.alerts.enabled, ..new.alerts };
+                config.alerts = new.alerts.reloaded(&config.alerts);
             }
             Err(error) => tracing::error!(%error, "the configuration is as it was: the new one is refused"),
         }
         notify(&[sd_notify::NotifyState::Ready]);
-    }
-}
-
-/// Tells the service manager twice per watchdog period that this runtime still turns.
-async fn feed_watchdog() {
-    let Some(period) = sd_notify::watchdog_enabled() else { return };
-    let mut beat = tokio::time::interval(period / 2);
-    loop {
-        beat.tick().await;
-        notify(&[sd_notify::NotifyState::Watchdog]);
-    }
-}
-
-fn notify_reloading() {
-    match sd_notify::NotifyState::monotonic_usec_now() {
-        Ok(now) => notify(&[sd_notify::NotifyState::Reloading, now]),
-        Err(_) => notify(&[sd_notify::NotifyState::Reloading]),
-    }
-}
-
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager could not be told");
     }
 }
 
@@ -383,13 +367,16 @@ mod tests {
             stop.send_replace(true);
             Poll::Ready(())
         });
-        assert!(until_end(&mut stopped, pending::<()>(), aggregator).await.is_ok());
+        assert!(until_end(&mut stopped, pending::<()>(), aggregator, pending::<()>()).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_stage_that_ends_by_itself_has_failed() {
         let (_stop, mut stopped) = watch::channel(false);
-        let outcome = until_end(&mut stopped, async {}, pending::<()>()).await;
+        let never = pending::<()>;
+        let outcome = until_end(&mut stopped, async {}, never(), never()).await;
         assert!(matches!(outcome, Err(DaemonError::Stage("collector"))));
+        let outcome = until_end(&mut stopped, never(), never(), async {}).await;
+        assert!(matches!(outcome, Err(DaemonError::Stage("alerts"))));
     }
 }

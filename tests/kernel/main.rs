@@ -32,6 +32,7 @@ mod operations;
 mod pprof;
 mod privacy;
 mod prometheus;
+mod reactions;
 mod real_agent;
 mod refusals;
 mod resources;

@@ -60,6 +60,14 @@ fn alerts(silence: &str) -> Vec<Call> {
         same("/api/v1/alerts/rules"),
         same("/api/v1/alerts/silences"),
         same("/api/v1/alerts/receivers"),
+        same("/api/v1/alerts/reactions"),
+        ("POST", DUMP, DUMP.into()),
+        ("POST", DUMP, DUMP.into()),
+        ("GET", FILE, "/api/v1/alerts/reactions/1/files/1-recorder.jsonl.zst".into()),
+        ("GET", FILE, "/api/v1/alerts/reactions/1/files/%2E%2E%2Fx".into()),
+        ("POST", UNDO, "/api/v1/alerts/reactions/1/undo".into()),
+        ("POST", UNDO, "/api/v1/alerts/reactions/77/undo".into()),
+        ("POST", UNDO, "/api/v1/alerts/reactions/x/undo".into()),
         ("POST", TEST, "/api/v1/alerts/receivers/script/test".into()),
         ("POST", TEST, "/api/v1/alerts/receivers/nobody/test".into()),
         ("POST", "/api/v1/alerts/silences", wanted.into()),
@@ -135,12 +143,15 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
-/// Tests of receivers, which take no body.
+/// Tests of receivers and what is done with reactions, which take no body.
 const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
+const DUMP: &str = "/api/v1/alerts/reactions/dump";
+const UNDO: &str = "/api/v1/alerts/reactions/{id}/undo";
+const FILE: &str = "/api/v1/alerts/reactions/{id}/files/{name}";
 
 fn ask(world: &World, method: &str, template: &str, path: &str) -> Answer {
     match method {
-        "POST" if template == TEST => world.send(method, path, &[], b""),
+        "POST" if [TEST, DUMP, UNDO].contains(&template) => world.send(method, path, &[], b""),
         "POST" if template != "/api/v1/agents" => {
             let bearer = format!("Bearer {KEY}");
             let headers = [("Content-Type", "application/json"), ("Authorization", &*bearer)];

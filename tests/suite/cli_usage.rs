@@ -107,7 +107,8 @@ fn who_may_not_trace_is_told_so_first() {
     let directory = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let copy = directory.path().join("agentperf");
-    std::fs::copy(path(), &copy).unwrap();
+    // By a process of its own: a child of another test would keep the copy open for writing, and it could not be run.
+    assert!(Command::new("cp").arg(path()).arg(&copy).status().unwrap().success());
     let attach = ["attach", "1", "--duration", "1s"];
     // SAFETY: geteuid has no preconditions.
     let ran: Ran = if unsafe { libc::geteuid() } == 0 {

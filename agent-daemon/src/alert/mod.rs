@@ -1,6 +1,6 @@
 //! The alert engine: rules over series, what is wrong now, and whom to tell, once.
 //!
-//! Nothing here but [`live`] and [`channel`] reads a clock, a file or the network. The caller passes the time and a [`Source`] of series to
+//! Nothing here but [`live`], [`channel`] and [`reaction`] reads a clock, a file or the network. The caller passes the time and a [`Source`] of series to
 //! [`Engine::evaluate`], passes what it says to [`Router::update`], hands on what [`Router::due`] returns, and tells
 //! the router how that went. State is saved and restored as values that serde can write.
 //!
@@ -17,6 +17,7 @@
 //! | [`check`] | tests of rules |
 //! | [`history`] | the series that rules look at, remembered |
 //! | [`diagnosis`] | what an agent did when an alert began to fire |
+//! | [`reaction`] | what alerts do by themselves: profiles, dumps, limits, pauses |
 //! | [`live`] | the daemon's rounds, state, files and receivers |
 
 pub mod channel;
@@ -30,6 +31,7 @@ pub mod history;
 pub mod labels;
 pub mod live;
 pub mod matcher;
+pub mod reaction;
 pub mod route;
 pub mod rule;
 pub mod state;

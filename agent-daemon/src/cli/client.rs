@@ -18,6 +18,7 @@ use crate::{
         problem::ProblemDto,
         process::ProcessTreeDto,
         profile::ProfileDto,
+        reaction::{ReactionDto, ReactionListDto},
         receiver::{ReceiverListDto, ReceiverTestDto},
         status::StatusDto,
         syscall::SyscallReportDto,
@@ -170,6 +171,23 @@ impl Client {
         // A name may have any characters.
         let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let sent = self.agent.post(format!("{}/api/v1/alerts/receivers/{name}/test", self.url)).send_empty();
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// What alerts did by themselves.
+    pub(super) fn reactions(&self) -> Result<ReactionListDto, CliError> {
+        self.get("/api/v1/alerts/reactions", &[])
+    }
+
+    /// Takes a reaction back.
+    pub(super) fn undo_reaction(&self, id: u64) -> Result<ReactionDto, CliError> {
+        let sent = self.agent.post(format!("{}/api/v1/alerts/reactions/{id}/undo", self.url)).send_empty();
+        self.read(sent.map_err(|e| self.unreachable(&e))?)
+    }
+
+    /// Dumps the flight recorder.
+    pub(super) fn dump_recorder(&self) -> Result<ReactionDto, CliError> {
+        let sent = self.agent.post(format!("{}/api/v1/alerts/reactions/dump", self.url)).send_empty();
         self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 

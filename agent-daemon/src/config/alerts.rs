@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Reactions;
+
 /// In place of a file of receivers: there is none.
 const NONE: &str = "none";
 
@@ -22,6 +24,8 @@ pub struct Alerts {
     pub routes: Option<PathBuf>,
     /// The file that says how receivers are reached; `None`: only the log is told.
     pub receivers: Option<PathBuf>,
+    /// What they may do by themselves.
+    pub reactions: Reactions,
 }
 
 /// Where rules come from.
@@ -35,7 +39,17 @@ pub enum RuleSource {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { enabled: true, rules: vec![RuleSource::Builtin], routes: None, receivers: None }
+        let reactions = Reactions::default();
+        Self { enabled: true, rules: vec![RuleSource::Builtin], routes: None, receivers: None, reactions }
+    }
+}
+
+impl Alerts {
+    /// The same with what only a start brings into force as `now` has it.
+    #[must_use]
+    pub fn reloaded(&self, now: &Self) -> Self {
+        let reactions = self.reactions.clone().reloaded(&now.reactions);
+        Self { enabled: now.enabled, reactions, ..self.clone() }
     }
 }
 

@@ -18,6 +18,7 @@ mod options;
 mod otel;
 mod project;
 mod raw;
+mod reactions;
 mod rule;
 mod secret;
 mod size;
@@ -37,8 +38,10 @@ pub use gpu::Gpu;
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
+pub use reactions::Reactions;
 pub use rule::{Action, Matchers, NamePart, NameTemplate, Regex, Rule, User};
 pub use secret::Secret;
+pub use size::parse_bytes;
 
 /// Everything that can be chosen, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +209,7 @@ impl Config {
     pub fn same_but_rules(&self, other: &Self) -> bool {
         let mut other = other.clone();
         other.agents.take_rules(&self.agents);
-        other.alerts = Alerts { enabled: other.alerts.enabled, ..self.alerts.clone() };
+        other.alerts = self.alerts.reloaded(&other.alerts);
         *self == other
     }
 }

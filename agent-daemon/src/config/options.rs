@@ -8,7 +8,7 @@ use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
-    export_options, gpu,
+    export_options, gpu, reactions,
     size::{format_bytes, parse_bytes},
 };
 
@@ -65,7 +65,7 @@ pub static OPTIONS: [Opt; INSIDE.len() + export_options::OPTIONS.len()] =
 const INSIDE: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
 
 /// Those that have no file of their own.
-const GENERAL: [Opt; 27] = [
+const GENERAL: [Opt; 33] = [
     Opt {
         key: "listen",
         doc: "Address and port of the HTTP API. It has no password: keep it on a loopback address.",
@@ -261,6 +261,12 @@ const GENERAL: [Opt; 27] = [
         get: |c| format_receivers(c.alerts.receivers.as_ref()),
         set: |c, t| put(&mut c.alerts.receivers, parse_receivers(t), "none, or an absolute path"),
     },
+    reactions::ENABLED,
+    reactions::DRY_RUN,
+    reactions::FILE,
+    reactions::DIRECTORY,
+    reactions::MAX_SIZE,
+    reactions::RECORDER,
     Opt {
         key: "log.level",
         doc: "Level of the daemon's own log: error, warn, info, debug, trace or off; or levels by module,\nas in warn,agentperf::kernel=debug.",

@@ -123,6 +123,18 @@ struct RawAlerts {
     rules: Text,
     routes: Text,
     receivers: Text,
+    reactions: Option<RawReactions>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawReactions {
+    enabled: Text,
+    dry_run: Text,
+    file: Text,
+    directory: Text,
+    max_size: Text,
+    recorder: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -241,10 +253,24 @@ impl Raw {
             ("gpu.library", gpu.library),
             ("gpu.host_proc", gpu.host_proc),
         ];
-        let values = values.into_iter().chain(self.export.unwrap_or_default().into_values());
+        let reactions = alerts.reactions.unwrap_or_default().into_values();
+        let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
         Parts { values, rules, projects }
+    }
+}
+
+impl RawReactions {
+    fn into_values(self) -> [(&'static str, Text); 6] {
+        [
+            ("alerts.reactions.enabled", self.enabled),
+            ("alerts.reactions.dry_run", self.dry_run),
+            ("alerts.reactions.file", self.file),
+            ("alerts.reactions.directory", self.directory),
+            ("alerts.reactions.max_size", self.max_size),
+            ("alerts.reactions.recorder", self.recorder),
+        ]
     }
 }
 

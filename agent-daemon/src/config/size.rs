@@ -4,7 +4,8 @@
 const UNITS: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1)];
 
 /// Reads a size: a whole number and one of the units GB, MB, KB, B.
-pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let (_, bytes) = UNITS.iter().find(|(name, _)| unit.trim_start().eq_ignore_ascii_case(name))?;
@@ -32,7 +33,7 @@ mod tests {
 
         #[test]
         fn any_text_is_survived(text in ".*") {
-            parse_bytes(&text);
+            let _ = parse_bytes(&text);
         }
     }
 

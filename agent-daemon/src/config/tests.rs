@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 52] = [
+const VALUES: [&str; 58] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -45,6 +45,12 @@ const VALUES: [&str; 52] = [
     "/srv/rules.yaml",
     "/srv/routes.yaml",
     "/srv/receivers.yaml",
+    "true",
+    "true",
+    "/srv/reactions.yaml",
+    "/srv/reactions",
+    "3MB",
+    "4MB",
     "debug",
     "json",
     "true",

@@ -25,7 +25,7 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::{
-    journal::{Journal, JournalThread},
+    journal::{Journal, JournalThread, Recorder},
     otlp::Otlp,
     prometheus::Metrics,
     pyroscope::Pyroscope,
@@ -52,6 +52,9 @@ pub enum DoorError {
     /// `journal`.
     #[error("opening the journal: {0}")]
     Journal(io::Error),
+    /// `alerts.reactions.recorder`.
+    #[error("starting the flight recorder: {0}")]
+    Recorder(io::Error),
     /// `export.remote_write`.
     #[error("export.remote_write: {0}")]
     RemoteWrite(#[from] RemoteWriteError),
@@ -68,6 +71,7 @@ pub enum DoorError {
 pub struct Doors {
     metrics: Arc<Metrics>,
     journal: Option<(Arc<Journal>, JournalThread)>,
+    recorder: Option<(Recorder, Arc<Journal>, JournalThread)>,
     remote_write: Option<Arc<RemoteWrite>>,
     otlp: Option<Arc<Otlp>>,
     pyroscope: Option<Pyroscope>,
@@ -78,6 +82,7 @@ pub struct Doors {
 pub struct Sending {
     tasks: JoinSet<()>,
     journal: Option<JournalThread>,
+    recorder: Option<JournalThread>,
     stop: watch::Sender<bool>,
 }
 
@@ -99,7 +104,8 @@ impl Doors {
         if let Some((journal, _)) = &journal {
             journal.tell(let_go);
         }
-        let mut doors = Self { metrics, journal, remote_write: None, otlp: None, pyroscope: None };
+        let recorder = open_recorder(&config.alerts.reactions, telemetry)?;
+        let mut doors = Self { metrics, journal, recorder, remote_write: None, otlp: None, pyroscope: None };
         if config.export.enabled {
             doors.open_senders(&config.export, host, telemetry)?;
         }
@@ -126,11 +132,19 @@ impl Doors {
         Arc::clone(&self.metrics)
     }
 
+    /// The flight recorder, if there is one.
+    #[must_use]
+    pub fn recorder(&self) -> Option<Recorder> {
+        self.recorder.as_ref().map(|(recorder, ..)| recorder.clone())
+    }
+
     /// Who of them sees every record.
     #[must_use]
     pub fn followers(&self) -> Vec<Arc<dyn Follower>> {
         let mut followers: Vec<Arc<dyn Follower>> = vec![Arc::<Metrics>::clone(&self.metrics)];
         followers.extend(self.journal.iter().map(|(j, _)| -> Arc<dyn Follower> { Arc::<Journal>::clone(j) }));
+        let recorder = self.recorder.iter();
+        followers.extend(recorder.map(|(_, j, _)| -> Arc<dyn Follower> { Arc::<Journal>::clone(j) }));
         followers.extend(self.otlp.iter().map(|o| -> Arc<dyn Follower> { Arc::<Otlp>::clone(o) }));
         followers
     }
@@ -149,15 +163,25 @@ impl Doors {
         if let Some(pyroscope) = self.pyroscope {
             tasks.spawn(pyroscope.run(Arc::clone(store), stopped));
         }
-        Sending { tasks, journal: self.journal.map(|(_, thread)| thread), stop }
+        let journal = self.journal.map(|(_, thread)| thread);
+        Sending { tasks, journal, recorder: self.recorder.map(|(.., thread)| thread), stop }
     }
+}
+
+fn open_recorder(
+    config: &config::Reactions,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Option<(Recorder, Arc<Journal>, JournalThread)>, DoorError> {
+    let Some(bytes) = config.recorder else { return Ok(None) };
+    let (recorder, journal, thread) = Recorder::start(bytes, telemetry).map_err(DoorError::Recorder)?;
+    Ok(Some((recorder, Arc::new(journal), thread)))
 }
 
 impl Sending {
     /// Writes and sends what is left, for a moment, and stops.
     pub async fn stop(mut self) {
-        if let Some(journal) = self.journal.take() {
-            write_out(journal).await;
+        for thread in self.journal.take().into_iter().chain(self.recorder.take()) {
+            write_out(thread).await;
         }
         let _ = self.stop.send(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };

@@ -1,5 +1,7 @@
-//! Profiles in the form of pprof, for whoever hands them out: the API, and what pushes them. Depends on no sink.
+//! Profiles in the form of pprof and as folded text, for whoever hands them out: the API, what pushes them, and what
+//! alerts capture. Depends on no sink.
 
+pub(crate) mod folded;
 pub(crate) mod pprof;
 
 use rustc_hash::FxHashMap;
@@ -9,7 +11,7 @@ use crate::{
         agent::Agent,
         id::ProcessId,
         process::Process,
-        stack::{Stack, StackEnd},
+        stack::{Frame, FrameKind, Stack, StackEnd},
     },
     store::query::ProfileKind,
 };
@@ -63,5 +65,23 @@ pub(crate) fn missing(stack: &Stack) -> Option<&'static str> {
         StackEnd::OverBudget => Some("[not walked]"),
         StackEnd::Lost => Some("[lost]"),
         StackEnd::Absent => stack.frames.is_empty().then_some("[no stack]"),
+    }
+}
+
+/// A frame's name among frames of every world: unknown functions are told apart by their binary, scripts'
+/// functions by their file.
+pub(crate) fn label(frame: &Frame) -> String {
+    let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match frame.kind {
+        FrameKind::Kernel => format!("{}_[k]", frame.function),
+        FrameKind::Python | FrameKind::Javascript => match &frame.file {
+            Some(path) => format!("{} ({})", frame.function, file(path)),
+            None => frame.function.clone(),
+        },
+        FrameKind::Native if frame.function == "[unknown]" => match &frame.binary {
+            Some(binary) => format!("[{}]", file(&binary.path).trim_matches(['[', ']'])),
+            None => frame.function.clone(),
+        },
+        FrameKind::Native => frame.function.clone(),
     }
 }

@@ -13,9 +13,15 @@ use crate::model::time::Timestamp;
 /// How a try to tell somebody can end, as the label `outcome` has it.
 const OUTCOMES: [&str; 3] = ["delivered", "failed", "refused"];
 
+/// What alerts can do by themselves, as the label `action` has it.
+const ACTIONS: [&str; 4] = ["capture_profile", "flight_recorder", "limit", "pause"];
+/// What comes of it, as the label `result` has it.
+const RESULTS: [&str; 5] = ["done", "undone", "refused", "failed", "dry_run"];
+
 /// How the alerts stand.
 #[derive(Debug, Default)]
 pub struct AlertStats {
+    reactions: [[AtomicU64; RESULTS.len()]; ACTIONS.len()],
     evaluations: AtomicU64,
     evaluation_ns: AtomicU64,
     outcomes: [AtomicU64; OUTCOMES.len()],
@@ -66,6 +72,22 @@ impl AlertStats {
         if let Some(count) = self.outcomes.get(outcome) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A reaction came to this: 0 it is done or in force, 1 taken back, 2 refused, 3 failed, 4 it would have been done.
+    /// Actions are numbered in the order of their names.
+    pub fn reacted(&self, action: usize, result: usize) {
+        if let Some(count) = self.reactions.get(action).and_then(|results| results.get(result)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Reactions by action and result.
+    pub fn reactions(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        ACTIONS.iter().zip(&self.reactions).flat_map(|(action, counts)| {
+            let results = RESULTS.iter().zip(counts);
+            results.map(|(result, count)| (*action, *result, count.load(Ordering::Relaxed)))
+        })
     }
 
     /// What the last round found.

@@ -93,11 +93,15 @@ pub enum Loss {
     AlertUngrouped,
     /// A message about alerts was given up: its receiver refused it, or did not take it for a day.
     AlertGivenUp,
+    /// The flight recorder could not keep up: a dump lacks a record.
+    RecorderDropped,
+    /// Reactions were too busy to hear what an alert asked for: it was not done.
+    ReactionDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -137,6 +141,8 @@ impl Loss {
         Self::AlertSeriesDropped,
         Self::AlertUngrouped,
         Self::AlertGivenUp,
+        Self::RecorderDropped,
+        Self::ReactionDropped,
     ];
 
     /// Stable name.
@@ -182,6 +188,8 @@ impl Loss {
             Self::AlertSeriesDropped => "alert_series_dropped",
             Self::AlertUngrouped => "alert_ungrouped",
             Self::AlertGivenUp => "alert_given_up",
+            Self::RecorderDropped => "recorder_dropped",
+            Self::ReactionDropped => "reaction_dropped",
         }
     }
 }

@@ -80,6 +80,7 @@ const OMISSIONS: &[Omission] = &[
         "the test's file is root's, and agentperf may not write it",
     ),
     unprivileged("cli::record_runs_a_command_and_reports", "only root can give a command its caller's user"),
+    unprivileged("reactions::", "the unit may neither signal processes of others nor write cgroups"),
     unprivileged(
         "syscalls::calls_are_counted_exactly_where_the_kernels_memory_is_not_read",
         "loading such programs needs CAP_SYS_ADMIN, which the unit does not give",

@@ -12,6 +12,7 @@ use crate::{
     alert::{
         channel::Config as Receivers,
         error::FileError,
+        reaction::Config as Reactions,
         route::{Config as Routes, DEFAULT_ROUTES},
         rule::{DEFAULT_RULES, RuleId, RuleSet},
     },
@@ -38,6 +39,8 @@ pub struct Loaded {
     pub routes: Routes,
     /// How.
     pub receivers: Receivers,
+    /// What they do by themselves.
+    pub reactions: Reactions,
 }
 
 /// Everything that is wrong with files of rules or routes: one sentence for each mistake, with file, line and column.
@@ -67,6 +70,7 @@ pub fn load(config: &Alerts, own: &dyn Fn(&str) -> bool) -> Result<Loaded, LoadE
         origins: BTreeMap::new(),
         routes: Routes::to(super::LOG_RECEIVER),
         receivers: Receivers::default(),
+        reactions: Reactions::default(),
     };
     for (name, text) in rule_texts(config)? {
         match RuleSet::parse(&text) {
@@ -83,6 +87,10 @@ pub fn load(config: &Alerts, own: &dyn Fn(&str) -> bool) -> Result<Loaded, LoadE
     }
     match routes(config, &loaded.receivers, own) {
         Ok(routes) => loaded.routes = routes,
+        Err(error) => wrong.extend(error.0),
+    }
+    match reactions(config, &loaded.rules) {
+        Ok(reactions) => loaded.reactions = reactions,
         Err(error) => wrong.extend(error.0),
     }
     if wrong.is_empty() { Ok(loaded) } else { Err(LoadError(wrong)) }
@@ -112,6 +120,13 @@ fn receivers(config: &Alerts) -> Result<Receivers, LoadError> {
     let name = path.display().to_string();
     let wrong = |errors: Vec<FileError>| LoadError(errors.iter().map(|error| at(&name, error)).collect());
     Receivers::parse(&read(path)?).map_err(wrong)
+}
+
+fn reactions(config: &Alerts, rules: &RuleSet) -> Result<Reactions, LoadError> {
+    let Some(path) = &config.reactions.file else { return Ok(Reactions::default()) };
+    let name = path.display().to_string();
+    let wrong = |errors: Vec<FileError>| LoadError(errors.iter().map(|error| at(&name, error)).collect());
+    Reactions::parse(&read(path)?, rules).map_err(wrong)
 }
 
 fn routes(config: &Alerts, receivers: &Receivers, own: &dyn Fn(&str) -> bool) -> Result<Routes, LoadError> {
@@ -199,7 +214,7 @@ impl Stamps {
             RuleSource::Path(path) => Some(path),
             RuleSource::Builtin => None,
         });
-        for path in paths.chain(&config.routes).chain(&config.receivers) {
+        for path in paths.chain(&config.routes).chain(&config.receivers).chain(&config.reactions.file) {
             let mut files = vec![path.clone()];
             files.extend(files_of(path).unwrap_or_default());
             stamps.extend(files.into_iter().map(|file| {

@@ -9,6 +9,7 @@ mod backfill;
 pub mod files;
 mod owner;
 mod past;
+mod react;
 mod receiver;
 mod run;
 mod saved;
@@ -36,6 +37,7 @@ use self::{
 use super::{
     channel,
     labels::Fingerprint,
+    reaction::Reactions,
     route::{Silence, SilenceError},
 };
 use crate::{config, model::time::Timestamp};
@@ -59,6 +61,7 @@ pub enum AlertsError {
 pub struct Alerts {
     view: watch::Receiver<Arc<View>>,
     commands: mpsc::Sender<Command>,
+    reactions: Reactions,
 }
 
 impl Alerts {
@@ -66,7 +69,7 @@ impl Alerts {
     #[must_use]
     pub fn off() -> Self {
         let (_, view) = watch::channel(Arc::default());
-        Self { view, commands: mpsc::channel(1).0 }
+        Self { view, commands: mpsc::channel(1).0, reactions: Reactions::off() }
     }
 
     /// Opens the alerts: reads rules, routes, and what a daemon before knew. They begin with [`Running::run`].
@@ -74,12 +77,21 @@ impl Alerts {
     /// # Errors
     /// What is wrong with the files.
     pub fn open(parts: Parts, wake: Arc<Wake>) -> Result<(Self, Running), LoadError> {
-        let (window, receivers) = (parts.window, parts.receivers.clone());
+        let (window, receivers, reactions) = (parts.window, parts.receivers.clone(), parts.reactions.clone());
         let now = Timestamp::now();
         let owner = Owner::open(parts, now)?;
         let (view, seen) = watch::channel(Arc::new(owner.view(now)));
         let (asked, commands) = mpsc::channel(COMMANDS);
-        Ok((Self { view: seen, commands: asked }, Running { owner, window, receivers, wake, commands, view }))
+        Ok((
+            Self { view: seen, commands: asked, reactions },
+            Running { owner, window, receivers, wake, commands, view },
+        ))
+    }
+
+    /// What they do by themselves.
+    #[must_use]
+    pub fn reactions(&self) -> &Reactions {
+        &self.reactions
     }
 
     /// How things stood after the last round.

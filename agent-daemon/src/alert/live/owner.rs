@@ -13,6 +13,7 @@ use super::{
     backfill::{Replay, backfill},
     files::{self, Loaded, Stamps},
     past::Past,
+    react::Reacting,
     receiver::Receivers,
     saved::{Keep, Saved},
     view::{RuleView, Shown, View},
@@ -24,6 +25,7 @@ use crate::{
         eval::Millis,
         history::History,
         labels::Fingerprint,
+        reaction::Reactions,
         route::{Delivery, Notification, Router, Silence, SilenceError},
         rule::{RuleId, RuleSet},
         state::{Alert, Engine, Options, Outcome, Phase},
@@ -59,6 +61,8 @@ pub struct Parts {
     pub replay: Arc<Replay>,
     /// Who is told.
     pub receivers: Receivers,
+    /// What is done besides.
+    pub reactions: Reactions,
     /// The host's name.
     pub host: String,
     /// Where the API is reached, as in `http://127.0.0.1:7575`.
@@ -80,6 +84,7 @@ pub(super) struct Owner {
     receivers: Option<channel::Config>,
     /// How far their messages have come.
     channels: channel::Saved,
+    reacting: Reacting,
     keep: Keep,
     saved: Instant,
     last: Option<Timestamp>,
@@ -92,7 +97,7 @@ impl Owner {
     /// Reads rules and routes, and what an owner before knew.
     pub(super) fn open(parts: Parts, now: Timestamp) -> Result<Self, LoadError> {
         let stamps = Stamps::take(&parts.config);
-        let Loaded { rules, origins, routes, receivers } =
+        let Loaded { rules, origins, routes, receivers, reactions } =
             files::load(&parts.config, &|name| parts.receivers.has(name))?;
         let interval = millis(parts.window);
         let mut engine = Engine::new(rules.clone(), Options { interval, ..Options::default() });
@@ -108,6 +113,7 @@ impl Owner {
             router.update(engine.alerts(), now.as_millisecond());
         }
         let history = History::new(&rules, interval);
+        let reacting = Reacting::new(parts.reactions.clone(), reactions);
         let (saved, losses) = (Instant::now(), [0; 3]);
         let (last, refused) = (None, None);
         Ok(Self {
@@ -121,6 +127,7 @@ impl Owner {
             diagnoses,
             receivers: Some(receivers),
             channels,
+            reacting,
             keep,
             saved,
             last,
@@ -151,6 +158,8 @@ impl Owner {
         let begun = self.past.see(self.engine.alerts(), now);
         self.diagnose(&begun, at);
         self.router.update(self.engine.alerts(), now);
+        let options = &self.parts.config.reactions;
+        self.reacting.round(options, &begun, (&self.engine, &self.router), now);
         let messages = self.due(at);
         if !begun.is_empty() || self.saved.elapsed() >= SAVE_EVERY {
             self.save();
@@ -233,7 +242,8 @@ impl Owner {
     pub(super) fn diagnoses(&self, message: &Notification) -> BTreeMap<Fingerprint, channel::Diagnosis> {
         let firing = message.alerts.iter().filter(|alert| alert.phase == Phase::Firing);
         let of = |alert: &Alert| self.diagnoses.get(&alert.id).filter(|d| d.fired_at == alert.fired_at);
-        firing.filter_map(|alert| Some((alert.id, of(alert)?.into()))).collect()
+        let with = |alert: &Alert| self.reacting.tell(alert, &self.parts.api, of(alert).map(Into::into));
+        firing.filter_map(|alert| Some((alert.id, with(alert)?))).collect()
     }
 
     /// Writes down everything that is to outlast the daemon.
@@ -284,6 +294,7 @@ impl Owner {
         self.router.reload(loaded.routes);
         self.receivers = Some(loaded.receivers);
         self.origins = loaded.origins;
+        self.reacting.reload(loaded.reactions, &self.parts.config.reactions);
         if let Some(last) = self.last.filter(|_| news) {
             // Counters have gone on since the start of the daemon, those of a replay begin at 0.
             let older = self.replayed(last).without_counters();
@@ -353,6 +364,7 @@ impl Owner {
             receivers: Vec::new(),
             size: self.history.size(),
             refused: self.refused.clone(),
+            reactions: (self.parts.config.reactions.enabled, self.parts.config.reactions.dry_run),
         }
     }
 

@@ -12,6 +12,7 @@ use super::{Alerts, AlertsError, Parts, Receiver, Receivers, Telling, Wake, owne
 use crate::{
     alert::{
         matcher::Matcher,
+        reaction::Reactions,
         route::{Delivery, Notification, Silence, SilenceError, Status},
         state::Phase,
     },
@@ -100,6 +101,7 @@ impl World {
             store: Arc::new(Memory::new(Limits::default(), Arc::default())),
             replay: Arc::new(|_, _, _| ()),
             receivers: Receivers::new([("test".to_owned(), ear)]),
+            reactions: Reactions::off(),
             host: "here".to_owned(),
             api: "http://127.0.0.1:1".to_owned(),
             telemetry: Arc::clone(&self.telemetry),

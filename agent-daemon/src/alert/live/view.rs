@@ -36,6 +36,8 @@ pub struct View {
     pub size: Size,
     /// Why the files that are there now are not in force.
     pub refused: Option<String>,
+    /// Whether alerts act by themselves, and whether they only say what they would do.
+    pub reactions: (bool, bool),
 }
 
 /// An alert and what goes with it.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::reaction::ReactionDto;
 use crate::{
     alert::{
         diagnosis::{Diagnosis, Held, Line},
         eval::Millis,
         live::{RuleView, Shown},
+        reaction::Entry,
         route::{Muted, Silence},
         rule::Severity,
         state::{Alert, Outcome, Phase},
@@ -83,6 +85,8 @@ pub struct AlertDto {
     pub muted: Option<String>,
     /// What its agent did when it began to fire.
     pub diagnosis: Option<DiagnosisDto>,
+    /// What was done about it by itself, the oldest first.
+    pub reactions: Vec<ReactionDto>,
 }
 
 /// What an agent did when an alert began to fire.
@@ -280,7 +284,21 @@ impl From<&Alert> for AlertDto {
             flapping: alert.flapping,
             muted: None,
             diagnosis: None,
+            reactions: Vec::new(),
         }
+    }
+}
+
+impl AlertDto {
+    /// The same with those of these reactions that are of this firing.
+    #[must_use]
+    pub fn with_reactions(self, entries: &[Entry]) -> Self {
+        let of_alert = |entry: &&Entry| {
+            entry.alert.is_some_and(|alert| alert.to_string() == self.id)
+                && entry.fired_at.and_then(time) == self.firing_since
+        };
+        let reactions = entries.iter().filter(of_alert).map(ReactionDto::from).collect();
+        Self { reactions, ..self }
     }
 }
 

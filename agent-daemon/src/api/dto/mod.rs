@@ -17,6 +17,7 @@ pub mod problem;
 pub mod process;
 pub mod profile;
 pub mod quality;
+pub mod reaction;
 pub mod receiver;
 pub mod stack;
 pub mod status;

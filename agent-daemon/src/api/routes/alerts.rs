@@ -65,8 +65,9 @@ pub(super) async fn list(
     Shared(state): Shared<State>,
     StrictQuery(params): StrictQuery<ListParams>,
 ) -> Result<Json<AlertListDto>, Problem> {
-    let view = state.alerts.view();
-    let mut alerts: Vec<AlertDto> = view.alerts.iter().map(AlertDto::from).collect();
+    let (view, reactions) = (state.alerts.view(), state.alerts.reactions().entries());
+    let shown = view.alerts.iter().map(|alert| AlertDto::from(alert).with_reactions(&reactions));
+    let mut alerts: Vec<AlertDto> = shown.collect();
     alerts.retain(|alert| params.state.is_none_or(|state| state == alert.state));
     let order = |state| match state {
         AlertStateDto::Firing => 0,
@@ -90,8 +91,9 @@ pub(super) async fn history(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format_args!("limit is a number from 1 to {MAX_LIMIT}")));
     }
-    let view = state.alerts.view();
-    let alerts = view.past.iter().take(limit).map(AlertDto::from).collect();
+    let (view, reactions) = (state.alerts.view(), state.alerts.reactions().entries());
+    let shown = view.past.iter().take(limit).map(|alert| AlertDto::from(alert).with_reactions(&reactions));
+    let alerts = shown.collect();
     Ok(Json(AlertListDto { enabled: view.enabled, evaluated: view.at, alerts }))
 }
 

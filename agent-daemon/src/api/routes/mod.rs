@@ -15,6 +15,7 @@ mod pprof;
 mod processes;
 mod profile;
 mod quality;
+mod reactions;
 mod status;
 mod syscalls;
 mod system;
@@ -57,6 +58,10 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(alerts::unsilence))
         .routes(routes!(alerts::receivers))
         .routes(routes!(alerts::test))
+        .routes(routes!(reactions::list))
+        .routes(routes!(reactions::dump))
+        .routes(routes!(reactions::undo))
+        .routes(routes!(reactions::file))
         .routes(routes!(pprof::index))
         .routes(routes!(pprof::profile))
         .routes(routes!(pages::front))

@@ -37,6 +37,9 @@ pub(in crate::cli) struct CheckArgs {
     /// Say what they would have found in what was stored; no daemon may be using the store
     #[arg(long)]
     history: bool,
+    /// File of reactions that is checked with them [default: that of the configuration]
+    #[arg(long, value_name = "FILE")]
+    reactions: Option<PathBuf>,
     /// How far back
     #[arg(long, value_name = "DURATION", default_value = "24h", requires = "history")]
     since: String,
@@ -89,6 +92,12 @@ struct Fired {
 pub(in crate::cli) fn check(args: &CheckArgs, json: bool) -> Result<(), CliError> {
     let config = Config::load(args.config.as_deref(), Overrides::default())?;
     let mut alerts = config.alerts.clone();
+    if let Some(file) = &args.reactions {
+        alerts.reactions.file = Some(file.clone());
+    } else if !args.files.is_empty() {
+        // It may name rules of other files.
+        alerts.reactions.file = None;
+    }
     if !args.files.is_empty() {
         let absolute = |path: &PathBuf| std::path::absolute(path).map(RuleSource::Path);
         let sources = args.files.iter().map(absolute).collect::<Result<Vec<_>, _>>();

@@ -1,6 +1,7 @@
 //! `agentperf alerts`: what is wrong, by which rules, and who does not want to hear of it.
 
 pub(super) mod files;
+mod reactions;
 mod receivers;
 mod silences;
 
@@ -30,6 +31,9 @@ Examples:
   agentperf alerts silences
   agentperf alerts unsilence 0123456789abcdef0123456789abcdef
   agentperf alerts receivers --test pager
+  agentperf alerts reactions
+  agentperf alerts reactions --undo 12
+  agentperf alerts reactions --dump
   agentperf alerts check /etc/agentperf/alerts.yaml
   agentperf alerts check --history --since 24h /etc/agentperf/alerts.yaml
   agentperf alerts test tests.yaml
@@ -60,6 +64,8 @@ enum AlertsVerb {
     Unsilence(silences::UnsilenceArgs),
     /// List receivers, and how they fare; or test one
     Receivers(receivers::ReceiversArgs),
+    /// List what alerts did by themselves; take one back; dump the flight recorder
+    Reactions(reactions::ReactionsArgs),
     /// Check files of rules; with --history say what they would have found
     Check(files::CheckArgs),
     /// Run tests of rules on given series, in promtool's form
@@ -76,6 +82,7 @@ pub(super) fn run(args: &AlertsArgs) -> Result<(), CliError> {
         Some(AlertsVerb::Silence(what)) => silences::silence(what, args.json),
         Some(AlertsVerb::Unsilence(what)) => silences::unsilence(what, args.json),
         Some(AlertsVerb::Receivers(what)) => receivers::run(what, args.json),
+        Some(AlertsVerb::Reactions(what)) => reactions::run(what, args.json),
         Some(AlertsVerb::Check(what)) => files::check(what, args.json),
         Some(AlertsVerb::Test(what)) => files::test(what, args.json),
     }

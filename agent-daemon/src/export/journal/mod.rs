@@ -16,6 +16,8 @@ mod known;
 mod line;
 mod queue;
 mod reader;
+mod recorder;
+mod ring;
 mod sink;
 mod stored;
 
@@ -26,6 +28,7 @@ pub use export::{ExportError, Take, export, section_of_export};
 pub use import::{Broken, Import, Imported};
 pub use line::Line;
 pub use reader::{Numbered, Reader};
+pub use recorder::Recorder;
 
 use std::{
     io,
@@ -52,6 +55,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct Journal {
     queue: Arc<Queue>,
     telemetry: Arc<Telemetry>,
+    /// What is counted where there is no room.
+    loss: Loss,
 }
 
 /// The journal's thread. Lines that wait are written before it ends.
@@ -76,20 +81,24 @@ impl Journal {
             config::JournalTarget::File => Sink::Files(Files::open(&config.path, config.into(), now)?),
             config::JournalTarget::Journald => Sink::Journald(Journald::new(Path::new(SOCKET), now)?),
         };
-        Self::over(sink, telemetry).map(Some)
+        Self::over(sink, ("journal", Loss::JournalDropped), telemetry).map(Some)
     }
 
-    fn over(sink: Sink, telemetry: &Arc<Telemetry>) -> io::Result<(Self, JournalThread)> {
+    fn over(
+        sink: Sink,
+        (name, loss): (&'static str, Loss),
+        telemetry: &Arc<Telemetry>,
+    ) -> io::Result<(Self, JournalThread)> {
         let queue = Arc::new(Queue::default());
-        let mut writer = Writer::new(sink, Arc::clone(telemetry));
+        let mut writer = Writer::new(sink, (name, loss), Arc::clone(telemetry));
         let taken = Arc::clone(&queue);
         let work = move || {
             while let Some(entries) = taken.take(BEAT) {
                 entries.into_iter().for_each(|entry| writer.write(entry));
             }
         };
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(work)?;
-        let journal = Self { queue: Arc::clone(&queue), telemetry: Arc::clone(telemetry) };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        let journal = Self { queue: Arc::clone(&queue), telemetry: Arc::clone(telemetry), loss };
         Ok((journal, JournalThread { queue, thread }))
     }
 
@@ -100,7 +109,7 @@ impl Journal {
 
     fn put(&self, entry: Entry) {
         if !self.queue.put(entry) {
-            self.telemetry.losses.count(Loss::JournalDropped);
+            self.telemetry.losses.count(self.loss);
         }
     }
 }
@@ -139,6 +148,8 @@ impl JournalThread {
 #[derive(Debug)]
 struct Writer {
     sink: Sink,
+    /// What it is called, and what is counted where it fails.
+    what: (&'static str, Loss),
     telemetry: Arc<Telemetry>,
     encoder: Encoder,
     known: Known,
@@ -151,10 +162,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(sink: Sink, telemetry: Arc<Telemetry>) -> Self {
+    fn new(sink: Sink, what: (&'static str, Loss), telemetry: Arc<Telemetry>) -> Self {
         let (encoder, known) = (Encoder::default(), Known::default());
         let looked = Instant::now();
-        Self { sink, telemetry, encoder, known, broken: true, sections: 0, in_trouble: false, looked }
+        Self { sink, what, telemetry, encoder, known, broken: true, sections: 0, in_trouble: false, looked }
     }
 
     fn write(&mut self, entry: Entry) {
@@ -163,17 +174,18 @@ impl Writer {
             self.known.write(entry, &mut self.encoder, &mut lines);
             self.sink.write(&lines)
         });
+        let (name, loss) = self.what;
         match &outcome {
-            Ok(()) if self.in_trouble => tracing::info!("the journal is written again"),
+            Ok(()) if self.in_trouble => tracing::info!("the {name} is written again"),
             Err(error) if !self.in_trouble => {
-                tracing::error!(%error, "the journal cannot be written; records are missing from it");
+                tracing::error!(%error, "the {name} cannot be written; records are missing from it");
             }
             _ => {}
         }
         self.in_trouble = outcome.is_err();
         // Names may be lost: they are told anew.
         self.broken = outcome.is_err();
-        self.telemetry.losses.add(Loss::JournalDropped, u64::from(outcome.is_err()));
+        self.telemetry.losses.add(loss, u64::from(outcome.is_err()));
     }
 
     /// Whether somebody took the file away; looked at once per beat.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{file::Files, journald::Journald, line::Line};
+use super::{file::Files, journald::Journald, line::Line, ring::Ring};
 use crate::model::time::Timestamp;
 
 /// Where lines go.
@@ -12,6 +12,8 @@ pub(super) enum Sink {
     Files(Files),
     /// The system's journal.
     Journald(Journald),
+    /// The flight recorder's memory.
+    Ring(Ring),
 }
 
 impl Sink {
@@ -20,6 +22,7 @@ impl Sink {
         match self {
             Self::Files(files) => files.is_due(now),
             Self::Journald(journald) => journald.is_due(now, told),
+            Self::Ring(ring) => ring.is_due(now),
         }
     }
 
@@ -27,7 +30,7 @@ impl Sink {
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Files(files) => files.is_gone(),
-            Self::Journald(_) => false,
+            Self::Journald(_) | Self::Ring(_) => false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Sink {
                 journald.begin(now);
                 Ok(())
             }
+            Self::Ring(ring) => ring.rotate(now),
         }
     }
 
@@ -47,6 +51,7 @@ impl Sink {
         match self {
             Self::Files(files) => files.write(lines),
             Self::Journald(journald) => lines.iter().try_for_each(|line| journald.send(line)),
+            Self::Ring(ring) => ring.write(lines),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod host;
 mod operations;
+mod recorder;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -133,7 +134,8 @@ fn journaled(records: &[Record], max_bytes: u64, compress: Compression) -> Vec<V
     let rotation = Rotation { max_bytes, max_age: Duration::from_secs(3600), max_files: 10_000, compress };
     let telemetry = Arc::new(Telemetry::default());
     let files = Files::open(&path, rotation, Timestamp::now()).unwrap();
-    let (journal, thread) = Journal::over(Sink::Files(files), &telemetry).unwrap();
+    let (journal, thread) =
+        Journal::over(Sink::Files(files), ("journal", Loss::JournalDropped), &telemetry).unwrap();
     records.iter().for_each(|record| journal.follow(record));
     thread.finish();
     assert_eq!(telemetry.losses.all()["journal_dropped"], 0);
@@ -294,6 +296,7 @@ fn a_sink_that_fails_costs_its_records_and_tells_names_anew() {
     let telemetry = Arc::new(Telemetry::default());
     let mut writer = Writer::new(
         Sink::Journald(Journald::new(&socket, Timestamp::now()).unwrap()),
+        ("journal", Loss::JournalDropped),
         Arc::clone(&telemetry),
     );
     let window = |n: i64| Entry::Window(busy_window(&id(1), at(5 * n), 1));

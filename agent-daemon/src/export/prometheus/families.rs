@@ -108,6 +108,7 @@ pub(super) enum Family {
     AlertEvaluations,
     AlertEvaluationSeconds,
     AlertNotifications,
+    AlertReactions,
     AlertSeries,
     AlertSamples,
 }

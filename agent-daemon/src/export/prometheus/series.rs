@@ -67,6 +67,7 @@ pub(super) fn of(
         | Family::AlertEvaluations
         | Family::AlertEvaluationSeconds
         | Family::AlertNotifications
+        | Family::AlertReactions
         | Family::AlertSeries
         | Family::AlertSamples => of_alerts(family, telemetry),
         _ => {
@@ -162,6 +163,12 @@ fn of_alerts(family: Family, telemetry: &Telemetry) -> Vec<Series> {
         Family::AlertEvaluations => some(Some(evaluations as f64)),
         Family::AlertEvaluationSeconds => some(Some(seconds)),
         Family::AlertNotifications => counts(&telemetry.alerts.outcomes()),
+        Family::AlertReactions => {
+            let reactions = telemetry.alerts.reactions();
+            reactions
+                .map(|(action, result, n)| (vec![action.to_owned(), result.to_owned()], n as f64))
+                .collect()
+        }
         Family::AlertSeries => some(Some(now.series as f64)),
         Family::AlertSamples => some(Some(now.samples as f64)),
         _ => Vec::new(),

@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::Seconds;
 
-pub(super) static ROWS: [Row; 7] = [
+pub(super) static ROWS: [Row; 8] = [
     row(
         F::Alerts,
         "alerts",
@@ -47,6 +47,14 @@ pub(super) static ROWS: [Row; 7] = [
         Counter,
         &["outcome"],
         "Tries to tell a receiver of alerts: delivered, failed (and tried again), refused",
+    ),
+    row(
+        F::AlertReactions,
+        "alert_reactions",
+        None,
+        Counter,
+        &["action", "result"],
+        "What alerts did by themselves (capture_profile, flight_recorder, limit, pause): done, undone, refused, failed, dry_run",
     ),
     row(F::AlertSeries, "alert_series", None, Gauge, &[], "Series that are remembered for alert rules"),
     row(F::AlertSamples, "alert_samples", None, Gauge, &[], "Their samples, of 16 bytes each"),

@@ -7,7 +7,7 @@ use super::{Subject, label, missing};
 use crate::store::query::{Profile, ProfileKind, ProfileStack};
 
 /// The lines, sorted; stacks that read the same are one, and what weighs nothing is left out.
-pub(in crate::api) fn lines(profile: &Profile, subject: &Subject) -> Vec<String> {
+pub(crate) fn lines(profile: &Profile, subject: &Subject) -> Vec<String> {
     let mut weights: BTreeMap<String, u64> = BTreeMap::new();
     for row in &profile.stacks {
         let weight = weights.entry(path(row, subject)).or_default();
@@ -25,7 +25,7 @@ pub(in crate::api) fn lines(profile: &Profile, subject: &Subject) -> Vec<String>
 }
 
 /// All lines as one text.
-pub(in crate::api) fn text(profile: &Profile, subject: &Subject) -> String {
+pub(crate) fn text(profile: &Profile, subject: &Subject) -> String {
     lines(profile, subject).into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
