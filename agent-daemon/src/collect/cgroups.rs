@@ -81,10 +81,11 @@ fn read(root: &Path, path: &Path) -> io::Result<Cgroup> {
 /// Takes the limits of one folder into account. The root has none, so its files are missing.
 fn limit(folder: &Path, group: &mut Cgroup) {
     let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    if let Some(quota) = text("cpu.max").and_then(|text| quota_millis(&text)) {
-        group.cpu_limit_millis = Some(group.cpu_limit_millis.map_or(quota, |other| other.min(quota)));
-        let throttled = text("cpu.stat").and_then(|text| throttled_ns(&text)).unwrap_or(0);
-        group.throttled_ns = group.throttled_ns.saturating_add(throttled);
+    let quota = text("cpu.max").and_then(|text| quota_millis(&text));
+    if let Some(quota) = quota.filter(|quota| group.cpu_limit_millis.is_none_or(|other| *quota < other)) {
+        group.cpu_limit_millis = Some(quota);
+        group.throttled_ns = text("cpu.stat").and_then(|text| throttled_ns(&text)).unwrap_or(0);
+        group.id = fs::metadata(folder).map_or(group.id, |folder| folder.ino());
     }
     let bytes = |name: &str| text(name)?.trim().parse::<u64>().ok();
     // "max" is no number, and no limit.
@@ -147,7 +148,7 @@ mod tests {
         write(&folder, &[("memory.max", "500\n"), ("memory.high", "400\n"), ("memory.current", "100\n")]);
         let group = read(root.path(), Path::new("slice/unit")).unwrap();
         let memory = Some(MemoryLimit { limit_bytes: 1000, used_bytes: 900 });
-        let id = fs::metadata(&folder).unwrap().ino();
+        let id = fs::metadata(above).unwrap().ino();
         assert_eq!(group, Cgroup { id, cpu_limit_millis: Some(500), throttled_ns: 7_000, memory });
         assert!(read(root.path(), Path::new("gone")).is_err());
     }
