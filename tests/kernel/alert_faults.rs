@@ -3,9 +3,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{api::Api, daemon::Daemon, hook::Hook};
+use crate::support::{api::Api, daemon::Daemon, hook::Hook, python::Python};
 
 const RULES: &str = include_str!("../../agent-daemon/src/alert/default.yaml");
 const ROUTES: &str = include_str!("../../agent-daemon/src/alert/default_routes.yaml");
@@ -70,30 +69,6 @@ fn faster(text: &str) -> String {
         }
     });
     pieces.collect()
-}
-
-struct Program(Child);
-
-impl Program {
-    fn start(text: &str) -> Self {
-        let mut command = Command::new("python3");
-        let mut child =
-            command.args(["-c", text]).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Its children first: they are its own and nobody else's.
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0.id()));
-        for child in children.unwrap_or_default().split_whitespace() {
-            let _ = Command::new("kill").args(["-9", child]).status();
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A file system of its own that is nearly full.
@@ -214,8 +189,8 @@ fn config(folder: &Path, hook: &Hook) -> Value {
     })
 }
 
-fn attach(api: &Api, program: &Program) -> String {
-    api.attach_with(&json!({ "pid": program.0.id(), "probes": ["cpu", "off_cpu", "syscalls"] }))
+fn attach(api: &Api, program: &Python) -> String {
+    api.attach_with(&json!({ "pid": program.pid(), "probes": ["cpu", "off_cpu", "syscalls"] }))
 }
 
 #[test]
@@ -224,7 +199,7 @@ fn each_fault_is_told_once_with_its_cause_and_resolves_once() {
     let daemon = Daemon::start(config(folder.path(), &hook));
     let shop = Shop::open(daemon.api().base().to_owned());
     // Whoever leaks was well for a while.
-    let leak = Program::start(LEAK);
+    let leak = Python::start(LEAK, &[]);
     let leaking = attach(daemon.api(), &leak);
     thread::sleep(Duration::from_secs(5));
     let others = |wanted: &BTreeSet<String>, calling: Option<&str>| -> Vec<String> {
@@ -237,7 +212,7 @@ fn each_fault_is_told_once_with_its_cause_and_resolves_once() {
 
     shop.is_ill.store(true, Ordering::Relaxed);
     disk.fill();
-    let caller = Program::start(CALLER);
+    let caller = Python::start(CALLER, &[]);
     let calling = attach(daemon.api(), &caller);
     let mut wanted = BTreeSet::from([
         format!("AgentMemoryGrows {leaking}"),
@@ -248,12 +223,12 @@ fn each_fault_is_told_once_with_its_cause_and_resolves_once() {
     ]);
     wait_for(&hook, "firing", &wanted);
     let why = evidence(&hook, "AgentMemoryGrows")["diagnosis"].to_string();
-    assert!(why.contains(&format!("MiB/s  python3 ({})", leak.0.id())), "{why}");
+    assert!(why.contains(&format!("MiB/s  python3 ({})", leak.pid())), "{why}");
     drop((caller, leak));
     disk.empty();
     shop.is_ill.store(false, Ordering::Relaxed);
 
-    let hog = Program::start(HOG);
+    let hog = Python::start(HOG, &[]);
     let hogging = attach(daemon.api(), &hog);
     wanted.extend(["HostCpuHigh".to_owned(), format!("AgentIdleBurnsCpu {hogging}")]);
     wait_for(&hook, "firing", &wanted);

@@ -21,11 +21,10 @@ pub(super) fn open_alerts(
     (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
     wake: &Arc<Wake>,
 ) -> Result<(Alerts, Option<Running>, Option<ReactionThread>), DaemonError> {
-    let reactions = reaction_parts(config, (store, doors, telemetry), host);
     if !config.alerts.enabled {
-        reaction::recover(reactions);
         return Ok((Alerts::off(), None, None));
     }
+    let reactions = reaction_parts(config, (store, doors, telemetry), host);
     let (reactions, thread) =
         Reactions::open(reactions).map_err(io_error("starting the reactions' thread"))?;
     let stored = Arc::clone(store);
