@@ -15,7 +15,7 @@ use tokio::{
 pub use crate::{collect::probe_gpus, kernel::features::probe as probe_kernel};
 
 use self::{
-    alerts::open_alerts,
+    alerts::{open_alerts, recover},
     service::{feed_watchdog, notify, notify_reloading},
 };
 use crate::{
@@ -52,6 +52,8 @@ const RECORDS: usize = 4096;
 
 /// How long stopping waits for the host's thread, and for the resolver's, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long stopping waits until nobody is limited or paused any more.
+const TAKE_BACK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -99,13 +101,13 @@ pub async fn run(
     ready: oneshot::Sender<SocketAddr>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DaemonError> {
-    // First what fails most often and costs least.
+    let telemetry = Arc::new(Telemetry::default());
+    recover(&config, &telemetry);
+    // Then what fails most often and costs least.
     let listener = api::bind(config.listen).await?;
     let listen = listener.local_addr().map_err(io_error("asking for the listening address"))?;
-    let telemetry = Arc::new(Telemetry::default());
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
-    let (orders, ordered) = mpsc::channel(ORDERS);
-    let (records, recorded) = mpsc::channel(RECORDS);
+    let ((orders, ordered), (records, recorded)) = (mpsc::channel(ORDERS), mpsc::channel(RECORDS));
     let (store, let_go) = open_store(&config, &telemetry)?;
     let (control, commands) = Control::channel();
     let (serving, is_serving) = watch::channel(false);
@@ -144,11 +146,11 @@ pub async fn run(
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator, end_of(&mut rounds)).await;
     stop_serving(&serving, &[reloader, watchdog]);
+    take_back(reactions).await;
     if outcome.is_ok() {
         joined("host-end", move || drop((host.finish(), open_for_host))).await;
         finish([aggregator, collector, writer], sending, rounds, threads).await;
     }
-    take_back(reactions).await;
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
@@ -206,10 +208,12 @@ async fn end_of(stage: &mut Option<JoinHandle<()>>) {
     }
 }
 
-/// Takes back what alerts did to agents. Also where a stage has failed: nobody stays limited or paused.
+/// Takes back what alerts did to agents: before all that may take long, and also where a stage has failed, so that nobody
+/// stays limited or paused.
 async fn take_back(reactions: Option<ReactionThread>) {
-    if let Some(reactions) = reactions {
-        joined("reactions-end", move || reactions.finish()).await;
+    let Some(reactions) = reactions else { return };
+    if !ending::is_in_time(TAKE_BACK_PATIENCE, "reactions-end", move || reactions.finish()).await {
+        tracing::error!("what alerts did to agents is not all taken back: the next start goes on with it");
     }
 }
 

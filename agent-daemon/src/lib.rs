@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod alert;
 pub mod api;
+mod cgroup2;
 pub mod cli;
 pub mod collect;
 pub mod config;

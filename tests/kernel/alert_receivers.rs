@@ -41,7 +41,8 @@ fn a_webhook_is_told_once_with_the_evidence_and_once_when_it_is_over() {
 
     daemon.crash_and_restart();
     let receivers = || daemon.api().get("/api/v1/alerts/receivers").expect(200).json();
-    assert_eq!(receivers()["receivers"][0]["via"], "webhook");
+    // They are set to work once what was stored is replayed, a moment after the daemon is ready.
+    eventually("the receivers are there", || (receivers()["receivers"][0]["via"] == "webhook").then_some(()));
     let tested = daemon.api().post("/api/v1/alerts/receivers/hook/test", &json!({})).expect(200).json();
     assert_eq!(tested["result"], "taken");
     drop(hog);

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command},
 };
@@ -146,7 +147,17 @@ fn a_pause_outlasts_no_crash_no_stop_and_no_person() {
     hog.say("spin 600");
     reaction(&daemon, "pause", "in_force");
     let pid = hog.pid();
-    daemon.crash_and_restart_after(|| assert_eq!(state(pid), 'T', "nobody was left to continue it"));
+    let (config, address) = (daemon.config(), daemon.api().base().trim_start_matches("http://").to_owned());
+    daemon.crash_and_restart_after(|| {
+        assert_eq!(state(pid), 'T', "nobody was left to continue it");
+        // A start that comes to nothing, too, continues it.
+        let taken = TcpListener::bind(&address).unwrap();
+        let mut serve = Command::new(agentperf());
+        let ran = serve.args(["serve", "--config"]).arg(&config).output().unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+        drop(taken);
+        eventually("it runs again", || (state(pid) == 'R').then_some(()));
+    });
     let undone = reaction(&daemon, "pause", "undone");
     assert_eq!((undone["cause"].as_str(), undone["detail"].as_str()), (Some("restart"), Some("1 continued")));
     eventually("it runs again", || (state(pid) == 'R').then_some(()));
@@ -191,6 +202,23 @@ fn a_dry_run_touches_nobody_and_a_stop_lets_go() {
     assert_eq!(state(hog.pid()), 'T');
     daemon.stop();
     assert_ne!(state(hog.pid()), 'T', "{}", daemon.log());
+}
+
+#[test]
+fn turned_off_is_turned_off_also_where_the_files_are_refused() {
+    let stage = Stage::new("pause: {}");
+    let daemon = Daemon::start(stage.config(false));
+    let mut hog = stage.hog(&daemon);
+    hog.say("spin 600");
+    reaction(&daemon, "pause", "in_force");
+    assert_eq!(state(hog.pid()), 'T');
+    fs::write(stage.path("rules.yaml"), "no rules").unwrap();
+    let mut off = stage.config(false);
+    off["alerts"]["reactions"]["enabled"] = json!(false);
+    daemon.reload(off);
+    assert_eq!(reaction(&daemon, "pause", "undone")["cause"], "turned_off");
+    assert!(daemon.api().status()["alerts"]["refused"].is_string());
+    eventually("it runs again", || (state(hog.pid()) == 'R').then_some(()));
 }
 
 /// A cgroup of version 2, with controllers where the host has them there; gone with the test.

@@ -2,16 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use serde_json::json;
 
-use crate::support::{api::eventually, daemon::Daemon};
+use crate::support::{api::eventually, daemon::Daemon, python::Python};
 
 /// Takes 100 files, 5 threads and 64 MiB, says so, and then does a little again and again.
 const WORK: &str = "
@@ -26,54 +24,37 @@ while True:
     time.sleep(0.02)
 ";
 
-struct Worker(Child);
-
-impl Worker {
-    /// Runs this program, until it has said that it is ready.
-    fn run(program: &str, args: &[&str]) -> Self {
-        let mut command = Command::new("python3");
-        command.args(["-c", program]).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
-        Self(child)
-    }
-
-    /// A number of its status.
-    fn status(&self, name: &str) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A number of a process's status.
+fn status(pid: u32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
 fn memory_threads_descriptors_and_switches_are_told_by_process_and_agent() {
     let daemon = Daemon::start(json!({}));
-    let worker = Worker::run(WORK, &[]);
-    let agent = daemon.api().attach(worker.0.id());
+    let worker = Python::start(WORK, &[]);
+    let agent = daemon.api().attach(worker.pid());
     let path = format!("/api/v1/agents/{agent}/processes");
     let tree = eventually("a window with what it has", || {
         let tree = daemon.api().get(&path).expect(200).json();
         (!tree["processes"][0]["rss_bytes"].is_null()).then_some(tree)
     });
     let process = &tree["processes"][0];
-    let files = fs::read_dir(format!("/proc/{}/fd", worker.0.id())).unwrap().count();
+    let files = fs::read_dir(format!("/proc/{}/fd", worker.pid())).unwrap().count();
     assert_eq!((&process["threads"], &process["descriptors"]), (&json!(6), &json!(files)));
     assert!(files >= 103, "{files}");
-    let (told, truth) = (process["rss_bytes"].as_f64().unwrap(), worker.status("VmRSS:") * 1024.0);
+    let (told, truth) = (process["rss_bytes"].as_f64().unwrap(), status(worker.pid(), "VmRSS:") * 1024.0);
     assert!((told - truth).abs() < 0.05 * truth && told > f64::from(64 << 20), "{told} and {truth}");
     let pss = process["pss_bytes"].as_f64().unwrap();
     assert!(pss > f64::from(64 << 20) && pss < 1.05 * told, "{process}");
     // It waits 25 times a second or less; of the five threads, each once.
     let voluntary = process["voluntary_switches"].as_f64().unwrap();
-    assert!((6.0..=worker.status("voluntary_ctxt_switches:") + 100.0).contains(&voluntary), "{process}");
+    assert!(
+        (6.0..=status(worker.pid(), "voluntary_ctxt_switches:") + 100.0).contains(&voluntary),
+        "{process}"
+    );
     assert_eq!((&tree["live"]["processes"], &tree["live"]["threads"]), (&json!(1), &json!(6)));
 
     let text = daemon.api().get("/metrics").expect(200).text();
@@ -100,8 +81,8 @@ while True:
 #[test]
 fn memory_that_grows_is_told_with_its_slope() {
     let daemon = Daemon::start(json!({}));
-    let worker = Worker::run(GROWS, &[]);
-    let agent = daemon.api().attach(worker.0.id());
+    let worker = Python::start(GROWS, &[]);
+    let agent = daemon.api().attach(worker.pid());
     // It takes half a minute to tell.
     thread::sleep(Duration::from_secs(20));
     let path = format!("/api/v1/agents/{agent}/processes");
@@ -153,8 +134,8 @@ print('ready', flush=True)
 while True: pass
 ";
     let daemon = Daemon::start(json!({}));
-    let worker = Worker::run(spin, &[group.0.to_str().unwrap()]);
-    let agent = daemon.api().attach(worker.0.id());
+    let worker = Python::start(spin, &[group.0.to_str().unwrap()]);
+    let agent = daemon.api().attach(worker.pid());
     let path = format!("/api/v1/agents/{agent}/processes");
     let (tree, truth) = eventually("two seconds that were withheld", || {
         let tree = daemon.api().get(&path).expect(200).json();

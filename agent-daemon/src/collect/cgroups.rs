@@ -11,7 +11,10 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use crate::model::cgroup::{Cgroup, MemoryLimit};
+use crate::{
+    cgroup2,
+    model::cgroup::{Cgroup, MemoryLimit},
+};
 
 /// Most groups that are read in one window.
 const MAX_GROUPS: usize = 256;
@@ -29,10 +32,7 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn new() -> Self {
-        Self {
-            root: mount_point(&fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
-            read: FxHashMap::default(),
-        }
+        Self { root: cgroup2::find(), read: FxHashMap::default() }
     }
 
     /// Forgets what was read: a new window begins.
@@ -43,29 +43,13 @@ impl Groups {
     /// The group of a process; `None` where it is gone, there is no unified hierarchy, or too many were read.
     pub(super) fn of(&mut self, pid: u32) -> Option<Cgroup> {
         let root = self.root.as_deref()?;
-        let path = unified(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)?.to_owned();
+        let path = cgroup2::path(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)?.to_owned();
         if self.read.len() >= MAX_GROUPS && !self.read.contains_key(&path) {
             return None;
         }
         let group = || read(root, Path::new(path.trim_start_matches('/'))).ok();
         *self.read.entry(path.clone()).or_insert_with(group)
     }
-}
-
-/// Where the unified hierarchy is, of a list of mounts.
-fn mount_point(mounts: &str) -> Option<PathBuf> {
-    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    fields.find_map(|fields| match fields[..] {
-        [_, path, "cgroup2", ..] => Some(PathBuf::from(path)),
-        _ => None,
-    })
-}
-
-/// The path in the unified hierarchy, of a process's list of groups. A path that leads out of what can be seen from
-/// here (`/..`) is none.
-fn unified(groups: &str) -> Option<&str> {
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    (path.starts_with('/') && !path.split('/').any(|part| part == "..")).then_some(path)
 }
 
 /// A group with the limits of those above it.
@@ -81,10 +65,11 @@ fn read(root: &Path, path: &Path) -> io::Result<Cgroup> {
 /// Takes the limits of one folder into account. The root has none, so its files are missing.
 fn limit(folder: &Path, group: &mut Cgroup) {
     let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    if let Some(quota) = text("cpu.max").and_then(|text| quota_millis(&text)) {
-        group.cpu_limit_millis = Some(group.cpu_limit_millis.map_or(quota, |other| other.min(quota)));
-        let throttled = text("cpu.stat").and_then(|text| throttled_ns(&text)).unwrap_or(0);
-        group.throttled_ns = group.throttled_ns.saturating_add(throttled);
+    let quota = text("cpu.max").and_then(|text| quota_millis(&text));
+    if let Some(quota) = quota.filter(|quota| group.cpu_limit_millis.is_none_or(|other| *quota < other)) {
+        group.cpu_limit_millis = Some(quota);
+        group.throttled_ns = text("cpu.stat").and_then(|text| throttled_ns(&text)).unwrap_or(0);
+        group.id = fs::metadata(folder).map_or(group.id, |folder| folder.ino());
     }
     let bytes = |name: &str| text(name)?.trim().parse::<u64>().ok();
     // "max" is no number, and no limit.
@@ -123,16 +108,6 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_found_in_the_unified_hierarchy_only() {
-        assert_eq!(unified("4:memory:/v1\n0::/a.slice/b:c\n"), Some("/a.slice/b:c"));
-        assert_eq!(unified("4:memory:/v1\n"), None);
-        assert_eq!(unified("0::/../other\n"), None);
-        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        assert_eq!(mount_point(mounts), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(mount_point("proc /proc proc rw 0 0\n"), None);
-    }
-
-    #[test]
     fn limits_of_the_groups_above_hold_below() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("slice/unit");
@@ -147,7 +122,7 @@ mod tests {
         write(&folder, &[("memory.max", "500\n"), ("memory.high", "400\n"), ("memory.current", "100\n")]);
         let group = read(root.path(), Path::new("slice/unit")).unwrap();
         let memory = Some(MemoryLimit { limit_bytes: 1000, used_bytes: 900 });
-        let id = fs::metadata(&folder).unwrap().ino();
+        let id = fs::metadata(above).unwrap().ino();
         assert_eq!(group, Cgroup { id, cpu_limit_millis: Some(500), throttled_ns: 7_000, memory });
         assert!(read(root.path(), Path::new("gone")).is_err());
     }

@@ -10,7 +10,7 @@ use crate::{
     },
     config::Config,
     export::{Doors, prometheus},
-    store::Store,
+    store::{Limits, Memory, Store, disk::while_alone},
     telemetry::{HostInfo, Telemetry},
 };
 
@@ -21,11 +21,10 @@ pub(super) fn open_alerts(
     (store, doors, telemetry): (&Arc<dyn Store>, &Doors, &Arc<Telemetry>),
     wake: &Arc<Wake>,
 ) -> Result<(Alerts, Option<Running>, Option<ReactionThread>), DaemonError> {
-    let reactions = reaction_parts(config, (store, doors, telemetry), host);
     if !config.alerts.enabled {
-        reaction::recover(reactions);
         return Ok((Alerts::off(), None, None));
     }
+    let reactions = reaction_parts(config, (store, doors, telemetry), host);
     let (reactions, thread) =
         Reactions::open(reactions).map_err(io_error("starting the reactions' thread"))?;
     let stored = Arc::clone(store);
@@ -48,6 +47,22 @@ pub(super) fn open_alerts(
     };
     let (alerts, rounds) = Alerts::open(parts, Arc::clone(wake))?;
     Ok((alerts, Some(rounds), Some(thread)))
+}
+
+/// Takes back what a daemon that was killed did to agents, before anything that may fail: nobody stays paused since a disk
+/// is full or a port in use.
+pub(super) fn recover(config: &Config, telemetry: &Arc<Telemetry>) {
+    let Some(folder) = &config.history.directory else { return };
+    let parts = || reaction::Parts {
+        options: config.alerts.reactions.clone(),
+        window: config.window,
+        folder: Some(folder.clone()),
+        store: Arc::new(Memory::new(Limits::default(), Arc::clone(telemetry))),
+        dump: None,
+        boot_id: HostInfo::read().boot_id,
+        telemetry: Arc::clone(telemetry),
+    };
+    while_alone(folder, || reaction::recover(parts()));
 }
 
 /// What alerts act by: the store says who an agent is, the flight recorder what was just stored.

@@ -8,7 +8,6 @@
 
 mod ask;
 mod backoff;
-mod cuda;
 mod device;
 mod events;
 mod feature;
@@ -32,7 +31,6 @@ mod tests;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use cuda::{CUDA_FUNCTIONS, CudaFunction, CudaRole};
 pub use feature::Feature;
 pub use gpus::Gpus;
 pub use pids::{ns_pids, start_time};

@@ -2,17 +2,15 @@
 //!
 //! A limit binds all groups below it, so what is told of a group takes those above it into account.
 
-use std::collections::BTreeMap;
-
 /// A control group (version 2) as it was at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cgroup {
-    /// The kernel's number of it: the inode of its folder.
+    /// The kernel's number (the inode of its folder) of the group whose quota of CPU time is the smallest that holds here,
+    /// which may be one above; where there is no quota, of the group itself.
     pub id: u64,
     /// The smallest quota (`cpu.max`) that holds here, in thousandths of a CPU; `None` without one.
     pub cpu_limit_millis: Option<u64>,
-    /// How long its CPUs were withheld since a quota was spent, nanoseconds, each CPU counted by itself. Of the group and
-    /// of those above that have a quota.
+    /// How long CPUs were withheld from that group since its quota was spent, nanoseconds, each CPU counted by itself.
     pub throttled_ns: u64,
     /// The limit of memory (`memory.max` or `memory.high`) that is closest to being reached.
     pub memory: Option<MemoryLimit>,
@@ -36,7 +34,7 @@ impl MemoryLimit {
     }
 }
 
-/// What several processes' groups come to, each group counted once.
+/// What several processes' groups come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cgroups {
     /// The smallest quota among them, in thousandths of a CPU.
@@ -47,11 +45,10 @@ pub struct Cgroups {
 
 impl FromIterator<Cgroup> for Cgroups {
     fn from_iter<I: IntoIterator<Item = Cgroup>>(all: I) -> Self {
-        let distinct: BTreeMap<u64, Cgroup> = all.into_iter().map(|one| (one.id, one)).collect();
-        Self {
-            cpu_limit_millis: distinct.values().filter_map(|one| one.cpu_limit_millis).min(),
-            memory: distinct.values().filter_map(|one| one.memory).reduce(MemoryLimit::tighter),
-        }
+        all.into_iter().fold(Self::default(), |sum, one| Self {
+            cpu_limit_millis: sum.cpu_limit_millis.into_iter().chain(one.cpu_limit_millis).min(),
+            memory: sum.memory.into_iter().chain(one.memory).reduce(MemoryLimit::tighter),
+        })
     }
 }
 

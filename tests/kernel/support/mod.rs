@@ -9,6 +9,7 @@ pub(crate) mod pprof;
 pub(crate) mod programs;
 pub(crate) mod prometheus;
 pub(crate) mod puppet;
+pub(crate) mod python;
 pub(crate) mod rows;
 pub(crate) mod stacks;
 pub(crate) mod tolerance;

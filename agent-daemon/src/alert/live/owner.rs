@@ -214,6 +214,7 @@ impl Owner {
 
     /// Other files, or the same ones anew.
     pub(super) fn reload(&mut self, config: config::Alerts, at: Timestamp) {
+        self.reacting.turn(&config.reactions);
         self.parts.config = config;
         self.load(at.as_millisecond());
     }
@@ -294,7 +295,7 @@ impl Owner {
         self.router.reload(loaded.routes);
         self.receivers = Some(loaded.receivers);
         self.origins = loaded.origins;
-        self.reacting.reload(loaded.reactions, &self.parts.config.reactions);
+        self.reacting.reload(loaded.reactions);
         if let Some(last) = self.last.filter(|_| news) {
             // Counters have gone on since the start of the daemon, those of a replay begin at 0.
             let older = self.replayed(last).without_counters();

@@ -27,12 +27,14 @@ impl Reacting {
         Self { reactions, config }
     }
 
-    /// Other files, or other options.
-    pub(super) fn reload(&mut self, config: Config, options: &config::Reactions) {
+    /// Other files.
+    pub(super) fn reload(&mut self, config: Config) {
         self.config = config;
-        if !options.enabled {
-            self.reactions.turn_off();
-        }
+    }
+
+    /// Other options. They hold whether or not the files that come with them are in order.
+    pub(super) fn turn(&self, options: &config::Reactions) {
+        self.reactions.turn(options.enabled);
     }
 
     /// Hands on what began, and what fires.

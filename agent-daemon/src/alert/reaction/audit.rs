@@ -180,12 +180,20 @@ impl Audit {
     pub(super) fn add(&mut self, entry: Entry) -> u64 {
         self.next += 1;
         self.entries.push_back(Entry { id: self.next, ..entry });
-        if self.entries.len() > MAX_ENTRIES
-            && let Some(oldest) = self.entries.iter().position(|entry| entry.state.is_over())
-        {
-            self.entries.remove(oldest);
+        if self.entries.len() > MAX_ENTRIES {
+            self.forget_one();
         }
         self.next
+    }
+
+    /// The oldest of those in which nothing was done; else the oldest that is over. Whoever asks again and again in vain
+    /// must not push out what was done.
+    fn forget_one(&mut self) {
+        let oldest = |is: fn(State) -> bool| self.entries.iter().position(|entry| is(entry.state));
+        let in_vain = oldest(|state| matches!(state, State::Refused | State::DryRun));
+        if let Some(place) = in_vain.or_else(|| oldest(State::is_over)) {
+            self.entries.remove(place);
+        }
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Entry> {
@@ -210,11 +218,17 @@ mod tests {
     fn the_oldest_go_but_for_what_is_in_force() {
         let mut audit = Audit::default();
         assert_eq!(audit.add(entry(State::InForce)), 1);
+        assert_eq!(audit.add(entry(State::Done)), 2);
         for _ in 0..2 * MAX_ENTRIES {
             audit.add(entry(State::Refused));
         }
         assert_eq!(audit.iter().count(), MAX_ENTRIES);
+        assert!(audit.get(1).is_some() && audit.get(2).is_some() && audit.get(3).is_none());
+        for _ in 0..2 * MAX_ENTRIES {
+            audit.add(entry(State::Done));
+        }
         assert!(audit.get(1).is_some() && audit.get(2).is_none());
+        assert_eq!(audit.iter().count(), MAX_ENTRIES);
         let again: Audit = serde_json::from_str(&serde_json::to_string(&audit).unwrap()).unwrap();
         assert_eq!(again, audit);
     }

@@ -1,16 +1,11 @@
 //! The hierarchy of cgroups of version 2: which one processes share, who is in it, and its files. Paths are from the
 //! hierarchy's root, as /proc/PID/cgroup has them.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use super::process::read;
+use crate::cgroup2;
 
-/// Where the kernel says what is mounted.
-const MOUNTS: &str = "/proc/self/mountinfo";
 /// The most cgroups below one that are looked at.
 const MAX_BELOW: usize = 1000;
 
@@ -21,12 +16,12 @@ pub(super) struct Cgroups(PathBuf);
 impl Cgroups {
     /// The one that is mounted; `None` where none is, or not as a whole.
     pub(super) fn find() -> Option<Self> {
-        mounted(&fs::read_to_string(MOUNTS).ok()?).map(Self)
+        cgroup2::find().map(Self)
     }
 
     /// One that a test made.
     #[cfg(test)]
-    pub(super) fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &std::path::Path) -> Self {
         Self(path.to_owned())
     }
 
@@ -109,19 +104,9 @@ pub(super) fn is_within(path: &str, outer: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Where cgroup2 is mounted with its root.
-fn mounted(mounts: &str) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
-        (kind.starts_with("cgroup2 ") && root == "/").then(|| Path::new(point).to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Cgroups, Path, common, is_within, mounted};
+    use super::{Cgroups, common, is_within};
 
     #[test]
     fn what_processes_share_is_found() {
@@ -131,15 +116,6 @@ mod tests {
         assert_eq!(common([]), None);
         assert!(is_within("/a/b", "/a") && is_within("/a", "/a") && is_within("/a", "/"));
         assert!(!is_within("/ab", "/a") && !is_within("/", "/a"));
-    }
-
-    #[test]
-    fn the_mount_is_found_beside_version_1() {
-        let mounts = "30 24 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n\
-                      31 30 0:27 /../.. /cut rw - cgroup2 cgroup2 rw\n\
-                      32 30 0:27 / /sys/fs/cgroup/unified rw shared:5 - cgroup2 cgroup2 rw\n";
-        assert_eq!(mounted(mounts).as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
-        assert_eq!(mounted("30 24 0:26 / / rw - ext4 /dev/vda rw\nbroken - cgroup2 "), None);
     }
 
     #[test]

@@ -248,6 +248,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_fits_the_default_rules() {
+        let text = include_str!("../../../../docs/alerts.md");
+        let example = text.split("```yaml\n").find(|part| part.starts_with("reactions:")).unwrap();
+        let example = example.split("```").next().unwrap();
+        let read = Config::parse(example, &RuleSet::parse(crate::alert::rule::DEFAULT_RULES).unwrap());
+        assert_eq!(read.unwrap().actions("AgentIdleBurnsCpu", &alert("1-1"))[0].kind(), Kind::Pause);
+    }
+
+    #[test]
     fn each_action_has_defaults_and_is_chosen_by_rule_and_matchers() {
         let all = "reactions:\n- {rule: Hog, capture_profile: {}, flight_recorder: {}, limit: {cpu_max: 50%}, pause: {}}\n";
         let actions = parse(all).unwrap().actions("Hog", &alert("1-1"));

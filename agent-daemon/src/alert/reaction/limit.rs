@@ -182,8 +182,9 @@ impl Held {
             }
             Some(_) => {}
         }
-        let done: io::Result<Vec<String>> =
-            self.values.iter().map(|value| value.restore(&self.path, cgroups)).collect();
+        // Each is tried, whatever becomes of the others.
+        let done: Vec<_> = self.values.iter().map(|value| value.restore(&self.path, cgroups)).collect();
+        let done: io::Result<Vec<String>> = done.into_iter().collect();
         Ok(done?.join(", "))
     }
 }
@@ -191,7 +192,11 @@ impl Held {
 impl Value {
     fn restore(&self, path: &str, cgroups: &Cgroups) -> io::Result<String> {
         let Self { file, before, ours } = self;
-        let now = cgroups.read(path, file)?;
+        let now = match cgroups.read(path, file) {
+            // The controller was taken from the group, and its limits with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(format!("{file} is gone")),
+            now => now?,
+        };
         if now == *before {
             return Ok(format!("{file} is {before}"));
         }

@@ -12,6 +12,7 @@
 //! | `policy` | whether it may begin now |
 //! | `members`, `process`, `cgroup` | whom it hits |
 //! | [`audit`] | what was done and undone |
+//! | `switch` | whether anything is wanted at all |
 //! | `saved` | what outlasts the daemon |
 //! | `folder` | files that are written |
 
@@ -28,6 +29,7 @@ mod policy;
 mod process;
 mod recorder;
 mod saved;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -57,6 +59,7 @@ use self::{
     folder::Folder,
     process::Proc,
     saved::Keep,
+    switch::Switch,
     worker::{Asked, Message, Round, Worker},
 };
 use super::{diagnosis::AGENT_ID, eval::Millis, labels::Fingerprint, state::Alert};
@@ -108,6 +111,7 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Reactions {
     to: SyncSender<Message>,
+    switch: Arc<Switch>,
     view: watch::Receiver<Arc<Vec<Entry>>>,
     folder: Folder,
     telemetry: Arc<Telemetry>,
@@ -117,6 +121,7 @@ pub struct Reactions {
 #[derive(Debug)]
 pub struct ReactionThread {
     to: SyncSender<Message>,
+    switch: Arc<Switch>,
     thread: JoinHandle<()>,
 }
 
@@ -132,7 +137,7 @@ pub struct Begun<'a> {
 }
 
 impl Parts {
-    fn open(self, view: watch::Sender<Arc<Vec<Entry>>>) -> Worker {
+    fn open(self, switch: Arc<Switch>, view: watch::Sender<Arc<Vec<Entry>>>) -> Worker {
         let folder = self.own_folder();
         let tools = Tools {
             store: self.store,
@@ -143,7 +148,7 @@ impl Parts {
             window: self.window,
             boot_id: self.boot_id,
         };
-        Worker::open(tools, Keep::new(self.folder.as_deref()), view, self.telemetry)
+        Worker::open(tools, Keep::new(self.folder.as_deref()), (switch, view), self.telemetry)
     }
 
     fn own_folder(&self) -> Folder {
@@ -153,7 +158,7 @@ impl Parts {
 
 /// Takes back what a daemon before still held; for one that has no alerts.
 pub fn recover(parts: Parts) {
-    drop(parts.open(watch::channel(Arc::default()).0));
+    drop(parts.open(Arc::default(), watch::channel(Arc::default()).0));
 }
 
 impl Reactions {
@@ -165,10 +170,12 @@ impl Reactions {
         let (to, messages) = mpsc::sync_channel(MESSAGES);
         let (view, seen) = watch::channel(Arc::default());
         let (folder, telemetry) = (parts.own_folder(), Arc::clone(&parts.telemetry));
-        let worker = parts.open(view);
+        let switch = Arc::new(Switch::new(parts.options.enabled));
+        let worker = parts.open(Arc::clone(&switch), view);
         let work = move || worker.run(&messages);
         let thread = std::thread::Builder::new().name("reactions".to_owned()).spawn(work)?;
-        Ok((Self { to: to.clone(), view: seen, folder, telemetry }, ReactionThread { to, thread }))
+        let reactions = Self { to: to.clone(), switch: Arc::clone(&switch), view: seen, folder, telemetry };
+        Ok((reactions, ReactionThread { to, switch, thread }))
     }
 
     /// None at all.
@@ -176,7 +183,8 @@ impl Reactions {
     pub fn off() -> Self {
         let (_, view) = watch::channel(Arc::default());
         let folder = Folder::new(PathBuf::new(), 0);
-        Self { to: mpsc::sync_channel(1).0, view, folder, telemetry: Arc::default() }
+        let (to, _) = mpsc::sync_channel(1);
+        Self { to, switch: Arc::default(), view, folder, telemetry: Arc::default() }
     }
 
     /// Every reaction that is remembered, the oldest first.
@@ -221,9 +229,11 @@ impl Reactions {
         }
     }
 
-    /// Takes back everything: reactions are off from now on.
-    pub fn turn_off(&self) {
-        self.send(Message::TurnedOff);
+    /// Whether anything is done from now on. Where not, everything is taken back.
+    pub fn turn(&self, on: bool) {
+        self.switch.turn(on);
+        // Where there is no room, the thread is awake and looks by itself.
+        let _ = self.to.try_send(Message::Look);
     }
 
     /// Takes one back.
@@ -257,8 +267,9 @@ impl Reactions {
 impl ReactionThread {
     /// Waits until everything is taken back.
     pub fn finish(self) {
-        // Where it has ended there is nobody to tell.
-        let _ = self.to.send(Message::Stop);
+        self.switch.stop();
+        // Where there is no room, it is awake and looks by itself.
+        let _ = self.to.try_send(Message::Look);
         let _ = self.thread.join();
     }
 }

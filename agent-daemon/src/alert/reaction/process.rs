@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{ProcessId, START_SHIFT};
+use crate::{
+    cgroup2,
+    model::id::{ProcessId, START_SHIFT},
+};
 
 /// What one read of a file of /proc may have, bytes.
 const MAX_BYTES: u64 = 64 << 10;
@@ -96,7 +99,7 @@ impl Proc {
     /// Its cgroup of version 2, as a path from the root of the hierarchy; `None` where it has none, or is gone.
     pub(super) fn cgroup(&self, pid: u32) -> Option<String> {
         let text = read(&self.0.join(format!("{pid}/cgroup"))).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+        cgroup2::path(&text).map(str::to_owned)
     }
 
     /// Whether a SIGSTOP has been sent that it has not seen yet.

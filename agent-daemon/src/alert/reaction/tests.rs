@@ -17,6 +17,7 @@ use super::{
     folder::Folder,
     process::Proc,
     saved::Keep,
+    switch::Switch,
     worker::{Asked, Message, Round, Worker},
 };
 use crate::{
@@ -97,6 +98,7 @@ struct World {
     view: watch::Receiver<Arc<Vec<Entry>>>,
     telemetry: Arc<Telemetry>,
     messages: mpsc::SyncSender<Message>,
+    switch: Arc<Switch>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -109,7 +111,8 @@ impl World {
         let agent = agent_of(child.0.id(), store.as_ref());
         let (view, telemetry) = (watch::channel(Arc::default()).1, Arc::default());
         let (messages, _) = mpsc::sync_channel(1);
-        let mut world = Self { directory, agent, child, store, view, telemetry, messages, thread: None };
+        let (switch, thread) = (Arc::default(), None);
+        let mut world = Self { directory, agent, child, store, view, telemetry, messages, switch, thread };
         world.start("this boot");
         world
     }
@@ -121,15 +124,23 @@ impl World {
         tools.dump = Some(Arc::new(|_, to| to.write_all(b"lines").map(|()| 5)));
         let (view, shown) = watch::channel(Arc::default());
         let keep = Keep::new(Some(self.directory.path()));
-        let worker = Worker::open(tools, keep, view, Arc::clone(&self.telemetry));
+        self.switch = Arc::new(Switch::new(true));
+        let switch = Arc::clone(&self.switch);
+        let worker = Worker::open(tools, keep, (switch, view), Arc::clone(&self.telemetry));
         let (to, messages) = mpsc::sync_channel(16);
         (self.view, self.messages) = (shown, to);
         self.thread = Some(std::thread::spawn(move || worker.run(&messages)));
     }
 
     fn stop(&mut self) {
-        self.messages.send(Message::Stop).unwrap();
+        self.switch.stop();
+        self.messages.send(Message::Look).unwrap();
         self.thread.take().unwrap().join().unwrap();
+    }
+
+    fn turn(&self, on: bool) {
+        self.switch.turn(on);
+        self.messages.send(Message::Look).unwrap();
     }
 
     /// A round in which the alert fires, and begins where something is asked for.
@@ -221,11 +232,14 @@ fn a_pause_ends_in_time_at_a_request_at_a_stop_and_where_reactions_are_turned_of
     assert_eq!(undo(2), Err(ReactionError::NotInForce(2)));
     assert_eq!(undo(7), Err(ReactionError::Unknown(7)));
     again(&world, 3);
-    world.messages.send(Message::TurnedOff).unwrap();
+    world.turn(false);
     assert_eq!(world.wait(3, State::Undone).cause, Some(Cause::TurnedOff));
-    again(&world, 4);
+    world.round(world.ask("pause: {}"), true);
+    assert!(world.wait(4, State::Refused).detail.contains("turned off"));
+    world.turn(true);
+    again(&world, 5);
     world.stop();
-    assert_eq!(world.wait(4, State::Undone).cause, Some(Cause::Stop));
+    assert_eq!(world.wait(5, State::Undone).cause, Some(Cause::Stop));
     assert!(!world.is_stopped());
 }
 
@@ -236,7 +250,8 @@ fn what_a_killed_daemon_held_is_taken_back_at_the_next_start() {
     world.wait(2, State::InForce);
     // A crash: nobody tells it to stop, and the thread lives on without its files.
     let kept = std::fs::read(world.directory.path().join("reactions.json")).unwrap();
-    let (first, old) = (world.thread.take().unwrap(), world.messages.clone());
+    let (first, old, switch) =
+        (world.thread.take().unwrap(), world.messages.clone(), Arc::clone(&world.switch));
     world.start("this boot");
     let entry = world.wait(2, State::Undone);
     assert_eq!((entry.cause, entry.detail.as_str()), (Some(Cause::Restart), "1 continued"));
@@ -248,7 +263,8 @@ fn what_a_killed_daemon_held_is_taken_back_at_the_next_start() {
     world.start("another boot");
     assert!(world.wait(2, State::Undone).detail.contains("boot of the host"));
     world.stop();
-    old.send(Message::Stop).unwrap();
+    switch.stop();
+    old.send(Message::Look).unwrap();
     first.join().unwrap();
 }
 
@@ -303,12 +319,14 @@ fn where_nothing_can_be_kept_nothing_is_held() {
     let (view, shown) = watch::channel(Arc::default());
     let mut tools = tools(world.directory.path());
     tools.store = Arc::clone(&world.store);
-    let worker = Worker::open(tools, Keep::new(None), view, Arc::default());
+    let switch = Arc::new(Switch::new(true));
+    let worker = Worker::open(tools, Keep::new(None), (switch, view), Arc::default());
     let asked = world.ask("pause: {}");
     to.send(Message::Round(Round { begun: asked, firing: Default::default() })).unwrap();
-    to.send(Message::Stop).unwrap();
+    drop(to);
     worker.run(&messages);
     assert!(shown.borrow()[0].detail.contains("history.directory"), "{shown:?}");
     assert!(!world.is_stopped());
-    world.messages.send(Message::Stop).unwrap();
+    world.switch.stop();
+    world.messages.send(Message::Look).unwrap();
 }

@@ -19,6 +19,7 @@ use super::{
     audit::{Audit, Cause, DONE, Entry, State},
     policy, recorder,
     saved::{Keep, Saved},
+    switch::Switch,
 };
 use crate::{
     alert::{eval::Millis, labels::Fingerprint},
@@ -30,6 +31,8 @@ use crate::{
 const STORED: Duration = Duration::from_secs(1);
 /// How long a person waits between two dumps.
 const BETWEEN_DUMPS: Duration = Duration::from_secs(10);
+/// What becomes of what waits when there are to be no reactions.
+const OFF: &str = "reactions were turned off before it was time";
 /// How long it sleeps where nothing is to be done.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -38,8 +41,8 @@ pub(super) enum Message {
     Round(Round),
     Undo(u64, oneshot::Sender<Result<Entry, ReactionError>>),
     Dump(oneshot::Sender<Entry>),
-    TurnedOff,
-    Stop,
+    /// Reactions were turned off, or it is to stop.
+    Look,
 }
 
 /// What a round of the alerts has found.
@@ -70,6 +73,7 @@ pub(super) struct Worker {
     pub(super) audit: Audit,
     pub(super) waiting: BTreeMap<u64, Waiting>,
     pub(super) in_force: BTreeMap<u64, InForce>,
+    switch: Arc<Switch>,
     view: watch::Sender<Arc<Vec<Entry>>>,
     telemetry: Arc<Telemetry>,
     in_trouble: bool,
@@ -97,11 +101,12 @@ impl Worker {
     pub(super) fn open(
         tools: Tools,
         keep: Keep,
-        view: watch::Sender<Arc<Vec<Entry>>>,
+        (switch, view): (Arc<Switch>, watch::Sender<Arc<Vec<Entry>>>),
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let (audit, waiting, in_force) = (Audit::default(), BTreeMap::new(), BTreeMap::new());
-        let mut worker = Self { tools, keep, audit, waiting, in_force, view, telemetry, in_trouble: false };
+        let in_trouble = false;
+        let mut worker = Self { tools, keep, audit, waiting, in_force, switch, view, telemetry, in_trouble };
         if let Some(saved) = worker.keep.read() {
             worker.recover(saved);
             worker.save();
@@ -114,9 +119,15 @@ impl Worker {
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         loop {
             match messages.recv_timeout(self.patience()) {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => break,
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.switch.is_stopped() {
+                break;
+            }
+            if !self.switch.is_on() {
+                self.let_go(State::Refused, Cause::TurnedOff, OFF);
             }
             self.do_what_is_due();
             self.publish();
@@ -142,10 +153,7 @@ impl Worker {
                 self.publish();
                 let _ = reply.send(entry);
             }
-            Message::TurnedOff => {
-                self.let_go(State::Refused, Cause::TurnedOff, "reactions were turned off before it was time");
-            }
-            Message::Stop => {}
+            Message::Look => {}
         }
     }
 
@@ -155,10 +163,12 @@ impl Worker {
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()))
     }
 
+    /// Nothing is begun any more once it is to stop or reactions are off.
     fn begin(&mut self, asked: Asked) {
         let Asked { rule, alert, fired_at, agent, action, dry_run, objection } = asked;
         let (kind, pace, now) = (action.kind(), action.pace(), Timestamp::now());
-        let refused = objection.or_else(|| match agent.parse::<AgentId>() {
+        let off = (!self.switch.is_on()).then(|| OFF.to_owned());
+        let refused = objection.or(off).or_else(|| match agent.parse::<AgentId>() {
             Err(_) => Some("the alert has no agent_id: there is no agent to act on".to_owned()),
             Ok(_) => policy::objection(&self.audit, (kind, &agent), pace.min_interval, now),
         });
@@ -267,8 +277,13 @@ impl Worker {
         let now = Instant::now();
         let due: Vec<u64> =
             self.waiting.iter().filter(|(_, waiting)| waiting.due <= now).map(|(id, _)| *id).collect();
-        for waiting in due.into_iter().filter_map(|id| self.waiting.remove(&id)).collect::<Vec<_>>() {
-            self.carry_out(&waiting);
+        for id in due {
+            if !self.switch.is_on() {
+                return;
+            }
+            if let Some(waiting) = self.waiting.remove(&id) {
+                self.carry_out(&waiting);
+            }
         }
         let due: Vec<(u64, Cause)> = self
             .in_force

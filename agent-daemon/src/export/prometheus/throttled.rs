@@ -14,7 +14,7 @@ const MAX_GROUPS: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Throttled {
     sum_ns: u64,
-    /// What each showed last.
+    /// The most that each has shown.
     seen: BTreeMap<u64, u64>,
 }
 
@@ -23,11 +23,14 @@ impl Throttled {
         self.sum_ns
     }
 
-    pub(super) fn see(&mut self, Cgroup { id, throttled_ns, .. }: Cgroup) {
+    pub(super) fn see(&mut self, Cgroup { id, cpu_limit_millis, throttled_ns, .. }: Cgroup) {
+        if cpu_limit_millis.is_none() {
+            return;
+        }
         if let Some(last) = self.seen.get_mut(&id) {
-            // It shrinks where a quota above was taken away.
+            // What was read of another process, a while ago, may come late.
             self.sum_ns = self.sum_ns.saturating_add(throttled_ns.saturating_sub(*last));
-            *last = throttled_ns;
+            *last = throttled_ns.max(*last);
         } else if self.seen.len() < MAX_GROUPS {
             self.seen.insert(id, throttled_ns);
         }
@@ -42,12 +45,12 @@ mod tests {
     fn each_group_is_counted_once_and_never_backwards() {
         let mut throttled = Throttled::default();
         let mut see = |id, throttled_ns| {
-            throttled.see(Cgroup { id, throttled_ns, ..Cgroup::default() });
+            throttled.see(Cgroup { id, throttled_ns, cpu_limit_millis: Some(1), ..Cgroup::default() });
             throttled.sum_ns()
         };
         assert_eq!((see(1, 1_000), see(1, 1_000), see(1, 1_500)), (0, 0, 500));
         assert_eq!((see(2, 9_000), see(2, 9_001)), (500, 501));
-        assert_eq!((see(1, 0), see(1, 10)), (501, 511), "a quota was taken away and set again");
+        assert_eq!((see(1, 900), see(1, 1_510)), (501, 511), "one that is late");
         (3..1_000).for_each(|id| assert_eq!(see(id, 5), 511));
         assert_eq!(see(999, 50), 511, "no room");
     }

@@ -288,9 +288,15 @@ impl AgentTotals {
         }
     }
 
+    /// Its processes that live, as far as is known: nobody looks after those of an agent that is no longer watched.
+    fn live(&self) -> impl Iterator<Item = &Live> {
+        let is_watched = self.agent.as_ref().is_none_or(|agent| agent.ended.is_none());
+        self.live.values().filter(move |_| is_watched)
+    }
+
     /// Processes that live.
     pub(super) fn live_processes(&self) -> usize {
-        self.live.len()
+        self.live().count()
     }
 
     /// Those that live, and those with room of their own that ended not long ago.
@@ -301,12 +307,12 @@ impl AgentTotals {
 
     /// What they have together.
     pub(super) fn resources(&self) -> Resources {
-        Resources::sum(self.live.values().filter_map(|live| live.resources))
+        Resources::sum(self.live().filter_map(|live| live.resources))
     }
 
     /// What their control groups come to.
     pub(super) fn cgroups(&self) -> Cgroups {
-        self.live.values().filter_map(|live| live.resources?.cgroup).collect()
+        self.live().filter_map(|live| live.resources?.cgroup).collect()
     }
 
     fn process(&mut self, process: &Process, rooms: &mut Rooms) {

@@ -44,6 +44,13 @@ impl Lock {
     }
 }
 
+/// Does something while nobody writes the store in this folder; not, where somebody does or there is no store.
+pub fn while_alone(folder: &Path, what: impl FnOnce()) {
+    if let Ok(_alone) = Lock::take(folder) {
+        what();
+    }
+}
+
 fn patiently(file: &File) -> Result<(), TryLockError> {
     let (pause, times) = AGAIN;
     for _ in 0..times {

@@ -44,6 +44,7 @@ mod writer;
 #[doc(hidden)]
 pub use hostile::decode_anything;
 pub use info::{Info, LevelInfo, info};
+pub use lock::while_alone;
 pub use options::Options;
 pub use verify::{Verified, verify};
 
