@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gpu", &["model"]),
     ("kernel", &["model", "config", "telemetry"]),
     ("unwind", &["model", "config", "telemetry", "kernel"]),
-("wire", &["model"]),
+    ("wire", &["model"]),
     ("collect", &["model", "config", "telemetry", "cgroup2", "gpu", "kernel", "unwind"]),
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
