@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use crate::cli_binary::{Ran, agentperf, path, run};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "serve",
     "attach",
     "record",
@@ -16,6 +16,7 @@ const VERBS: [&str; 11] = [
     "config",
     "completions",
     "man",
+    "top",
 ];
 
 #[test]

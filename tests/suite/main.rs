@@ -30,6 +30,7 @@ mod cli_binary;
 mod cli_daemon;
 mod cli_record;
 mod cli_store;
+mod cli_top;
 mod cli_usage;
 mod config_files;
 mod dashboards;

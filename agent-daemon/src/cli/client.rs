@@ -204,6 +204,20 @@ impl Client {
         self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 
+    /// Where an agent's time went, by a query.
+    pub(super) fn ledger_by(&self, id: &str, query: &[(&str, String)]) -> Result<LedgerDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/ledger"), query)
+    }
+
+    /// An agent's process tree, by a query.
+    pub(super) fn processes_by(
+        &self,
+        id: &str,
+        query: &[(&str, String)],
+    ) -> Result<ProcessTreeDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/processes"), query)
+    }
+
     /// Where an agent's time went.
     pub(super) fn ledger(&self, id: &str, range: Range) -> Result<LedgerDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())

@@ -16,6 +16,7 @@ mod config;
 mod error;
 mod gate;
 mod interrupt;
+mod ledger_bar;
 mod local;
 mod logging;
 mod man;
@@ -32,6 +33,7 @@ mod store;
 mod system;
 mod table;
 mod tools;
+mod top;
 mod units;
 
 use std::process::ExitCode;
@@ -72,6 +74,7 @@ enum Verb {
     Alerts(alerts::AlertsArgs),
     Operations(operations::OperationsArgs),
     Tools(tools::ToolsArgs),
+    Top(top::TopArgs),
     System(system::SystemArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
@@ -98,6 +101,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Alerts(args) => done(alerts::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
         Verb::Tools(args) => done(tools::run(args)),
+        Verb::Top(args) => done(top::run(args)),
         Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),
