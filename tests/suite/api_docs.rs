@@ -105,6 +105,9 @@ fn calls(world: &World) -> Vec<Call> {
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
     calls.extend([alerts(&world.silence), tools(world)].concat());
+    calls.extend(
+        [live("/blocked-on"), ended("/blocked-on"), live("/blocked-on?x=1")].map(|path| get(BLOCKED, path)),
+    );
     calls.extend([live("/ledger"), ended("/ledger"), live("/ledger?since=x")].map(|path| get(LEDGER, path)));
     calls.extend([
         same("/"),
@@ -160,6 +163,7 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
+const BLOCKED: &str = "/api/v1/agents/{id}/blocked-on";
 const LEDGER: &str = "/api/v1/agents/{id}/ledger";
 /// Tests of receivers and what is done with reactions, which take no body.
 const TEST: &str = "/api/v1/alerts/receivers/{name}/test";

@@ -4,13 +4,14 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use crate::cli_binary::{Ran, agentperf, path, run};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "serve",
     "attach",
     "record",
     "report",
     "agents",
     "alerts",
+    "blocked-on",
     "check",
     "rules",
     "config",

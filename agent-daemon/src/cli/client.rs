@@ -13,6 +13,7 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
+        blocked::BlockedOnDto,
         ledger::LedgerDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
@@ -221,6 +222,11 @@ impl Client {
     /// Where an agent's time went.
     pub(super) fn ledger(&self, id: &str, range: Range) -> Result<LedgerDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
+    }
+
+    /// Who an agent waits for at this moment.
+    pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
     }
 
     /// What an agent waited for.

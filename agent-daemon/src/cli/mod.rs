@@ -8,6 +8,7 @@ mod agents;
 mod alerts;
 mod attach;
 mod backend;
+mod blocked_on;
 mod caller;
 mod check;
 mod client;
@@ -72,6 +73,7 @@ enum Verb {
     Report(report::ReportArgs),
     Agents(agents::AgentsArgs),
     Alerts(alerts::AlertsArgs),
+    BlockedOn(blocked_on::BlockedOnArgs),
     Operations(operations::OperationsArgs),
     Tools(tools::ToolsArgs),
     Top(top::TopArgs),
@@ -99,6 +101,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Report(args) => done(report::run(args)),
         Verb::Agents(args) => done(agents::run(args)),
         Verb::Alerts(args) => done(alerts::run(args)),
+        Verb::BlockedOn(args) => done(blocked_on::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
         Verb::Tools(args) => done(tools::run(args)),
         Verb::Top(args) => done(top::run(args)),

@@ -3,6 +3,7 @@
 
 mod agents;
 mod alerts;
+mod blocked;
 mod dashboard;
 mod gpus;
 mod health;
@@ -44,6 +45,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))
+        .routes(routes!(blocked::blocked_on))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))
