@@ -108,6 +108,10 @@ fn calls(world: &World) -> Vec<Call> {
     calls.extend(
         [live("/blocked-on"), ended("/blocked-on"), live("/blocked-on?x=1")].map(|path| get(BLOCKED, path)),
     );
+    calls.extend(
+        [live("/timeline"), ended("/timeline"), live("/timeline?resolution=0s")]
+            .map(|path| get(TIMELINE, path)),
+    );
     calls.extend([live("/ledger"), ended("/ledger"), live("/ledger?since=x")].map(|path| get(LEDGER, path)));
     calls.extend([
         same("/"),
@@ -164,6 +168,7 @@ fn calls(world: &World) -> Vec<Call> {
 }
 
 const BLOCKED: &str = "/api/v1/agents/{id}/blocked-on";
+const TIMELINE: &str = "/api/v1/agents/{id}/timeline";
 const LEDGER: &str = "/api/v1/agents/{id}/ledger";
 /// Tests of receivers and what is done with reactions, which take no body.
 const TEST: &str = "/api/v1/alerts/receivers/{name}/test";

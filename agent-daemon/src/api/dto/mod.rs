@@ -27,6 +27,7 @@ pub mod syscall;
 pub mod system;
 pub mod system_info;
 pub mod system_point;
+pub mod timeline;
 pub mod tool;
 
 use serde::{Deserialize, Serialize};
