@@ -4,7 +4,8 @@
 use agent_common::{
     agent::probe,
     lifecycle::{
-        ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, PATH_BYTES, ThreadExit, kind,
+        ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, PATH_BYTES, ThreadExit,
+        kind,
     },
     loss,
     thread::{NO_SYSCALL, Thread, state},
