@@ -28,10 +28,11 @@ pub(super) fn awaited(thread: &ThreadWait, host: &mut impl Host) -> Awaited {
     match syscall {
         WAIT4 => child(thread.argument),
         WAITID => waitid(thread, host),
-        _ if thread.state == Some(ThreadState::Child) => Awaited::Child(None),
         FUTEX | FUTEX_WAIT => Awaited::Futex(thread.argument),
         POLL | PPOLL => Awaited::Descriptors(polled(thread, host)),
         SELECT | PSELECT => Awaited::Descriptors(selected(thread, host)),
+        // vfork and its kin; but poll of a pidfd counts as a child, too.
+        _ if thread.state == Some(ThreadState::Child) => Awaited::Child(None),
         EPOLL_WAIT | EPOLL_PWAIT | EPOLL_PWAIT2 => {
             let Ok(set) = u32::try_from(thread.argument) else { return Awaited::Unknown };
             Awaited::Epoll(set, host.epoll(thread.process, set))
