@@ -14,7 +14,7 @@ use crate::{
     },
     blocked::{Proc, blocked},
     model::{
-        blocked::{ThreadWait, Waits},
+        blocked::{ThreadWait, Waits, WaitsError},
         time::{TimeRange, Timestamp},
     },
     store::{
@@ -45,8 +45,14 @@ pub(super) async fn blocked_on(
     AgentPath(id): AgentPath,
     _: StrictQuery<Nothing>,
 ) -> Result<Json<BlockedOnDto>, Problem> {
-    state.agent(&id)?;
-    let waits = state.control.waits(id.clone()).await?;
+    let waits = match state.control.waits(id.clone()).await {
+        // One that was attached this moment is not stored yet: the agents' owner is asked first.
+        Err(error @ WaitsError::NotWatched(_)) => {
+            state.agent(&id)?;
+            return Err(error.into());
+        }
+        waits => waits?,
+    };
     let fold = state.fold(move |store| {
         let found = blocked(&waits, &mut Proc::new(&waits));
         let stacks = stacks(store, &waits)?;
