@@ -44,7 +44,7 @@ fn the_command_line_draws_the_chain() {
     let text = run(&["blocked-on", "100", "--url", &url]);
     assert_eq!(text.code, Some(0), "{text:?}");
     for part in
-        ["coder <1>", "waits, 1 threads", "[100] child wait4 103", "<- child", "[103] timer", "= it sleeps"]
+        ["coder <1>", "waits, 1 thread of", "[100] child wait4 103", "<- child", "[103] timer", "= it sleeps"]
     {
         assert!(text.out.contains(part), "{part}: {}", text.out);
     }

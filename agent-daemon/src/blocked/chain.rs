@@ -1,6 +1,6 @@
 //! The chains: from each of the agent's own threads that wait, as far as it goes.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     awaited::{Awaited, awaited},
@@ -31,7 +31,7 @@ pub fn blocked(waits: &Waits, host: &mut impl Host) -> Blocked {
     own.sort_by_key(|thread| (!is_first(thread), rank(thread)));
     let runs =
         |thread: &&ThreadWait| matches!(thread.state, Some(ThreadState::Cpu | ThreadState::RunQueue) | None);
-    let mut follower = Follower { threads: &waits.threads, host, steps: 0 };
+    let mut follower = Follower { threads: &waits.threads, host, steps: 0, waits: FxHashMap::default() };
     let (mut chains, mut told) = (Vec::new(), FxHashSet::default());
     for thread in &own {
         // A pool's threads are parked; whoever waits for one of them leads there.
@@ -52,9 +52,12 @@ struct Follower<'a, H> {
     threads: &'a [ThreadWait],
     host: &'a mut H,
     steps: usize,
+    /// What was found out, by thread: several may wait for one.
+    waits: FxHashMap<u32, Wait<'a>>,
 }
 
 /// What one thread waits for.
+#[derive(Clone)]
 struct Wait<'a> {
     targets: Vec<Target>,
     suspects: Vec<Suspect<'a>>,
@@ -116,6 +119,9 @@ impl<'a, H: Host> Follower<'a, H> {
     }
 
     fn wait(&mut self, thread: &'a ThreadWait) -> Wait<'a> {
+        if let Some(known) = self.waits.get(&thread.tid) {
+            return known.clone();
+        }
         let mut wait = match awaited(thread, self.host) {
             Awaited::Child(pid) => self.children(thread, pid),
             Awaited::Pidfd(descriptor) => {
@@ -131,6 +137,7 @@ impl<'a, H: Host> Follower<'a, H> {
         };
         // The order of the rest is kept: suspects name targets by their place.
         wait.targets.truncate(MAX_TARGETS);
+        self.waits.insert(thread.tid, wait.clone());
         wait
     }
 

@@ -26,8 +26,9 @@ use crate::{
 /// Descriptors of one process, and of all together, that are looked at.
 const MAX_DESCRIPTORS: usize = 4096;
 const MAX_DESCRIPTORS_IN_ALL: usize = 65_536;
-/// How long looking for the other ends may take.
+/// How long looking for the other ends may take, and all of it.
 const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE_IN_ALL: Duration = Duration::from_secs(1);
 /// The most of a process's memory that is read at once: `MAX_SET` entries of poll(2).
 const MAX_MEMORY: usize = 8 * MAX_SET;
 /// Network namespaces whose tables are read.
@@ -41,6 +42,7 @@ pub struct Proc {
     index: Option<FxHashMap<String, Vec<Holder>>>,
     connections: FxHashMap<String, Connections>,
     diagnostics: Option<Diagnostics>,
+    until: Instant,
     complete: bool,
 }
 
@@ -56,6 +58,7 @@ impl Proc {
             index: None,
             connections: FxHashMap::default(),
             diagnostics: Diagnostics::open().ok(),
+            until: Instant::now() + PATIENCE_IN_ALL,
             complete: true,
         }
     }
@@ -104,6 +107,10 @@ impl Host for Proc {
     }
 
     fn open(&mut self, process: ProcessId, descriptor: u32) -> Option<Opened> {
+        if Instant::now() >= self.until {
+            self.complete = false;
+            return None;
+        }
         let pid = process.pid();
         let link = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
         let mut opened = descriptors::opened(&link.to_string_lossy());

@@ -54,8 +54,11 @@ pub(super) fn run(args: &BlockedOnArgs) -> Result<(), CliError> {
 
 fn render(name: &str, blocked: &BlockedOnDto, stacks: bool) -> String {
     let state = if blocked.blocked { "waits" } else { "runs" };
-    let threads = blocked.own_threads;
-    let mut text = format!("{} ({}) {state}, {threads} threads of its own\n", plain(name), blocked.agent);
+    let threads = match blocked.own_threads {
+        1 => "1 thread".to_owned(),
+        many => format!("{many} threads"),
+    };
+    let mut text = format!("{} ({}) {state}, {threads} of its own\n", plain(name), blocked.agent);
     for chain in &blocked.chains {
         text += &render_chain(chain, stacks);
     }
@@ -172,7 +175,7 @@ mod tests {
         };
         let text = render("coder", &blocked, false);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "coder (1-1) waits, 1 threads of its own");
+        assert_eq!(lines[0], "coder (1-1) waits, 1 thread of its own");
         assert_eq!(lines[2], "p1\u{fffd} [1] ipc read pipe:[1], 1.50 s");
         assert_eq!(lines[3], "  <- pipe p2\u{fffd} [2] disk read /srv/data, 1.50 s");
         assert_eq!(lines[4], "    = it waits for a file");
