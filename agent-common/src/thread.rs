@@ -160,7 +160,11 @@ pub struct Thread {
     pub asked: u16,
     /// 1 while it waits on what leads out of the agent.
     pub outside: u32,
+    /// The thread that last ended one of its waits on a futex; 0 if none was seen.
+    pub futex_waker: u32,
+    /// Explicit padding.
+    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Thread>() == 144);
+const _: () = assert!(size_of::<Thread>() == 152);
 crate::pod!(Thread);

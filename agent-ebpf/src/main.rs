@@ -22,6 +22,7 @@ mod stacks;
 mod syscalls;
 mod threads;
 mod wait;
+mod waits;
 mod wakers;
 mod walk;
 

@@ -15,6 +15,7 @@ mod alert_faults;
 mod alert_receivers;
 mod alerts;
 mod attach;
+mod blocked;
 mod bounds;
 #[path = "../chains/mod.rs"]
 mod chains;

@@ -6,6 +6,7 @@ mod fold;
 mod roster;
 mod target;
 mod tools;
+mod waits;
 mod windows;
 
 use std::{sync::Arc, time::Duration};
@@ -149,6 +150,7 @@ impl Aggregator {
                     let _ = reply.send(Err(self.roster.why_not(id)));
                 }
             },
+            Command::Waits(id, reply) => waits::tell(id, reply, &self.roster, &self.orders).await,
             Command::Flush(reply) => {
                 let token = self.wait(Waiting::Flush(reply));
                 self.order(Order::Close { token }).await;

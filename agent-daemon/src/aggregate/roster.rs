@@ -83,6 +83,11 @@ impl Roster {
         self.members.iter().find(|(_, member)| member.agent.id == *id).map(|(slot, _)| *slot)
     }
 
+    /// The agent in `slot` as it is watched.
+    pub(super) fn watched(&self, slot: Slot) -> Option<&Agent> {
+        Some(&self.members.get(&slot)?.agent)
+    }
+
     /// Why `id` names no live agent.
     pub(super) fn why_not(&self, id: AgentId) -> DetachError {
         if self.ended.contains(&id) { DetachError::Ended(id) } else { DetachError::NoSuchAgent(id) }

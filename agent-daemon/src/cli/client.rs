@@ -13,6 +13,7 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
+        blocked::BlockedOnDto,
         ledger::LedgerDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
@@ -204,9 +205,28 @@ impl Client {
         self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 
+    /// Where an agent's time went, by a query.
+    pub(super) fn ledger_by(&self, id: &str, query: &[(&str, String)]) -> Result<LedgerDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/ledger"), query)
+    }
+
+    /// An agent's process tree, by a query.
+    pub(super) fn processes_by(
+        &self,
+        id: &str,
+        query: &[(&str, String)],
+    ) -> Result<ProcessTreeDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/processes"), query)
+    }
+
     /// Where an agent's time went.
     pub(super) fn ledger(&self, id: &str, range: Range) -> Result<LedgerDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
+    }
+
+    /// Who an agent waits for at this moment.
+    pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
     }
 
     /// What an agent waited for.

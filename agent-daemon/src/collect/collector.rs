@@ -28,6 +28,7 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    waits,
 };
 use crate::{
     config::Config,
@@ -172,6 +173,10 @@ impl Collector {
                 self.close_window(vec![token]);
                 self.forget(slot);
                 true
+            }
+            Order::Waits { reply } => {
+                let _ = reply.send(waits::threads(&mut self.kernel, &self.clock));
+                false
             }
             Order::Close { token } => {
                 self.close_window(vec![token]);

@@ -18,6 +18,7 @@ mod proc_tree;
 mod resources;
 mod stdio;
 mod usage;
+mod waits;
 mod worker;
 
 pub use collector::{Collector, Stopped};

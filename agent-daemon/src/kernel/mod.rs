@@ -22,12 +22,14 @@ mod programs;
 mod stacks;
 mod syscall_class;
 pub mod unwind;
+mod waits;
 
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
+pub use waits::SeenThread;
 
 use std::{
     io::ErrorKind,
@@ -202,6 +204,14 @@ impl Kernel {
     /// An iterator could not run.
     pub fn find_helpers(&mut self, slot: Slot) -> Result<(), KernelError> {
         ledger::find_helpers(&mut self.ebpf, slot)
+    }
+
+    /// What every thread of every agent does or waits for at this moment.
+    ///
+    /// # Errors
+    /// The iterator could not run.
+    pub fn waits(&mut self) -> Result<Vec<SeenThread>, KernelError> {
+        iterate::run(&mut self.ebpf, "show_waits").map(|seen| waits::threads(&seen))
     }
 
     /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.

@@ -71,7 +71,7 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
 /// Whose states are told by the scheduler.
 const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
 
-static ROWS: [Row; 19] = [
+static ROWS: [Row; 20] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -125,6 +125,7 @@ static ROWS: [Row; 19] = [
     row("demote_helpers", Hook::Iterator, Need::Helps(Probe::Ledger), "tells helpers from tools"),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
+    row("show_waits", Hook::Iterator, Need::Helps(Probe::OffCpu), "who waits for whom, when it is asked for"),
     row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
 ];
 

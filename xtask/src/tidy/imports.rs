@@ -28,8 +28,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["model", "config", "telemetry", "aggregate"]),
     ("profile", &["model", "store"]),
     ("alert", &["model", "config", "telemetry", "cgroup2", "journald", "tls", "store", "profile"]),
+    ("blocked", &["model", "unwind"]),
     ("ingest", &["model", "config", "telemetry", "unwind"]),
-    ("api", &["model", "config", "telemetry", "store", "alert", "profile", "ingest"]),
+    ("api", &["model", "config", "telemetry", "store", "alert", "profile", "ingest", "blocked"]),
     ("export", &["model", "config", "telemetry", "ending", "journald", "tls", "store", "profile"]),
     ("cli", &["model", "config", "telemetry", "store", "alert", "api", "export", "daemon"]),
     (

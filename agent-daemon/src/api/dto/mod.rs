@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod alert;
+pub mod blocked;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;
@@ -26,6 +27,7 @@ pub mod syscall;
 pub mod system;
 pub mod system_info;
 pub mod system_point;
+pub mod timeline;
 pub mod tool;
 
 use serde::{Deserialize, Serialize};

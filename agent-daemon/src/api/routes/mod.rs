@@ -3,6 +3,7 @@
 
 mod agents;
 mod alerts;
+mod blocked;
 mod dashboard;
 mod gpus;
 mod health;
@@ -20,6 +21,7 @@ mod reactions;
 mod status;
 mod syscalls;
 mod system;
+mod timeline;
 mod tools;
 
 use utoipa::OpenApi;
@@ -44,6 +46,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))
+        .routes(routes!(blocked::blocked_on))
+        .routes(routes!(timeline::timeline))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))

@@ -19,6 +19,8 @@ use crate::{
 };
 
 pub(super) use render::render;
+pub(in crate::cli) use render::word;
+pub(in crate::cli) use verb::find;
 pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.

@@ -237,7 +237,7 @@ fn waiting(stack: &StackDto) -> &[FrameDto] {
 }
 
 /// The wire's word for a cause or a kind of descriptor.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
+pub(in crate::cli) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "?".to_owned(),

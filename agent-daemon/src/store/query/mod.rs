@@ -14,6 +14,7 @@ mod profile;
 mod quality;
 mod stacks;
 mod syscalls;
+mod timeline;
 
 pub use covered::{Covered, CoveredFold};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
@@ -30,6 +31,7 @@ pub(crate) use profile::profile;
 pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
+pub use timeline::{Segment, Timeline, TimelineFold};
 
 use super::{Store, StoreError};
 use crate::model::{id::AgentId, time::TimeRange, window::Window};
