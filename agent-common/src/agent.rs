@@ -14,6 +14,8 @@ pub mod probe {
     pub const SYSCALLS: u32 = 4;
     /// Where every second of the agent went.
     pub const LEDGER: u32 = 8;
+    /// What is said to models and tools, as plaintext.
+    pub const WIRE: u32 = 32;
 }
 
 /// An agent, by slot. Written by the daemon, read by every program.

@@ -14,6 +14,7 @@ pub mod stack;
 pub mod syscalls;
 pub mod thread;
 pub mod unwind;
+pub mod wire;
 
 /// Marks types as plain old data for aya, in the daemon's build only.
 #[cfg(feature = "user")]

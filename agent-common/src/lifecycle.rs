@@ -163,6 +163,8 @@ pub struct ModelRequest {
     pub kind: u32,
     /// The agent's slot.
     pub agent: u32,
+    /// The process.
+    pub process: u64,
 }
 
 /// A process that the seeding iterator found and took into an agent.
@@ -190,6 +192,6 @@ const _: () = assert!(size_of::<Exit>() == 96);
 const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
-const _: () = assert!(size_of::<ModelRequest>() == 8);
+const _: () = assert!(size_of::<ModelRequest>() == 16);
 const _: () = assert!(size_of::<Seeded>() == 96);
 crate::pod!(Account, Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, ModelRequest, Seeded);

@@ -24,6 +24,7 @@ mod threads;
 mod wait;
 mod wakers;
 mod walk;
+mod wire;
 
 /// Never reached: the verifier rejects a program that could loop here.
 #[panic_handler]

@@ -222,7 +222,10 @@ impl Roster {
                 self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
-            Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
+            Observation::ForeignExec { .. }
+            | Observation::Mapped { .. }
+            | Observation::Wire(_)
+            | Observation::Counted(_) => {
                 Change::default()
             }
         }

@@ -28,6 +28,7 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    wire::WireReader,
 };
 use crate::{
     config::Config,
@@ -65,6 +66,7 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    wire: WireReader,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -91,6 +93,7 @@ impl Collector {
         Ok(Self {
             kernel,
             model_hosts,
+            wire: WireReader::default(),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -123,6 +126,7 @@ impl Collector {
         let ring = unsafe {
             AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)?
         };
+        self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
         loop {
             let due = self.mapped.next_due();
@@ -169,11 +173,14 @@ impl Collector {
                 false
             }
             Order::Release { slot, token } => {
+                // What an agent said last comes before its end.
+                self.wire.flush();
                 self.close_window(vec![token]);
                 self.forget(slot);
                 true
             }
             Order::Close { token } => {
+                self.wire.flush();
                 self.close_window(vec![token]);
                 true
             }
@@ -252,6 +259,7 @@ impl Collector {
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.wire.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -267,6 +275,7 @@ impl Collector {
     /// Attaches what the agents need, together.
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
+        self.wire.set_agents(!self.agents.is_empty());
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -294,9 +303,15 @@ impl Collector {
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
-            Event::Exit { process, .. } => self.mapped.exited(*process),
+            Event::Exit { process, .. } => {
+                self.mapped.exited(*process);
+                self.wire.exited(*process);
+            }
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, process } => {
+                self.wire.model_request(*slot, *process);
+                return self.find_helpers(*slot);
+            }
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));

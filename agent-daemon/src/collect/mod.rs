@@ -18,6 +18,7 @@ mod proc_tree;
 mod resources;
 mod stdio;
 mod usage;
+mod wire;
 mod worker;
 
 pub use collector::{Collector, Stopped};

@@ -24,6 +24,7 @@ pub(super) struct Raw {
     export: Option<RawExport>,
     alerts: Option<RawAlerts>,
     projects: Option<Vec<Spanned<RawProject>>>,
+    llm: Option<RawLlm>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
     gpu: Option<RawGpu>,
@@ -196,6 +197,26 @@ pub(super) struct RawProject {
     pub(super) users: Text,
 }
 
+/// How calls of models are told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLlm {
+    prices: Option<Vec<Spanned<RawPrice>>>,
+}
+
+/// A price.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPrice {
+    pub(super) model: Text,
+    pub(super) provider: Text,
+    pub(super) from: Text,
+    pub(super) input: Text,
+    pub(super) output: Text,
+    pub(super) cache_read: Text,
+    pub(super) cache_write: Text,
+}
+
 /// The file taken apart.
 pub(super) struct Parts {
     /// The single values that are given, by their keys.
@@ -204,6 +225,8 @@ pub(super) struct Parts {
     pub(super) rules: Vec<Spanned<RawRule>>,
     /// The projects, in order.
     pub(super) projects: Vec<Spanned<RawProject>>,
+    /// The prices of models, in order.
+    pub(super) prices: Vec<Spanned<RawPrice>>,
 }
 
 impl Raw {
@@ -266,7 +289,8 @@ impl Raw {
         let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
-        Parts { values, rules, projects }
+        let prices = self.llm.unwrap_or_default().prices.unwrap_or_default();
+        Parts { values, rules, projects, prices }
     }
 }
 

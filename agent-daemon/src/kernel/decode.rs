@@ -80,6 +80,8 @@ pub enum Event {
     ModelRequest {
         /// Whose.
         slot: Slot,
+        /// The process that sent it.
+        process: ProcessId,
     },
 }
 
@@ -120,7 +122,10 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
         }
         kind::MODEL_REQUEST => {
-            whole(bytes).map(|e: ModelRequest| Event::ModelRequest { slot: Slot(e.agent) })
+            whole(bytes).map(|e: ModelRequest| Event::ModelRequest {
+                slot: Slot(e.agent),
+                process: ProcessId(e.process),
+            })
         }
         _ => None,
     };

@@ -22,12 +22,14 @@ mod programs;
 mod stacks;
 mod syscall_class;
 pub mod unwind;
+pub mod wire;
 
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
+pub use wire::WireRing;
 
 use std::{
     io::ErrorKind,
@@ -63,6 +65,7 @@ const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
 const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
+const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
@@ -90,6 +93,7 @@ pub struct Kernel {
     log: log::Drain,
     unwind: Option<UnwindMaps>,
     model_endpoints: Option<ModelEndpoints>,
+    wire: Option<WireRing>,
     outside: FxHashMap<Slot, Vec<u64>>,
     sampling_hz: u32,
 }
@@ -113,13 +117,25 @@ impl Kernel {
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
+        let wire = Some(WireRing::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, outside, sampling_hz })
+        Ok(Self {
+            ebpf,
+            events,
+            programs,
+            counts,
+            log,
+            unwind,
+            model_endpoints,
+            wire,
+            outside,
+            sampling_hz,
+        })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -148,6 +164,11 @@ impl Kernel {
     /// Where models answer, for the one who looks that up; `None` the second time.
     pub fn take_model_endpoints(&mut self) -> Option<ModelEndpoints> {
         self.model_endpoints.take()
+    }
+
+    /// What agents say, for the one who reads it; `None` the second time.
+    pub fn take_wire(&mut self) -> Option<WireRing> {
+        self.wire.take()
     }
 
     /// The probes that cannot work here, as far as they have been tried.

@@ -321,6 +321,7 @@ pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
         agent: Some(AgentId::new(100, 5)),
         process: Some(process_id(100)),
         tool: None,
+        llm: None,
     }
 }
 
@@ -354,6 +355,7 @@ pub(crate) fn tool_call_at(start: Timestamp, n: u64) -> Operation {
         labels: Vec::new(),
         calls: Vec::new(),
         tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit, bill })),
+        llm: None,
         ..operation_at(start, n)
     }
 }

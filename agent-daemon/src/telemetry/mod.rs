@@ -2,6 +2,7 @@
 //! counters and small tables.
 
 mod alerts;
+mod coverage;
 mod exporters;
 mod host;
 mod losses;
@@ -9,6 +10,7 @@ mod reading;
 mod usage;
 
 pub use alerts::{AlertStats, AlertsNow};
+pub use coverage::Coverage;
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
@@ -24,6 +26,8 @@ use crate::model::{host::gpu::GpuStatus, probe::ProbeStatus};
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// How much of what processes say is seen.
+    pub coverage: Coverage,
     /// How the alerts stand.
     pub alerts: AlertStats,
     /// Bytes of unwind tables in the kernel.

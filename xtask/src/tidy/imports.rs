@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kernel", &["model", "config", "telemetry"]),
     ("unwind", &["model", "config", "telemetry", "kernel"]),
 ("wire", &["model"]),
-    ("collect", &["model", "config", "telemetry", "cgroup2", "gpu", "kernel", "unwind"]),
+    ("collect", &["model", "config", "telemetry", "cgroup2", "gpu", "kernel", "unwind", "wire"]),
     ("enrich", &["model", "config", "telemetry", "unwind"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),

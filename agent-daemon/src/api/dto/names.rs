@@ -44,6 +44,8 @@ mirror! {
         Syscalls,
         /// Where every second went.
         Ledger,
+        /// Calls of models and MCP servers, read off TLS.
+        Wire,
     }
 }
 
@@ -54,6 +56,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
             ProbeDto::Ledger => Self::Ledger,
+            ProbeDto::Wire => Self::Wire,
         }
     }
 }
@@ -71,6 +74,8 @@ mirror! {
         Frontend,
         /// The kernel: tool calls.
         Kernel,
+        /// The wire: calls of models and MCP servers.
+        Wire,
     }
 }
 
@@ -82,6 +87,7 @@ impl From<OperationSourceDto> for Source {
             OperationSourceDto::Collect => Self::Collect,
             OperationSourceDto::Frontend => Self::Frontend,
             OperationSourceDto::Kernel => Self::Kernel,
+            OperationSourceDto::Wire => Self::Wire,
         }
     }
 }

@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod gpu;
 mod host;
+mod llm;
 mod tools;
 
 use std::fmt::Write as _;
@@ -118,6 +119,14 @@ pub(super) enum Family {
     AgentToolSeconds,
     AgentToolCpuSeconds,
     AgentToolBytes,
+    AgentLlmCalls,
+    AgentLlmFailures,
+    AgentLlmSeconds,
+    AgentLlmFirstTokenSeconds,
+    AgentLlmStreams,
+    AgentLlmTokens,
+    AgentLlmCost,
+    AgentLlmPartial,
 }
 
 /// One row of the registry.
@@ -171,6 +180,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(&LATER)
         .chain(&alerts::ROWS)
         .chain(&tools::ROWS)
+        .chain(&llm::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(

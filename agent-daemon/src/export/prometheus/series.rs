@@ -6,7 +6,7 @@ use super::{
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
-    host, tools,
+    host, llm, tools,
     totals::{AgentTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
 };
 use crate::{
@@ -139,7 +139,7 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => tools::of(family, totals, &with),
+        _ => [tools::of(family, totals, &with), llm::of(family, totals, &with)].concat(),
     }
 }
 
@@ -228,6 +228,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
         ("tools", rooms.tools.overflowed),
+        ("llm", rooms.llm.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     capped::{Capped, Rooms},
     gpu_totals::{self, Gpus},
+    llm::{self, LlmTotals},
     operations::OperationTotals,
     throttled::Throttled,
     tools::{ToolTotals, tool_calls},
@@ -87,6 +88,8 @@ pub(super) struct AgentTotals {
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
     /// Tool calls, by name.
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
+    /// Calls of models, by model.
+    pub(super) llm: Capped<Arc<str>, LlmTotals>,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
     pub(super) throttled: Throttled,
@@ -164,12 +167,17 @@ impl Totals {
         }
     }
 
-    /// Adds operations, and tool calls to those of their agents.
+    /// Adds operations, and calls of tools and models to those of their agents.
     pub(super) fn arrived(&mut self, arrived: &Arrived) {
         self.operations.add(arrived);
         for (key, sum) in tool_calls(arrived) {
             if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
                 totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum);
+            }
+        }
+        for (key, sum) in llm::llm_calls(arrived) {
+            if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
+                totals.llm.entry(llm::model_of(&key), &mut rooms.llm).add(&sum);
             }
         }
     }
@@ -282,6 +290,7 @@ impl AgentTotals {
             syscall_errors: Capped::default(),
             processes: Capped::default(),
             tools: Capped::default(),
+            llm: Capped::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),
@@ -401,6 +410,7 @@ impl AgentTotals {
         rooms.syscall_errors.give_back(self.syscall_errors.len());
         rooms.processes.give_back(self.processes.len());
         rooms.tools.give_back(self.tools.len());
+        rooms.llm.give_back(self.llm.len());
     }
 }
 

@@ -52,7 +52,7 @@ impl OperationFilter {
     }
 
     fn takes_source(&self, source: Source) -> bool {
-        self.source.map_or(source != Source::Kernel, |asked| asked == source)
+        self.source.map_or(source.is_told(), |asked| asked == source)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Operations as bytes: those that are kept one by one, then those that were added up. Texts stand as they are: the
 //! compressor finds what is alike.
 
+mod llm;
 mod sums;
 mod tool;
 
@@ -15,8 +16,8 @@ use crate::model::{
     operation::{Call, Operation, Source, Sums, TraceContext},
 };
 
-/// The first has no tool calls.
-const VERSION: u8 = 2;
+/// The first has no tool calls, the second no calls of models.
+const VERSION: u8 = 3;
 
 /// What is in a block of operations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +83,7 @@ fn encode_one(to: &mut Encoder, operation: &Operation) {
     to.option_text(operation.agent.as_ref().map(AgentId::as_str));
     to.option(operation.process.map(|process| process.0));
     tool::encode(to, operation.tool.as_deref());
+    llm::encode(to, operation.llm.as_deref());
 }
 
 fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<Operation, CodecError> {
@@ -107,6 +109,7 @@ fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<
         agent: decode_agent(from)?,
         process: from.option()?.map(ProcessId),
         tool: if version > 1 { tool::decode(from)?.map(Box::new) } else { None },
+        llm: if version > 2 { llm::decode(from)?.map(Box::new) } else { None },
     })
 }
 
@@ -156,6 +159,7 @@ fn source_tag(source: Source) -> u8 {
         Source::Collect => 2,
         Source::Frontend => 3,
         Source::Kernel => 4,
+        Source::Wire => 5,
     }
 }
 
