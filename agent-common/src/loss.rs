@@ -50,7 +50,9 @@ losses! {
     CONNECTION_INSERT = 18, "kernel_model_connection_insert";
     /// A thread left a state of the ledger that nothing was counted in.
     LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
+    /// The map of CUDA's calls was full.
+    CUDA_INSERT = 20, "kernel_cuda_insert";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 20;
+pub const COUNT: u32 = 21;

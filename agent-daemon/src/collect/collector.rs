@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    attaching::{AttacherThread, Attaching},
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
@@ -65,6 +66,8 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    attaching: Attaching,
+    attacher: Option<AttacherThread>,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -88,9 +91,12 @@ impl Collector {
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         let model_hosts = model_hosts(config, &mut kernel);
+        let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            attaching,
+            attacher,
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -107,6 +113,11 @@ impl Collector {
     /// What the kernel's walker reads, for the unwinder; `None` the second time.
     pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
         self.kernel.take_unwind_maps()
+    }
+
+    /// Who attaches probes to functions, for the one who opens files; `None` the second time.
+    pub fn take_attacher(&mut self) -> Option<AttacherThread> {
+        self.attacher.take()
     }
 
     /// Collects until the aggregator is gone.
@@ -190,6 +201,7 @@ impl Collector {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
+        self.attaching.watched(slot, probes);
         let outside = outside::inodes(root);
         self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;
@@ -246,12 +258,14 @@ impl Collector {
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
         let process = seeded.process;
+        self.attaching.joined(process, slot);
         self.outbox.extend(self.lifecycle.seeded(seeded, slot, &self.clock, &mut self.live));
         self.outbox.extend(self.mapped.read(process, &self.telemetry.losses));
     }
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.attaching.released(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -295,10 +309,12 @@ impl Collector {
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
+            Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot } => return self.find_helpers(*slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
+        self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
     }
 

@@ -99,11 +99,15 @@ pub enum Loss {
     RecorderDropped,
     /// Reactions were too busy to hear what an alert asked for: it was not done.
     ReactionDropped,
+    /// The one who attaches probes to functions was too busy to be told of a process: some are missing there.
+    AttacherQueueFull,
+    /// Probes on functions of a process could not be attached: what it calls there is not seen.
+    UprobesUnattached,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -146,6 +150,8 @@ impl Loss {
         Self::AlertGivenUp,
         Self::RecorderDropped,
         Self::ReactionDropped,
+        Self::AttacherQueueFull,
+        Self::UprobesUnattached,
     ];
 
     /// Stable name.
@@ -194,6 +200,8 @@ impl Loss {
             Self::AlertGivenUp => "alert_given_up",
             Self::RecorderDropped => "recorder_dropped",
             Self::ReactionDropped => "reaction_dropped",
+            Self::AttacherQueueFull => "attacher_queue_full",
+            Self::UprobesUnattached => "uprobes_unattached",
         }
     }
 }

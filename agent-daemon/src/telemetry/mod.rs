@@ -2,6 +2,7 @@
 //! counters and small tables.
 
 mod alerts;
+mod attachments;
 mod exporters;
 mod host;
 mod losses;
@@ -9,6 +10,7 @@ mod reading;
 mod usage;
 
 pub use alerts::{AlertStats, AlertsNow};
+pub use attachments::Attachments;
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
@@ -26,6 +28,8 @@ pub struct Telemetry {
     pub losses: Losses,
     /// How the alerts stand.
     pub alerts: AlertStats,
+    /// How probes on functions stand.
+    pub attachments: Attachments,
     /// Bytes of unwind tables in the kernel.
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,

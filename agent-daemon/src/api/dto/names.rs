@@ -44,6 +44,8 @@ mirror! {
         Syscalls,
         /// Where every second went.
         Ledger,
+        /// Calls of CUDA, and waits for the GPU in them.
+        Cuda,
     }
 }
 
@@ -54,6 +56,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
             ProbeDto::Ledger => Self::Ledger,
+            ProbeDto::Cuda => Self::Cuda,
         }
     }
 }
