@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod cpu;
+pub mod cuda;
 pub mod ledger;
 pub mod lifecycle;
 pub mod loss;

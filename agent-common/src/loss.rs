@@ -50,6 +50,8 @@ losses! {
     CONNECTION_INSERT = 18, "kernel_model_connection_insert";
     /// A thread left a state of the ledger that nothing was counted in.
     LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
+    /// The map of CUDA's calls was full.
+    CUDA_INSERT = 20, "kernel_cuda_insert";
     /// The ring of plaintext was full: the connection has a gap.
     WIRE_RING_FULL = 24, "kernel_wire_ring_full";
     /// What a call sent or received could not be read: the connection has a gap.

@@ -45,4 +45,5 @@ mod syscalls;
 mod systemd;
 mod tools;
 mod unwind;
+mod wire;
 mod workloads;

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    attaching::{AttacherThread, Attaching},
     clock::{self, Clock},
     lifecycle::Lifecycle,
     mapped::Mapped,
@@ -66,6 +67,8 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    attaching: Attaching,
+    attacher: Option<AttacherThread>,
     wire: WireReader,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
@@ -90,9 +93,12 @@ impl Collector {
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         let model_hosts = model_hosts(config, &mut kernel);
+        let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            attaching,
+            attacher,
             wire: WireReader::default(),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
@@ -110,6 +116,11 @@ impl Collector {
     /// What the kernel's walker reads, for the unwinder; `None` the second time.
     pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
         self.kernel.take_unwind_maps()
+    }
+
+    /// Who attaches probes to functions, for the one who opens files; `None` the second time.
+    pub fn take_attacher(&mut self) -> Option<AttacherThread> {
+        self.attacher.take()
     }
 
     /// Collects until the aggregator is gone.
@@ -197,6 +208,7 @@ impl Collector {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
+        self.attaching.watched(slot, probes);
         let outside = outside::inodes(root);
         self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;
@@ -253,12 +265,14 @@ impl Collector {
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
         let process = seeded.process;
+        self.attaching.joined(process, slot);
         self.outbox.extend(self.lifecycle.seeded(seeded, slot, &self.clock, &mut self.live));
         self.outbox.extend(self.mapped.read(process, &self.telemetry.losses));
     }
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.attaching.released(slot);
         self.wire.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
@@ -303,6 +317,7 @@ impl Collector {
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
+            Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::Exit { process, .. } => {
                 self.mapped.exited(*process);
                 self.wire.exited(*process);
@@ -314,6 +329,7 @@ impl Collector {
             }
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
+        self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
     }
 

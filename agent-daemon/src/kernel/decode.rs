@@ -2,7 +2,8 @@
 //! decode is counted by the caller and skipped.
 
 use agent_common::lifecycle::{
-    Account as RawAccount, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind,
+    Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
+    kind,
 };
 use aya::Pod;
 
@@ -76,6 +77,11 @@ pub enum Event {
         /// Its id.
         stack: u64,
     },
+    /// A process of an agent loaded a library, or let go of one.
+    LibraryLoaded {
+        /// The process.
+        process: ProcessId,
+    },
     /// An agent sent a request to its model.
     ModelRequest {
         /// Whose.
@@ -126,6 +132,9 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
                 slot: Slot(e.agent),
                 process: ProcessId(e.process),
             })
+        }
+        kind::LIBRARY_LOADED => {
+            whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }
         _ => None,
     };

@@ -22,6 +22,7 @@ mod programs;
 mod stacks;
 mod syscall_class;
 pub mod unwind;
+mod uprobes;
 pub mod wire;
 
 pub use counts::Counts;
@@ -29,6 +30,7 @@ pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
+pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
 pub use wire::WireRing;
 
 use std::{
@@ -65,6 +67,7 @@ const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
 const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
+const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
 const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
@@ -106,11 +109,11 @@ impl Kernel {
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         features::require_kernel()?;
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
-        let object::Opened { mut ebpf, storage, as_compiled } = object::open(&btf, config)?;
-        let mut programs = programs::Programs::load(&mut ebpf, &btf, as_compiled)?;
+        let object::Opened { mut ebpf, storage, as_compiled, confidential } = object::open(&btf, config)?;
+        let mut programs = programs::Programs::load(&mut ebpf, &btf, &as_compiled, confidential)?;
+        drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
-        let confidential = layout::is_confidential(&config.kernel);
         programs.note(late_stacks(&mut ebpf, confidential)?);
         programs.note(descriptors(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
@@ -159,6 +162,11 @@ impl Kernel {
     /// What the walker reads, for the one who makes the tables; `None` the second time.
     pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
         self.unwind.take()
+    }
+
+    /// The programs of uprobes, for the one who attaches them; `None` the second time.
+    pub fn take_uprobes(&mut self) -> Option<Uprobes> {
+        self.programs.take_uprobes()
     }
 
     /// Where models answer, for the one who looks that up; `None` the second time.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod attachment;
 pub mod cgroup;
 pub mod control;
 pub mod errno_names;

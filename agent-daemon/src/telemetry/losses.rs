@@ -99,6 +99,10 @@ pub enum Loss {
     RecorderDropped,
     /// Reactions were too busy to hear what an alert asked for: it was not done.
     ReactionDropped,
+    /// The one who attaches probes to functions was too busy to be told of a process: some are missing there.
+    AttacherQueueFull,
+    /// Probes on functions of a process could not be attached: what it calls there is not seen.
+    UprobesUnattached,
     /// There were too many connections or exchanges to follow, or one could not be followed: calls on it are missing, or
     /// told as partial.
     WireUnfollowed,
@@ -110,7 +114,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -153,6 +157,8 @@ impl Loss {
         Self::AlertGivenUp,
         Self::RecorderDropped,
         Self::ReactionDropped,
+        Self::AttacherQueueFull,
+        Self::UprobesUnattached,
         Self::WireUnfollowed,
         Self::WireCallDropped,
         Self::WireMessageDropped,
@@ -204,6 +210,8 @@ impl Loss {
             Self::AlertGivenUp => "alert_given_up",
             Self::RecorderDropped => "recorder_dropped",
             Self::ReactionDropped => "reaction_dropped",
+            Self::AttacherQueueFull => "attacher_queue_full",
+            Self::UprobesUnattached => "uprobes_unattached",
             Self::WireUnfollowed => "wire_unfollowed",
             Self::WireCallDropped => "wire_call_dropped",
             Self::WireMessageDropped => "wire_message_dropped",

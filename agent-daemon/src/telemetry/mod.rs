@@ -2,6 +2,7 @@
 //! counters and small tables.
 
 mod alerts;
+mod attachments;
 mod coverage;
 mod exporters;
 mod host;
@@ -10,6 +11,7 @@ mod reading;
 mod usage;
 
 pub use alerts::{AlertStats, AlertsNow};
+pub use attachments::Attachments;
 pub use coverage::Coverage;
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
@@ -30,6 +32,8 @@ pub struct Telemetry {
     pub coverage: Coverage,
     /// How the alerts stand.
     pub alerts: AlertStats,
+    /// How probes on functions stand.
+    pub attachments: Attachments,
     /// Bytes of unwind tables in the kernel.
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,

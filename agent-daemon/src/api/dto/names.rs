@@ -44,6 +44,8 @@ mirror! {
         Syscalls,
         /// Where every second went.
         Ledger,
+        /// Calls of CUDA, and waits for the GPU in them.
+        Cuda,
         /// Calls of models and MCP servers, read off TLS.
         Wire,
     }
@@ -56,6 +58,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
             ProbeDto::Ledger => Self::Ledger,
+            ProbeDto::Cuda => Self::Cuda,
             ProbeDto::Wire => Self::Wire,
         }
     }

@@ -13,7 +13,8 @@ use crate::{
     store::{
         Limits, Memory,
         fixture::{
-            agent_at, at, busy_window, host_window_at, ledger, operation_at, process_at, sums_at, tool_call_at,
+            agent_at, at, busy_window, host_window_at, ledger, operation_at, process_at, sums_at,
+            tool_call_at,
         },
     },
 };
