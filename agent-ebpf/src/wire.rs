@@ -11,9 +11,7 @@ use core::ffi::c_void;
 use agent_common::{
     agent::probe,
     loss,
-    wire::{
-        CONNECTIONS, ConnectionKey, HEADS, LARGEST, Piece, RING_BYTES, action, direction, length, parts,
-    },
+    wire::{CONNECTIONS, ConnectionKey, HEADS, LARGEST, Piece, RING_BYTES, action, direction, length, parts},
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -40,8 +38,7 @@ static WIRE_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(8192, 0)
 
 /// Where connections stand.
 #[map]
-static WIRE_CONNECTIONS: LruHashMap<ConnectionKey, Connection> =
-    LruHashMap::with_max_entries(CONNECTIONS, 0);
+static WIRE_CONNECTIONS: LruHashMap<ConnectionKey, Connection> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
 /// Connections that are of no interest, and when they were opened; filled by the daemon.
 #[map]
@@ -130,8 +127,7 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     // SAFETY: the helper has no preconditions.
     let at = if direction == direction::SENT { call.at } else { unsafe { bpf_ktime_get_ns() } };
     let key = ConnectionKey { process: thread.process, address: call.address };
-    let head =
-        Piece { at, key, opened: 0, position: 0, agent: thread.agent, direction, source, length: 0 };
+    let head = Piece { at, key, opened: 0, position: 0, agent: thread.agent, direction, source, length: 0 };
     through(head, call.buffer, moved);
     0
 }

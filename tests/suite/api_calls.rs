@@ -125,7 +125,10 @@ fn calls_of_mcp_servers_are_listed_and_added_up() {
     assert_eq!((&call["method"], &call["tool"]), (&json!("tools/call"), &json!("search")));
     assert_eq!((&call["server"], &call["transport"]), (&json!("files"), &json!("http")));
     assert_eq!((&call["success"], &call["error_type"]), (&json!(false), &json!("tool_error")));
-    assert_eq!((&list["names"][0]["name"], &list["names"][0]["failures"]), (&json!("tools/call search"), &json!(1)));
+    assert_eq!(
+        (&list["names"][0]["name"], &list["names"][0]["failures"]),
+        (&json!("tools/call search"), &json!(1))
+    );
 }
 
 #[test]

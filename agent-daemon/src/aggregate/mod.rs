@@ -119,7 +119,7 @@ impl Aggregator {
                     self.rules = Rules::new(&channels.rules.borrow_and_update());
                     self.match_running().await;
                 }
-                () = until_true(&mut channels.stop) => break,
+                () = channels::until_true(&mut channels.stop) => break,
             }
         }
         self.finish(channels).await;
@@ -388,11 +388,6 @@ impl Aggregator {
             tracing::error!("the store's writer is gone");
         }
     }
-}
-
-/// Waits until the flag is up; a flag that nobody can raise any more counts as up.
-async fn until_true(flag: &mut watch::Receiver<bool>) {
-    let _ = flag.wait_for(|up| *up).await;
 }
 
 async fn sleep_until_time(time: Option<Timestamp>) {

@@ -225,9 +225,7 @@ impl Roster {
             Observation::ForeignExec { .. }
             | Observation::Mapped { .. }
             | Observation::Wire(_)
-            | Observation::Counted(_) => {
-                Change::default()
-            }
+            | Observation::Counted(_) => Change::default(),
         }
     }
 

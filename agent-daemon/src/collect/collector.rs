@@ -16,12 +16,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc,
-    time::{Interval, MissedTickBehavior},
 };
 
 use super::{
     attaching::{AttacherThread, Attaching},
-    clock::{self, Clock},
+    clock::{self, Clock, intervals, sleep_until},
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -312,21 +311,16 @@ impl Collector {
     }
 
     fn event(&mut self, event: Event) {
+        self.wire.happened(&event);
         match &event {
             // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
             Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
-            Event::Exit { process, .. } => {
-                self.mapped.exited(*process);
-                self.wire.exited(*process);
-            }
+            Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot, process } => {
-                self.wire.model_request(*slot, *process);
-                return self.find_helpers(*slot);
-            }
+            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
@@ -401,16 +395,4 @@ fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
 /// Whether the kernel dropped a part of a stack before it was read.
 fn is_lost(stack: &RawStack) -> bool {
     matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
-}
-
-fn intervals(window: Duration) -> Interval {
-    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + window, window);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    if let Some(due) = due {
-        tokio::time::sleep_until(due.into()).await;
-    }
 }

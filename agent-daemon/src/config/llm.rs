@@ -1,15 +1,34 @@
 //! What calls of models cost: the operator's table of prices.
 
 use jiff::civil::Date;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use super::{
-    project::ProjectError,
-    raw::{RawPrice, Text},
-};
+use super::{project::ProjectError, raw::Text};
 use crate::model::price::{Price, Prices, Rate};
 
 /// The most prices.
 pub(super) const MAX_PRICES: usize = 1000;
+
+/// How calls of models are told, as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLlm {
+    pub(super) prices: Option<Vec<Spanned<RawPrice>>>,
+}
+
+/// A price, as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPrice {
+    pub(super) model: Text,
+    pub(super) provider: Text,
+    pub(super) from: Text,
+    pub(super) input: Text,
+    pub(super) output: Text,
+    pub(super) cache_read: Text,
+    pub(super) cache_write: Text,
+}
 
 /// How calls of models are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +67,7 @@ fn rate(text: Text, key: &'static str) -> Result<Option<Rate>, ProjectError> {
     text.map(|text| read(&text.value).ok_or_else(|| (Some(text), key, wrong()))).transpose()
 }
 
-fn day(text: serde_saphyr::Spanned<String>) -> Result<Date, ProjectError> {
+fn day(text: Spanned<String>) -> Result<Date, ProjectError> {
     let read = text.value.parse();
     read.map_err(|_| (Some(text), "from", "must be a day such as 2026-01-31".to_owned()))
 }

@@ -9,11 +9,11 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     Config, ConfigError, Origin,
-    llm::{self, MAX_PRICES},
+    llm::{self, MAX_PRICES, RawPrice},
     options::{OPTIONS, Opt, PREFIX},
     otel,
     project::{MAX_PROJECTS, Project},
-    raw::{Parts, Raw, RawPrice, RawProject},
+    raw::{Parts, Raw, RawProject},
     rule::Rule,
 };
 use crate::model::price::Prices;

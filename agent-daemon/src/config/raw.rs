@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::{Location, Spanned};
 
+use super::llm::{RawLlm, RawPrice};
+
 /// A value and where it stands; `None` where the key is absent or empty.
 pub(super) type Text = Option<Spanned<String>>;
 
@@ -195,26 +197,6 @@ pub(super) struct RawProject {
     pub(super) sample: Text,
     pub(super) labels: Option<Spanned<Texts>>,
     pub(super) users: Text,
-}
-
-/// How calls of models are told.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawLlm {
-    prices: Option<Vec<Spanned<RawPrice>>>,
-}
-
-/// A price.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawPrice {
-    pub(super) model: Text,
-    pub(super) provider: Text,
-    pub(super) from: Text,
-    pub(super) input: Text,
-    pub(super) output: Text,
-    pub(super) cache_read: Text,
-    pub(super) cache_write: Text,
 }
 
 /// The file taken apart.

@@ -127,18 +127,7 @@ impl Kernel {
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self {
-            ebpf,
-            events,
-            programs,
-            counts,
-            log,
-            unwind,
-            model_endpoints,
-            wire,
-            outside,
-            sampling_hz,
-        })
+        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, wire, outside, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is

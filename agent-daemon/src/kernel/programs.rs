@@ -135,7 +135,11 @@ static ROWS: [Row; 25] = [
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
     row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
-    uprobe(UprobeProgram::LibraryLoaded, Need::Helps(&[Probe::Cuda, Probe::Wire]), "libraries that are loaded late"),
+    uprobe(
+        UprobeProgram::LibraryLoaded,
+        Need::Helps(&[Probe::Cuda, Probe::Wire]),
+        "libraries that are loaded late",
+    ),
     uprobe(UprobeProgram::CudaCall, CUDA, "calls of CUDA that do not wait"),
     uprobe(UprobeProgram::CudaEnter, CUDA, "calls of CUDA that wait or take memory: their begin"),
     uprobe(UprobeProgram::CudaReturn, CUDA, "calls of CUDA that wait or take memory: their end"),

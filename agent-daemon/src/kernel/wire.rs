@@ -62,7 +62,10 @@ pub struct Said<'a> {
 impl std::fmt::Debug for Said<'_> {
     /// Without the plaintext.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Said").field("way", &self.way).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+        f.debug_struct("Said")
+            .field("way", &self.way)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
     }
 }
 

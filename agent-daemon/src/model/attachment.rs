@@ -29,7 +29,7 @@ impl Attachment {
 }
 
 /// The finders of TLS libraries.
-pub const TLS_FINDERS: [&str; 1] = ["openssl"];
+pub const TLS_FINDERS: [&str; 2] = ["openssl", "boringssl"];
 
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! what a process calls in the first ones after an exec is not seen.
 
 mod attached;
+mod boring;
 mod code;
 mod cuda;
 mod finder;

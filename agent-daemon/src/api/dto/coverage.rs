@@ -184,7 +184,9 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, Strin
     let files: Vec<&str> = tls.iter().map(|attachment| attachment.file.as_str()).collect();
     let files = files.join(", ");
     let reason = match seen.last_seen {
-        None => format!("probes are attached to {files}, yet it says nothing by that: it uses another TLS library"),
+        None => format!(
+            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library"
+        ),
         Some(_) => format!("what it said by {files} was seen before, its latest requests were not"),
     };
     (reason, telling.to_owned())

@@ -84,7 +84,8 @@ impl Params {
             OrderDto::Slowest => Order::Slowest,
         };
         let (kind, source) = (Some(kind.to_owned()), Some(Source::Wire));
-        let filter = OperationFilter { agent, kind, source, failed: self.failed, ..OperationFilter::default() };
+        let filter =
+            OperationFilter { agent, kind, source, failed: self.failed, ..OperationFilter::default() };
         Ok(Asked { range, filter, page: (order, offset(self.offset)?, limit(self.limit, 50)?) })
     }
 }

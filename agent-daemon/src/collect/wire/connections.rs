@@ -100,7 +100,11 @@ mod tests {
         assert!(second.is_new && second.number != first.number);
         assert_eq!(connections.owner(first.number), Some((Slot(1), ProcessId(1))));
         assert_eq!(connections.remove_all(ProcessId(1)).len(), 2);
-        assert_eq!(connections.owner(second.number), Some((Slot(2), ProcessId(1))), "what is told late is its");
+        assert_eq!(
+            connections.owner(second.number),
+            Some((Slot(2), ProcessId(1))),
+            "what is told late is its"
+        );
     }
 
     #[test]

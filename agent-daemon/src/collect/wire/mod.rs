@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use self::reader::Reader;
 use crate::{
-    kernel::WireRing,
+    kernel::{Event, WireRing},
     model::{
         id::{ProcessId, Slot},
         observation::Observation,
@@ -83,14 +83,18 @@ impl WireReader {
         self.tell(Told::Agents(any));
     }
 
-    /// A process is gone.
-    pub(super) fn exited(&self, process: ProcessId) {
-        self.tell(Told::Exited(process));
-    }
-
-    /// A process asked a model, as its sockets tell.
-    pub(super) fn model_request(&self, slot: Slot, process: ProcessId) {
-        self.tell(Told::ModelRequest(slot, process));
+    /// Something happened to a process: it is gone, or asked a model, as its sockets tell.
+    pub(super) fn happened(&self, event: &Event) {
+        match event {
+            Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
+            Event::ModelRequest { slot, process } => self.tell(Told::ModelRequest(*slot, *process)),
+            Event::Fork { .. }
+            | Event::Exec { .. }
+            | Event::ThreadExit { .. }
+            | Event::ForeignExec { .. }
+            | Event::LibraryLoaded { .. }
+            | Event::NewStack { .. } => {}
+        }
     }
 
     /// An agent is let go.

@@ -146,11 +146,7 @@ impl Reader {
 }
 
 /// Has what was said decoded; whether its connection is of no interest.
-fn take(
-    said: &Said<'_>,
-    (wire, connections): (&mut Wire, &mut Connections),
-    telemetry: &Telemetry,
-) -> bool {
+fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections), telemetry: &Telemetry) -> bool {
     let direction = match said.way {
         Way::Sent => Direction::Sent,
         Way::Received => Direction::Received,

@@ -4,6 +4,7 @@
 //! of each kind are bounded ([`Room`](capped::Room)): whatever agents do, the exposition stays small.
 
 mod capped;
+mod counted;
 mod families;
 mod gpu;
 mod gpu_totals;

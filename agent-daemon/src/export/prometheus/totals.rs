@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+pub(super) use super::counted::{ProcessTotals, RESULTS, SyscallTotals, WaitTotals};
 use super::{
     capped::{Capped, Rooms},
+    counted::result_of,
     gpu_totals::{self, Gpus},
     llm::{self, LlmTotals},
     operations::OperationTotals,
@@ -102,30 +104,6 @@ struct Live {
     /// CPU time that has been counted, ns.
     cpu_ns: u64,
     resources: Option<Resources>,
-}
-
-/// How a process can end, as the label `result` has it.
-pub(super) const RESULTS: [&str; 4] = ["success", "failure", "signal", "unknown"];
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WaitTotals {
-    pub(super) blocked_ns: u64,
-    pub(super) run_queue_ns: u64,
-    pub(super) count: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct SyscallTotals {
-    pub(super) count: u64,
-    pub(super) ns: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct ProcessTotals {
-    pub(super) comm: Arc<str>,
-    pub(super) cpu_ns: u64,
-    pub(super) peak_bytes: u64,
-    ended: Option<Timestamp>,
 }
 
 impl Totals {
@@ -411,14 +389,5 @@ impl AgentTotals {
         rooms.processes.give_back(self.processes.len());
         rooms.tools.give_back(self.tools.len());
         rooms.llm.give_back(self.llm.len());
-    }
-}
-
-fn result_of(exit: Option<Exit>) -> &'static str {
-    match exit {
-        Some(Exit::Code(0)) => "success",
-        Some(Exit::Code(_)) => "failure",
-        Some(Exit::Signal { .. }) => "signal",
-        None => "unknown",
     }
 }

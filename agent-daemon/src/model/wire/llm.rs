@@ -17,8 +17,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 4] =
-        [Self::Chat, Self::TextCompletion, Self::GenerateContent, Self::Embeddings];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::TextCompletion, Self::GenerateContent, Self::Embeddings];
 
     /// Stable name.
     #[must_use]

@@ -67,7 +67,10 @@ impl Partial {
     #[must_use]
     pub fn from_bits(bits: u8) -> Self {
         let mut partial = Self::default();
-        Reason::ALL.into_iter().filter(|reason| bits & (1 << *reason as u8) != 0).for_each(|r| partial.add(r));
+        Reason::ALL
+            .into_iter()
+            .filter(|reason| bits & (1 << *reason as u8) != 0)
+            .for_each(|r| partial.add(r));
         partial
     }
 

@@ -50,7 +50,15 @@ impl Http2 {
             headers: if late { Decoder::late() } else { Decoder::default() },
         };
         let context = Context { version: "2", ..context };
-        Self { context, sent: half(), received: half(), streams: BTreeMap::new(), settled: !late, late, recognised: false }
+        Self {
+            context,
+            sent: half(),
+            received: half(),
+            streams: BTreeMap::new(),
+            settled: !late,
+            late,
+            recognised: false,
+        }
     }
 
     /// Whether something of interest is under way, or was.

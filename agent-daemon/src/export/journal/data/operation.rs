@@ -14,7 +14,8 @@ use super::{
 use crate::model::{
     id::AgentId,
     operation::{
-        Bill, Call, Distinct, Durations, Llm, LlmSum, Operation, Source, Sum, SumKey, Sums, Tool, TraceContext,
+        Bill, Call, Distinct, Durations, Llm, LlmSum, Operation, Source, Sum, SumKey, Sums, Tool,
+        TraceContext,
     },
     time::Timestamp,
 };

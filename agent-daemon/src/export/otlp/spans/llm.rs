@@ -37,5 +37,7 @@ pub(super) fn attributes(llm: &Llm) -> Vec<KeyValue> {
     ];
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let texts = texts.iter().filter_map(|(key, value)| value.map(|value| wire::text(key, value)));
-    texts.chain(numbers.iter().filter_map(|(key, value)| Some(wire::number(key, number((*value)?))))).collect()
+    texts
+        .chain(numbers.iter().filter_map(|(key, value)| Some(wire::number(key, number((*value)?)))))
+        .collect()
 }

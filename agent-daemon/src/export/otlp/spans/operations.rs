@@ -53,7 +53,11 @@ fn link(TraceContext { trace, span, .. }: TraceContext) -> Link {
 fn name(operation: &Operation) -> String {
     // As it names those of models: the operation, then the model.
     if let Some(llm) = &operation.llm {
-        return [llm.asked.name()].into_iter().chain(operation.model.as_deref()).collect::<Vec<_>>().join(" ");
+        return [llm.asked.name()]
+            .into_iter()
+            .chain(operation.model.as_deref())
+            .collect::<Vec<_>>()
+            .join(" ");
     }
     match &operation.method {
         Some(method) => format!("{method} {}", operation.name),

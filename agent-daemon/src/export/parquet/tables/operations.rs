@@ -42,7 +42,11 @@ pub(super) const OPERATIONS: [Column; 50] = [
     optional("read_bytes", Type::Int, "bytes that were fetched from storage"),
     optional("written_bytes", Type::Int, "bytes that were sent to storage, or will be"),
     optional("processes", Type::Int, "processes of it"),
-    optional("provider", Type::Text, "who answered a call of a model, as `gen_ai.provider.name` has it; this and what follows is null where it was not read off the wire"),
+    optional(
+        "provider",
+        Type::Text,
+        "who answered a call of a model, as `gen_ai.provider.name` has it; this and what follows is null where it was not read off the wire",
+    ),
     optional("llm_operation", Type::Text, "what the model was asked for, as `gen_ai.operation.name` has it"),
     optional("server", Type::Text, "the server that was asked"),
     optional("response_model", Type::Text, "the model that answered"),
@@ -57,7 +61,11 @@ pub(super) const OPERATIONS: [Column; 50] = [
     optional("cost_usd", Type::Float, "what it cost by the configured prices; null where none is known"),
     optional("finish_reason", Type::Text, "why the model stopped"),
     optional("retries", Type::Int, "calls of the same request that failed before"),
-    optional("partial", Type::Text, "what was not seen of it: reasons, separated by spaces; empty where nothing"),
+    optional(
+        "partial",
+        Type::Text,
+        "what was not seen of it: reasons, separated by spaces; empty where nothing",
+    ),
 ];
 
 /// Added up.

@@ -10,7 +10,14 @@ const MODEL: &[&str] = &["agent", "agent_id", "model"];
 const TOKENS: &[&str] = &["agent", "agent_id", "model", "type"];
 
 pub(super) static ROWS: [Row; 8] = [
-    row(F::AgentLlmCalls, "agent_llm_calls", None, Counter, MODEL, "Calls of models that were read off the wire"),
+    row(
+        F::AgentLlmCalls,
+        "agent_llm_calls",
+        None,
+        Counter,
+        MODEL,
+        "Calls of models that were read off the wire",
+    ),
     row(F::AgentLlmFailures, "agent_llm_failures", None, Counter, MODEL, "Calls of models that failed"),
     row(F::AgentLlmSeconds, "agent_llm", Some(Seconds), Counter, MODEL, "How long calls of models took"),
     row(
@@ -21,7 +28,14 @@ pub(super) static ROWS: [Row; 8] = [
         MODEL,
         "From the start of calls whose answers are streams to their first content",
     ),
-    row(F::AgentLlmStreams, "agent_llm_streams", None, Counter, MODEL, "Calls whose answers were such streams"),
+    row(
+        F::AgentLlmStreams,
+        "agent_llm_streams",
+        None,
+        Counter,
+        MODEL,
+        "Calls whose answers were such streams",
+    ),
     row(
         F::AgentLlmTokens,
         "agent_llm_tokens",
