@@ -146,7 +146,8 @@ impl Aggregator {
         match command {
             Command::Attach(request, reply) => {
                 let attached = self.attach(request).await;
-                let _ = reply.send(attached);
+                // Whoever asks for the agent next finds it.
+                self.once_stored(move || drop(reply.send(attached))).await;
             }
             Command::Detach(id, reply) => match self.roster.find(&id) {
                 Some(slot) => self.end(slot, AgentEnd::Detached, Some(reply)).await,
@@ -360,14 +361,18 @@ impl Aggregator {
             self.record(Record::Process(agent.id.clone(), process)).await;
         }
         self.record(Record::Agent(agent.clone())).await;
+        // Whoever asked may have gone.
+        let tell = move |reply: DetachReply| drop(reply.send(Ok(agent.clone())));
+        self.once_stored(move || replies.into_iter().for_each(tell)).await;
+    }
+
+    /// Answers when everything before is in the store. Nobody else waits for that.
+    async fn once_stored(&self, answer: impl FnOnce() + Send + 'static) {
         let (stored, barrier) = oneshot::channel();
         self.record(Record::Barrier(stored)).await;
         tokio::spawn(async move {
             let _ = barrier.await;
-            for reply in replies {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(agent.clone()));
-            }
+            answer();
         });
     }
 

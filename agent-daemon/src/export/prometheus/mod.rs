@@ -3,8 +3,8 @@
 //! Counters are added up from the records on their way into the store, so a scrape reads nothing but memory. The series
 //! of each kind are bounded ([`Room`](capped::Room)): whatever agents do, the exposition stays small.
 
+mod agent_totals;
 mod capped;
-mod counted;
 mod families;
 mod gpu;
 mod gpu_totals;
