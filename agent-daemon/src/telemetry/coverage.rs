@@ -11,6 +11,7 @@ use lru::LruCache;
 
 use crate::model::{
     id::{ProcessId, Slot},
+    time::Timestamp,
     wire::Seen,
 };
 
@@ -56,10 +57,15 @@ impl Coverage {
         self.lock().peek(&process).map(|(_, seen)| seen.clone())
     }
 
-    /// Every process of which something is known.
+    /// A process is gone.
+    pub fn exited(&self, process: ProcessId) {
+        self.lock().pop(&process);
+    }
+
+    /// Processes that ask models while what they say is not seen.
     #[must_use]
-    pub fn all(&self) -> Vec<(ProcessId, Seen)> {
-        self.lock().iter().map(|(process, (_, seen))| (*process, seen.clone())).collect()
+    pub fn blind(&self, now: Timestamp) -> usize {
+        self.lock().iter().filter(|(_, (_, seen))| seen.is_blind(now)).count()
     }
 }
 
@@ -76,7 +82,19 @@ mod tests {
         }
         assert_eq!(book.of(ProcessId(2)).map(|seen| seen.llm_calls), Some(3));
         book.forget(Slot(1));
-        assert_eq!(book.all().iter().map(|(process, _)| process.0).collect::<Vec<_>>(), [3]);
+        assert!(book.of(ProcessId(2)).is_none() && book.of(ProcessId(3)).is_some());
+        book.exited(ProcessId(3));
+        assert!(book.of(ProcessId(3)).is_none());
+    }
+
+    #[test]
+    fn who_asks_a_model_unseen_is_counted() {
+        let (book, at) = (Coverage::default(), |s| Timestamp::from_second(s).unwrap());
+        for process in 0..3 {
+            book.note((ProcessId(process), Slot(1)), |seen| seen.unseen_since = Some(at(10)));
+        }
+        book.note((ProcessId(0), Slot(1)), |seen| seen.unseen_since = None);
+        assert_eq!((book.blind(at(12)), book.blind(at(13))), (0, 2));
     }
 
     #[test]
@@ -85,7 +103,8 @@ mod tests {
         for process in 0..5000 {
             book.note((ProcessId(process), Slot(1)), |seen| seen.connections = 1);
         }
-        assert_eq!(book.all().len(), MOST.get());
+        let known = (0..5000).filter(|process| book.of(ProcessId(*process)).is_some()).count();
+        assert_eq!(known, MOST.get());
         assert!(book.of(ProcessId(0)).is_none() && book.of(ProcessId(4999)).is_some());
     }
 }

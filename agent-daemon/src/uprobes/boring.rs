@@ -66,6 +66,9 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     }
     let reports: Vec<Report> =
         references(image, &names).into_iter().filter_map(|at| report(image, at)).collect();
+    if reports.is_empty() {
+        return Offer::Nothing;
+    }
     let sites = told_apart(&reports).and_then(|(read, write)| {
         let read = both(image.offset(read)?, way::RECEIVED);
         Some([read, both(image.offset(write)?, way::SENT)].concat())

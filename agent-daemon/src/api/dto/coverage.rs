@@ -1,7 +1,5 @@
 //! How much of what processes say is seen, on the wire: by which probes, and why not.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,9 +10,6 @@ use crate::model::{
     time::Timestamp,
     wire::Seen,
 };
-
-/// How long the plaintext of a request may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is seen of what processes say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -148,8 +143,7 @@ type Why = Option<(String, String)>;
 
 fn judge(tls: &[&Attachment], seen: &Seen, now: Timestamp) -> (CoverageStateDto, Why) {
     let attached = tls.iter().any(|attachment| attachment.state == AttachmentState::Attached);
-    let is_late = |since: Timestamp| since.checked_add(PATIENCE).is_ok_and(|until| until < now);
-    if seen.unseen_since.is_some_and(is_late) {
+    if seen.is_blind(now) {
         return (CoverageStateDto::Blind, Some(blindness(tls, attached, seen)));
     }
     match (seen.last_seen, attached) {

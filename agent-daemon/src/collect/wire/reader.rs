@@ -115,6 +115,8 @@ impl Reader {
         for number in self.connections.remove_all(process) {
             self.wire.close(number, 0);
         }
+        self.hand_on();
+        self.telemetry.coverage.exited(process);
     }
 
     /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.

@@ -100,6 +100,7 @@ pub(super) enum Family {
     UnwindTableBytes,
     OwnCpuSeconds,
     OwnMemoryBytes,
+    UnseenSpeakers,
     SeriesOverflow,
     ExportSent,
     ExportFailures,
@@ -193,7 +194,7 @@ static ROWS: [Row; 1] = [row(
 )];
 
 /// Doors, and the daemon itself.
-static LATER: [Row; 13] = [
+static LATER: [Row; 14] = [
     row(
         F::Operations,
         "operations",
@@ -229,6 +230,14 @@ static LATER: [Row; 13] = [
     row(F::UnwindTableBytes, "unwind_table", Some(Bytes), Gauge, &[], "Unwind tables in the kernel"),
     row(F::OwnCpuSeconds, "own_cpu", Some(Seconds), Counter, &[], "CPU time of the daemon, user and system"),
     row(F::OwnMemoryBytes, "own_resident_memory", Some(Bytes), Gauge, &[], "Resident set of the daemon"),
+    row(
+        F::UnseenSpeakers,
+        "unseen_speakers",
+        None,
+        Gauge,
+        &[],
+        "Processes that send requests to models while what they say is not seen: /api/v1/coverage names them",
+    ),
     row(
         F::SeriesOverflow,
         "series_overflow",

@@ -84,3 +84,27 @@ pub(super) fn of(
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::operation::Sums,
+        store::fixture::{at, llm_call_at, operation_at, tool_call_at},
+    };
+
+    #[test]
+    fn calls_of_models_are_added_up_by_model() {
+        let mut operations: Vec<_> = (1..=10).map(|n| llm_call_at(at(0), n)).collect();
+        operations.extend([operation_at(at(0), 3), tool_call_at(at(0), 3)]);
+        let mut sums = Sums::new(at(0), at(60));
+        sums.add(&llm_call_at(at(0), 7));
+        let calls = llm_calls(&Arrived { operations, sums: vec![sums], place: None });
+        let [(key, sum)] = &calls.iter().collect::<Vec<_>>()[..] else { panic!("one model: {calls:?}") };
+        assert_eq!((&*model_of(key), sum.count, sum.errors), ("gpt", 11, 1));
+        let mut totals = LlmTotals::default();
+        totals.add(sum);
+        // What the fifth and the tenth used was not told.
+        assert_eq!((totals.used.input, totals.used.counted), (55 - 15 + 7, 9));
+    }
+}

@@ -20,6 +20,7 @@ use crate::{
         off_cpu::WaitCause,
         probe::ProbeState,
         syscall_names::syscall_name,
+        time::Timestamp,
     },
     telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
 };
@@ -55,6 +56,7 @@ pub(super) fn of(
         ),
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
+        Family::UnseenSpeakers => some(Some(telemetry.coverage.blind(Timestamp::now()) as f64)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::Operations => totals.operations.counts(),
         Family::OperationSeconds => totals.operations.seconds(),

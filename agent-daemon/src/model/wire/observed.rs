@@ -1,10 +1,15 @@
 //! What the capture tells beside the records: whose they are, and how much of what a process said was seen.
 
+use std::time::Duration;
+
 use super::WireRecord;
 use crate::model::{
     id::{ProcessId, Slot},
     time::Timestamp,
 };
+
+/// How long the plaintext of a request may take to be seen.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A record with whose it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,4 +45,13 @@ pub struct Seen {
     pub last_model_request: Option<Timestamp>,
     /// The first of those that no plaintext was seen of since.
     pub unseen_since: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Whether it asks a model, and what it says is not seen.
+    #[must_use]
+    pub fn is_blind(&self, now: Timestamp) -> bool {
+        let is_late = |since: Timestamp| since.checked_add(PATIENCE).is_ok_and(|until| until < now);
+        self.unseen_since.is_some_and(is_late)
+    }
 }

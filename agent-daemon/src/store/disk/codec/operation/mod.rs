@@ -188,16 +188,18 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::*;
-    use crate::store::fixture::{at, operation_at, sums_at, tool_call_at};
+    use crate::store::fixture::{at, llm_call_at, operation_at, sums_at, tool_call_at};
 
     #[test]
     fn operations_come_back() {
         let mut plain = operation_at(at(7), 5);
         (plain.trace, plain.agent, plain.process, plain.tool) = (None, None, None, None);
         (plain.user, plain.session, plain.labels, plain.calls) = (None, None, Vec::new(), Vec::new());
-        let single = vec![operation_at(at(0), 1), plain, tool_call_at(at(1), 3), tool_call_at(at(2), 10)];
+        let mut single = vec![operation_at(at(0), 1), plain, tool_call_at(at(1), 3), tool_call_at(at(2), 10)];
+        single.extend((1..=6).map(|n| llm_call_at(at(3), n)));
         let mut sums = vec![sums_at(at(60), 9), sums_at(at(120), 0)];
         sums.iter_mut().for_each(|sums| sums.add(&tool_call_at(at(61), 4)));
+        sums.iter_mut().for_each(|sums| sums.add(&llm_call_at(at(61), 4)));
         let bytes = encode(&single, &sums);
         assert_eq!(decode(&bytes), Ok(Operations { single, sums }));
         for cut in 0..bytes.len() {
