@@ -13,6 +13,7 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
+        cuda::CudaReportDto,
         ledger::LedgerDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
@@ -212,6 +213,11 @@ impl Client {
     /// What an agent waited for.
     pub(super) fn off_cpu(&self, id: &str, range: Range) -> Result<OffCpuReportDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
+    }
+
+    /// An agent's calls of CUDA.
+    pub(super) fn cuda(&self, id: &str, range: Range) -> Result<CudaReportDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/cuda"), &range.query())
     }
 
     /// An agent's syscalls.

@@ -170,11 +170,11 @@ impl Programs {
     pub(super) fn load(
         ebpf: &mut Ebpf,
         btf: &Btf,
-        as_compiled: &AsCompiled,
-        confidential: bool,
+        (as_compiled, confidential): (&AsCompiled, bool),
+        way: Way,
     ) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
-        let mut uprobes = Uprobes::new(Way::of_kernel());
+        let mut uprobes = Uprobes::new(way);
         for row in &ROWS {
             let mut refusal = match row.hook {
                 Hook::Uprobe(program) => uprobes.load(as_compiled, program).err(),
@@ -299,7 +299,7 @@ impl Hook {
             Self::Clock => {
                 return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
             }
-            Self::Uprobe(_) => return Ok(Way::of_kernel().kind()),
+            Self::Uprobe(_) => return Err("aya is not to know it".to_owned()),
         };
         let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
         Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod attachment;
 pub mod cgroup;
 pub mod control;
+pub mod cuda;
 pub mod errno_names;
 pub mod exposition;
 pub mod hash;

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod alert;
+pub mod cuda;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;

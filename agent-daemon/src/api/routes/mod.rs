@@ -3,6 +3,7 @@
 
 mod agents;
 mod alerts;
+mod cuda;
 mod dashboard;
 mod gpus;
 mod health;
@@ -41,6 +42,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))
         .routes(routes!(gpus::gpus))
+        .routes(routes!(cuda::cuda))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))

@@ -1,5 +1,6 @@
 //! What an agent did, gathered from the API: as text for a person, as JSON for a program.
 
+mod cuda;
 mod ledger;
 mod render;
 mod verb;
@@ -12,8 +13,8 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
-        profile::ProfileDto, syscall::SyscallReportDto,
+        agent::AgentDto, cuda::CudaReportDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
@@ -41,6 +42,8 @@ pub(super) struct Report {
     pub(super) functions: Vec<FunctionTime>,
     /// Waits; absent likewise.
     pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Calls of CUDA; absent likewise.
+    pub(super) cuda: Option<CudaReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
 }
@@ -71,6 +74,7 @@ impl Report {
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

@@ -20,6 +20,7 @@ pub(super) enum TableId {
     Syscalls,
     SyscallErrors,
     SyscallLatencies,
+    Cuda,
     Ledger,
     ThreadTime,
     InterpretersUnread,
@@ -50,6 +51,7 @@ impl TableId {
             Self::Syscalls => "syscalls",
             Self::SyscallErrors => "syscall_errors",
             Self::SyscallLatencies => "syscall_latencies",
+            Self::Cuda => "cuda",
             Self::Ledger => "ledger",
             Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
@@ -83,6 +85,7 @@ impl TableId {
             Self::SyscallLatencies => {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
+            Self::Cuda => "Calls of CUDA, by process and kind.",
             Self::Ledger => {
                 "Wall clock by window and by what was true at once; the rows of a window sum up to it."
             }
@@ -134,7 +137,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 24] = [
+pub(super) const TABLES: [(TableId, &[Column]); 25] = [
     (
         TableId::Agents,
         &[
@@ -268,6 +271,22 @@ pub(super) const TABLES: [(TableId, &[Column]); 24] = [
             NUMBER,
             column("log2_ns", Type::Int, "log2 of the latency in ns, rounded down"),
             CALLS,
+        ],
+    ),
+    (
+        TableId::Cuda,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            column("call", Type::Text, "what the calls do"),
+            column("calls", Type::Int, "how many"),
+            column("errors", Type::Int, "those that returned an error, where that is seen"),
+            column("bytes", Type::Int, "bytes that they asked for"),
+            column("total_ns", Type::Int, "time inside, where their return is seen, ns"),
+            column("max_ns", Type::Int, "the longest, ns"),
         ],
     ),
     (

@@ -14,6 +14,7 @@ use super::{
 use crate::model::{
     agent::Agent,
     cgroup::Cgroups,
+    cuda::CudaCall,
     host::HostWindow,
     id::{AgentId, ProcessId},
     ledger::Cause,
@@ -81,6 +82,8 @@ pub(super) struct AgentTotals {
     pub(super) waits: [WaitTotals; WaitCause::ALL.len()],
     /// Wall clock by cause, ns.
     pub(super) ledger: [u64; Cause::ALL.len()],
+    /// Calls of CUDA by kind.
+    pub(super) cuda: [CudaTotals; CudaCall::ALL.len()],
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -109,6 +112,14 @@ pub(super) struct WaitTotals {
     pub(super) blocked_ns: u64,
     pub(super) run_queue_ns: u64,
     pub(super) count: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CudaTotals {
+    pub(super) calls: u64,
+    pub(super) errors: u64,
+    pub(super) bytes: u64,
+    pub(super) wait_ns: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -278,6 +289,7 @@ impl AgentTotals {
             exits: [0; RESULTS.len()],
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
+            cuda: [CudaTotals::default(); CudaCall::ALL.len()],
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -364,6 +376,14 @@ impl AgentTotals {
         for (cause, ns) in window.ledger.causes() {
             if let Some(sum) = self.ledger.get_mut(cause as usize) {
                 *sum = sum.saturating_add(ns);
+            }
+        }
+        for stat in &window.cuda {
+            if let Some(totals) = self.cuda.get_mut(usize::from(stat.call.number())) {
+                totals.calls = totals.calls.saturating_add(stat.calls);
+                totals.errors = totals.errors.saturating_add(stat.errors);
+                totals.bytes = totals.bytes.saturating_add(stat.bytes);
+                totals.wait_ns = totals.wait_ns.saturating_add(stat.wait_ns());
             }
         }
         for stat in &window.syscalls {
