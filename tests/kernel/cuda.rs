@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     api::{Api, eventually},
-    cuda::{Cuda, caller, links, load, settle},
+    cuda::{Cuda, caller, links, load, load_unseen, settle},
     daemon::Daemon,
     nvml::Nvml,
     puppet::Puppet,
@@ -163,8 +163,8 @@ fn a_bystander_pays_nothing_and_is_not_counted() {
     let daemon = Daemon::start(json!({}));
     let cuda = Cuda::new();
     let (mut watched, mut bystander) = (caller(), caller());
-    watched.tell(&cuda.load());
-    bystander.tell(&cuda.load());
+    load_unseen(&mut watched, &cuda);
+    load_unseen(&mut bystander, &cuda);
     let agent = daemon.api().attach(watched.pid());
     settle();
     let slow = watched.tell("launch 20000").seconds("seconds");
@@ -184,7 +184,7 @@ fn an_agent_that_does_not_want_it_is_left_alone() {
     let mut caller = caller();
     let before = links(daemon.pid());
     let agent = daemon.api().attach_with(&json!({ "pid": caller.pid(), "probes": ["ledger"] }));
-    caller.tell(&cuda.load());
+    load_unseen(&mut caller, &cuda);
     settle();
     caller.tell("launch 5");
     assert_eq!(links(daemon.pid()), before);
@@ -208,10 +208,11 @@ cuda.cuStreamSynchronize(ctypes.c_void_p(int(0.4e6) << 1))
 time.sleep(60)
 ";
     let (mut nvml, cuda) = (Nvml::with_gpus(1), Cuda::new());
+    let daemon = Daemon::start(nvml.config());
     let python = Python::start(PROGRAM, &[cuda.library().to_str().unwrap()]);
     nvml.run(0, python.pid(), 50);
-    let daemon = Daemon::start(nvml.config());
     let agent = daemon.api().attach(python.pid());
+    settle();
     let told = eventually("calls of Python, and GPU time", || {
         let told = report(daemon.api(), &agent, "");
         let is_whole =

@@ -97,37 +97,11 @@ fn tools(world: &World) -> Vec<Call> {
     ]
 }
 
-/// At least one good request of every operation, and some refused ones.
-fn calls(world: &World) -> Vec<Call> {
+fn of_agents(world: &World) -> Vec<Call> {
     let live = |what: &str| world.of_live(what);
     let ended = |what: &str| format!("/api/v1/agents/{}{what}", world.ended);
     let get = |template: &'static str, path: String| ("GET", template, path);
-    let same = |path: &'static str| get(path, path.to_owned());
-    let mut calls = operations(&live("/operations"));
-    calls.extend([alerts(&world.silence), tools(world)].concat());
-    calls.extend([live("/ledger"), ended("/ledger"), live("/ledger?since=x")].map(|path| get(LEDGER, path)));
-    calls.extend([
-        same("/"),
-        same("/healthz"),
-        same("/readyz"),
-        same("/api/v1/status"),
-        same("/api/v1/docs"),
-        same("/api/v1/openapi.json"),
-        same("/api/v1/agents"),
-        same("/api/v1/dashboard"),
-        get("/api/v1/dashboard", "/api/v1/dashboard?hours=744".into()),
-        get("/api/v1/dashboard", "/api/v1/dashboard?hours=0".into()),
-        same("/api/v1/system/info"),
-        same("/api/v1/system/metrics"),
-        get("/api/v1/system/metrics", "/api/v1/system/metrics?points=0".into()),
-        same("/debug/pprof/"),
-        ("POST", "/api/v1/agents", "4711".into()),
-        ("POST", "/api/v1/agents", "0".into()),
-        ("POST", "/api/v1/agents", "5".into()),
-        ("POST", "/api/v1/agents", "8".into()),
-        ("POST", "/api/v1/agents", "9".into()),
-        ("POST", "/api/v1/agents", "11".into()),
-        ("POST", "/api/v1/agents", "100".into()),
+    vec![
         get("/api/v1/agents/{id}", live("")),
         get("/api/v1/agents/{id}", ended("")),
         get("/api/v1/agents/{id}", "/api/v1/agents/1-1".into()),
@@ -153,6 +127,42 @@ fn calls(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
         get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
+        get("/api/v1/agents/{id}/ledger", live("/ledger")),
+        get("/api/v1/agents/{id}/ledger", ended("/ledger")),
+        get("/api/v1/agents/{id}/ledger", live("/ledger?since=x")),
+    ]
+}
+
+/// At least one good request of every operation, and some refused ones.
+fn calls(world: &World) -> Vec<Call> {
+    let live = |what: &str| world.of_live(what);
+    let get = |template: &'static str, path: String| ("GET", template, path);
+    let same = |path: &'static str| get(path, path.to_owned());
+    let mut calls = operations(&live("/operations"));
+    calls.extend([alerts(&world.silence), tools(world)].concat());
+    calls.extend(of_agents(world));
+    calls.extend([
+        same("/"),
+        same("/healthz"),
+        same("/readyz"),
+        same("/api/v1/status"),
+        same("/api/v1/docs"),
+        same("/api/v1/openapi.json"),
+        same("/api/v1/agents"),
+        same("/api/v1/dashboard"),
+        get("/api/v1/dashboard", "/api/v1/dashboard?hours=744".into()),
+        get("/api/v1/dashboard", "/api/v1/dashboard?hours=0".into()),
+        same("/api/v1/system/info"),
+        same("/api/v1/system/metrics"),
+        get("/api/v1/system/metrics", "/api/v1/system/metrics?points=0".into()),
+        same("/debug/pprof/"),
+        ("POST", "/api/v1/agents", "4711".into()),
+        ("POST", "/api/v1/agents", "0".into()),
+        ("POST", "/api/v1/agents", "5".into()),
+        ("POST", "/api/v1/agents", "8".into()),
+        ("POST", "/api/v1/agents", "9".into()),
+        ("POST", "/api/v1/agents", "11".into()),
+        ("POST", "/api/v1/agents", "100".into()),
         get("/metrics", "/metrics".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=100".into()),
         get("/debug/pprof/profile", "/debug/pprof/profile?seconds=1&pid=9".into()),
@@ -163,7 +173,6 @@ fn calls(world: &World) -> Vec<Call> {
     calls
 }
 
-const LEDGER: &str = "/api/v1/agents/{id}/ledger";
 /// Tests of receivers and what is done with reactions, which take no body.
 const TEST: &str = "/api/v1/alerts/receivers/{name}/test";
 const DUMP: &str = "/api/v1/alerts/reactions/dump";

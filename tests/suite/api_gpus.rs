@@ -56,7 +56,7 @@ fn calls_of_cuda_are_told_beside_the_use_of_the_gpu() {
     let told = world.get(&world.of_live("/cuda")).json();
     assert_eq!(told["gpus"]["busy_seconds"], json!(6.0), "{told:#}");
     assert!(told["gpus"]["idle_while_working_seconds"].is_number());
-    let calls = |told: &serde_json::Value| {
+    let calls = |told: &Value| {
         let rows = told["calls"].as_array().unwrap().clone();
         rows.iter()
             .map(|row| (row["call"].clone(), row["pid"].clone(), row["errors"].clone()))

@@ -145,7 +145,6 @@ enum Links {
     None,
     Tracepoint(BtfTracePointLinkId),
     Clock(Vec<PerfEventLinkId>),
-    /// Others hold those.
     Elsewhere,
 }
 
@@ -268,7 +267,6 @@ fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, Ker
         }
         Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
         Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
-        // Not by aya.
         Hook::Uprobe(_) => Ok(()),
     };
     Ok(loaded.map_err(|e| one_line(&e)))

@@ -1,6 +1,7 @@
 //! A stand-in for CUDA's driver library, `tests/gpu/cuda.c`, and a program that calls it as it is told.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -18,12 +19,12 @@ use super::{
 };
 
 /// A library of its own, in a folder of its own.
-pub(crate) struct Cuda(TempDir);
+pub(crate) struct Cuda(TempDir, Cell<usize>);
 
 impl Cuda {
     /// Makes one.
     pub(crate) fn new() -> Self {
-        let cuda = Self(tempfile::tempdir().unwrap());
+        let cuda = Self(tempfile::tempdir().unwrap(), Cell::new(0));
         cuda.replace();
         cuda
     }
@@ -42,9 +43,11 @@ impl Cuda {
         self.0.path().join("libcuda.so.1")
     }
 
-    /// What tells a caller to load it.
-    pub(crate) fn load(&self) -> String {
-        format!("load {}", self.library().display())
+    /// What tells a caller to load it. The loader knows a library that it has loaded by its path, and never looks at the
+    /// file: each time it is another path.
+    fn load(&self) -> String {
+        let times = self.1.replace(self.1.get() + 1);
+        format!("load {}/{}libcuda.so.1", self.0.path().display(), "./".repeat(times))
     }
 }
 
@@ -53,8 +56,15 @@ pub(crate) fn caller() -> Puppet {
     Puppet::start_as(&program("cuda"))
 }
 
+/// Has a process load the library, whoever sees it.
+pub(crate) fn load_unseen(caller: &mut Puppet, cuda: &Cuda) {
+    caller.tell(&cuda.load());
+}
+
 /// Has a process of an agent load the library, and waits until its probes are attached.
 pub(crate) fn load(daemon: &Daemon, caller: &mut Puppet, cuda: &Cuda) {
+    // What is to be detached of others has been, by then.
+    settle();
     let before = links(daemon.pid());
     caller.tell(&cuda.load());
     eventually("probes on the library", || (links(daemon.pid()) > before).then_some(()));

@@ -235,7 +235,8 @@ impl Book {
     }
 
     /// In the order in which they began.
-    fn finish(&mut self, over: Vec<(u64, (ToolEnd, Timestamp))>) -> Vec<Operation> {
+    fn finish(&mut self, mut over: Vec<(u64, (ToolEnd, Timestamp))>) -> Vec<Operation> {
+        over.sort_unstable_by_key(|(number, _)| *number);
         let mut operations = Vec::with_capacity(over.len());
         for (number, end) in over {
             let Some(call) = self.calls.remove(&number) else { continue };

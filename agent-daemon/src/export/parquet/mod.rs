@@ -4,6 +4,7 @@
 mod column;
 mod rows;
 mod table;
+mod table_id;
 mod tables;
 
 pub use tables::reference;

@@ -10,7 +10,7 @@ use ::parquet::errors::ParquetError;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::{column::Cell, table::Tables, tables::TableId};
+use super::{column::Cell, table::Tables, table_id::TableId};
 use crate::model::{
     agent::{Agent, AgentEnd, AgentSource},
     errno_names::errno_name,

@@ -12,7 +12,8 @@ use ::parquet::{
 use super::{
     ParquetExportError,
     column::{Cell, Cells, Column},
-    tables::{TABLES, TableId},
+    table_id::TableId,
+    tables::TABLES,
 };
 
 /// Rows of a group.

@@ -71,7 +71,8 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("host_file_systems", 1, "read_only"), Field::Bool(true));
     assert_eq!(cell("host_disks", 1, "written_bytes"), Field::Long(2 * 8192));
     assert_eq!(cell("host_interfaces", 2, "sent_errors"), Field::Long(3));
-    assert_eq!(cell("ledger", 0, "cause"), Field::Str("llm_first_token".to_owned()));
+    let causes = [0, 1, 2].map(|row| cell("ledger", row, "cause"));
+    assert_eq!(causes, ["agent_cpu", "idle", "llm_first_token"].map(|cause| Field::Str(cause.to_owned())));
     assert_eq!(cell("thread_time", 1, "state"), Field::Str("llm_first_token".to_owned()));
     let cpu = read(&folder, "cpu");
     let expected: u64 = windows.iter().flat_map(|w| &w.cpu).map(|row| row.samples).sum();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::totals::AgentTotals;
+use super::agent_totals::AgentTotals;
 use crate::model::{
     host::{
         HostWindow,

@@ -3,6 +3,7 @@
 //! Counters are added up from the records on their way into the store, so a scrape reads nothing but memory. The series
 //! of each kind are bounded ([`Room`](capped::Room)): whatever agents do, the exposition stays small.
 
+mod agent_totals;
 mod capped;
 mod families;
 mod gpu;

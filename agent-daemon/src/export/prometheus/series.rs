@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use super::{
+    agent_totals::{AgentTotals, CudaTotals, ProcessTotals, RESULTS, WaitTotals},
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
     host, tools,
-    totals::{AgentTotals, CudaTotals, ProcessTotals, RESULTS, Totals, WaitTotals},
+    totals::Totals,
 };
 use crate::{
     model::{

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    agent_totals::AgentTotals,
     families::Family,
     series::{OTHER, Series, seconds},
-    totals::AgentTotals,
 };
 use crate::model::{
     operation::{Bill, Source, Sum, SumKey, TOOL},

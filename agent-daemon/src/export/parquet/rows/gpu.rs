@@ -2,7 +2,7 @@
 
 use super::{Outcome, Rows, identity};
 use crate::{
-    export::parquet::{column::Cell, tables::TableId},
+    export::parquet::{column::Cell, table_id::TableId},
     model::host::gpu::{Gpu, GpuProcess},
 };
 

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Rows};
 use crate::{
-    export::parquet::{column::Cell, tables::TableId},
+    export::parquet::{column::Cell, table_id::TableId},
     model::host::{Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Stall},
 };
 

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Rows, identity};
 use crate::{
-    export::parquet::tables::TableId,
+    export::parquet::table_id::TableId,
     model::{
         id::AgentId,
         operation::{Bill, Call, Operation, Sum, SumKey},
