@@ -19,6 +19,8 @@ offsets! {
     TASK_READ_CHARS, TASK_WRITTEN_CHARS, TASK_READ_BYTES, TASK_WRITTEN_BYTES,
     /// The byte that holds the bit-field `in_iowait`, and its mask in that byte.
     TASK_IOWAIT_BYTE, TASK_IOWAIT_MASK,
+    /// 0 where the kernel has no uprobes.
+    TASK_UTASK, UTASK_RETURNS, RETURN_STACK, RETURN_ADDRESS, RETURN_NEXT,
     SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_MAXRSS, SIGNAL_SUM_RUNTIME, SIGNAL_UTIME,
     SIGNAL_STIME,
     /// 0 where the kernel does not account I/O.

@@ -183,6 +183,7 @@ impl Names {
             syscalls: Vec::new(),
             off_cpu: Vec::new(),
             cpu,
+            cuda: Vec::new(),
             ledgers: Vec::new(),
             orders: Vec::new(),
         })

@@ -21,6 +21,7 @@ mod bounds;
 mod chains;
 mod cli;
 mod cpu;
+mod cuda;
 mod durable;
 mod export;
 mod gpu;

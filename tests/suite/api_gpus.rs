@@ -46,6 +46,34 @@ fn fill(world: &World) {
     });
 }
 
+/// The GPU was used for longer than the agent's window: nothing is idle then.
+#[test]
+fn calls_of_cuda_are_told_beside_the_use_of_the_gpu() {
+    let world = World::new();
+    let alone = world.get(&world.of_live("/cuda")).json();
+    assert_eq!((&alone["gpus"], &alone["watched"]), (&Value::Null, &json!(true)));
+    fill(&world);
+    let told = world.get(&world.of_live("/cuda")).json();
+    assert_eq!(told["gpus"]["busy_seconds"], json!(6.0), "{told:#}");
+    assert!(told["gpus"]["idle_while_working_seconds"].is_number());
+    let calls = |told: &Value| {
+        let rows = told["calls"].as_array().unwrap().clone();
+        rows.iter()
+            .map(|row| (row["call"].clone(), row["pid"].clone(), row["errors"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        calls(&told),
+        [(json!("launch"), Value::Null, json!(0)), (json!("synchronize"), Value::Null, json!(1))]
+    );
+    let by_process = world.get(&world.of_live("/cuda?by=process")).json();
+    assert_eq!(
+        calls(&by_process),
+        [(json!("launch"), json!(100), json!(0)), (json!("synchronize"), json!(101), json!(1))]
+    );
+    assert_eq!(told["waits"]["max_seconds"], json!(0.9));
+}
+
 #[test]
 fn a_gpu_is_told_over_a_range_and_how_it_went() {
     let world = World::new();

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agentperf::model::{
+    cuda::{CudaCall, CudaStat},
     id::AgentId,
     ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -41,6 +42,16 @@ pub(crate) fn busy(agent: &AgentId, start: Timestamp) -> Window {
             wait(101, WaitCause::Preempted, 0, 4_000_000),
         ],
         cpu: sampled(agent, start).cpu,
+        cuda: vec![
+            CudaStat { calls: 40, ..CudaStat::new(process_id(100), CudaCall::Launch) },
+            CudaStat {
+                calls: 4,
+                errors: 1,
+                total_ns: 1_500_000_000,
+                max_ns: 900_000_000,
+                ..CudaStat::new(process_id(101), CudaCall::Synchronize)
+            },
+        ],
         ledger: ledger(),
         unread: vec![],
     }
@@ -95,6 +106,7 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         syscalls: vec![],
         off_cpu: vec![],
         cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
+        cuda: vec![],
         ledger: Ledger::default(),
         unread: vec![],
     }

@@ -78,6 +78,7 @@ impl World {
                 .filter_map(|s| wait(actor, s, random))
                 .collect(),
             cpu: chosen(RUNS, 70, 10, random).into_iter().filter_map(|s| run(actor, s, random)).collect(),
+            cuda: Vec::new(),
             ledger: ledger(random),
             unread: Vec::new(),
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::{
+    cuda::{CudaCall, CudaStat},
     id::ProcessId,
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
@@ -33,6 +34,7 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |row| row.stack.end,
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
+        + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
         + window.ledger.bound(MAX_ROWS)
 }
 
@@ -115,6 +117,13 @@ fn merge_samples(rows: &[CpuStat], stack: Arc<Stack>) -> CpuStat {
     CpuStat { process: MANY, stack, samples, cpu_ns }
 }
 
+fn merge_cuda(call: CudaCall, rows: Vec<CudaStat>) -> CudaStat {
+    rows.iter().fold(CudaStat::new(MANY, call), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +148,7 @@ mod tests {
             syscalls: (0..calls).map(row).collect(),
             off_cpu,
             cpu,
+            cuda: Vec::new(),
             ledger: Ledger::default(),
             unread: Vec::new(),
         }

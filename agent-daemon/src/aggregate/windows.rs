@@ -63,6 +63,7 @@ impl Windows {
             counted.syscalls.clear();
             counted.off_cpu.clear();
             counted.cpu.clear();
+            counted.cuda.clear();
             counted.ledgers.clear();
         }
         // Asked here, not in the task: what is told of processes later must not overtake this window.
@@ -116,6 +117,11 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.cpu.push(row);
         }
     }
+    for (slot, row) in resolved.cuda {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.cuda.push(row);
+        }
+    }
     for (slot, ledger) in resolved.ledgers {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.ledger = ledger;
@@ -147,6 +153,7 @@ fn entry<'a>(
         syscalls: Vec::new(),
         off_cpu: Vec::new(),
         cpu: Vec::new(),
+        cuda: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     };

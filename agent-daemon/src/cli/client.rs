@@ -15,6 +15,7 @@ use crate::{
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
         blocked::BlockedOnDto,
         coverage::CoverageDto,
+        cuda::CudaReportDto,
         ledger::LedgerDto,
         llm::LlmCallListDto,
         mcp::McpCallListDto,
@@ -250,6 +251,11 @@ impl Client {
     /// What an agent waited for.
     pub(super) fn off_cpu(&self, id: &str, range: Range) -> Result<OffCpuReportDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
+    }
+
+    /// An agent's calls of CUDA.
+    pub(super) fn cuda(&self, id: &str, range: Range) -> Result<CudaReportDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/cuda"), &range.query())
     }
 
     /// An agent's syscalls.

@@ -53,6 +53,9 @@ pub(super) struct ServeArgs {
     /// Read nothing of the kernel's memory, as under lockdown=confidentiality
     #[arg(long, hide = true)]
     confidential: bool,
+    /// Attach each uprobe by itself, as kernels before 6.10 do
+    #[arg(long, hide = true)]
+    single_uprobes: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -67,6 +70,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     config.kernel.stack_copies = args.validate_stacks;
     config.kernel.withhold_tables = args.withhold_tables;
     config.kernel.confidential = args.confidential;
+    config.kernel.single_uprobes = args.single_uprobes;
     logging::init(&config.log);
     for name in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         tracing::warn!(

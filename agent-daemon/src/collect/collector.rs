@@ -50,7 +50,6 @@ use crate::{
 const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
-
 /// How often helpers are told from tools, at most: it looks at every thread of the host.
 const HELPERS_EVERY: Duration = Duration::from_millis(20);
 
@@ -374,8 +373,8 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let Counts { syscalls, off_cpu, cpu, ledgers, .. } = counts;
-        let counted = Counted { start, end, syscalls, off_cpu, cpu, ledgers, orders };
+        let Counts { syscalls, off_cpu, cpu, cuda, ledgers, .. } = counts;
+        let counted = Counted { start, end, syscalls, off_cpu, cpu, cuda, ledgers, orders };
         self.outbox.push_back(Observation::Counted(counted));
         self.outbox.extend(changed);
         match self.kernel.losses() {

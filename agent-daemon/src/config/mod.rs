@@ -196,6 +196,8 @@ pub struct Kernel {
     pub withhold_tables: bool,
     /// Nothing of the kernel's memory is read, as under `lockdown=confidentiality`: for tests, by a hidden flag.
     pub confidential: bool,
+    /// Each uprobe is attached by itself, as kernels before 6.10 do: for tests, by a hidden flag.
+    pub single_uprobes: bool,
     /// Where the kernel programs keep what they know of a thread.
     pub thread_state: ThreadState,
 }
@@ -311,6 +313,7 @@ impl Default for Kernel {
             stack_copies: false,
             withhold_tables: false,
             confidential: false,
+            single_uprobes: false,
             thread_state: ThreadState::Auto,
         }
     }

@@ -12,8 +12,11 @@ use aya::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{batch, copies::FoundInCopies, error::KernelError, ledger::LedgerReader, stacks::StackReader};
+use super::{
+    batch, copies::FoundInCopies, cuda, error::KernelError, ledger::LedgerReader, stacks::StackReader,
+};
 use crate::model::{
+    cuda::CudaStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
     observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
@@ -30,6 +33,8 @@ pub struct Counts {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// Calls of CUDA.
+    pub cuda: Vec<(Slot, CudaStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
@@ -74,10 +79,10 @@ impl Reader {
         let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
         Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
         wait_for_programs();
-        let [calls, errors, waits, samples, sets] = if old & 1 == 0 {
-            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN"]
+        let [calls, errors, waits, samples, sets, of_cuda] = if old & 1 == 0 {
+            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN", "CUDA_EVEN"]
         } else {
-            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD"]
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD"]
         };
         // First: what it tells of goes on until it is read.
         let ledgers = self.ledgers.drain(ebpf, sets)?;
@@ -85,6 +90,7 @@ impl Reader {
             syscalls: syscalls(ebpf, calls, errors)?,
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
+            cuda: cuda::calls(ebpf, of_cuda)?,
             ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })

@@ -56,7 +56,12 @@ const FIELDS: [(&str, &str, &str); 46] = [
 ];
 
 /// The same for fields that a kernel may be built without: 0 there.
-const OPTIONAL_FIELDS: [(&str, &str, &str); 8] = [
+const OPTIONAL_FIELDS: [(&str, &str, &str); 13] = [
+    ("TASK_UTASK", "task_struct", "utask"),
+    ("UTASK_RETURNS", "uprobe_task", "return_instances"),
+    ("RETURN_STACK", "return_instance", "stack"),
+    ("RETURN_ADDRESS", "return_instance", "orig_ret_vaddr"),
+    ("RETURN_NEXT", "return_instance", "next"),
     ("TASK_READ_CHARS", "task_struct", "ioac.rchar"),
     ("TASK_WRITTEN_CHARS", "task_struct", "ioac.wchar"),
     ("TASK_READ_BYTES", "task_struct", "ioac.read_bytes"),

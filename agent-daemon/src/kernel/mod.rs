@@ -8,6 +8,7 @@ mod batch;
 mod btf;
 mod copies;
 mod counts;
+mod cuda;
 mod decode;
 pub mod error;
 pub mod features;
@@ -22,8 +23,8 @@ mod programs;
 mod stacks;
 mod syscall_class;
 pub mod unwind;
-mod waits;
 mod uprobes;
+mod waits;
 pub mod wire;
 
 pub use counts::Counts;
@@ -31,8 +32,8 @@ pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
-pub use waits::SeenThread;
 pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
+pub use waits::SeenThread;
 pub use wire::WireRing;
 
 use std::{
@@ -111,8 +112,9 @@ impl Kernel {
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         features::require_kernel()?;
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
+        let way = uprobes::Way::of_kernel(&config.kernel);
         let object::Opened { mut ebpf, storage, as_compiled, confidential } = object::open(&btf, config)?;
-        let mut programs = programs::Programs::load(&mut ebpf, &btf, &as_compiled, confidential)?;
+        let mut programs = programs::Programs::load(&mut ebpf, &btf, (&as_compiled, confidential), way)?;
         drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;

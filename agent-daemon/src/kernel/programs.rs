@@ -134,7 +134,12 @@ static ROWS: [Row; 26] = [
     row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
-    row("show_waits", Hook::Iterator, Need::Helps(&[Probe::OffCpu]), "who waits for whom, when it is asked for"),
+    row(
+        "show_waits",
+        Hook::Iterator,
+        Need::Helps(&[Probe::OffCpu]),
+        "who waits for whom, when it is asked for",
+    ),
     row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
     uprobe(
         UprobeProgram::LibraryLoaded,
@@ -152,7 +157,6 @@ enum Links {
     None,
     Tracepoint(BtfTracePointLinkId),
     Clock(Vec<PerfEventLinkId>),
-    /// Others hold those.
     Elsewhere,
 }
 
@@ -177,11 +181,11 @@ impl Programs {
     pub(super) fn load(
         ebpf: &mut Ebpf,
         btf: &Btf,
-        as_compiled: &AsCompiled,
-        confidential: bool,
+        (as_compiled, confidential): (&AsCompiled, bool),
+        way: Way,
     ) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
-        let mut uprobes = Uprobes::new(Way::of_kernel());
+        let mut uprobes = Uprobes::new(way);
         for row in &ROWS {
             let mut refusal = match row.hook {
                 Hook::Uprobe(program) => uprobes.load(as_compiled, program).err(),
@@ -276,7 +280,6 @@ fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, Ker
         }
         Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
         Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
-        // Not by aya.
         Hook::Uprobe(_) => Ok(()),
     };
     Ok(loaded.map_err(|e| one_line(&e)))
@@ -307,7 +310,7 @@ impl Hook {
             Self::Clock => {
                 return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
             }
-            Self::Uprobe(_) => return Ok(Way::of_kernel().kind()),
+            Self::Uprobe(_) => return Err("aya is not to know it".to_owned()),
         };
         let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
         Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })

@@ -23,6 +23,7 @@ use super::{
     as_compiled::{AsCompiled, Kind, bpf, zeroed},
     features,
 };
+use crate::config;
 
 /// Probes of one process on one file that are attached at once.
 const MAX_SITES: usize = 1024;
@@ -110,9 +111,10 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// The better of those that the running kernel has.
-    pub(super) fn of_kernel() -> Self {
-        if features::is_at_least(6, 10) { Self::Multi } else { Self::PerfEvent }
+    /// The better of those that the running kernel has, unless the other one is asked for.
+    pub(super) fn of_kernel(config: &config::Kernel) -> Self {
+        let has_multi = features::is_at_least(6, 10) && !config.single_uprobes;
+        if has_multi { Self::Multi } else { Self::PerfEvent }
     }
 
     /// What a program is loaded as.

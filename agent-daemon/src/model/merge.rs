@@ -9,6 +9,7 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
+    cuda::{CudaCall, CudaStat},
     id::ProcessId,
     ledger::Ledger,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -37,6 +38,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             syscalls: sum.syscalls.into_rows(),
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
+            cuda: sum.cuda.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -48,6 +50,7 @@ struct Sum<S> {
     syscalls: Rows<(ProcessId, u32), SyscallStat>,
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
+    cuda: Rows<(ProcessId, CudaCall), CudaStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -58,8 +61,8 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
-        let (syscalls, off_cpu, cpu) = (Rows::new(), Rows::new(), Rows::new());
-        Self { syscalls, off_cpu, cpu, ledger: Ledger::default(), unread: BTreeMap::new() }
+        let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
+        Self { syscalls, off_cpu, cpu, cuda, ledger: Ledger::default(), unread: BTreeMap::new() }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -72,6 +75,9 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.cpu {
             self.cpu.add((row.process, row.stack.clone()), row, CpuStat::merge);
+        }
+        for row in window.cuda {
+            self.cuda.add((row.process, row.call), row, CudaStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

@@ -2,10 +2,11 @@
 
 pub mod account;
 pub mod agent;
-pub mod blocked;
 pub mod attachment;
+pub mod blocked;
 pub mod cgroup;
 pub mod control;
+pub mod cuda;
 pub mod errno_names;
 pub mod exposition;
 pub mod hash;

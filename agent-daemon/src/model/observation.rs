@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     account::Account,
+    cuda::CudaStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
     off_cpu::{Descriptor, WaitCause},
@@ -142,6 +143,8 @@ pub struct Counted {
     pub off_cpu: Vec<RawOffCpu>,
     /// CPU samples.
     pub cpu: Vec<RawCpu>,
+    /// Calls of CUDA.
+    pub cuda: Vec<(Slot, CudaStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.

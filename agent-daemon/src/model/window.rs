@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{
+    cuda::CudaStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
     off_cpu::OffCpuStat,
@@ -42,6 +43,8 @@ pub struct Window<S = Arc<Stack>> {
     pub off_cpu: Vec<OffCpuStat<S>>,
     /// CPU samples by process and stack.
     pub cpu: Vec<CpuStat<S>>,
+    /// Calls of CUDA by process and kind.
+    pub cuda: Vec<CudaStat>,
     /// Where the time went; empty where that was not watched.
     pub ledger: Ledger,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -53,16 +56,16 @@ impl<S> Window<S> {
     #[must_use]
     pub fn rows(&self) -> usize {
         let ledger = self.ledger.sets.len() + self.ledger.threads.len();
-        self.syscalls.len() + self.off_cpu.len() + self.cpu.len() + ledger
+        self.syscalls.len() + self.off_cpu.len() + self.cpu.len() + self.cuda.len() + ledger
     }
 
     /// The same window with its stacks named otherwise.
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
-        let Self { agent, start, end, syscalls, off_cpu, cpu, ledger, unread } = self;
+        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, ledger, unread } = self;
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, ledger, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, ledger, unread }
     }
 }
 

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Store,
-    query::{self, By, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+    query::{self, By, CudaFold, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
 };
 use crate::model::{
     agent::{Agent, AgentSource},
     cgroup::{Cgroup, MemoryLimit},
+    cuda::{CudaCall, CudaStat},
     host::{
         Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall,
         gpu::{Amounts, Gpu, GpuPart, GpuProcess, Levels, Share, Throttled, XidCount},
@@ -99,6 +100,7 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         syscalls: (0..rows).map(|number| syscall(100, number, 1000)).collect(),
         off_cpu: Vec::new(),
         cpu: Vec::new(),
+        cuda: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     }
@@ -187,6 +189,12 @@ pub(crate) fn windows(store: &dyn Store, agent: &AgentId, range: TimeRange) -> V
     windows
 }
 
+/// Calls of CUDA by the process with this pid.
+pub(crate) fn cuda(pid: u32, call: CudaCall, calls: u64) -> CudaStat {
+    let (bytes, total_ns, max_ns) = (4096 * calls, if call.is_wait() { 1000 * calls } else { 0 }, 1500);
+    CudaStat { calls, errors: calls / 7, bytes, total_ns, max_ns, ..CudaStat::new(process_id(pid), call) }
+}
+
 /// A window with rows of every kind, told apart by `seed`: few processes and stacks, many numbers.
 pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Window {
     const CAUSES: [WaitCause; 3] = [WaitCause::Timer, WaitCause::PageFault, WaitCause::Network];
@@ -199,6 +207,7 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         let (cause, stack) = (CAUSES[pick(n, 3) as usize], STACKS[pick(n + 1, 4) as usize]);
         window.off_cpu.push(off_cpu(100 + n, cause, stack, ns(n + 2), ns(n + 3)));
         window.cpu.push(cpu(100 + n, STACKS[pick(n + 4, 4) as usize], 1 + ns(n) % 7));
+        window.cuda.push(cuda(100 + n, CudaCall::ALL[pick(n + 5, 9) as usize], ns(n)));
     }
     if seed.is_multiple_of(3) {
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
@@ -216,7 +225,7 @@ pub(crate) fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> S
 pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
     let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
     let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
-    let more = (OffCpuFold::default(), QualityFold::default());
+    let more = ((OffCpuFold::default(), QualityFold::default()), CudaFold::new(By::Process));
     format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
 }
 

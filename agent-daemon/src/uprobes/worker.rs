@@ -348,7 +348,9 @@ impl Worker {
     fn sweep(&mut self, now: Instant) {
         if now.duration_since(self.swept) >= SWEEP {
             self.swept = now;
-            self.forget_if(|process, known| !known.attached.is_empty() && !is_same(*process));
+            // Those without probes take no more than their place.
+            let is_crowded = self.processes.len() > MAX_PROCESSES / 2;
+            self.forget_if(|process, known| (is_crowded || !known.attached.is_empty()) && !is_same(*process));
         }
     }
 }

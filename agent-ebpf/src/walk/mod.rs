@@ -8,6 +8,7 @@
 mod copy;
 mod memory;
 mod python;
+mod returns;
 mod tables;
 
 use core::ffi::c_void;
@@ -84,6 +85,8 @@ pub(crate) struct Walk {
     returned: u64,
     /// 1 if the frame was reached by a frame pointer.
     followed: u64,
+    /// Where the task keeps the return addresses that were put aside for probes; 0 if it has none.
+    returns: u64,
     /// What the last read brought.
     words: [u64; 4],
     pub(crate) memory: memory::Memory,
@@ -125,6 +128,8 @@ pub(crate) fn walk<const REMOTE: bool>(
         walk.followed = 0;
         walk.mapping.end = 0;
         walk.stack.end = GOES_ON;
+        // SAFETY: `task` is the current task, or an iterator's or a tracepoint's.
+        unsafe { returns::begin(walk, task) };
         run(MAX_FRAMES as u32 + 1, step::<REMOTE>, walk, process);
         if process.python.runtime != 0 {
             python::read::<REMOTE>(walk, process, task, thread);
@@ -190,6 +195,11 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
 
     let pc = walk.ip - walk.returned;
     if !tables::find_mapping(walk, process, pc) {
+        // A trampoline of the kernel's is no frame: the next step notes the caller in its place.
+        if returns::restore(walk) {
+            walk.stack.length = n as u32;
+            return GOES_ON;
+        }
         return end::NO_MAPPING;
     }
     if walk.mapping.kind == mapping::PENDING {

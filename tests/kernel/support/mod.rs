@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod binary;
+pub(crate) mod cuda;
 pub(crate) mod daemon;
 pub(crate) mod hook;
 pub(crate) mod nvml;

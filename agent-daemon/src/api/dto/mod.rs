@@ -8,6 +8,7 @@ pub mod agent;
 pub mod alert;
 pub mod blocked;
 pub mod coverage;
+pub mod cuda;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;

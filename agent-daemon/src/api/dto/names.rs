@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::model::{
     agent::AgentEnd,
     blocked::{ChainEnd, Evidence, TargetKind},
+    cuda::CudaCall,
     ledger::Cause as LedgerCause,
     off_cpu::{Descriptor, WaitCause},
     operation::{Source, ToolEnd},
@@ -62,6 +63,30 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Cuda => Self::Cuda,
             ProbeDto::Wire => Self::Wire,
         }
+    }
+}
+
+mirror! {
+    /// What calls of CUDA do.
+    CudaCallDto as CudaCall of CudaCall {
+        /// Put a kernel on a stream.
+        Launch,
+        /// Put a graph of kernels on a stream.
+        GraphLaunch,
+        /// Copy from the host's memory to the GPU's.
+        CopyToGpu,
+        /// Copy from the GPU's memory to the host's.
+        CopyToHost,
+        /// Copy within a GPU, between two, or between memories that the call does not tell.
+        Copy,
+        /// Fill memory of the GPU.
+        Fill,
+        /// Take memory.
+        Allocate,
+        /// Give memory back.
+        Free,
+        /// Wait for a context, a stream or an event.
+        Synchronize,
     }
 }
 

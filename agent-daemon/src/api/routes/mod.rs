@@ -6,6 +6,7 @@ mod alerts;
 mod blocked;
 mod calls;
 mod coverage;
+mod cuda;
 mod dashboard;
 mod gpus;
 mod health;
@@ -45,6 +46,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(agents::get, agents::detach))
         .routes(routes!(processes::processes))
         .routes(routes!(gpus::gpus))
+        .routes(routes!(cuda::cuda))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))

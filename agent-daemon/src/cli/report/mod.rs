@@ -1,6 +1,7 @@
 //! What an agent did, gathered from the API: as text for a person, as JSON for a program.
 
 mod calls;
+mod cuda;
 mod ledger;
 mod render;
 mod verb;
@@ -13,9 +14,9 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, ledger::LedgerDto, llm::LlmCallListDto, mcp::McpCallListDto,
-        names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
-        syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
+        mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
+        profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
@@ -51,6 +52,8 @@ pub(super) struct Report {
     pub(super) functions: Vec<FunctionTime>,
     /// Waits; absent likewise.
     pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Calls of CUDA; absent likewise.
+    pub(super) cuda: Option<CudaReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
 }
@@ -84,6 +87,7 @@ impl Report {
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

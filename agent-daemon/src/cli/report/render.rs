@@ -1,4 +1,4 @@
-//! A report as text: a heading, then the ledger, processes, CPU, waits and syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, processes, CPU, waits, calls of CUDA and syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
@@ -9,6 +9,7 @@ use super::{
         units::{bytes, percent, seconds},
     },
     Report, calls,
+    cuda::cuda,
     ledger::ledger,
 };
 use crate::api::dto::{
@@ -47,6 +48,9 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     }
     if let Some(waits) = &report.off_cpu {
         out.push_str(&off_cpu(waits));
+    }
+    if let Some(calls) = &report.cuda {
+        out.push_str(&cuda(calls));
     }
     if let Some(calls) = &report.syscalls {
         out.push_str(&syscalls(calls));

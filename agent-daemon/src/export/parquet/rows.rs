@@ -106,11 +106,24 @@ impl Rows {
         self.cpu(window)?;
         self.off_cpu(window)?;
         window.syscalls.iter().try_for_each(|row| self.syscall(window, row))?;
+        self.cuda(window)?;
         self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);
             let row = [agent, start, end, pid, process, reason.as_str().into()];
             self.tables.push(TableId::InterpretersUnread, row)?;
+        }
+        Ok(())
+    }
+
+    fn cuda(&mut self, window: &Window) -> Outcome {
+        for row in &window.cuda {
+            let [agent, start, end, pid, process] = place(window, row.process);
+            let sums = [row.calls, row.errors, row.bytes, row.total_ns, row.max_ns].map(Cell::from);
+            let [calls, errors, bytes, total, max] = sums;
+            let call = row.call.name().into();
+            let cells = [agent, start, end, pid, process, call, calls, errors, bytes, total, max];
+            self.tables.push(TableId::Cuda, cells)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub(super) enum TableId {
     Syscalls,
     SyscallErrors,
     SyscallLatencies,
+    Cuda,
     Ledger,
     ThreadTime,
     InterpretersUnread,
@@ -41,6 +42,7 @@ impl TableId {
             Self::Syscalls => "syscalls",
             Self::SyscallErrors => "syscall_errors",
             Self::SyscallLatencies => "syscall_latencies",
+            Self::Cuda => "cuda",
             Self::Ledger => "ledger",
             Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
@@ -75,6 +77,7 @@ impl TableId {
             Self::SyscallLatencies => {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
+            Self::Cuda => "Calls of CUDA by window, process and kind.",
             Self::Ledger => {
                 "Wall clock by window and by what was true at once; the rows of a window sum up to it."
             }

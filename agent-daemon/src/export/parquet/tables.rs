@@ -38,7 +38,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 24] = [
+pub(super) const TABLES: [(TableId, &[Column]); 25] = [
     (
         TableId::Agents,
         &[
@@ -172,6 +172,22 @@ pub(super) const TABLES: [(TableId, &[Column]); 24] = [
             NUMBER,
             column("log2_ns", Type::Int, "log2 of the latency in ns, rounded down"),
             CALLS,
+        ],
+    ),
+    (
+        TableId::Cuda,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            column("call", Type::Text, "what the calls do"),
+            column("calls", Type::Int, "how many"),
+            column("errors", Type::Int, "those that returned an error, where that is seen"),
+            column("bytes", Type::Int, "bytes that they asked for"),
+            column("total_ns", Type::Int, "time inside, where their return is seen, ns"),
+            column("max_ns", Type::Int, "the longest, ns"),
         ],
     ),
     (

@@ -14,6 +14,7 @@ use super::{
 use crate::model::{
     agent::Agent,
     cgroup::Cgroups,
+    cuda::{CudaCall, CudaStat},
     id::ProcessId,
     ledger::Cause,
     off_cpu::WaitCause,
@@ -35,6 +36,8 @@ pub(super) struct AgentTotals {
     pub(super) waits: [WaitTotals; WaitCause::ALL.len()],
     /// Wall clock by cause, ns.
     pub(super) ledger: [u64; Cause::ALL.len()],
+    /// Calls of CUDA by kind.
+    pub(super) cuda: [CudaTotals; CudaCall::ALL.len()],
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -67,6 +70,23 @@ pub(super) struct WaitTotals {
     pub(super) count: u64,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CudaTotals {
+    pub(super) calls: u64,
+    pub(super) errors: u64,
+    pub(super) bytes: u64,
+    pub(super) wait_ns: u64,
+}
+
+impl CudaTotals {
+    fn add(&mut self, stat: &CudaStat) {
+        self.calls = self.calls.saturating_add(stat.calls);
+        self.errors = self.errors.saturating_add(stat.errors);
+        self.bytes = self.bytes.saturating_add(stat.bytes);
+        self.wait_ns = self.wait_ns.saturating_add(stat.wait_ns());
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct SyscallTotals {
     pub(super) count: u64,
@@ -91,6 +111,7 @@ impl AgentTotals {
             exits: [0; RESULTS.len()],
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
+            cuda: [CudaTotals::default(); CudaCall::ALL.len()],
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -178,6 +199,11 @@ impl AgentTotals {
         for (cause, ns) in window.ledger.causes() {
             if let Some(sum) = self.ledger.get_mut(cause as usize) {
                 *sum = sum.saturating_add(ns);
+            }
+        }
+        for stat in &window.cuda {
+            if let Some(totals) = self.cuda.get_mut(usize::from(stat.call.number())) {
+                totals.add(stat);
             }
         }
         for stat in &window.syscalls {

@@ -169,8 +169,15 @@ impl Samples for Replayed {
 
 /// Whether the store tells of it, or it stays as it is.
 fn is_known(row: &Row) -> bool {
-    // What stretches come to says nothing of the ledger.
-    if row.family == Family::AgentLedgerSeconds {
+    // What stretches come to says nothing of these.
+    let of_windows = [
+        Family::AgentLedgerSeconds,
+        Family::AgentCudaCalls,
+        Family::AgentCudaErrors,
+        Family::AgentCudaBytes,
+        Family::AgentCudaWaitSeconds,
+    ];
+    if of_windows.contains(&row.family) {
         return false;
     }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];

@@ -3,6 +3,7 @@
 //! windows, and every result is sorted, so equal data gives equal answers.
 
 mod covered;
+mod cuda;
 mod dashboard;
 mod gpu;
 mod host;
@@ -17,6 +18,7 @@ mod syscalls;
 mod timeline;
 
 pub use covered::{Covered, CoveredFold};
+pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataError, Kind, names::Names, process_id::Id};
 use crate::model::{
+    cuda::{CudaCall, CudaStat},
     ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
@@ -28,6 +29,8 @@ pub(in crate::export::journal) struct WindowData {
     off_cpu: Vec<OffCpuData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     syscalls: Vec<SyscallData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cuda: Vec<CudaData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ledger: Vec<StretchData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,6 +78,17 @@ struct SyscallData {
     latency_log2_ns: Vec<(usize, u64)>,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct CudaData {
+    process: Id,
+    call: CudaCall,
+    calls: u64,
+    errors: u64,
+    bytes: u64,
+    total_ns: u64,
+    max_ns: u64,
+}
+
 /// Time in which the agent's threads were in these states together.
 #[derive(Debug, Serialize, Deserialize)]
 struct StretchData {
@@ -106,6 +120,7 @@ impl WindowData {
             cpu: window.cpu.into_iter().map(CpuData::from).collect(),
             off_cpu: window.off_cpu.into_iter().map(OffCpuData::from).collect(),
             syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
+            cuda: window.cuda.into_iter().map(CudaData::from).collect(),
             ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
             thread_time: window.ledger.threads.into_iter().map(ThreadTimeData::from).collect(),
             interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
@@ -121,6 +136,7 @@ impl WindowData {
             cpu: self.cpu.into_iter().map(CpuStat::from).collect(),
             off_cpu: self.off_cpu.into_iter().map(OffCpuStat::from).collect(),
             syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
+            cuda: self.cuda.into_iter().map(CudaStat::from).collect(),
             ledger: ledger(self.ledger, self.thread_time)?,
             unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
         };
@@ -206,6 +222,20 @@ impl From<OffCpuData> for OffCpuStat<u64> {
             count: row.count,
             max_ns: row.max_ns,
         }
+    }
+}
+
+impl From<CudaStat> for CudaData {
+    fn from(row: CudaStat) -> Self {
+        let CudaStat { process, call, calls, errors, bytes, total_ns, max_ns } = row;
+        Self { process: Id(process), call, calls, errors, bytes, total_ns, max_ns }
+    }
+}
+
+impl From<CudaData> for CudaStat {
+    fn from(row: CudaData) -> Self {
+        let CudaData { process, call, calls, errors, bytes, total_ns, max_ns } = row;
+        Self { process: process.0, call, calls, errors, bytes, total_ns, max_ns }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-pub(super) static ROWS: [Row; 24] = [
+pub(super) static ROWS: [Row; 28] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -141,6 +141,38 @@ pub(super) static ROWS: [Row; 24] = [
         Counter,
         &["agent", "agent_id", "cause"],
         "Its wall clock by what it did or waited for, exclusively (probe ledger)",
+    ),
+    row(
+        F::AgentCudaCalls,
+        "agent_cuda_calls",
+        None,
+        Counter,
+        &["agent", "agent_id", "call"],
+        "Calls of CUDA by what they do (probe cuda)",
+    ),
+    row(
+        F::AgentCudaErrors,
+        "agent_cuda_errors",
+        None,
+        Counter,
+        &["agent", "agent_id", "call"],
+        "Calls of CUDA that returned an error, where that is seen: allocations, frees and waits (probe cuda)",
+    ),
+    row(
+        F::AgentCudaBytes,
+        "agent_cuda",
+        Some(Bytes),
+        Counter,
+        &["agent", "agent_id", "call"],
+        "Bytes that calls of CUDA copied, filled and allocated (probe cuda)",
+    ),
+    row(
+        F::AgentCudaWaitSeconds,
+        "agent_cuda_wait",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "Time in calls of CUDA that wait for the GPU, asleep or spinning, over all threads (probe cuda)",
     ),
     row(
         F::ProcessCpuSeconds,

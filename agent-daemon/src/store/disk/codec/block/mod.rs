@@ -6,6 +6,7 @@
 
 mod columns;
 mod cpu;
+mod cuda;
 mod ledger;
 mod off_cpu;
 mod syscalls;
@@ -24,10 +25,12 @@ use crate::model::{
     window::{CpuStat, Window},
 };
 
-/// Since 2 with ledgers.
-const VERSION: u8 = 2;
+/// Since 2 with ledgers, since 3 with calls of CUDA.
+const VERSION: u8 = 3;
 /// Windows had no ledgers.
 const WITHOUT_LEDGERS: u8 = 1;
+/// Windows had no calls of CUDA.
+const WITHOUT_CUDA: u8 = 2;
 
 /// A window whose stacks are numbers.
 pub(in crate::store::disk) type Numbered = Window<u64>;
@@ -63,6 +66,7 @@ pub(in crate::store::disk) fn encode(windows: &[Numbered]) -> Vec<u8> {
     off_cpu::encode(&mut to, &rows.off_cpu, &processes, &stacks);
     cpu::encode(&mut to, &rows.cpu, &processes, &stacks);
     ledger::encode(&mut to, windows);
+    cuda::encode(&mut to, windows);
     to.finish()
 }
 
@@ -95,6 +99,9 @@ pub(in crate::store::disk) fn decode(bytes: &[u8], agent: &AgentId) -> Result<Ve
     }
     if version > WITHOUT_LEDGERS {
         ledger::decode(&mut from, &mut windows)?;
+    }
+    if version > WITHOUT_CUDA {
+        cuda::decode(&mut from, &mut windows)?;
     }
     from.end().map(|()| windows)
 }
@@ -145,9 +152,9 @@ fn decode_spans(from: &mut Decoder<'_>, count: usize, agent: &AgentId) -> Result
         starts.push(before);
     }
     let window = |start: i64| {
-        let (syscalls, off_cpu, cpu, ledger, unread) = Default::default();
+        let (syscalls, off_cpu, cpu, cuda, ledger, unread) = Default::default();
         let (start, end) = (time_of(start), time_of(start.wrapping_add(from.signed()?)));
-        Ok(Window { agent: agent.clone(), start, end, syscalls, off_cpu, cpu, ledger, unread })
+        Ok(Window { agent: agent.clone(), start, end, syscalls, off_cpu, cpu, cuda, ledger, unread })
     };
     starts.into_iter().map(window).collect()
 }

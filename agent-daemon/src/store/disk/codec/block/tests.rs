@@ -9,6 +9,7 @@ use proptest::{
 use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
+        cuda::{CudaCall, CudaStat},
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -74,6 +75,19 @@ fn ledger() -> impl Strategy<Value = Ledger> {
     rows.prop_map(|(sets, threads)| Ledger { sets, threads })
 }
 
+fn cuda() -> impl Strategy<Value = CudaStat> {
+    let numbers = (number(), number(), number(), number(), number());
+    (process(), select(CudaCall::ALL.as_slice()), numbers).prop_map(|(process, call, n)| CudaStat {
+        process,
+        call,
+        calls: n.0,
+        errors: n.1,
+        bytes: n.2,
+        total_ns: n.3,
+        max_ns: n.4,
+    })
+}
+
 fn window() -> impl Strategy<Value = Numbered> {
     let rows = (
         proptest::collection::vec(syscall(), 0..4),
@@ -81,6 +95,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         proptest::collection::vec(sample(), 0..4),
         proptest::collection::vec((process(), ".{0,8}"), 0..2),
         ledger(),
+        proptest::collection::vec(cuda(), 0..4),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
         agent: agent_at(at(0)).id,
@@ -89,6 +104,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         syscalls: rows.0,
         off_cpu: rows.1,
         cpu: rows.2,
+        cuda: rows.5,
         ledger: rows.4,
         unread: rows.3,
     })
@@ -100,6 +116,7 @@ fn sorted(mut windows: Vec<Numbered>) -> String {
         window.syscalls.sort_by_key(|r| (r.process, r.number));
         window.off_cpu.sort_by_key(|r| (r.process, r.stack, r.cause, r.syscall, r.descriptor, r.waker));
         window.cpu.sort_by_key(|r| (r.process, r.stack));
+        window.cuda.sort_by_key(|r| (r.process, r.call));
     }
     format!("{windows:?}")
 }
@@ -126,7 +143,7 @@ proptest! {
 
     #[test]
     fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for version in [1, 2] {
+        for version in [1, 2, 3] {
             let bytes: Vec<_> = [version].into_iter().chain(bytes.clone()).collect();
             let _ = decode(&bytes, &agent_at(at(0)).id);
         }
