@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod cpu;
+pub mod cuda;
 pub mod ledger;
 pub mod lifecycle;
 pub mod loss;
@@ -15,6 +16,7 @@ pub mod syscalls;
 pub mod thread;
 pub mod unwind;
 pub mod waits;
+pub mod wire;
 
 /// Marks types as plain old data for aya, in the daemon's build only.
 #[cfg(feature = "user")]

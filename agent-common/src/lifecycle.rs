@@ -19,6 +19,8 @@ pub mod kind {
     pub const NEW_STACK: u32 = 6;
     /// [`super::ModelRequest`]
     pub const MODEL_REQUEST: u32 = 7;
+    /// [`super::LibraryLoaded`]
+    pub const LIBRARY_LOADED: u32 = 8;
 }
 
 /// Bytes kept of an executable's path.
@@ -163,6 +165,20 @@ pub struct ModelRequest {
     pub kind: u32,
     /// The agent's slot.
     pub agent: u32,
+    /// The process.
+    pub process: u64,
+}
+
+/// A process of an agent loaded a library, or let go of one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LibraryLoaded {
+    /// [`kind::LIBRARY_LOADED`]
+    pub kind: u32,
+    /// Explicit padding.
+    pub pad: u32,
+    /// Which process.
+    pub process: u64,
 }
 
 /// A process that the seeding iterator found and took into an agent.
@@ -190,6 +206,18 @@ const _: () = assert!(size_of::<Exit>() == 96);
 const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
-const _: () = assert!(size_of::<ModelRequest>() == 8);
+const _: () = assert!(size_of::<LibraryLoaded>() == 16);
+const _: () = assert!(size_of::<ModelRequest>() == 16);
 const _: () = assert!(size_of::<Seeded>() == 96);
-crate::pod!(Account, Fork, Exec, Exit, ThreadExit, ForeignExec, NewStack, ModelRequest, Seeded);
+crate::pod!(
+    Account,
+    Fork,
+    Exec,
+    Exit,
+    ThreadExit,
+    ForeignExec,
+    NewStack,
+    ModelRequest,
+    LibraryLoaded,
+    Seeded,
+);

@@ -164,7 +164,18 @@ pub struct Thread {
     pub futex_waker: u32,
     /// Explicit padding.
     pub pad: u32,
+    /// When the call of CUDA began that the thread is in, or was last accounted, ns; 0 if it is in none whose return
+    /// is waited for. Claimed by an atomic exchange, as `since`.
+    pub cuda_at: u64,
+    /// What of that call is accounted already, ns.
+    pub cuda_accounted: u64,
+    /// The stack pointer when it began.
+    pub cuda_stack: u64,
+    /// The bytes that it asks for.
+    pub cuda_bytes: u64,
+    /// What it is: a [`crate::cuda::Cookie`].
+    pub cuda_cookie: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 152);
+const _: () = assert!(size_of::<Thread>() == 192);
 crate::pod!(Thread);

@@ -25,7 +25,7 @@ use crate::{
         reaction::ReactionThread,
     },
     api::{self, BindError},
-    collect::{Collector, HostCollector, Order, system_info},
+    collect::{AttacherThread, Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
     ending,
     enrich::{Resolver, ResolverThreads},
@@ -124,20 +124,23 @@ pub async fn run(
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
     let interpreters = Arc::new(Interpreters::default());
     let shared = (Arc::clone(&interpreters), Arc::clone(&telemetry));
-    let (mut collector, maps) = start_collector(&config, shared, ordered, observed).await?;
+    let (mut collector, parts) = start_collector(&config, shared, ordered, observed).await?;
     let mut followers = doors.followers();
     followers.push(wake);
     let writer = writer::spawn(Arc::clone(&store), recorded, followers);
     let sending = doors.start(&store);
     let host = HostCollector::spawn(config.window, &config.gpu, &records, Arc::clone(&telemetry))
         .map_err(io_error("starting the host's collector"))?;
-    let (resolver, threads) = start_resolver(maps, interpreters, &telemetry, &config.kernel)
+    let (resolver, threads) = start_resolver(parts, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
     let (rules, changed_rules) = watch::channel(config.agents.clone());
     let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
-    let aggregator = Aggregator::new(&config.agents, resolver, &channels, Arc::clone(&telemetry));
+    let aggregator = {
+        let (agents, prices) = (&config.agents, config.llm.prices.clone());
+        Aggregator::new(agents, prices, resolver, &channels, Arc::clone(&telemetry))
+    };
     let mut aggregator = tokio::spawn(aggregator.run(channels));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
     let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
@@ -269,17 +272,22 @@ fn open_store(
 
 /// Starts the threads that name stacks, and the one that makes the walker's tables of what they open.
 fn start_resolver(
-    maps: Option<UnwindMaps>,
+    (maps, attacher): KernelParts,
     interpreters: Arc<Interpreters>,
     telemetry: &Arc<Telemetry>,
     config: &config::Kernel,
 ) -> io::Result<(Resolver, ResolverThreads)> {
-    let Some(maps) = maps else { return Resolver::spawn(None, interpreters, Arc::clone(telemetry)) };
-    let (unwinder, unwinding) =
-        Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry), config)?;
-    let (resolver, threads) = Resolver::spawn(Some(unwinder), interpreters, Arc::clone(telemetry))?;
-    Ok((resolver, threads.and(unwinding)))
+    let unwinder = maps
+        .map(|maps| Unwinder::spawn(maps, Arc::clone(&interpreters), Arc::clone(telemetry), config))
+        .transpose()?;
+    let (unwinder, unwinding) = unwinder.unzip();
+    let (attacher, attaching) = attacher.unzip();
+    let (resolver, threads) = Resolver::spawn(unwinder, attacher, interpreters, Arc::clone(telemetry))?;
+    Ok((resolver, [unwinding, attaching].into_iter().flatten().fold(threads, ResolverThreads::and)))
 }
+
+/// What the collector hands to those who work on the kernel's maps and programs beside it.
+type KernelParts = (Option<UnwindMaps>, Option<AttacherThread>);
 
 /// Starts the collector's thread, which owns the kernel side. The handle ends when the collector does.
 async fn start_collector(
@@ -287,7 +295,7 @@ async fn start_collector(
     (interpreters, telemetry): (Arc<Interpreters>, Arc<Telemetry>),
     orders: mpsc::Receiver<Order>,
     observations: mpsc::Sender<Observation>,
-) -> Result<(JoinHandle<()>, Option<UnwindMaps>), DaemonError> {
+) -> Result<(JoinHandle<()>, KernelParts), DaemonError> {
     let (started, starting) = oneshot::channel();
     let (ended, ending) = oneshot::channel();
     let config = config.clone();
@@ -298,19 +306,19 @@ async fn start_collector(
                 Ok(collector) => collector,
                 Err(error) => return drop(started.send(Err(error))),
             };
-            let _ = started.send(Ok(collector.take_unwind_maps()));
+            let _ = started.send(Ok((collector.take_unwind_maps(), collector.take_attacher())));
             if let Err(error) = collect(collector, config.window, orders, observations) {
                 tracing::error!(%error, "the collector failed");
             }
             let _ = ended.send(());
         })
         .map_err(io_error("starting the collector's thread"))?;
-    let maps = starting.await.map_err(|_| DaemonError::Stage("collector"))??;
+    let parts = starting.await.map_err(|_| DaemonError::Stage("collector"))??;
     let collector = tokio::spawn(async move {
         // An error means that the thread panicked: it has ended all the same.
         let _ = ending.await;
     });
-    Ok((collector, maps))
+    Ok((collector, parts))
 }
 
 fn collect(

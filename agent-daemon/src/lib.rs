@@ -25,4 +25,5 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod unwind;
+pub mod uprobes;
 pub mod wire;

@@ -48,7 +48,11 @@ pub(crate) mod regs {
     pub(crate) const BP: usize = 4;
     pub(crate) const R10: usize = 7;
     pub(crate) const R11: usize = 6;
+    pub(crate) const R9: usize = 8;
+    pub(crate) const R8: usize = 9;
+    pub(crate) const AX: usize = 10;
     pub(crate) const CX: usize = 11;
+    pub(crate) const DX: usize = 12;
     pub(crate) const SI: usize = 13;
     pub(crate) const DI: usize = 14;
     pub(crate) const ORIG_AX: usize = 15;

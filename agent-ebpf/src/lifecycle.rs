@@ -4,8 +4,8 @@
 use agent_common::{
     agent::probe,
     lifecycle::{
-        ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, PATH_BYTES, ThreadExit,
-        kind,
+        ARGS_BYTES, Account, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack,
+        PATH_BYTES, ThreadExit, kind,
     },
     loss,
     thread::{NO_SYSCALL, Thread, state},
@@ -97,6 +97,7 @@ fn process_exec(ctx: BtfTracePointContext) -> u32 {
         Some(thread) => {
             walk::forget(thread.process);
             thread.python_state = 0;
+            thread.cuda_at = 0;
             thread.execs = thread.execs.wrapping_add(1);
             agents::executes(thread.agent);
             ledger::executed(thread);
@@ -266,14 +267,25 @@ pub(crate) fn report_stack(process: u64, stack: u64) {
     event.submit(0);
 }
 
+/// Tells that a process loaded a library. Called by `loader`.
+#[inline(always)]
+pub(crate) fn report_library(process: u64) {
+    let Some(mut event) = EVENTS.reserve::<LibraryLoaded>(0) else {
+        losses::count(loss::EVENT_RING_FULL);
+        return;
+    };
+    event.write(LibraryLoaded { kind: kind::LIBRARY_LOADED, pad: 0, process });
+    event.submit(0);
+}
+
 /// Tells that an agent sent a request to its model. Called by `ledger`.
 #[inline(always)]
-pub(crate) fn report_model_request(agent: u32) {
+pub(crate) fn report_model_request(agent: u32, process: u64) {
     let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
-    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent });
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process });
     event.submit(0);
 }
 

@@ -11,10 +11,12 @@ mod accounts;
 mod agents;
 mod atomics;
 mod cpu;
+mod cuda;
 mod epoch;
 mod layout;
 mod ledger;
 mod lifecycle;
+mod loader;
 mod losses;
 mod off_cpu;
 mod seed;
@@ -25,6 +27,7 @@ mod wait;
 mod waits;
 mod wakers;
 mod walk;
+mod wire;
 
 /// Never reached: the verifier rejects a program that could loop here.
 #[panic_handler]

@@ -22,7 +22,7 @@ use aya_ebpf::{
 use crate::{
     agents,
     atomics::{add, compare_exchange, exchange},
-    epoch,
+    cuda, epoch,
     layout::{self, PF_EXITING, field},
     ledger, lifecycle, losses,
     stacks::{self, Scratch},
@@ -159,7 +159,8 @@ fn leave_cpu(ctx: &BtfTracePointContext, task: *mut u8, thread: &mut Thread, sle
         thread.woken = now;
     } else {
         // SAFETY: `task` is the current task.
-        thread.state = unsafe { classify(task, sleep, thread) };
+        let state = unsafe { classify(task, sleep, thread) };
+        thread.state = if cuda::waits(thread) { state::GPU } else { state };
         thread.woken = 0;
         if thread.state == state::FUTEX || thread.state == state::LOCK {
             thread.futex = thread.wait.argument;

@@ -18,7 +18,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    accounts, agents,
+    accounts, agents, cuda,
     layout::{self, field},
     ledger, losses, off_cpu, stacks, threads,
     wait::classify,
@@ -161,6 +161,7 @@ extern "C" fn account_waits(ctx: *mut c_void) -> i32 {
     let Some(task) = (unsafe { task_of(ctx) }) else { return 0 };
     if let Some(thread) = threads::get(task) {
         off_cpu::account_ongoing(task, thread);
+        cuda::account_ongoing(thread);
     }
     0
 }

@@ -129,7 +129,7 @@ impl Names {
     pub(crate) fn new() -> Self {
         let telemetry = Arc::new(Telemetry::default());
         let (resolver, _threads) =
-            Resolver::spawn(None, Arc::default(), Arc::clone(&telemetry)).expect("threads start");
+            Resolver::spawn(None, None, Arc::default(), Arc::clone(&telemetry)).expect("threads start");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         Self { resolver, telemetry, runtime: runtime.expect("a runtime") }
     }

@@ -46,4 +46,5 @@ mod syscalls;
 mod systemd;
 mod tools;
 mod unwind;
+mod wire;
 mod workloads;

@@ -82,6 +82,22 @@ fn alerts(silence: &str) -> Vec<Call> {
     ]
 }
 
+/// Those of what is read off the wire.
+fn wire(world: &World) -> Vec<Call> {
+    let get = |route: &'static str, what: &str| ("GET", route, format!("{route}{what}"));
+    let of_agent = |what: String| ("GET", "/api/v1/agents/{id}/coverage", what);
+    vec![
+        get("/api/v1/llm-calls", ""),
+        get("/api/v1/llm-calls", "?order=slowest&limit=1&failed=true"),
+        get("/api/v1/llm-calls", "?order=x"),
+        get("/api/v1/mcp-calls", ""),
+        get("/api/v1/mcp-calls", "?limit=0"),
+        get("/api/v1/coverage", ""),
+        of_agent(world.of_live("/coverage")),
+        of_agent("/api/v1/agents/1-1/coverage".to_owned()),
+    ]
+}
+
 /// Those of tool calls.
 fn tools(world: &World) -> Vec<Call> {
     let of_agent = |what: &str| ("GET", "/api/v1/agents/{id}/tools", what.to_owned());
@@ -142,7 +158,7 @@ fn calls(world: &World) -> Vec<Call> {
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
-    calls.extend([alerts(&world.silence), tools(world)].concat());
+    calls.extend([alerts(&world.silence), tools(world), wire(world)].concat());
     calls.extend(of_agents(world));
     calls.extend([
         same("/"),

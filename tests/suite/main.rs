@@ -9,6 +9,7 @@
 
 mod api_alerts;
 mod api_blocked;
+mod api_calls;
 mod api_dashboard;
 mod api_docs;
 mod api_gpus;

@@ -227,9 +227,10 @@ impl Roster {
                 self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
-            Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
-                Change::default()
-            }
+            Observation::ForeignExec { .. }
+            | Observation::Mapped { .. }
+            | Observation::Wire(_)
+            | Observation::Counted(_) => Change::default(),
         }
     }
 

@@ -14,7 +14,10 @@ use crate::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
         blocked::BlockedOnDto,
+        coverage::CoverageDto,
         ledger::LedgerDto,
+        llm::LlmCallListDto,
+        mcp::McpCallListDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
@@ -131,6 +134,21 @@ impl Client {
     /// An agent's tool calls, by a query.
     pub(super) fn tools(&self, id: &str, query: &[(&str, String)]) -> Result<ToolListDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/tools"), query)
+    }
+
+    /// An agent's calls of models.
+    pub(super) fn llm_calls(&self, id: &str, range: Range) -> Result<LlmCallListDto, CliError> {
+        self.get("/api/v1/llm-calls", &of_agent(id, range))
+    }
+
+    /// An agent's calls of MCP servers.
+    pub(super) fn mcp_calls(&self, id: &str, range: Range) -> Result<McpCallListDto, CliError> {
+        self.get("/api/v1/mcp-calls", &of_agent(id, range))
+    }
+
+    /// How much of what an agent's processes say is seen.
+    pub(super) fn coverage(&self, id: &str) -> Result<CoverageDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/coverage"), &[])
     }
 
     /// What kind of host it is.
@@ -310,6 +328,11 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> CliError {
         CliError::Unreachable { url: self.url.clone(), reason: error.to_string() }
     }
+}
+
+/// The query for what an agent did in a range.
+fn of_agent(id: &str, range: Range) -> Vec<(&'static str, String)> {
+    range.query().into_iter().chain([("agent", id.to_owned())]).collect()
 }
 
 impl Range {

@@ -16,11 +16,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc,
-    time::{Interval, MissedTickBehavior},
 };
 
 use super::{
-    clock::{self, Clock},
+    attaching::{AttacherThread, Attaching},
+    clock::{self, Clock, intervals, sleep_until},
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -29,6 +29,7 @@ use super::{
     proc_tree::{ProcessTree, Stat},
     usage::Live,
     waits,
+    wire::WireReader,
 };
 use crate::{
     config::Config,
@@ -66,6 +67,9 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    attaching: Attaching,
+    attacher: Option<AttacherThread>,
+    wire: WireReader,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -89,9 +93,13 @@ impl Collector {
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         let model_hosts = model_hosts(config, &mut kernel);
+        let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            attaching,
+            attacher,
+            wire: WireReader::default(),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -110,6 +118,11 @@ impl Collector {
         self.kernel.take_unwind_maps()
     }
 
+    /// Who attaches probes to functions, for the one who opens files; `None` the second time.
+    pub fn take_attacher(&mut self) -> Option<AttacherThread> {
+        self.attacher.take()
+    }
+
     /// Collects until the aggregator is gone.
     ///
     /// # Errors
@@ -124,6 +137,7 @@ impl Collector {
         let ring = unsafe {
             AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)?
         };
+        self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
         loop {
             let due = self.mapped.next_due();
@@ -170,6 +184,8 @@ impl Collector {
                 false
             }
             Order::Release { slot, token } => {
+                // What an agent said last comes before its end.
+                self.wire.flush();
                 self.close_window(vec![token]);
                 self.forget(slot);
                 true
@@ -179,6 +195,7 @@ impl Collector {
                 false
             }
             Order::Close { token } => {
+                self.wire.flush();
                 self.close_window(vec![token]);
                 true
             }
@@ -195,6 +212,7 @@ impl Collector {
         // A thread that was being forked while the slot's last agent was let go may still carry the slot.
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
+        self.attaching.watched(slot, probes);
         let outside = outside::inodes(root);
         self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;
@@ -251,12 +269,15 @@ impl Collector {
 
     fn take_in(&mut self, seeded: Seeded, slot: Slot) {
         let process = seeded.process;
+        self.attaching.joined(process, slot);
         self.outbox.extend(self.lifecycle.seeded(seeded, slot, &self.clock, &mut self.live));
         self.outbox.extend(self.mapped.read(process, &self.telemetry.losses));
     }
 
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
+        self.attaching.released(slot);
+        self.wire.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -272,6 +293,7 @@ impl Collector {
     /// Attaches what the agents need, together.
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
+        self.wire.set_agents(!self.agents.is_empty());
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -294,16 +316,19 @@ impl Collector {
     }
 
     fn event(&mut self, event: Event) {
+        self.wire.happened(&event);
         match &event {
             // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
+            Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
+        self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
     }
 
@@ -375,16 +400,4 @@ fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
 /// Whether the kernel dropped a part of a stack before it was read.
 fn is_lost(stack: &RawStack) -> bool {
     matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
-}
-
-fn intervals(window: Duration) -> Interval {
-    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + window, window);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    if let Some(due) = due {
-        tokio::time::sleep_until(due.into()).await;
-    }
 }

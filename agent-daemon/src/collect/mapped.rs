@@ -29,6 +29,10 @@ const DELAYS: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(2
 const REST: Duration = Duration::from_millis(100);
 /// The queue of readings that stacks ask for, behind those that execs do.
 const ASKED: usize = DELAYS.len();
+/// The queue of those that come of loading a library.
+const LOADING: usize = ASKED + 1;
+/// A process that loads one library after the other is read so often, at most.
+const BREATH: Duration = Duration::from_millis(20);
 /// Readings that may wait. Beyond, the process waits for an unknown address.
 const MAX_DUE: usize = 4096;
 /// User frames of a stack that are looked up.
@@ -40,7 +44,7 @@ const MAX_COMPARED: usize = 64;
 
 /// Which readings are due, and what the last ones said.
 pub(super) struct Mapped {
-    due: [VecDeque<(Instant, ProcessId)>; DELAYS.len() + 1],
+    due: [VecDeque<(Instant, ProcessId)>; LOADING + 1],
     known: FxHashMap<ProcessId, Known>,
     /// Programs that the processes have executed since they were watched, as the kernel programs count them.
     execs: FxHashMap<ProcessId, u16>,
@@ -55,6 +59,8 @@ struct Known {
     read: Instant,
     /// Whether another one is due since a stack asked for it.
     is_asked: bool,
+    /// Whether another one is due since it loaded a library.
+    is_loading: bool,
 }
 
 /// An executable mapping, by address.
@@ -106,20 +112,37 @@ impl Mapped {
         }
     }
 
+    /// How many programs the process has executed since it is watched.
+    pub(super) fn execs(&self, process: ProcessId) -> u16 {
+        self.execs.get(&process).copied().unwrap_or_default()
+    }
+
     /// A stack of the process ended at an address that is in no known mapping.
     pub(super) fn asked(&mut self, process: ProcessId, now: Instant) {
         let Some(known) = self.known.get_mut(&process).filter(|k| !k.is_asked) else { return };
-        let [.., queue] = &mut self.due;
-        if queue.len() < MAX_DUE {
+        if let Some(queue) = self.due.get_mut(ASKED)
+            && queue.len() < MAX_DUE
+        {
             known.is_asked = true;
             queue.push_back((now.max(known.read + REST), process));
+        }
+    }
+
+    /// The process loaded a library, or let go of one.
+    pub(super) fn loaded(&mut self, process: ProcessId, now: Instant) {
+        let Some(known) = self.known.get_mut(&process).filter(|k| !k.is_loading) else { return };
+        if let Some(queue) = self.due.get_mut(LOADING)
+            && queue.len() < MAX_DUE
+        {
+            known.is_loading = true;
+            queue.push_back((now.max(known.read + BREATH), process));
         }
     }
 
     /// The process forked another, which has the same mappings until it executes a program.
     pub(super) fn forked(&mut self, parent: ProcessId, child: ProcessId) {
         if let Some(known) = self.known.get(&parent).cloned() {
-            self.known.insert(child, known);
+            self.known.insert(child, Known { is_asked: false, is_loading: false, ..known });
         }
     }
 
@@ -143,7 +166,7 @@ impl Mapped {
     /// Reads what is due.
     pub(super) fn read_due(&mut self, now: Instant, live: &Live, losses: &Losses) -> Vec<Observation> {
         let mut observations = Vec::new();
-        for stage in 0..=ASKED {
+        for stage in 0..self.due.len() {
             while let Some(process) = self.pop_due(stage, now) {
                 if live.contains(process) {
                     observations.extend(self.read(process, losses));
@@ -169,7 +192,8 @@ impl Mapped {
             losses.count(Loss::MappingsUnread);
             return None;
         };
-        let known = Known { ranges: ranges(&mappings), read: Instant::now(), is_asked: false };
+        let known =
+            Known { ranges: ranges(&mappings), read: Instant::now(), is_asked: false, is_loading: false };
         let replaced = match self.known.get(&process) {
             Some(before) => replaced(&before.ranges, &known.ranges),
             None => Vec::new(),
@@ -178,8 +202,7 @@ impl Mapped {
             self.replaced.push(Replaced { process, ranges: replaced });
         }
         self.known.insert(process, known);
-        let execs = self.execs.get(&process).copied().unwrap_or_default();
-        Some(Observation::Mapped { process, execs, mappings })
+        Some(Observation::Mapped { process, execs: self.execs(process), mappings })
     }
 
     /// Cuts the stacks that were taken while something was mapped in the place of something else.

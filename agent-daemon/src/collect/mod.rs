@@ -4,6 +4,7 @@
 //! One file per source; `collector.rs` is the loop that asks them.
 
 pub mod argv;
+mod attaching;
 mod cgroups;
 mod clock;
 mod collector;
@@ -19,8 +20,10 @@ mod resources;
 mod stdio;
 mod usage;
 mod waits;
+mod wire;
 mod worker;
 
+pub use attaching::AttacherThread;
 pub use collector::{Collector, Stopped};
 pub use host::{HostCollector, probe_gpus, system_info};
 pub use order::{Order, WatchError, Watched};

@@ -104,6 +104,10 @@ impl CodeFile for MappedFile {
     fn open(&self) -> Option<Box<dyn ReadAt>> {
         Some(Box::new(self.handle()?))
     }
+
+    fn file(&self) -> Option<File> {
+        self.handle()
+    }
 }
 
 /// Opens and holds files. Used by one thread.

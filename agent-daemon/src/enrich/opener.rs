@@ -23,6 +23,7 @@ use crate::{
     model::{id::ProcessId, observation::Mapping, stack::Binary},
     telemetry::{Loss, Telemetry},
     unwind::{self, CodeFile, Unwinder},
+    uprobes::Attacher,
 };
 
 /// Most files held open.
@@ -45,6 +46,7 @@ pub(super) struct Opener {
     ids: Arc<CodeIds>,
     work: SyncSender<Work>,
     unwinder: Option<Unwinder>,
+    attacher: Option<Attacher>,
     vdso: Arc<Vdso>,
     telemetry: Arc<Telemetry>,
 }
@@ -54,10 +56,11 @@ impl Opener {
         ids: Arc<CodeIds>,
         work: SyncSender<Work>,
         unwinder: Option<Unwinder>,
+        attacher: Option<Attacher>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let files = Files::new(descriptors(), Arc::clone(&ids));
-        Self { files, ids, work, unwinder, vdso: Arc::new(Vdso), telemetry }
+        Self { files, ids, work, unwinder, attacher, vdso: Arc::new(Vdso), telemetry }
     }
 
     /// Serves until nobody asks any more.
@@ -82,6 +85,9 @@ impl Opener {
                 let image = self.image(process, execs, &mappings);
                 if let Some(unwinder) = &self.unwinder {
                     unwinder.mapped(process, self.code(&image));
+                }
+                if let Some(attacher) = &self.attacher {
+                    attacher.mapped(process, execs, files(&image));
                 }
                 Work::Image(process, Arc::new(image))
             }
@@ -148,6 +154,19 @@ impl Opener {
     }
 }
 
+/// The files of an image, each once.
+fn files(image: &Image) -> Vec<Arc<dyn CodeFile>> {
+    let mut files: Vec<Arc<dyn CodeFile>> = Vec::new();
+    for region in image.regions.iter() {
+        if let Code::File(file) = &region.code
+            && !files.iter().any(|known| known.id() == file.id)
+        {
+            files.push(Arc::clone(file) as Arc<dyn CodeFile>);
+        }
+    }
+    files
+}
+
 /// Whether a mapping with an inode is memory all the same: a shared one, or a file that .NET makes for its code.
 fn is_memory(path: &str) -> bool {
     path.starts_with("/dev/zero") || path.starts_with("/SYSV") || path.starts_with("/memfd:doublemapper")
@@ -168,7 +187,7 @@ mod tests {
     #[test]
     fn the_kernels_page_is_no_generated_code() {
         let ids = Arc::new(CodeIds::new());
-        let mut opener = Opener::new(ids, sync_channel(1).0, None, Arc::default());
+        let mut opener = Opener::new(ids, sync_channel(1).0, None, None, Arc::default());
         let mapping = |start: u64, path: &str| Mapping {
             start,
             end: start + 4096,

@@ -29,6 +29,7 @@ use crate::{
     },
     telemetry::{Loss, Telemetry},
     unwind::{Interpreters, Unwinder},
+    uprobes::Attacher,
 };
 
 /// Requests that may wait for their files to be opened.
@@ -88,19 +89,20 @@ impl ResolverThreads {
 }
 
 impl Resolver {
-    /// Starts the resolver's threads. The unwinder, if there is one, is told what is mapped.
+    /// Starts the resolver's threads. The unwinder and the attacher, if there are any, are told what is mapped.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn spawn(
         unwinder: Option<Unwinder>,
+        attacher: Option<Attacher>,
         interpreters: Arc<Interpreters>,
         telemetry: Arc<Telemetry>,
     ) -> io::Result<(Self, ResolverThreads)> {
         let (requests, from_all) = sync_channel(REQUESTS);
         let (work, from_files) = sync_channel(WORK);
         let ids = Arc::new(CodeIds::new());
-        let opener = Opener::new(Arc::clone(&ids), work, unwinder.clone(), Arc::clone(&telemetry));
+        let opener = Opener::new(Arc::clone(&ids), work, unwinder.clone(), attacher, Arc::clone(&telemetry));
         let for_names = Arc::clone(&telemetry);
         let threads = vec![
             Builder::new().name("symbol-files".to_owned()).spawn(move || opener.run(&from_all))?,
@@ -339,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn threads_end_when_nobody_asks_any_more() {
-        let (resolver, threads) = Resolver::spawn(None, Arc::default(), Arc::default()).unwrap();
+        let (resolver, threads) = Resolver::spawn(None, None, Arc::default(), Arc::default()).unwrap();
         let last = resolver.resolve(window(&[0x5000]));
         drop(resolver);
         threads.join();

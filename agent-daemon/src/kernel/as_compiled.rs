@@ -1,9 +1,11 @@
-//! Programs for a kernel that is locked down to confidentiality, loaded as they were compiled.
+//! Programs loaded as they were compiled, for a kernel that is locked down to confidentiality.
 //!
 //! Such a kernel has no `bpf_probe_read_kernel`. aya takes that for a kernel of before 5.5, and has every read of user
 //! memory done by `bpf_probe_read`, which the lockdown forbids as well. What would read kernel memory is dead code here
 //! ([`CAN_READ_KERNEL`](super::layout)), so the programs are loaded without aya's change, and handed to it as programs
 //! that are loaded already. aya finds those by their ids, for which the kernel wants `CAP_SYS_ADMIN`.
+//!
+//! The programs of uprobes are loaded like this everywhere: aya does not know the way in which they attach.
 
 use std::{
     collections::HashSet,
@@ -31,7 +33,7 @@ const LOG_BYTES: usize = 1 << 20;
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) program: bpf_prog_type,
-    /// How it attaches, and to which of the kernel's types; none for a clock.
+    /// How it attaches, and to which of the kernel's types (0: to none); nothing for a clock.
     pub(super) attach: Option<(bpf_attach_type, u32)>,
 }
 
@@ -59,11 +61,16 @@ impl AsCompiled {
         Ok(Self { object, types })
     }
 
-    /// Loads a program; it stays loaded as long as the first of what is returned is kept.
-    pub(super) fn load(&self, name: &str, kind: Kind) -> Result<(OwnedFd, ProgramInfo), String> {
+    /// Loads a program that aya is not to know: it stays loaded as long as it is kept, or attached.
+    pub(super) fn load_alone(&self, name: &str, kind: Kind) -> Result<OwnedFd, String> {
         let program = self.object.programs.get(name).ok_or("the object has no such program")?;
         let code = self.object.functions.get(&program.function_key()).ok_or("the program has no code")?;
-        let loaded = load(name, &program.license, code, kind, self.types.as_fd())?;
+        load(name, &program.license, code, kind, self.types.as_fd())
+    }
+
+    /// Loads a program for aya; it stays loaded as long as the first of what is returned is kept.
+    pub(super) fn load(&self, name: &str, kind: Kind) -> Result<(OwnedFd, ProgramInfo), String> {
+        let loaded = self.load_alone(name, kind)?;
         let id = id(loaded.as_fd()).map_err(|e| format!("asking for a program's id: {e}"))?;
         let found = loaded_programs().find_map(|info| match info {
             Ok(info) if info.id() == id => Some(Ok(info)),
@@ -170,14 +177,14 @@ fn id(program: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(unsafe { info.assume_init() }.id)
 }
 
-fn zeroed() -> bpf_attr {
+pub(super) fn zeroed() -> bpf_attr {
     // SAFETY: a union of plain words; the kernel wants what is unused to be zero.
     unsafe { std::mem::zeroed() }
 }
 
 /// # Safety
 /// What `attr` points to must be valid for `command`.
-unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<RawFd> {
+pub(super) unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<RawFd> {
     // SAFETY: by contract.
     let result = unsafe {
         libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attr), size_of::<bpf_attr>())

@@ -2,7 +2,8 @@
 //! decode is counted by the caller and skipped.
 
 use agent_common::lifecycle::{
-    Account as RawAccount, Exec, Exit, ForeignExec, Fork, ModelRequest, NewStack, ThreadExit, kind,
+    Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
+    kind,
 };
 use aya::Pod;
 
@@ -76,10 +77,17 @@ pub enum Event {
         /// Its id.
         stack: u64,
     },
+    /// A process of an agent loaded a library, or let go of one.
+    LibraryLoaded {
+        /// The process.
+        process: ProcessId,
+    },
     /// An agent sent a request to its model.
     ModelRequest {
         /// Whose.
         slot: Slot,
+        /// The process that sent it.
+        process: ProcessId,
     },
 }
 
@@ -119,8 +127,12 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::NEW_STACK => {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
         }
-        kind::MODEL_REQUEST => {
-            whole(bytes).map(|e: ModelRequest| Event::ModelRequest { slot: Slot(e.agent) })
+        kind::MODEL_REQUEST => whole(bytes).map(|e: ModelRequest| Event::ModelRequest {
+            slot: Slot(e.agent),
+            process: ProcessId(e.process),
+        }),
+        kind::LIBRARY_LOADED => {
+            whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }
         _ => None,
     };

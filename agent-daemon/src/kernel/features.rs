@@ -34,6 +34,11 @@ pub fn release() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").map(|s| s.trim().to_owned()).unwrap_or_default()
 }
 
+/// Whether the running kernel is this version or a later one.
+pub(super) fn is_at_least(major: u32, minor: u32) -> bool {
+    version(&release()).is_some_and(|version| version >= (major, minor))
+}
+
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

@@ -23,6 +23,8 @@ mod stacks;
 mod syscall_class;
 pub mod unwind;
 mod waits;
+mod uprobes;
+pub mod wire;
 
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
@@ -30,6 +32,8 @@ pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
 pub use waits::SeenThread;
+pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
+pub use wire::WireRing;
 
 use std::{
     io::ErrorKind,
@@ -65,6 +69,8 @@ const _: () = assert!(Probe::Cpu.bit() == probe::CPU);
 const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
+const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
+const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
@@ -92,6 +98,7 @@ pub struct Kernel {
     log: log::Drain,
     unwind: Option<UnwindMaps>,
     model_endpoints: Option<ModelEndpoints>,
+    wire: Option<WireRing>,
     outside: FxHashMap<Slot, Vec<u64>>,
     sampling_hz: u32,
 }
@@ -104,24 +111,25 @@ impl Kernel {
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         features::require_kernel()?;
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
-        let object::Opened { mut ebpf, storage, as_compiled } = object::open(&btf, config)?;
-        let mut programs = programs::Programs::load(&mut ebpf, &btf, as_compiled)?;
+        let object::Opened { mut ebpf, storage, as_compiled, confidential } = object::open(&btf, config)?;
+        let mut programs = programs::Programs::load(&mut ebpf, &btf, &as_compiled, confidential)?;
+        drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
-        let confidential = layout::is_confidential(&config.kernel);
         programs.note(late_stacks(&mut ebpf, confidential)?);
         programs.note(descriptors(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
+        let wire = Some(WireRing::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, outside, sampling_hz })
+        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, wire, outside, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -147,9 +155,19 @@ impl Kernel {
         self.unwind.take()
     }
 
+    /// The programs of uprobes, for the one who attaches them; `None` the second time.
+    pub fn take_uprobes(&mut self) -> Option<Uprobes> {
+        self.programs.take_uprobes()
+    }
+
     /// Where models answer, for the one who looks that up; `None` the second time.
     pub fn take_model_endpoints(&mut self) -> Option<ModelEndpoints> {
         self.model_endpoints.take()
+    }
+
+    /// What agents say, for the one who reads it; `None` the second time.
+    pub fn take_wire(&mut self) -> Option<WireRing> {
+        self.wire.take()
     }
 
     /// The probes that cannot work here, as far as they have been tried.

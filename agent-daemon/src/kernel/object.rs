@@ -20,8 +20,10 @@ pub(super) struct Opened {
     pub(super) ebpf: Ebpf,
     /// Which object it is.
     pub(super) storage: ProbeStatus,
-    /// The programs for a kernel that aya would change them for in vain.
-    pub(super) as_compiled: Option<AsCompiled>,
+    /// The programs without aya's changes.
+    pub(super) as_compiled: AsCompiled,
+    /// Whether the kernel is one that aya would change them for in vain.
+    pub(super) confidential: bool,
 }
 
 /// Opens the object that the configuration and the kernel allow.
@@ -47,10 +49,10 @@ pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
             loader.override_global(name, offset, true);
         }
         let ebpf = loader.load(object).map_err(|e| one_line(&e))?;
-        let as_compiled = confidential.then(|| AsCompiled::new(object, &ebpf)).transpose()?;
+        let as_compiled = AsCompiled::new(object, &ebpf)?;
         Ok((ebpf, as_compiled))
     };
-    let opened = |(ebpf, as_compiled), storage| Opened { ebpf, storage, as_compiled };
+    let opened = |(ebpf, as_compiled), storage| Opened { ebpf, storage, as_compiled, confidential };
     let refused = |reason| KernelError::Refused { what: "the kernel object", reason };
     if config.thread_state == ThreadState::TidHash {
         let reason = "the configuration asks for a hash by thread id".to_owned();

@@ -18,6 +18,7 @@ use super::{
     as_compiled::{AsCompiled, Kind},
     error::{KernelError, one_line},
     perf,
+    uprobes::{UprobeProgram, Uprobes, Way},
 };
 use crate::model::probe::{Probe, ProbeSet, ProbeState, ProbeStatus};
 
@@ -32,6 +33,8 @@ enum Hook {
     Clock,
     /// A task iterator: attached only while it runs.
     Iterator,
+    /// Functions of single processes: others attach it (see `uprobes`).
+    Uprobe(UprobeProgram),
 }
 
 /// When a program is needed.
@@ -43,8 +46,8 @@ enum Need {
     Agents,
     /// While an agent is watched by one of these probes, none of which can do without it.
     Probes(&'static [Probe]),
-    /// While an agent is watched by this probe, which can do without it.
-    Helps(Probe),
+    /// While an agent is watched by one of these probes, which can do without it.
+    Helps(&'static [Probe]),
 }
 
 impl Need {
@@ -64,6 +67,10 @@ struct Row {
     purpose: &'static str,
 }
 
+const fn uprobe(program: UprobeProgram, need: Need, purpose: &'static str) -> Row {
+    row(program.name(), Hook::Uprobe(program), need, purpose)
+}
+
 const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) -> Row {
     Row { name, hook, need, purpose }
 }
@@ -71,7 +78,9 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
 /// Whose states are told by the scheduler.
 const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
 
-static ROWS: [Row; 20] = [
+const CUDA: Need = Need::Probes(&[Probe::Cuda]);
+
+static ROWS: [Row; 26] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -106,33 +115,45 @@ static ROWS: [Row; 20] = [
     row(
         "model_socket_state",
         Hook::Tracepoint("inet_sock_set_state"),
-        Need::Helps(Probe::Ledger),
+        Need::Helps(&[Probe::Ledger]),
         "connections to models",
     ),
     row(
         "model_send",
         Hook::Tracepoint("sock_send_length"),
-        Need::Helps(Probe::Ledger),
+        Need::Helps(&[Probe::Ledger]),
         "requests to models, by connection",
     ),
     row(
         "model_receive",
         Hook::Tracepoint("sock_recv_length"),
-        Need::Helps(Probe::Ledger),
+        Need::Helps(&[Probe::Ledger]),
         "answers of models, by connection",
     ),
-    row("tool_threads", Hook::Iterator, Need::Helps(Probe::Ledger), "tells helpers from tools"),
-    row("demote_helpers", Hook::Iterator, Need::Helps(Probe::Ledger), "tells helpers from tools"),
+    row("tool_threads", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
+    row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
-    row("show_waits", Hook::Iterator, Need::Helps(Probe::OffCpu), "who waits for whom, when it is asked for"),
+    row("show_waits", Hook::Iterator, Need::Helps(&[Probe::OffCpu]), "who waits for whom, when it is asked for"),
     row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
+    uprobe(
+        UprobeProgram::LibraryLoaded,
+        Need::Helps(&[Probe::Cuda, Probe::Wire]),
+        "libraries that are loaded late",
+    ),
+    uprobe(UprobeProgram::CudaCall, CUDA, "calls of CUDA that do not wait"),
+    uprobe(UprobeProgram::CudaEnter, CUDA, "calls of CUDA that wait or take memory: their begin"),
+    uprobe(UprobeProgram::CudaReturn, CUDA, "calls of CUDA that wait or take memory: their end"),
+    uprobe(UprobeProgram::WireCall, Need::Probes(&[Probe::Wire]), "what is said by TLS libraries"),
+    uprobe(UprobeProgram::WireReturn, Need::Probes(&[Probe::Wire]), "what is answered by TLS libraries"),
 ];
 
 enum Links {
     None,
     Tracepoint(BtfTracePointLinkId),
     Clock(Vec<PerfEventLinkId>),
+    /// Others hold those.
+    Elsewhere,
 }
 
 struct Program {
@@ -147,6 +168,7 @@ struct Program {
 /// Every program and how it stands.
 pub(super) struct Programs {
     programs: Vec<Program>,
+    uprobes: Option<Uprobes>,
     notes: Vec<ProbeStatus>,
 }
 
@@ -155,13 +177,16 @@ impl Programs {
     pub(super) fn load(
         ebpf: &mut Ebpf,
         btf: &Btf,
-        as_compiled: Option<AsCompiled>,
+        as_compiled: &AsCompiled,
+        confidential: bool,
     ) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
+        let mut uprobes = Uprobes::new(Way::of_kernel());
         for row in &ROWS {
-            let mut refusal = match &as_compiled {
-                Some(object) => load_as_compiled(object, ebpf, btf, row)?.err(),
-                None => load(ebpf, btf, row)?.err(),
+            let mut refusal = match row.hook {
+                Hook::Uprobe(program) => uprobes.load(as_compiled, program).err(),
+                _ if confidential => load_as_compiled(as_compiled, ebpf, btf, row)?.err(),
+                _ => load(ebpf, btf, row)?.err(),
             };
             if let (None, Hook::After { array, .. }) = (&refusal, row.hook) {
                 refusal = enter(ebpf, row.name, array).err().map(|error| error.to_string());
@@ -174,7 +199,12 @@ impl Programs {
             }
             programs.push(program);
         }
-        Ok(Self { programs, notes: Vec::new() })
+        Ok(Self { programs, uprobes: Some(uprobes), notes: Vec::new() })
+    }
+
+    /// The programs of uprobes, for the one who attaches them; `None` the second time.
+    pub(super) fn take_uprobes(&mut self) -> Option<Uprobes> {
+        self.uprobes.take()
     }
 
     /// Adds a feature that is no program to the table.
@@ -195,8 +225,9 @@ impl Programs {
             let needed = match program.row.need {
                 Need::Always => true,
                 Need::Agents => agents,
-                Need::Probes(needing) => agents && needing.iter().any(|probe| probes.contains(*probe)),
-                Need::Helps(probe) => agents && probes.contains(probe),
+                Need::Probes(needing) | Need::Helps(needing) => {
+                    agents && needing.iter().any(|probe| probes.contains(*probe))
+                }
             };
             if needed {
                 program.switch_on(ebpf, hz)?;
@@ -245,6 +276,8 @@ fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, Ker
         }
         Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
         Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
+        // Not by aya.
+        Hook::Uprobe(_) => Ok(()),
     };
     Ok(loaded.map_err(|e| one_line(&e)))
 }
@@ -274,6 +307,7 @@ impl Hook {
             Self::Clock => {
                 return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
             }
+            Self::Uprobe(_) => return Ok(Way::of_kernel().kind()),
         };
         let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
         Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })
@@ -289,6 +323,7 @@ impl Hook {
             }
             Self::Iterator => Loaded::Iter(Iter::from_program_info(info, name)?),
             Self::Clock => Loaded::PerfEvent(PerfEvent::from_program_info(info, name)?),
+            Self::Uprobe(_) => return Err(ProgramError::NotLoaded),
         })
     }
 }
@@ -347,6 +382,7 @@ impl Program {
                 self.links = Links::Clock(clock.links);
                 (self.state, self.reason) = (clock.state, clock.reason);
             }
+            Hook::Uprobe(_) => self.links = Links::Elsewhere,
             Hook::Iterator | Hook::After { .. } => {}
         }
         Ok(())
@@ -357,7 +393,7 @@ impl Program {
         let refused = |e: &dyn std::error::Error| KernelError::Refused { what: name, reason: one_line(e) };
         let program = ebpf.program_mut(name).ok_or(KernelError::NoProgram(name))?;
         match std::mem::replace(&mut self.links, Links::None) {
-            Links::None => return Ok(()),
+            Links::None | Links::Elsewhere => return Ok(()),
             Links::Tracepoint(link) => {
                 let program: &mut BtfTracePoint = program.try_into().map_err(|e| refused(&e))?;
                 program.detach(link).map_err(|e| refused(&e))?;

@@ -2,6 +2,8 @@
 //! counters and small tables.
 
 mod alerts;
+mod attachments;
+mod coverage;
 mod exporters;
 mod host;
 mod losses;
@@ -9,6 +11,8 @@ mod reading;
 mod usage;
 
 pub use alerts::{AlertStats, AlertsNow};
+pub use attachments::Attachments;
+pub use coverage::Coverage;
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
@@ -24,8 +28,12 @@ use crate::model::{host::gpu::GpuStatus, probe::ProbeStatus};
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// How much of what processes say is seen.
+    pub coverage: Coverage,
     /// How the alerts stand.
     pub alerts: AlertStats,
+    /// How probes on functions stand.
+    pub attachments: Attachments,
     /// Bytes of unwind tables in the kernel.
     pub unwind_table_bytes: AtomicU64,
     probes: RwLock<Vec<ProbeStatus>>,

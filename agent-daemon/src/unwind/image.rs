@@ -1,6 +1,6 @@
 //! What the walker is told about: the code of a process, as the one who opens its files sees it.
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use super::table::ReadAt;
 
@@ -14,6 +14,11 @@ pub trait CodeFile: Send + Sync {
 
     /// Its bytes, if they can still be read.
     fn open(&self) -> Option<Box<dyn ReadAt>>;
+
+    /// The file itself, to attach probes to it, if it is one and still open.
+    fn file(&self) -> Option<File> {
+        None
+    }
 }
 
 /// What a mapping holds.

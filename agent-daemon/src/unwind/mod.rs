@@ -3,6 +3,7 @@
 
 mod bounded;
 pub mod copy;
+mod credit;
 mod files;
 pub(crate) mod identity;
 mod image;
@@ -19,6 +20,7 @@ pub mod v8;
 mod validation;
 mod worker;
 
+pub(crate) use credit::Credit;
 pub use image::{Code, CodeFile, Region};
 pub use interpreters::{Grouping, Interpreters};
 pub use symbols::Symbols;

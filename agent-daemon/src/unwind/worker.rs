@@ -15,6 +15,7 @@ use std::{
 
 use super::{
     copy::{CopyFile, MappedCode},
+    credit::Credit,
     files::Files,
     image::{Code, Region},
     interpreters::{CodeOf, Interpreters},
@@ -33,10 +34,6 @@ use crate::{
 
 /// What may wait.
 const QUEUE: usize = 4096;
-/// Time that may go into tables at once; it comes back at [`SHARE`] of the time that passes.
-const BURST: Duration = Duration::from_secs(1);
-/// One part in so many of one core goes into tables in the long run.
-const SHARE: u32 = 4;
 /// How long the thread sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
 /// The same while copies of stacks are to be expected: their ring has room for those of 80 ms of two CPUs.
@@ -277,33 +274,5 @@ impl Worker {
         self.processes.ready(file, &self.files, &mut self.maps);
         self.telemetry.unwind_table_bytes.store(self.files.bytes(), Ordering::Relaxed);
         self.credit.spend(begun.elapsed());
-    }
-}
-
-/// Time that may go into tables.
-struct Credit {
-    left: Duration,
-    at: Instant,
-}
-
-impl Credit {
-    fn full() -> Self {
-        Self { left: BURST, at: Instant::now() }
-    }
-
-    fn now(&mut self) -> Duration {
-        let now = Instant::now();
-        self.left = (self.left + (now - self.at) / SHARE).min(BURST);
-        self.at = now;
-        self.left
-    }
-
-    fn spend(&mut self, time: Duration) {
-        self.left = self.now().saturating_sub(time);
-    }
-
-    /// How long it takes until there is any.
-    fn missing(&mut self) -> Duration {
-        if self.now().is_zero() { Duration::from_millis(10) } else { Duration::ZERO }
     }
 }

@@ -21,9 +21,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gpu", &["model"]),
     ("kernel", &["model", "config", "telemetry"]),
     ("unwind", &["model", "config", "telemetry", "kernel"]),
+    ("uprobes", &["model", "telemetry", "kernel", "unwind"]),
     ("wire", &["model"]),
-    ("collect", &["model", "config", "telemetry", "cgroup2", "gpu", "kernel", "unwind"]),
-    ("enrich", &["model", "config", "telemetry", "unwind"]),
+    ("collect", &["model", "config", "telemetry", "cgroup2", "gpu", "kernel", "unwind", "uprobes", "wire"]),
+    ("enrich", &["model", "config", "telemetry", "unwind", "uprobes"]),
     ("aggregate", &["model", "config", "telemetry", "collect", "enrich"]),
     ("store", &["model", "config", "telemetry", "aggregate"]),
     ("profile", &["model", "store"]),
@@ -56,12 +57,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that are the kernel's boundary, and the stages that may import them. `unwind` shares its contract with
-/// the walker in the kernel.
+/// the walker in the kernel, `uprobes` what sites tell the programs that run there.
 const KERNEL_CRATES: [(&str, &[&str]); 4] = [
     ("aya", &["kernel"]),
     ("aya_log", &["kernel"]),
     ("aya_obj", &["kernel"]),
-    ("agent_common", &["kernel", "unwind"]),
+    ("agent_common", &["kernel", "unwind", "uprobes"]),
 ];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {

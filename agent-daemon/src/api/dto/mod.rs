@@ -7,11 +7,14 @@
 pub mod agent;
 pub mod alert;
 pub mod blocked;
+pub mod coverage;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;
 pub mod ingest;
 pub mod ledger;
+pub mod llm;
+pub mod mcp;
 pub mod names;
 pub mod off_cpu;
 pub mod operation;

@@ -45,6 +45,10 @@ mirror! {
         Syscalls,
         /// Where every second went.
         Ledger,
+        /// Calls of CUDA, and waits for the GPU in them.
+        Cuda,
+        /// Calls of models and MCP servers, read off TLS.
+        Wire,
     }
 }
 
@@ -55,6 +59,8 @@ impl From<ProbeDto> for Probe {
             ProbeDto::OffCpu => Self::OffCpu,
             ProbeDto::Syscalls => Self::Syscalls,
             ProbeDto::Ledger => Self::Ledger,
+            ProbeDto::Cuda => Self::Cuda,
+            ProbeDto::Wire => Self::Wire,
         }
     }
 }
@@ -72,6 +78,8 @@ mirror! {
         Frontend,
         /// The kernel: tool calls.
         Kernel,
+        /// The wire: calls of models and MCP servers.
+        Wire,
     }
 }
 
@@ -83,6 +91,7 @@ impl From<OperationSourceDto> for Source {
             OperationSourceDto::Collect => Self::Collect,
             OperationSourceDto::Frontend => Self::Frontend,
             OperationSourceDto::Kernel => Self::Kernel,
+            OperationSourceDto::Wire => Self::Wire,
         }
     }
 }

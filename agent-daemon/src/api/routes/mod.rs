@@ -4,6 +4,8 @@
 mod agents;
 mod alerts;
 mod blocked;
+mod calls;
+mod coverage;
 mod dashboard;
 mod gpus;
 mod health;
@@ -55,6 +57,10 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(operations::of_agent))
         .routes(routes!(tools::of_agent))
         .routes(routes!(tools::get))
+        .routes(routes!(calls::llm))
+        .routes(routes!(calls::mcp))
+        .routes(routes!(coverage::all))
+        .routes(routes!(coverage::of_agent))
         .routes(routes!(ingest::traces))
         .routes(routes!(ingest::metrics))
         .routes(routes!(ingest::collect))

@@ -8,7 +8,7 @@ use super::{
         table::{Align, Table, cut},
         units::{bytes, percent, seconds},
     },
-    Report,
+    Report, calls,
     ledger::ledger,
 };
 use crate::api::dto::{
@@ -38,6 +38,9 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(times) = &report.ledger {
         out.push_str(&ledger(times));
     }
+    out.extend(report.llm_calls.iter().map(calls::llm));
+    out.extend(report.mcp_calls.iter().map(calls::mcp));
+    out.extend(report.coverage.iter().map(calls::blind));
     out.push_str(&processes(&report.processes));
     if let Some(profile) = &report.cpu {
         out.push_str(&cpu(report, profile));

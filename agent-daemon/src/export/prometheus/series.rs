@@ -7,7 +7,7 @@ use super::{
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
-    host, tools,
+    host, llm, tools,
     totals::Totals,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         off_cpu::WaitCause,
         probe::ProbeState,
         syscall_names::syscall_name,
+        time::Timestamp,
     },
     telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
 };
@@ -55,6 +56,7 @@ pub(super) fn of(
         ),
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
+        Family::UnseenSpeakers => some(Some(telemetry.coverage.blind(Timestamp::now()) as f64)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::Operations => totals.operations.counts(),
         Family::OperationSeconds => totals.operations.seconds(),
@@ -140,7 +142,7 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => tools::of(family, totals, &with),
+        _ => [tools::of(family, totals, &with), llm::of(family, totals, &with)].concat(),
     }
 }
 
@@ -229,6 +231,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
         ("tools", rooms.tools.overflowed),
+        ("llm", rooms.llm.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

@@ -1,0 +1,55 @@
+//! Attachments: how the probes on functions of a process's own files stand. What an agent can be seen by depends on
+//! them, so that each says what it is on, or why it is not.
+
+use super::id::ProcessId;
+
+/// How a finder's probes on a file of a process stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The process.
+    pub process: ProcessId,
+    /// The file, by its path in the process's own mount namespace.
+    pub file: String,
+    /// The finder that knows what is to be probed there.
+    pub finder: &'static str,
+    /// Places in the file that it names.
+    pub sites: usize,
+    /// How they stand.
+    pub state: AttachmentState,
+    /// Why they are not attached.
+    pub reason: Option<String>,
+}
+
+impl Attachment {
+    /// Whether it is of a TLS library.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        TLS_FINDERS.contains(&self.finder)
+    }
+}
+
+/// The finders of TLS libraries.
+pub const TLS_FINDERS: [&str; 2] = ["openssl", "boringssl"];
+
+/// Whether probes are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachmentState {
+    /// They are.
+    Attached,
+    /// The finder knows the file, and found no place in it.
+    Blind,
+    /// They were found and could not be attached.
+    Refused,
+}
+
+impl AttachmentState {
+    /// Stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Blind => "blind",
+            Self::Refused => "refused",
+        }
+    }
+}

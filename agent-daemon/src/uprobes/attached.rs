@@ -1,0 +1,78 @@
+//! What is attached to one process: for each file and finder a link, or why there is none.
+
+use std::sync::Arc;
+
+use super::finder::Finder;
+use crate::{
+    kernel::UprobeLink,
+    model::{
+        attachment::{Attachment, AttachmentState},
+        id::{ProcessId, Slot},
+    },
+    unwind::CodeFile,
+};
+
+/// A file of a process that a finder knows.
+pub(super) struct Attached {
+    pub(super) file: Arc<dyn CodeFile>,
+    pub(super) finder: &'static Finder,
+    pub(super) sites: usize,
+    pub(super) outcome: Outcome,
+}
+
+/// What became of the sites.
+pub(super) enum Outcome {
+    /// They are probed as long as this is kept.
+    Linked(UprobeLink),
+    /// There are none: why.
+    Blind(String),
+    /// They could not be probed: why.
+    Refused(String),
+}
+
+impl Outcome {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Linked(link) => link.descriptors(),
+            Self::Blind(_) | Self::Refused(_) => 0,
+        }
+    }
+}
+
+/// A process of an agent.
+pub(super) struct Process {
+    pub(super) slot: Slot,
+    /// Programs that it has executed since it is watched, as the collector counts them.
+    pub(super) execs: u16,
+    pub(super) attached: Vec<Attached>,
+}
+
+impl Process {
+    pub(super) fn new(slot: Slot) -> Self {
+        Self { slot, execs: 0, attached: Vec::new() }
+    }
+
+    /// Whether a finder has had its say about a file of this process.
+    pub(super) fn knows(&self, file: u64, finder: &Finder) -> bool {
+        self.attached.iter().any(|a| a.file.id() == file && std::ptr::eq(a.finder, finder))
+    }
+
+    /// Open files that its links take.
+    pub(super) fn descriptors(&self) -> usize {
+        self.attached.iter().map(|attached| attached.outcome.descriptors()).sum()
+    }
+
+    /// How its attachments stand.
+    pub(super) fn attachments(&self, process: ProcessId) -> Vec<Attachment> {
+        let told = |attached: &Attached| {
+            let (state, reason) = match &attached.outcome {
+                Outcome::Linked(_) => (AttachmentState::Attached, None),
+                Outcome::Blind(why) => (AttachmentState::Blind, Some(why.clone())),
+                Outcome::Refused(why) => (AttachmentState::Refused, Some(why.clone())),
+            };
+            let file = attached.file.path().to_owned();
+            Attachment { process, file, finder: attached.finder.name, sites: attached.sites, state, reason }
+        };
+        self.attached.iter().map(told).collect()
+    }
+}

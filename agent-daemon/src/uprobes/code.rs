@@ -1,0 +1,100 @@
+//! A file as finders see it: its path, the functions that it exports, its code. Read by offset, each size capped: it is
+//! any file that a process of an agent mapped.
+
+use std::cell::OnceCell;
+
+use object::{
+    LittleEndian as LE,
+    elf::{SHN_UNDEF, STT_FUNC, Sym64},
+    pod,
+};
+
+use crate::unwind::table::{Image, ReadAt, TableError};
+
+/// Largest table of exported symbols that is read, bytes.
+const MAX_SYMBOLS: u64 = 32 << 20;
+/// Largest table of their names, bytes.
+const MAX_NAMES: u64 = 32 << 20;
+/// Longest name of a symbol that is looked at, bytes.
+const MAX_NAME: usize = 128;
+
+/// A function of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Function {
+    /// The symbol.
+    pub(super) name: String,
+    /// Its address, as the file's symbols know it.
+    pub(super) address: u64,
+    /// Offset in the file of its first instruction, bytes.
+    pub(super) offset: u64,
+}
+
+/// The bytes of the symbols and of their names.
+type Tables = (Vec<u8>, Vec<u8>);
+
+/// An ELF file whose code is mapped into a process.
+pub(super) struct CodeImage<'a> {
+    path: &'a str,
+    image: Image<'a>,
+    exports: OnceCell<Option<Tables>>,
+}
+
+impl<'a> CodeImage<'a> {
+    /// Reads the headers of a file with this path in the process's own mount namespace.
+    pub(super) fn read(path: &'a str, bytes: &'a dyn ReadAt) -> Result<Self, TableError> {
+        Ok(Self { path, image: Image::read(bytes)?, exports: OnceCell::new() })
+    }
+
+    /// The last part of its path.
+    pub(super) fn file_name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
+    /// The functions that it exports under names that are wanted.
+    pub(super) fn exports(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Function> {
+        let Some((table, names)) = self.exports.get_or_init(|| self.read_exports()) else {
+            return Vec::new();
+        };
+        let count = table.len() / size_of::<Sym64<LE>>();
+        let Ok((symbols, _)) = pod::slice_from_bytes::<Sym64<LE>>(table, count) else { return Vec::new() };
+        let functions =
+            symbols.iter().filter(|s| s.st_shndx.get(LE) != SHN_UNDEF && s.st_info.st_type() == STT_FUNC);
+        let named = functions.filter_map(|symbol| {
+            let name = name(names, symbol.st_name.get(LE)).filter(|name| is_wanted(name))?;
+            let address = symbol.st_value.get(LE);
+            Some(Function { name: name.to_owned(), address, offset: self.offset(address)? })
+        });
+        named.collect()
+    }
+
+    fn read_exports(&self) -> Option<Tables> {
+        let symbols = self.image.section_bytes(b".dynsym", MAX_SYMBOLS)?;
+        Some((symbols, self.image.section_bytes(b".dynstr", MAX_NAMES)?))
+    }
+
+    /// At most `length` bytes of a section from the `from`th on, with the address of the first; `None` behind its end.
+    pub(super) fn section_part(&self, name: &[u8], from: u64, length: usize) -> Option<(u64, Vec<u8>)> {
+        self.image.section_part(name, from, length)
+    }
+
+    /// Where in the file the code at an address is.
+    pub(super) fn offset(&self, address: u64) -> Option<u64> {
+        let segments = self.image.segments();
+        let segment = segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
+        segment.offset.checked_add(address - segment.address)
+    }
+
+    /// At most `length` bytes of code from an address on.
+    pub(super) fn code(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let segments = self.image.segments();
+        let segment = segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
+        self.image.code(&(address..address.saturating_add(length).min(segment.end())), length)
+    }
+}
+
+/// The name that begins here.
+fn name(names: &[u8], start: u32) -> Option<&str> {
+    let rest = names.get(usize::try_from(start).ok()?..)?;
+    let name = rest.get(..MAX_NAME).unwrap_or(rest).split(|byte| *byte == 0).next()?;
+    str::from_utf8(name).ok().filter(|name| !name.is_empty())
+}

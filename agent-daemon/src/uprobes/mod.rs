@@ -1,0 +1,18 @@
+//! Probes on functions of agents' processes, found in the files that they map. [`finder`] is the registry of who knows
+//! what to probe in a file; the thread "uprobes" asks them once per content of a file, and attaches what they name to
+//! each process of an agent that maps it, and to nobody else.
+//!
+//! `collect` tells who lives, `enrich` what files it has opened. It takes some milliseconds until probes are attached:
+//! what a process calls in the first ones after an exec is not seen.
+
+mod attached;
+mod boring;
+mod code;
+mod cuda;
+mod finder;
+mod loader;
+mod openssl;
+mod site;
+mod worker;
+
+pub use worker::Attacher;

@@ -1,0 +1,373 @@
+//! The thread "uprobes": it hears who lives and what they map, has new files looked at, and attaches what is found. What
+//! it hears comes first; files are looked at while nothing else waits, for no more than a share of the time.
+
+use std::{
+    collections::VecDeque,
+    io,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use lru::LruCache;
+use procfs::process::{LimitValue, Process as OwnProcess};
+use rustc_hash::FxHashMap;
+
+use super::{
+    attached::{Attached, Outcome, Process},
+    code::CodeImage,
+    finder::{FINDERS, Finder, Offer},
+};
+use crate::{
+    kernel::{Site, UprobeLink, Uprobes},
+    model::{
+        id::{ProcessId, Slot},
+        probe::ProbeSet,
+    },
+    telemetry::{Loss, Telemetry},
+    unwind::{CodeFile, Credit, identity::is_same},
+};
+
+/// What may wait to be heard.
+const QUEUE: usize = 8192;
+/// Files that may wait to be looked at.
+const MAX_WAITING: usize = 8192;
+/// Processes that are known.
+const MAX_PROCESSES: usize = 16_384;
+/// Files of which it is remembered what the finders say.
+const VERDICTS: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
+/// Open files that all links may take, and which part of what this process may have.
+const MAX_DESCRIPTORS: usize = 16_384;
+const SHARE_OF_DESCRIPTORS: usize = 4;
+/// A child has so long to execute a program before it is given what its parent has.
+const CHILDHOOD: Duration = Duration::from_millis(5);
+/// How often processes are looked for whose end was not heard.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What the thread is told.
+enum Event {
+    Watched(Slot, ProbeSet),
+    Released(Slot),
+    Joined(ProcessId, Slot),
+    Forked { parent: ProcessId, child: ProcessId, slot: Slot },
+    Executed(ProcessId, u16),
+    Exited(ProcessId),
+    Mapped(ProcessId, u16, Vec<Arc<dyn CodeFile>>),
+}
+
+/// Tells the thread about agents and their processes. When the last clone is dropped, the thread ends, and detaches all.
+#[derive(Clone)]
+pub struct Attacher {
+    events: SyncSender<Event>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Attacher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn spawn(uprobes: Uprobes, telemetry: Arc<Telemetry>) -> io::Result<(Self, JoinHandle<()>)> {
+        let (events, waiting) = sync_channel(QUEUE);
+        let worker = Worker::new(uprobes, Arc::clone(&telemetry));
+        let thread = Builder::new().name("uprobes".to_owned()).spawn(move || worker.run(&waiting))?;
+        Ok((Self { events, telemetry }, thread))
+    }
+
+    /// Tells by what the agent in a slot is watched from now on.
+    pub fn watched(&self, slot: Slot, probes: ProbeSet) {
+        self.tell(Event::Watched(slot, probes));
+    }
+
+    /// Tells that nobody watches the agent in a slot any more.
+    pub fn released(&self, slot: Slot) {
+        self.tell(Event::Released(slot));
+    }
+
+    /// Tells that a process belongs to the agent in a slot.
+    pub fn joined(&self, process: ProcessId, slot: Slot) {
+        self.tell(Event::Joined(process, slot));
+    }
+
+    /// Tells that a process of an agent forked.
+    pub fn forked(&self, parent: ProcessId, child: ProcessId, slot: Slot) {
+        self.tell(Event::Forked { parent, child, slot });
+    }
+
+    /// Tells that a process has executed so many programs since it is watched (modulo 2^16).
+    pub fn executed(&self, process: ProcessId, execs: u16) {
+        self.tell(Event::Executed(process, execs));
+    }
+
+    /// Tells that a process is gone.
+    pub fn exited(&self, process: ProcessId) {
+        self.tell(Event::Exited(process));
+    }
+
+    /// Tells all files whose code a process had mapped after so many programs.
+    pub fn mapped(&self, process: ProcessId, execs: u16, files: Vec<Arc<dyn CodeFile>>) {
+        self.tell(Event::Mapped(process, execs, files));
+    }
+
+    fn tell(&self, event: Event) {
+        if self.events.try_send(event).is_err() {
+            self.telemetry.losses.count(Loss::AttacherQueueFull);
+        }
+    }
+}
+
+/// What the finders say of a file's content: of those that know it.
+type Verdict = Arc<[(&'static Finder, Offer)]>;
+
+struct Worker {
+    uprobes: Uprobes,
+    telemetry: Arc<Telemetry>,
+    agents: FxHashMap<Slot, ProbeSet>,
+    processes: FxHashMap<ProcessId, Process>,
+    verdicts: LruCache<u64, Verdict>,
+    waiting: VecDeque<(ProcessId, u16, Arc<dyn CodeFile>)>,
+    /// Children that are given the files of their parents, oldest first.
+    children: VecDeque<(Instant, ProcessId, Vec<Arc<dyn CodeFile>>)>,
+    credit: Credit,
+    descriptors: usize,
+    max_descriptors: usize,
+    swept: Instant,
+}
+
+impl Worker {
+    fn new(uprobes: Uprobes, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            uprobes,
+            telemetry,
+            agents: FxHashMap::default(),
+            processes: FxHashMap::default(),
+            verdicts: LruCache::new(VERDICTS),
+            waiting: VecDeque::new(),
+            children: VecDeque::new(),
+            credit: Credit::full(),
+            descriptors: 0,
+            max_descriptors: max_descriptors(),
+            swept: Instant::now(),
+        }
+    }
+
+    fn run(mut self, events: &Receiver<Event>) {
+        loop {
+            match events.recv_timeout(self.patience(Instant::now())) {
+                Ok(event) => self.handle(event),
+                Err(RecvTimeoutError::Timeout) => self.look_at_one(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.give_to_children(Instant::now());
+            self.sweep(Instant::now());
+        }
+    }
+
+    /// How long there is nothing to do but listen.
+    fn patience(&mut self, now: Instant) -> Duration {
+        let looks = if self.waiting.is_empty() { SWEEP } else { self.credit.missing() };
+        match self.children.front() {
+            Some((due, ..)) => looks.min(due.saturating_duration_since(now)),
+            None => looks,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Watched(slot, probes) => drop(self.agents.insert(slot, probes)),
+            Event::Released(slot) => {
+                self.agents.remove(&slot);
+                self.forget_if(|_, process| process.slot == slot);
+            }
+            Event::Joined(process, slot) => self.join(process, slot),
+            Event::Forked { parent, child, slot } => self.fork(parent, child, slot),
+            Event::Executed(process, execs) => {
+                if let Some(known) = self.processes.get_mut(&process) {
+                    known.execs = execs;
+                    self.detach(process, |_| false);
+                }
+            }
+            Event::Exited(process) => self.forget_if(|other, _| *other == process),
+            Event::Mapped(process, execs, files) => self.mapped(process, execs, &files),
+        }
+    }
+
+    fn join(&mut self, process: ProcessId, slot: Slot) {
+        if self.processes.len() < MAX_PROCESSES {
+            self.processes.entry(process).or_insert_with(|| Process::new(slot)).slot = slot;
+        } else {
+            self.telemetry.losses.count(Loss::UprobesUnattached);
+        }
+    }
+
+    fn fork(&mut self, parent: ProcessId, child: ProcessId, slot: Slot) {
+        self.join(child, slot);
+        let Some(parent) = self.processes.get(&parent).filter(|parent| !parent.attached.is_empty()) else {
+            return;
+        };
+        let mut files: Vec<Arc<dyn CodeFile>> = parent.attached.iter().map(|a| Arc::clone(&a.file)).collect();
+        files.dedup_by_key(|file| file.id());
+        if self.children.len() < MAX_WAITING {
+            self.children.push_back((Instant::now() + CHILDHOOD, child, files));
+        } else {
+            self.telemetry.losses.count(Loss::UprobesUnattached);
+        }
+    }
+
+    /// Gives children that have executed nothing what their parents had.
+    fn give_to_children(&mut self, now: Instant) {
+        while let Some((_, child, files)) = self.children.pop_front_if(|(due, ..)| *due <= now) {
+            if self.processes.get(&child).is_some_and(|known| known.execs == 0) {
+                files.iter().for_each(|file| self.take(child, file));
+                self.publish(child);
+            }
+        }
+    }
+
+    fn mapped(&mut self, process: ProcessId, execs: u16, files: &[Arc<dyn CodeFile>]) {
+        // Read before an exec that we have heard of since.
+        let Some(known) = self.processes.get(&process).filter(|known| known.execs == execs) else { return };
+        if !known.attached.is_empty() {
+            self.detach(process, |attached| files.iter().any(|file| file.id() == attached.file.id()));
+        }
+        for file in files {
+            if self.verdicts.contains(&file.id()) {
+                self.take(process, file);
+            } else if self.waiting.len() < MAX_WAITING {
+                self.waiting.push_back((process, execs, Arc::clone(file)));
+            } else {
+                self.telemetry.losses.count(Loss::UprobesUnattached);
+            }
+        }
+        self.publish(process);
+    }
+
+    /// Looks at the file that has waited longest.
+    fn look_at_one(&mut self) {
+        if self.waiting.is_empty() || !self.credit.missing().is_zero() {
+            return;
+        }
+        let Some((process, execs, file)) = self.waiting.pop_front() else { return };
+        if !self.verdicts.contains(&file.id()) {
+            let begun = Instant::now();
+            let Some(verdict) = examine(&*file) else { return };
+            self.verdicts.put(file.id(), verdict);
+            self.credit.spend(begun.elapsed());
+        }
+        if self.processes.get(&process).is_some_and(|known| known.execs == execs) {
+            self.take(process, &file);
+            self.publish(process);
+        }
+    }
+
+    /// Attaches to a process what is known of a file, as far as its agent wants it and it is not attached already.
+    fn take(&mut self, process: ProcessId, file: &Arc<dyn CodeFile>) {
+        let Some(verdict) = self.verdicts.get(&file.id()).cloned() else { return };
+        let Some(known) = self.processes.get(&process) else { return };
+        let probes = self.agents.get(&known.slot).copied().unwrap_or_default();
+        let wanted =
+            verdict.iter().filter(|(finder, _)| finder.serves(probes) && !known.knows(file.id(), finder));
+        let attached: Vec<Attached> =
+            wanted.map(|(finder, offer)| self.attach(process, file, finder, offer)).collect();
+        if let Some(known) = self.processes.get_mut(&process) {
+            self.descriptors -= known.descriptors();
+            known.attached.extend(attached);
+            self.descriptors += known.descriptors();
+        }
+    }
+
+    fn attach(
+        &self,
+        process: ProcessId,
+        file: &Arc<dyn CodeFile>,
+        finder: &'static Finder,
+        offer: &Offer,
+    ) -> Attached {
+        let (sites, outcome) = match offer {
+            Offer::Nothing => (0, Outcome::Blind(String::new())),
+            Offer::Blind(why) => (0, Outcome::Blind(why.clone())),
+            Offer::Sites(sites) => match self.link(process, &**file, sites) {
+                Ok(link) => (sites.len(), Outcome::Linked(link)),
+                Err(why) => {
+                    self.telemetry.losses.count(Loss::UprobesUnattached);
+                    tracing::debug!(
+                        process = process.pid(),
+                        file = file.path(),
+                        why,
+                        "probes are not attached"
+                    );
+                    (sites.len(), Outcome::Refused(why))
+                }
+            },
+        };
+        Attached { file: Arc::clone(file), finder, sites, outcome }
+    }
+
+    /// Attaches sites to a process that is still the one that is meant.
+    fn link(&self, process: ProcessId, file: &dyn CodeFile, sites: &[Site]) -> Result<UprobeLink, String> {
+        // One by one, each takes two.
+        if self.descriptors + 2 * sites.len() > self.max_descriptors {
+            return Err(format!("probes have {} files open, and may have no more", self.descriptors));
+        }
+        let open = file.file().ok_or("the file is not open any more")?;
+        let link = self.uprobes.attach(process.pid(), &open, sites).map_err(|error| error.to_string())?;
+        // Asked afterwards: another process may have had the pid by then.
+        if is_same(process) { Ok(link) } else { Err("the process is gone".to_owned()) }
+    }
+
+    /// Detaches what is not to be kept.
+    fn detach(&mut self, process: ProcessId, keep: impl FnMut(&Attached) -> bool) {
+        if let Some(known) = self.processes.get_mut(&process) {
+            self.descriptors -= known.descriptors();
+            known.attached.retain(keep);
+            self.descriptors += known.descriptors();
+        }
+        self.publish(process);
+    }
+
+    /// Detaches processes and forgets them.
+    fn forget_if(&mut self, mut is_over: impl FnMut(&ProcessId, &Process) -> bool) {
+        let over = self.processes.extract_if(|process, known| is_over(process, known));
+        for (process, known) in over.collect::<Vec<_>>() {
+            self.descriptors -= known.descriptors();
+            self.telemetry.attachments.set(process, Vec::new());
+        }
+    }
+
+    fn publish(&self, process: ProcessId) {
+        let known = self.processes.get(&process);
+        let attachments = known.map_or_else(Vec::new, |known| known.attachments(process));
+        self.telemetry.attachments.set(process, attachments);
+    }
+
+    /// Forgets processes whose end was not heard.
+    fn sweep(&mut self, now: Instant) {
+        if now.duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.forget_if(|process, known| !known.attached.is_empty() && !is_same(*process));
+        }
+    }
+}
+
+/// What the finders say of a file; `None` where it cannot be read now.
+fn examine(file: &dyn CodeFile) -> Option<Verdict> {
+    let bytes = file.open()?;
+    let Ok(image) = CodeImage::read(file.path(), &*bytes) else { return Some(Arc::from([])) };
+    let offers = FINDERS.iter().map(|finder| (finder, (finder.find)(&image)));
+    Some(offers.filter(|(_, offer)| *offer != Offer::Nothing).collect())
+}
+
+/// How many files links may take: a share of what this process may open.
+fn max_descriptors() -> usize {
+    let limits = OwnProcess::myself().and_then(|own| own.limits());
+    let soft = match limits.map(|limits| limits.max_open_files.soft_limit) {
+        Ok(LimitValue::Value(n)) => usize::try_from(n).unwrap_or(MAX_DESCRIPTORS),
+        Ok(LimitValue::Unlimited) => usize::MAX,
+        Err(_) => 1024,
+    };
+    (soft / SHARE_OF_DESCRIPTORS).min(MAX_DESCRIPTORS)
+}
