@@ -68,7 +68,8 @@ fn render(name: &str, blocked: &BlockedOnDto, stacks: bool) -> String {
     text
 }
 
-fn render_chain(chain: &ChainDto, stacks: bool) -> String {
+/// A chain, one line for each link and one for its end, after an empty one.
+pub(super) fn render_chain(chain: &ChainDto, stacks: bool) -> String {
     let mut text = "\n".to_owned();
     let mut before = None;
     for (depth, link) in chain.links.iter().enumerate() {
