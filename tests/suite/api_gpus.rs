@@ -64,12 +64,12 @@ fn calls_of_cuda_are_told_beside_the_use_of_the_gpu() {
     };
     assert_eq!(
         calls(&told),
-        [(json!("launch"), Value::Null, json!(0)), (json!("synchronize"), Value::Null, json!(1))]
+        [(json!("launch"), Value::Null, json!(0)), (json!("synchronize"), Value::Null, json!(2))]
     );
     let by_process = world.get(&world.of_live("/cuda?by=process")).json();
     assert_eq!(
         calls(&by_process),
-        [(json!("launch"), json!(100), json!(0)), (json!("synchronize"), json!(101), json!(1))]
+        [(json!("launch"), json!(100), json!(0)), (json!("synchronize"), json!(101), json!(2))]
     );
     assert_eq!(told["waits"]["max_seconds"], json!(0.9));
 }

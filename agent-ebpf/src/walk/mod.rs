@@ -195,12 +195,7 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
 
     let pc = walk.ip - walk.returned;
     if !tables::find_mapping(walk, process, pc) {
-        // A trampoline of the kernel's is no frame: the next step notes the caller in its place.
-        if returns::restore(walk) {
-            walk.stack.length = n as u32;
-            return GOES_ON;
-        }
-        return end::NO_MAPPING;
+        return leave_unmapped(walk, n);
     }
     if walk.mapping.kind == mapping::PENDING {
         return end::NO_TABLE;
@@ -243,6 +238,17 @@ fn frame<const REMOTE: bool>(walk: &mut Walk, process: &Process) -> u32 {
         return end::UNREADABLE;
     }
     go_to(walk, walk.words[0], address)
+}
+
+/// The walk ends where nothing is known to be mapped. But a trampoline of the kernel's is no frame: the next step notes
+/// the caller in its place.
+#[inline(always)]
+fn leave_unmapped(walk: &mut Walk, n: usize) -> u32 {
+    if !returns::restore(walk) {
+        return end::NO_MAPPING;
+    }
+    walk.stack.length = n as u32;
+    GOES_ON
 }
 
 /// Finds the caller's rbp; whether it could be read.

@@ -5,6 +5,7 @@
 
 mod agent_totals;
 mod capped;
+mod cuda;
 mod families;
 mod gpu;
 mod gpu_totals;

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::{
-    agent_totals::{AgentTotals, CudaTotals, ProcessTotals, RESULTS, WaitTotals},
+    agent_totals::{AgentTotals, ProcessTotals, RESULTS, WaitTotals},
+    cuda,
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
@@ -14,7 +15,6 @@ use crate::{
     model::{
         agent::{Agent, AgentSource},
         cgroup::MemoryLimit,
-        cuda::CudaCall,
         errno_names::errno_name,
         id::ProcessId,
         ledger::Cause,
@@ -141,17 +141,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
             let times = Cause::ALL.iter().zip(totals.ledger).filter(|(_, ns)| *ns > 0);
             times.map(|(cause, ns)| (with(&[cause.name().to_owned()]), seconds(ns))).collect()
         }
-        Family::AgentCudaCalls => by_call(totals, &with, |calls| calls.calls),
-        Family::AgentCudaErrors => by_call(totals, &with, |calls| calls.errors),
-        Family::AgentCudaBytes => by_call(totals, &with, |calls| calls.bytes),
-        Family::AgentCudaWaitSeconds => {
-            let is_used = totals.cuda.iter().any(|calls| calls.calls > 0 || calls.wait_ns > 0);
-            let wait_ns = totals.cuda.iter().map(|calls| calls.wait_ns).sum();
-            if is_used { one(seconds(wait_ns)) } else { Vec::new() }
-        }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => [tools::of(family, totals, &with), llm::of(family, totals, &with)].concat(),
+        _ => [tools::of, llm::of, cuda::of].map(|of| of(family, totals, &with)).concat(),
     }
 }
 
@@ -209,16 +201,6 @@ fn by_cause(
     let causes =
         WaitCause::ALL.iter().zip(&totals.waits).filter(|(_, wait)| wait.count > 0 || wait.blocked_ns > 0);
     causes.map(|(cause, wait)| (with(&[cause.name().to_owned()]), value(wait))).collect()
-}
-
-/// Of the kinds of calls that the agent makes.
-fn by_call(
-    totals: &AgentTotals,
-    with: &impl Fn(&[String]) -> Vec<String>,
-    value: impl Fn(&CudaTotals) -> u64,
-) -> Vec<Series> {
-    let calls = CudaCall::ALL.iter().zip(&totals.cuda).filter(|(_, calls)| calls.calls > 0);
-    calls.map(|(call, calls)| (with(&[call.name().to_owned()]), value(calls) as f64)).collect()
 }
 
 fn by_process(
