@@ -246,7 +246,8 @@ fn calls_of_a_short_lived_child_are_seen() {
     let url = format!("https://127.0.0.1:{}/v1/chat/completions?n=[1-40]", provider.port);
     let certificate = provider.certificate();
     let body = r#"{"model":"gpt-4.1","stream":true,"messages":[{"role":"user","content":"PLANTED"}]}"#;
-    let arguments = ["-sS", "--cacert", certificate.to_str().unwrap(), "--data", body, "--output", "/dev/null", &url];
+    let arguments =
+        ["-sS", "--cacert", certificate.to_str().unwrap(), "--data", body, "--output", "/dev/null", &url];
     let curl = puppet.run_path("curl", &arguments);
     assert_eq!(curl.status, 0);
     daemon.api().detach(&agent);
