@@ -37,7 +37,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
-        observation::{Addresses, Counted, Observation, RawStack},
+        observation::{Counted, Observation},
         probe::ProbeSet,
         stack::StackEnd,
         time::Timestamp,
@@ -365,7 +365,7 @@ impl Collector {
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
         let stacks = counts.stacks();
-        let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
+        let lost = stacks.clone().filter(|(_, stack)| stack.is_lost()).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.telemetry.losses.add(Loss::StackCopyUnused, counts.unused_copies);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
@@ -394,9 +394,4 @@ fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
             None
         }
     }
-}
-
-/// Whether the kernel dropped a part of a stack before it was read.
-fn is_lost(stack: &RawStack) -> bool {
-    matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
 }

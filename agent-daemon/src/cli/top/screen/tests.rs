@@ -5,7 +5,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::{super::row::tests::snapshot, *};
 use crate::api::dto::{
     blocked::{BlockedOnDto, ChainDto},
-    names::ChainEndDto,
+    blocked_names::ChainEndDto,
 };
 
 fn drawn(view: &mut View, width: u16, height: u16) -> Vec<String> {
