@@ -232,8 +232,8 @@ fn calls_of_node_are_told_as_it_saw_them() {
     let daemon = provider.daemon(&json!({}));
     let mut client = provider.node();
     let agent = attach(&daemon, &client);
-    // Between its clock and what it sends there are turns of its event loop.
-    check(&daemon, &agent, &mut client, 3.0);
+    // Between its clock and what it sends are turns of its event loop, and compilers at work: its times are no yardstick.
+    check(&daemon, &agent, &mut client, 20.0);
 }
 
 #[test]
