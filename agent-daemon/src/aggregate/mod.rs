@@ -37,7 +37,6 @@ use crate::{
         control::{AttachError, AttachRequest, Command, DetachError, Start},
         id::{AgentId, Slot},
         observation::Observation,
-        price::Prices,
         probe::{Probe, ProbeSet},
         record::Record,
         time::Timestamp,
@@ -80,18 +79,17 @@ impl Aggregator {
     /// An aggregator without agents.
     #[must_use]
     pub fn new(
-        agents: &config::Agents,
-        prices: Prices,
+        config: &config::Config,
         resolver: Resolver,
         channels: &Channels,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
-            roster: Roster::new(agents.max_agents),
-            rules: Rules::new(agents),
+            roster: Roster::new(config.agents.max_agents),
+            rules: Rules::new(&config.agents),
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
-            calls: Calls::new(prices, Arc::clone(&telemetry)),
+            calls: Calls::new(config.llm.prices.clone(), Arc::clone(&telemetry)),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),

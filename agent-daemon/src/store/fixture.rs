@@ -1,5 +1,9 @@
 //! Agents, processes and windows for the tests of this crate.
 
+mod calls;
+
+pub(crate) use calls::{llm_call_at, tool_call_at};
+
 use std::{sync::Arc, time::Duration};
 
 use super::{
@@ -17,15 +21,13 @@ use crate::model::{
     id::{AgentId, ProcessId},
     ledger::{Bit, Ledger, StateSet},
     off_cpu::{OffCpuStat, WaitCause},
-    operation::{Bill, Call, LLM, Llm, Operation, Source, Sums, TOOL, Tool, ToolEnd, TraceContext},
-    price::Cost,
+    operation::{Call, Operation, Source, Sums, TraceContext},
     probe::ProbeSet,
-    process::{ContextSwitches, Exit, Process, Resources},
+    process::{ContextSwitches, Process, Resources},
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
     time::{TimeRange, Timestamp},
     window::{CpuStat, Window},
-    wire::{Evidence, Operation as Asked, Partial, Tokens, Usage},
 };
 
 /// A second of the past, counted from an arbitrary moment.
@@ -333,78 +335,6 @@ pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
         process: Some(process_id(100)),
         tool: None,
         llm: None,
-    }
-}
-
-/// A tool call that took `n` ms.
-pub(crate) fn tool_call_at(start: Timestamp, n: u64) -> Operation {
-    let exit = Some(if n.is_multiple_of(10) { Exit::Code(3) } else { Exit::Code(0) });
-    let bill = Bill {
-        user_ns: 3 * n,
-        system_ns: n,
-        peak_rss_bytes: n << 20,
-        read_chars: 5 * n,
-        written_chars: 6 * n,
-        read_bytes: 4096 * n,
-        written_bytes: 512 * n,
-        processes: 1 + n % 3,
-    };
-    Operation {
-        project: "".into(),
-        source: Source::Kernel,
-        kind: TOOL.to_owned(),
-        name: format!("cargo {}", if n.is_multiple_of(2) { "test" } else { "build" }),
-        error_type: n.is_multiple_of(10).then(|| "exit_3".to_owned()),
-        process: Some(process_id(1000 + n as u32)),
-        bytes: None,
-        method: None,
-        status: None,
-        model: None,
-        user: None,
-        session: None,
-        trace: None,
-        labels: Vec::new(),
-        calls: Vec::new(),
-        tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit, bill })),
-        llm: None,
-        ..operation_at(start, n)
-    }
-}
-
-/// A call of a model that took `n` ms; every fifth lacks what its provider did not tell.
-pub(crate) fn llm_call_at(start: Timestamp, n: u64) -> Operation {
-    let told = (!n.is_multiple_of(5)).then_some(n);
-    let llm = Llm {
-        provider: "openai".to_owned(),
-        evidence: Evidence::Path,
-        asked: Asked::Chat,
-        serves: n.is_multiple_of(3),
-        server: Some("api.example".to_owned()),
-        request_model: Some("gpt".to_owned()),
-        response_model: told.map(|n| format!("gpt-{n}")),
-        stream: n.is_multiple_of(2),
-        first_byte_ns: Some(n * 100_000),
-        first_content_ns: told.map(|n| n * 200_000),
-        chunks: n,
-        gap_mean_ns: told,
-        gap_p99_ns: told.map(|n| 2 * n),
-        tokens: Tokens { input: told, output: told, cache_read: told, cache_write: None, reasoning: Some(1) },
-        usage: if told.is_some() { Usage::Sent } else { Usage::Unseen },
-        cost: told.map(Cost),
-        finish_reason: told.map(|_| "stop".to_owned()),
-        tools: vec!["search".to_owned(), "read".to_owned()],
-        retry_of: told.map(|n| n << 40),
-        retries: 2,
-        partial: Partial::from_bits(if told.is_some() { 0 } else { 0b101 }),
-    };
-    Operation {
-        source: Source::Wire,
-        kind: LLM.to_owned(),
-        name: "openai chat".to_owned(),
-        model: Some("gpt".to_owned()),
-        tool: None,
-        llm: Some(Box::new(llm)),
-        ..tool_call_at(start, n)
     }
 }
 

@@ -48,7 +48,9 @@ impl Coverage {
         let mut book = self.lock();
         let gone: Vec<ProcessId> =
             book.iter().filter(|(_, (of, _))| *of == slot).map(|(process, _)| *process).collect();
-        gone.iter().for_each(|process| drop(book.pop(process)));
+        for process in gone {
+            book.pop(&process);
+        }
     }
 
     /// What is known of a process.

@@ -123,6 +123,9 @@ impl Attacher {
 /// What the finders say of a file's content: of those that know it.
 type Verdict = Arc<[(&'static Finder, Offer)]>;
 
+/// When a child is given the files of its parent.
+type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
+
 struct Worker {
     uprobes: Uprobes,
     telemetry: Arc<Telemetry>,
@@ -131,7 +134,7 @@ struct Worker {
     verdicts: LruCache<u64, Verdict>,
     waiting: VecDeque<(ProcessId, u16, Arc<dyn CodeFile>)>,
     /// Children that are given the files of their parents, oldest first.
-    children: VecDeque<(Instant, ProcessId, Vec<Arc<dyn CodeFile>>)>,
+    children: VecDeque<Child>,
     credit: Credit,
     descriptors: usize,
     max_descriptors: usize,

@@ -31,8 +31,19 @@ impl Tables {
 
     /// Adds a row: a cell for each column, in their order.
     pub(super) fn push<const N: usize>(&mut self, id: TableId, row: [Cell; N]) -> Result<(), ParquetError> {
+        self.push_both(id, row, [])
+    }
+
+    /// Adds a row that is given in two parts.
+    pub(super) fn push_both<const N: usize, const M: usize>(
+        &mut self,
+        id: TableId,
+        first: [Cell; N],
+        then: [Cell; M],
+    ) -> Result<(), ParquetError> {
         let place = TABLES.iter().position(|(known, _)| *known == id);
-        place.and_then(|place| self.0.get_mut(place)).map_or(Ok(()), |table| table.push(row))
+        let table = place.and_then(|place| self.0.get_mut(place));
+        table.map_or(Ok(()), |table| table.push(N + M, first.into_iter().chain(then)))
     }
 
     /// Writes what is left.
@@ -69,8 +80,8 @@ impl Table {
         Ok(Self { columns, cells, rows: 0, file })
     }
 
-    fn push<const N: usize>(&mut self, row: [Cell; N]) -> Result<(), ParquetError> {
-        debug_assert_eq!(N, self.columns.len());
+    fn push(&mut self, length: usize, row: impl Iterator<Item = Cell>) -> Result<(), ParquetError> {
+        debug_assert_eq!(length, self.columns.len());
         self.cells.iter_mut().zip(row).for_each(|(cells, cell)| cells.push(cell));
         self.rows += 1;
         if self.rows >= GROUP { self.write_group() } else { Ok(()) }

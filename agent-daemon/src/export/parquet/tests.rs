@@ -25,8 +25,8 @@ fn read(folder: &Path, table: &str) -> Vec<Vec<(String, Field)>> {
     reader.get_row_iter(None).unwrap().map(|row| row.unwrap().into_columns()).collect()
 }
 
-#[test]
-fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
+/// A store that has some of everything, and its windows.
+fn filled() -> (Memory, Vec<Window>) {
     let store = Memory::new(Limits::default(), Arc::default());
     let agent = agent_at(at(0));
     store.put_agent(agent.clone());
@@ -38,6 +38,12 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     let operations = vec![operation_at(at(1), 7), plain, tool_call_at(at(3), 8), llm_call_at(at(4), 7)];
     store.put_operations(Arrived { operations, sums: vec![sums_at(at(60), 100)], place: None });
     (0..3).for_each(|n| store.put_host(host_window_at(at(5 * n), n as u32 + 1)));
+    (store, windows)
+}
+
+#[test]
+fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
+    let (store, windows) = filled();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tables");
     let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Rows, identity};
 use crate::{
-    export::parquet::table_id::TableId,
+    export::parquet::{column::Cell, table_id::TableId},
     model::{
         id::AgentId,
         operation::{Bill, Call, Llm, Operation, Sum, SumKey},
@@ -17,69 +17,51 @@ impl Rows {
     pub(in crate::export::parquet) fn operation(&mut self, operation: &Operation) -> Outcome {
         let trace = operation.trace;
         let calls: Vec<_> = operation.calls.iter().map(call).collect();
-        let (tool, llm) = (operation.tool.as_deref(), operation.llm.as_deref());
+        let tool = operation.tool.as_deref();
         let bill = |part: fn(&Bill) -> u64| tool.map(|tool| part(&tool.bill));
         let (code, signal) = match tool.and_then(|tool| tool.exit) {
             Some(Exit::Code(code)) => (Some(u32::from(code)), None),
             Some(Exit::Signal { number, .. }) => (None, Some(u32::from(number))),
             None => (None, None),
         };
-        self.tables.push(
-            TableId::Operations,
-            [
-                format!("{:016x}", operation.id).into(),
-                (&*operation.project).into(),
-                operation.source.name().into(),
-                operation.kind.as_str().into(),
-                operation.name.as_str().into(),
-                operation.start.into(),
-                operation.duration_ns.into(),
-                operation.bytes.into(),
-                operation.success.into(),
-                operation.error_type.as_deref().into(),
-                operation.method.as_deref().into(),
-                operation.status.map(u32::from).into(),
-                operation.model.as_deref().into(),
-                operation.user.as_deref().into(),
-                operation.session.as_deref().into(),
-                trace.map(|trace| hexadecimal(&trace.trace)).into(),
-                trace.map(|trace| hexadecimal(&trace.span)).into(),
-                trace.and_then(|trace| trace.parent).map(|parent| hexadecimal(&parent)).into(),
-                // Texts and numbers always become JSON.
-                serde_json::to_string(&operation.labels).unwrap_or_default().into(),
-                serde_json::to_string(&calls).unwrap_or_default().into(),
-                operation.agent.as_ref().map(AgentId::as_str).into(),
-                operation.process.map(|process| process.pid()).into(),
-                operation.process.map(identity).into(),
-                tool.map(|tool| tool.end.name()).into(),
-                code.into(),
-                signal.into(),
-                bill(|b| b.user_ns).into(),
-                bill(|b| b.system_ns).into(),
-                bill(|b| b.peak_rss_bytes).into(),
-                bill(|b| b.read_chars).into(),
-                bill(|b| b.written_chars).into(),
-                bill(|b| b.read_bytes).into(),
-                bill(|b| b.written_bytes).into(),
-                bill(|b| b.processes).into(),
-                llm.map(|llm| llm.provider.as_str()).into(),
-                llm.map(|llm| llm.asked.name()).into(),
-                llm.and_then(|llm| llm.server.as_deref()).into(),
-                llm.and_then(|llm| llm.response_model.as_deref()).into(),
-                llm.map(|llm| llm.stream).into(),
-                llm.and_then(|llm| llm.first_byte_ns).into(),
-                llm.and_then(|llm| llm.first_content_ns).into(),
-                llm.and_then(|llm| llm.tokens.input).into(),
-                llm.and_then(|llm| llm.tokens.output).into(),
-                llm.and_then(|llm| llm.tokens.cache_read).into(),
-                llm.and_then(|llm| llm.tokens.cache_write).into(),
-                llm.and_then(|llm| llm.tokens.reasoning).into(),
-                llm.and_then(|llm| llm.cost).map(Cost::usd).into(),
-                llm.and_then(|llm| llm.finish_reason.as_deref()).into(),
-                llm.map(|llm| llm.retries).into(),
-                llm.map(partial).into(),
-            ],
-        )
+        let known = [
+            format!("{:016x}", operation.id).into(),
+            (&*operation.project).into(),
+            operation.source.name().into(),
+            operation.kind.as_str().into(),
+            operation.name.as_str().into(),
+            operation.start.into(),
+            operation.duration_ns.into(),
+            operation.bytes.into(),
+            operation.success.into(),
+            operation.error_type.as_deref().into(),
+            operation.method.as_deref().into(),
+            operation.status.map(u32::from).into(),
+            operation.model.as_deref().into(),
+            operation.user.as_deref().into(),
+            operation.session.as_deref().into(),
+            trace.map(|trace| hexadecimal(&trace.trace)).into(),
+            trace.map(|trace| hexadecimal(&trace.span)).into(),
+            trace.and_then(|trace| trace.parent).map(|parent| hexadecimal(&parent)).into(),
+            // Texts and numbers always become JSON.
+            serde_json::to_string(&operation.labels).unwrap_or_default().into(),
+            serde_json::to_string(&calls).unwrap_or_default().into(),
+            operation.agent.as_ref().map(AgentId::as_str).into(),
+            operation.process.map(|process| process.pid()).into(),
+            operation.process.map(identity).into(),
+            tool.map(|tool| tool.end.name()).into(),
+            code.into(),
+            signal.into(),
+            bill(|b| b.user_ns).into(),
+            bill(|b| b.system_ns).into(),
+            bill(|b| b.peak_rss_bytes).into(),
+            bill(|b| b.read_chars).into(),
+            bill(|b| b.written_chars).into(),
+            bill(|b| b.read_bytes).into(),
+            bill(|b| b.written_bytes).into(),
+            bill(|b| b.processes).into(),
+        ];
+        self.tables.push_both(TableId::Operations, known, of_llm(operation.llm.as_deref()))
     }
 
     /// A row of a stretch.
@@ -128,6 +110,28 @@ impl Rows {
             ],
         )
     }
+}
+
+/// What was read of a call of a model.
+fn of_llm(llm: Option<&Llm>) -> [Cell; 16] {
+    [
+        llm.map(|llm| llm.provider.as_str()).into(),
+        llm.map(|llm| llm.asked.name()).into(),
+        llm.and_then(|llm| llm.server.as_deref()).into(),
+        llm.and_then(|llm| llm.response_model.as_deref()).into(),
+        llm.map(|llm| llm.stream).into(),
+        llm.and_then(|llm| llm.first_byte_ns).into(),
+        llm.and_then(|llm| llm.first_content_ns).into(),
+        llm.and_then(|llm| llm.tokens.input).into(),
+        llm.and_then(|llm| llm.tokens.output).into(),
+        llm.and_then(|llm| llm.tokens.cache_read).into(),
+        llm.and_then(|llm| llm.tokens.cache_write).into(),
+        llm.and_then(|llm| llm.tokens.reasoning).into(),
+        llm.and_then(|llm| llm.cost).map(Cost::usd).into(),
+        llm.and_then(|llm| llm.finish_reason.as_deref()).into(),
+        llm.map(|llm| llm.retries).into(),
+        llm.map(partial).into(),
+    ]
 }
 
 fn partial(llm: &Llm) -> String {

@@ -25,7 +25,7 @@ pub(super) fn encode(to: &mut Encoder, llm: Option<&Llm>) {
     to.u8(evidence_tag(llm.evidence));
     to.u8(operation_tag(llm.asked));
     to.u8(usage_tag(llm.usage));
-    to.u8(u8::from(llm.serves) * SERVES | u8::from(llm.stream) * STREAM);
+    to.u8((u8::from(llm.serves) * SERVES) | (u8::from(llm.stream) * STREAM));
     to.u8(llm.partial.bits());
     let texts = [&llm.server, &llm.request_model, &llm.response_model, &llm.finish_reason];
     texts.iter().for_each(|text| to.option_text(text.as_deref()));
