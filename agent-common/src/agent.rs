@@ -16,6 +16,8 @@ pub mod probe {
     pub const LEDGER: u32 = 8;
     /// Calls of CUDA.
     pub const CUDA: u32 = 16;
+    /// What is said to models and tools, as plaintext.
+    pub const WIRE: u32 = 32;
 }
 
 /// An agent, by slot. Written by the daemon, read by every program.

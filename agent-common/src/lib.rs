@@ -15,6 +15,8 @@ pub mod stack;
 pub mod syscalls;
 pub mod thread;
 pub mod unwind;
+pub mod waits;
+pub mod wire;
 
 /// Marks types as plain old data for aya, in the daemon's build only.
 #[cfg(feature = "user")]

@@ -165,6 +165,8 @@ pub struct ModelRequest {
     pub kind: u32,
     /// The agent's slot.
     pub agent: u32,
+    /// The process.
+    pub process: u64,
 }
 
 /// A process of an agent loaded a library, or let go of one.
@@ -204,8 +206,8 @@ const _: () = assert!(size_of::<Exit>() == 96);
 const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
-const _: () = assert!(size_of::<ModelRequest>() == 8);
 const _: () = assert!(size_of::<LibraryLoaded>() == 16);
+const _: () = assert!(size_of::<ModelRequest>() == 16);
 const _: () = assert!(size_of::<Seeded>() == 96);
 crate::pod!(
     Account,

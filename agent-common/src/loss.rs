@@ -52,7 +52,15 @@ losses! {
     LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
     /// The map of CUDA's calls was full.
     CUDA_INSERT = 20, "kernel_cuda_insert";
+    /// The ring of plaintext was full: the connection has a gap.
+    WIRE_RING_FULL = 24, "kernel_wire_ring_full";
+    /// What a call sent or received could not be read: the connection has a gap.
+    WIRE_UNREADABLE = 25, "kernel_wire_unreadable";
+    /// A call of a TLS library could not be remembered until it returned: the connection has a gap.
+    WIRE_CALL_INSERT = 26, "kernel_wire_call_insert";
+    /// A connection could not be remembered: it is not seen.
+    WIRE_CONNECTION_INSERT = 27, "kernel_wire_connection_insert";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 21;
+pub const COUNT: u32 = 28;

@@ -160,6 +160,10 @@ pub struct Thread {
     pub asked: u16,
     /// 1 while it waits on what leads out of the agent.
     pub outside: u32,
+    /// The thread that last ended one of its waits on a futex; 0 if none was seen.
+    pub futex_waker: u32,
+    /// Explicit padding.
+    pub pad: u32,
     /// When the call of CUDA began that the thread is in, or was last accounted, ns; 0 if it is in none whose return
     /// is waited for. Claimed by an atomic exchange, as `since`.
     pub cuda_at: u64,
@@ -173,5 +177,5 @@ pub struct Thread {
     pub cuda_cookie: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 184);
+const _: () = assert!(size_of::<Thread>() == 192);
 crate::pod!(Thread);

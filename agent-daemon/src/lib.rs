@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod alert;
 pub mod api;
+pub mod blocked;
 mod cgroup2;
 pub mod cli;
 pub mod collect;

@@ -24,8 +24,10 @@ mod stacks;
 mod syscalls;
 mod threads;
 mod wait;
+mod waits;
 mod wakers;
 mod walk;
+mod wire;
 
 /// Never reached: the verifier rejects a program that could loop here.
 #[panic_handler]

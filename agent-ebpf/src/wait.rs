@@ -131,7 +131,13 @@ unsafe fn by_poll(task: *mut u8, count: u64, thread: &mut Thread) -> u32 {
             && task == bpf_get_current_task_btf().cast()
             && let Ok(fd) = bpf_probe_read_user(thread.wait.argument as *const u32)
         {
-            return by_descriptor(task, u64::from(fd), thread, state::POLL);
+            let state = by_descriptor(task, u64::from(fd), thread, state::POLL);
+            // A file is always ready: what waits like one is a pidfd, which is a file of its own kind from 6.9 on.
+            if state == state::DISK {
+                thread.wait.descriptor = descriptor::ANONYMOUS;
+                return state::CHILD;
+            }
+            return state;
         }
     }
     if count == 0 { state::TIMER } else { state::POLL }

@@ -53,6 +53,9 @@ fn sched_waking(ctx: BtfTracePointContext) -> u32 {
             return 0;
         }
         thread.waker = field(waker, &layout::TASK_TGID);
+        if thread.state == state::FUTEX || thread.state == state::LOCK {
+            thread.futex_waker = field(waker, &layout::TASK_PID);
+        }
         look_at(thread, waker);
     }
     0

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{api::Api, daemon::Daemon, hook::Hook, python::Python};
+use crate::support::{api::Api, daemon::Daemon, hook::Hook, nvml::Nvml, python::Python};
 
 const RULES: &str = include_str!("../../agent-daemon/src/alert/default.yaml");
 const ROUTES: &str = include_str!("../../agent-daemon/src/alert/default_routes.yaml");
@@ -50,8 +50,21 @@ import ctypes, time
 call = ctypes.CDLL(None).syscall
 print('ready', flush=True)
 while True:
-    for number in range(1000, 18500): call(number)
-    time.sleep(0.4)
+    for number in range(1000, 34000): call(number)
+    time.sleep(0.3)
+";
+
+/// Two threads that hold what the other one waits for.
+const DEADLOCK: &str = "
+import threading
+locks, both = [threading.Lock(), threading.Lock()], threading.Barrier(2)
+def wait_for_the_other(mine, other):
+    with locks[mine]:
+        both.wait()
+        with locks[other]: pass
+threading.Thread(target=wait_for_the_other, args=(0, 1)).start()
+print('ready', flush=True)
+wait_for_the_other(1, 0)
 ";
 
 /// The same with every length of time a sixtieth.
@@ -139,7 +152,8 @@ fn told(hook: &Hook, status: &str) -> BTreeMap<String, usize> {
     for body in hook.told(status) {
         for alert in body["alerts"].as_array().unwrap() {
             let name = alert["labels"]["alertname"].as_str().unwrap();
-            let of = ["agent_id", "mountpoint", "loss"].map(|label| alert["labels"][label].as_str());
+            let of = ["agent_id", "mountpoint", "loss", "gpu", "cause"]
+                .map(|label| alert["labels"][label].as_str());
             let name = format!("{name} {}", of.into_iter().flatten().collect::<Vec<_>>().join(" "));
             *times.entry(name.trim().to_owned()).or_default() += 1;
         }
@@ -246,4 +260,37 @@ fn each_fault_is_told_once_with_its_cause_and_resolves_once() {
         );
     }
     assert_eq!(others(&wanted, Some(&calling)), Vec::<String>::new());
+}
+
+#[test]
+fn what_hangs_and_a_gpu_that_fails_are_told_once_and_resolve_once() {
+    let (hook, folder, mut nvml) = (Hook::start(), tempfile::tempdir().unwrap(), Nvml::with_gpus(2));
+    let mut config = config(folder.path(), &hook);
+    config["gpu"] = nvml.config()["gpu"].clone();
+    let daemon = Daemon::start(config);
+    let hung = Python::start(DEADLOCK, &[]);
+    let probes = json!(["cpu", "off_cpu", "ledger"]);
+    let hanging = daemon.api().attach_with(&json!({ "pid": hung.pid(), "probes": probes }));
+    // A first reading, without which nothing can fall off.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(told(&hook, "firing"), BTreeMap::new(), "nothing is wrong yet");
+
+    nvml.set(&[("gpu.1.lost".into(), "1".into()), ("xid.1".into(), "1 79".into())]);
+    let wanted =
+        ["GpuXidError GPU-1".to_owned(), "GpuDown GPU-1".to_owned(), format!("AgentHung {hanging} lock")];
+    let wanted = BTreeSet::from(wanted);
+    wait_for(&hook, "firing", &wanted);
+    let why = evidence(&hook, "AgentHung")["diagnosis"].to_string();
+    assert!(why.contains("wait_for_the_other"), "{why}");
+    assert_eq!(evidence(&hook, "GpuXidError")["labels"]["xid"], "79");
+
+    nvml.remove("gpu.1.lost");
+    drop(hung);
+    wait_for(&hook, "resolved", &wanted);
+    for status in ["firing", "resolved"] {
+        let all = told(&hook, status);
+        assert!(wanted.iter().all(|name| all.get(name) == Some(&1)), "{status}: {all:#?}");
+        let others = all.keys().filter(|name| !wanted.contains(*name) && !may_be_true(name));
+        assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new(), "{status}");
+    }
 }

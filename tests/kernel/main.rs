@@ -15,6 +15,7 @@ mod alert_faults;
 mod alert_receivers;
 mod alerts;
 mod attach;
+mod blocked;
 mod bounds;
 #[path = "../chains/mod.rs"]
 mod chains;
@@ -46,4 +47,5 @@ mod syscalls;
 mod systemd;
 mod tools;
 mod unwind;
+mod wire;
 mod workloads;

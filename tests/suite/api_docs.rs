@@ -82,6 +82,22 @@ fn alerts(silence: &str) -> Vec<Call> {
     ]
 }
 
+/// Those of what is read off the wire.
+fn wire(world: &World) -> Vec<Call> {
+    let get = |route: &'static str, what: &str| ("GET", route, format!("{route}{what}"));
+    let of_agent = |what: String| ("GET", "/api/v1/agents/{id}/coverage", what);
+    vec![
+        get("/api/v1/llm-calls", ""),
+        get("/api/v1/llm-calls", "?order=slowest&limit=1&failed=true"),
+        get("/api/v1/llm-calls", "?order=x"),
+        get("/api/v1/mcp-calls", ""),
+        get("/api/v1/mcp-calls", "?limit=0"),
+        get("/api/v1/coverage", ""),
+        of_agent(world.of_live("/coverage")),
+        of_agent("/api/v1/agents/1-1/coverage".to_owned()),
+    ]
+}
+
 /// Those of tool calls.
 fn tools(world: &World) -> Vec<Call> {
     let of_agent = |what: &str| ("GET", "/api/v1/agents/{id}/tools", what.to_owned());
@@ -127,6 +143,12 @@ fn of_agents(world: &World) -> Vec<Call> {
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=cpu")),
         get("/api/v1/agents/{id}/profile", live("/profile?format=json&type=off_cpu")),
         get("/api/v1/agents/{id}/profile", ended("/profile?type=off_cpu")),
+        get("/api/v1/agents/{id}/blocked-on", live("/blocked-on")),
+        get("/api/v1/agents/{id}/blocked-on", ended("/blocked-on")),
+        get("/api/v1/agents/{id}/blocked-on", live("/blocked-on?x=1")),
+        get("/api/v1/agents/{id}/timeline", live("/timeline")),
+        get("/api/v1/agents/{id}/timeline", ended("/timeline")),
+        get("/api/v1/agents/{id}/timeline", live("/timeline?resolution=0s")),
         get("/api/v1/agents/{id}/ledger", live("/ledger")),
         get("/api/v1/agents/{id}/ledger", ended("/ledger")),
         get("/api/v1/agents/{id}/ledger", live("/ledger?since=x")),
@@ -139,7 +161,7 @@ fn calls(world: &World) -> Vec<Call> {
     let get = |template: &'static str, path: String| ("GET", template, path);
     let same = |path: &'static str| get(path, path.to_owned());
     let mut calls = operations(&live("/operations"));
-    calls.extend([alerts(&world.silence), tools(world)].concat());
+    calls.extend([alerts(&world.silence), tools(world), wire(world)].concat());
     calls.extend(of_agents(world));
     calls.extend([
         same("/"),

@@ -49,6 +49,38 @@ fn the_process_tree_reads_from_the_top() {
 }
 
 #[test]
+fn the_timeline_sums_up_to_the_ledger() {
+    let world = World::new();
+    let ledger = world.get(&world.of_live("/ledger")).json();
+    let sums = |page: &serde_json::Value, cause: &serde_json::Value| -> f64 {
+        let segments = page["segments"].as_array().unwrap().iter();
+        let causes = segments.flat_map(|segment| segment["causes"].as_array().unwrap());
+        causes.filter(|share| share["cause"] == *cause).map(|share| share["seconds"].as_f64().unwrap()).sum()
+    };
+    for (query, segments, resolution) in
+        [("", 2, 1.0), ("?resolution=5s", 2, 5.0), ("?resolution=24h", 1, 86400.0)]
+    {
+        let page = world.get(&world.of_live(&format!("/timeline{query}"))).json();
+        assert_eq!(page["resolution_seconds"], resolution, "{page}");
+        // A day may change between the two windows.
+        let found = page["segments"].as_array().unwrap();
+        assert!(found.len() == segments || resolution > 5.0 && found.len() == 2, "{page}");
+        assert_eq!((&page["watched"], &page["covered"]), (&ledger["watched"], &ledger["covered"]));
+        for share in ledger["causes"].as_array().unwrap() {
+            let seconds = share["seconds"].as_f64().unwrap();
+            assert!((sums(&page, &share["cause"]) - seconds).abs() < 1e-9, "{share}: {page}");
+        }
+        for segment in found {
+            let causes = segment["causes"].as_array().unwrap();
+            let sum: f64 = causes.iter().map(|share| share["seconds"].as_f64().unwrap()).sum();
+            assert!((sum - segment["wall_seconds"].as_f64().unwrap()).abs() < 1e-9, "{segment}");
+        }
+    }
+    world.get(&world.of_live("/timeline?resolution=5")).problem(400);
+    world.get("/api/v1/agents/1-1/timeline").problem(404);
+}
+
+#[test]
 fn the_ledger_sums_up_to_the_wall() {
     let world = World::new();
     let report = world.get(&world.of_live("/ledger")).json();

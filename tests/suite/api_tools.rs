@@ -51,6 +51,7 @@ fn call(agent: &AgentId, n: u64, start: Timestamp) -> Operation {
         agent: Some(agent.clone()),
         process: Some(ProcessId(101)),
         tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit: Some(exit), bill })),
+        llm: None,
     }
 }
 

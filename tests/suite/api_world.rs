@@ -17,9 +17,11 @@ use agentperf::{
     ingest::Ingest,
     model::{
         agent::{Agent, AgentEnd, AgentSource},
+        blocked::{ThreadWait, Waits, WaitsError},
         cgroup::{Cgroup, MemoryLimit},
         control::{AttachError, AttachRequest, Command, Control, DetachError},
-        id::{AgentId, ProcessId},
+        id::{AgentId, ProcessId, Slot},
+        ledger::{Role, ThreadState},
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
         record::{Arrived, Record},
@@ -152,6 +154,7 @@ impl Owner {
             match command {
                 Command::Attach(request, answer) => drop(answer.send(self.attach(&request))),
                 Command::Detach(id, answer) => drop(answer.send(self.detach(&id))),
+                Command::Waits(id, answer) => drop(answer.send(self.waits(id))),
                 Command::Flush(answer) => {
                     self.flushes.fetch_add(1, Ordering::SeqCst);
                     self.store.append(sampled(&self.live, Timestamp::now()));
@@ -187,6 +190,32 @@ impl Owner {
                 Ok(agent)
             }
         }
+    }
+
+    /// The root of the live agent waits for its child, which sleeps.
+    fn waits(&self, id: AgentId) -> Result<Waits, WaitsError> {
+        if id != self.live {
+            return Err(WaitsError::NotWatched(id));
+        }
+        let thread = |pid: u32, parent_pid, role, state, syscall| ThreadWait {
+            process: process_id(pid),
+            tid: pid,
+            parent_pid,
+            slot: Slot(1),
+            role,
+            state: Some(state),
+            since: Some(begin()),
+            syscall: Some(syscall),
+            descriptor: None,
+            argument: u64::MAX,
+            futex_waker: None,
+        };
+        let threads = vec![
+            thread(100, 1, Role::Own, ThreadState::Child, 61),
+            thread(103, 100, Role::Tool, ThreadState::Timer, 230),
+        ];
+        let agents = [(Slot(1), id)].into_iter().collect();
+        Ok(Waits { at: Timestamp::now(), slot: Slot(1), root: process_id(100), threads, agents })
     }
 
     /// The live agent with this root.

@@ -4,18 +4,20 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use crate::cli_binary::{Ran, agentperf, path, run};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 13] = [
     "serve",
     "attach",
     "record",
     "report",
     "agents",
     "alerts",
+    "blocked-on",
     "check",
     "rules",
     "config",
     "completions",
     "man",
+    "top",
 ];
 
 #[test]

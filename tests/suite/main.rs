@@ -8,6 +8,8 @@
 )]
 
 mod api_alerts;
+mod api_blocked;
+mod api_calls;
 mod api_dashboard;
 mod api_docs;
 mod api_gpus;
@@ -30,6 +32,7 @@ mod cli_binary;
 mod cli_daemon;
 mod cli_record;
 mod cli_store;
+mod cli_top;
 mod cli_usage;
 mod config_files;
 mod dashboards;

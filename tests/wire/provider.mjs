@@ -1,8 +1,10 @@
 // A provider of language models that speaks as OpenAI, Anthropic, Gemini, Bedrock and Ollama do, for recordings.
 // It answers what the request asks for; the name of the model says what is to go wrong. Loopback only.
-// Usage: node provider.mjs [h2c], prints its port.
+// Usage: node provider.mjs [h2c | tls CERTIFICATE KEY], prints its port.
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import zlib from 'node:zlib';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -243,9 +245,17 @@ async function handle(req, res) {
   if (path.endsWith('/v1/messages')) return messages(req, res, ask);
   if (path.includes(':generateContent') || path.includes(':streamGenerateContent')) return gemini(req, res, url);
   if (path.startsWith('/model/')) return bedrock(req, res, path);
+  if (path === '/noise') return res.end(Buffer.alloc(Number(url.searchParams.get('bytes')), 'noise '));
   if (path === '/api/chat') return ollama(req, res, ask);
   json(req, res, { hello: 'PLANTED-COMPLETION' }, path === '/missing' ? 404 : 200);
 }
 
-const server = process.argv[2] === 'h2c' ? http2.createServer(handle) : http.createServer({ noDelay: true }, handle);
+function serve() {
+  const [kind, certificate, key] = process.argv.slice(2);
+  if (kind === 'h2c') return http2.createServer(handle);
+  if (kind !== 'tls') return http.createServer({ noDelay: true }, handle);
+  return https.createServer({ cert: readFileSync(certificate), key: readFileSync(key), noDelay: true }, handle);
+}
+
+const server = serve();
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

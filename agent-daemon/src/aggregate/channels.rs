@@ -24,3 +24,8 @@ pub struct Channels {
     /// Turns true when the daemon shall stop.
     pub stop: watch::Receiver<bool>,
 }
+
+/// Waits until the flag is up; a flag that nobody can raise any more counts as up.
+pub(super) async fn until_true(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|up| *up).await;
+}

@@ -1,24 +1,27 @@
 //! The one owner of what is going on: which agents there are, which processes belong to them, which window
 //! is open. Observations come in, commands come in, records go out; everything else asks.
 
+mod calls;
 mod channels;
 mod fold;
 mod roster;
 mod target;
 mod tools;
+mod waits;
 mod windows;
 
 use std::{sync::Arc, time::Duration};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
 pub use channels::Channels;
 
 use self::{
+    calls::Calls,
     roster::Roster,
     tools::Tools,
     windows::{Closed, Windows},
@@ -36,6 +39,7 @@ use crate::{
         control::{AttachError, AttachRequest, Command, DetachError, Start},
         id::{AgentId, Slot},
         observation::Observation,
+        price::Prices,
         probe::{Probe, ProbeSet},
         record::Record,
         time::Timestamp,
@@ -65,6 +69,7 @@ pub struct Aggregator {
     rules: Rules,
     windows: Windows,
     tools: Tools,
+    calls: Calls,
     waiting: FxHashMap<u64, Waiting>,
     next_token: u64,
     orders: mpsc::Sender<Order>,
@@ -78,6 +83,7 @@ impl Aggregator {
     #[must_use]
     pub fn new(
         agents: &config::Agents,
+        prices: Prices,
         resolver: Resolver,
         channels: &Channels,
         telemetry: Arc<Telemetry>,
@@ -87,6 +93,7 @@ impl Aggregator {
             rules: Rules::new(agents),
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
+            calls: Calls::new(prices, Arc::clone(&telemetry)),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),
@@ -113,7 +120,7 @@ impl Aggregator {
                     self.rules = Rules::new(&channels.rules.borrow_and_update());
                     self.match_running().await;
                 }
-                () = until_true(&mut channels.stop) => break,
+                () = channels::until_true(&mut channels.stop) => break,
             }
         }
         self.finish(channels).await;
@@ -140,7 +147,8 @@ impl Aggregator {
         match command {
             Command::Attach(request, reply) => {
                 let attached = self.attach(request).await;
-                let _ = reply.send(attached);
+                // Whoever asks for the agent next finds it.
+                self.once_stored(move || drop(reply.send(attached))).await;
             }
             Command::Detach(id, reply) => match self.roster.find(&id) {
                 Some(slot) => self.end(slot, AgentEnd::Detached, Some(reply)).await,
@@ -148,6 +156,7 @@ impl Aggregator {
                     let _ = reply.send(Err(self.roster.why_not(id)));
                 }
             },
+            Command::Waits(id, reply) => waits::tell(id, reply, &self.roster, &self.orders).await,
             Command::Flush(reply) => {
                 let token = self.wait(Waiting::Flush(reply));
                 self.order(Order::Close { token }).await;
@@ -268,12 +277,14 @@ impl Aggregator {
                 for (agent, process) in self.roster.take_changed() {
                     self.record(Record::Process(agent, process)).await;
                 }
-                if let Some(calls) = self.tools.take_over(counted.end, &self.roster) {
+                let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take()];
+                for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }
                 let agents = self.roster.by_slot();
                 self.windows.close(counted, agents).await;
             }
+            Observation::Wire(observed) => self.calls.observe(*observed, &self.roster),
             Observation::Mapped { process, execs, mappings } => {
                 self.windows.resolver().mapped(process, execs, mappings);
             }
@@ -342,7 +353,8 @@ impl Aggregator {
 
     async fn ended(&mut self, slot: Slot, end: AgentEnd, replies: Vec<DetachReply>) {
         let now = Timestamp::now();
-        if let Some(calls) = self.tools.leave(slot, now, &self.roster) {
+        let ended = [self.tools.leave(slot, now, &self.roster), self.calls.leave(slot)];
+        for calls in ended.into_iter().flatten() {
             self.record(calls).await;
         }
         let Some((agent, processes)) = self.roster.leave(slot, end, now) else { return };
@@ -351,14 +363,18 @@ impl Aggregator {
             self.record(Record::Process(agent.id.clone(), process)).await;
         }
         self.record(Record::Agent(agent.clone())).await;
+        // Whoever asked may have gone.
+        let tell = move |reply: DetachReply| drop(reply.send(Ok(agent.clone())));
+        self.once_stored(move || replies.into_iter().for_each(tell)).await;
+    }
+
+    /// Answers when everything before is in the store. Nobody else waits for that.
+    async fn once_stored(&self, answer: impl FnOnce() + Send + 'static) {
         let (stored, barrier) = oneshot::channel();
         self.record(Record::Barrier(stored)).await;
         tokio::spawn(async move {
             let _ = barrier.await;
-            for reply in replies {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(agent.clone()));
-            }
+            answer();
         });
     }
 
@@ -379,11 +395,6 @@ impl Aggregator {
             tracing::error!("the store's writer is gone");
         }
     }
-}
-
-/// Waits until the flag is up; a flag that nobody can raise any more counts as up.
-async fn until_true(flag: &mut watch::Receiver<bool>) {
-    let _ = flag.wait_for(|up| *up).await;
 }
 
 async fn sleep_until_time(time: Option<Timestamp>) {

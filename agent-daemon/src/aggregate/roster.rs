@@ -83,6 +83,11 @@ impl Roster {
         self.members.iter().find(|(_, member)| member.agent.id == *id).map(|(slot, _)| *slot)
     }
 
+    /// The agent in `slot` as it is watched.
+    pub(super) fn watched(&self, slot: Slot) -> Option<&Agent> {
+        Some(&self.members.get(&slot)?.agent)
+    }
+
     /// Why `id` names no live agent.
     pub(super) fn why_not(&self, id: AgentId) -> DetachError {
         if self.ended.contains(&id) { DetachError::Ended(id) } else { DetachError::NoSuchAgent(id) }
@@ -222,9 +227,10 @@ impl Roster {
                 self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
-            Observation::ForeignExec { .. } | Observation::Mapped { .. } | Observation::Counted(_) => {
-                Change::default()
-            }
+            Observation::ForeignExec { .. }
+            | Observation::Mapped { .. }
+            | Observation::Wire(_)
+            | Observation::Counted(_) => Change::default(),
         }
     }
 

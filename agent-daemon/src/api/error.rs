@@ -14,6 +14,7 @@ use axum::{
 use super::dto::problem::ProblemDto;
 use crate::{
     model::{
+        blocked::WaitsError,
         control::{AttachError, DetachError},
         id::AgentId,
     },
@@ -142,6 +143,19 @@ impl From<DetachError> for Problem {
             DetachError::NoSuchAgent(id) => Self::unknown_agent(&id),
             DetachError::Ended(_) => Self::conflict("agent-ended", "Agent has ended", error),
             DetachError::ShuttingDown => Self::unavailable(error),
+        }
+    }
+}
+
+impl From<WaitsError> for Problem {
+    fn from(error: WaitsError) -> Self {
+        match error {
+            WaitsError::NotWatched(_) => Self::conflict("agent-ended", "Agent has ended", error),
+            WaitsError::NoProbe(_) => {
+                Self::conflict("not-watched", "Not watched by a probe that tells", error)
+            }
+            WaitsError::Failed(_) => Self::internal("waits", &error),
+            WaitsError::ShuttingDown => Self::unavailable(error),
         }
     }
 }

@@ -13,8 +13,12 @@ use crate::{
     api::dto::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
+        blocked::BlockedOnDto,
+        coverage::CoverageDto,
         cuda::CudaReportDto,
         ledger::LedgerDto,
+        llm::LlmCallListDto,
+        mcp::McpCallListDto,
         off_cpu::OffCpuReportDto,
         operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
@@ -133,6 +137,21 @@ impl Client {
         self.get(&format!("/api/v1/agents/{id}/tools"), query)
     }
 
+    /// An agent's calls of models.
+    pub(super) fn llm_calls(&self, id: &str, range: Range) -> Result<LlmCallListDto, CliError> {
+        self.get("/api/v1/llm-calls", &of_agent(id, range))
+    }
+
+    /// An agent's calls of MCP servers.
+    pub(super) fn mcp_calls(&self, id: &str, range: Range) -> Result<McpCallListDto, CliError> {
+        self.get("/api/v1/mcp-calls", &of_agent(id, range))
+    }
+
+    /// How much of what an agent's processes say is seen.
+    pub(super) fn coverage(&self, id: &str) -> Result<CoverageDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/coverage"), &[])
+    }
+
     /// What kind of host it is.
     pub(super) fn system_info(&self) -> Result<SystemInfoDto, CliError> {
         self.get("/api/v1/system/info", &[])
@@ -205,9 +224,28 @@ impl Client {
         self.read(sent.map_err(|e| self.unreachable(&e))?)
     }
 
+    /// Where an agent's time went, by a query.
+    pub(super) fn ledger_by(&self, id: &str, query: &[(&str, String)]) -> Result<LedgerDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/ledger"), query)
+    }
+
+    /// An agent's process tree, by a query.
+    pub(super) fn processes_by(
+        &self,
+        id: &str,
+        query: &[(&str, String)],
+    ) -> Result<ProcessTreeDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/processes"), query)
+    }
+
     /// Where an agent's time went.
     pub(super) fn ledger(&self, id: &str, range: Range) -> Result<LedgerDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
+    }
+
+    /// Who an agent waits for at this moment.
+    pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
     }
 
     /// What an agent waited for.
@@ -296,6 +334,11 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> CliError {
         CliError::Unreachable { url: self.url.clone(), reason: error.to_string() }
     }
+}
+
+/// The query for what an agent did in a range.
+fn of_agent(id: &str, range: Range) -> Vec<(&'static str, String)> {
+    range.query().into_iter().chain([("agent", id.to_owned())]).collect()
 }
 
 impl Range {

@@ -8,6 +8,7 @@ mod agents;
 mod alerts;
 mod attach;
 mod backend;
+mod blocked_on;
 mod caller;
 mod check;
 mod client;
@@ -16,6 +17,7 @@ mod config;
 mod error;
 mod gate;
 mod interrupt;
+mod ledger_bar;
 mod local;
 mod logging;
 mod man;
@@ -32,6 +34,7 @@ mod store;
 mod system;
 mod table;
 mod tools;
+mod top;
 mod units;
 
 use std::process::ExitCode;
@@ -70,8 +73,10 @@ enum Verb {
     Report(report::ReportArgs),
     Agents(agents::AgentsArgs),
     Alerts(alerts::AlertsArgs),
+    BlockedOn(blocked_on::BlockedOnArgs),
     Operations(operations::OperationsArgs),
     Tools(tools::ToolsArgs),
+    Top(top::TopArgs),
     System(system::SystemArgs),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
@@ -96,8 +101,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::Report(args) => done(report::run(args)),
         Verb::Agents(args) => done(agents::run(args)),
         Verb::Alerts(args) => done(alerts::run(args)),
+        Verb::BlockedOn(args) => done(blocked_on::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
         Verb::Tools(args) => done(tools::run(args)),
+        Verb::Top(args) => done(top::run(args)),
         Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),
         Verb::Rules(args) => done(rules::run(args)),

@@ -119,7 +119,7 @@ fn bill(bill: &BillDto) -> [String; 4] {
 }
 
 /// `ok`, `exit 1`, `SIGKILL`, and what else there is to say of its end.
-fn end_of(tool: &ToolDto) -> String {
+pub(super) fn end_of(tool: &ToolDto) -> String {
     let signal = || tool.signal.map(|signal| tool.signal_name.clone().unwrap_or_else(|| signal.to_string()));
     let exit = match tool.exit_code {
         Some(0) => Some("ok".to_owned()),

@@ -1,6 +1,10 @@
 //! The kernel's clocks against the wall clock. The kernel programs stamp events by the monotonic clock and
 //! processes by the boot clock; people read wall time.
 
+use std::time::{Duration, Instant};
+
+use tokio::time::{Interval, MissedTickBehavior};
+
 use crate::model::{id::ProcessId, time::Timestamp};
 
 /// Conversions. Process starts use the offset of the daemon's start, so that one process keeps one creation
@@ -24,6 +28,12 @@ impl Clock {
     pub(super) fn event(&self, monotonic_ns: u64) -> Timestamp {
         let (offset, at) = (offset(libc::CLOCK_MONOTONIC), i128::from(monotonic_ns));
         timestamp(now().as_nanosecond().min(offset + at))
+    }
+
+    /// The same for many events of one moment, by one reading of the clocks.
+    pub(super) fn events(&self) -> impl Fn(u64) -> Timestamp + use<> {
+        let (offset, now) = (offset(libc::CLOCK_MONOTONIC), now().as_nanosecond());
+        move |monotonic_ns| timestamp(now.min(offset + i128::from(monotonic_ns)))
     }
 }
 
@@ -57,4 +67,18 @@ fn read(clock: libc::clockid_t) -> i128 {
 
 fn timestamp(ns: i128) -> Timestamp {
     Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Ticks at the end of each window, the first at the end of the first.
+pub(super) fn intervals(window: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + window, window);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Sleeps until then; does not where there is no time.
+pub(super) async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
 }

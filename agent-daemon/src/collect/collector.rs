@@ -16,12 +16,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc,
-    time::{Interval, MissedTickBehavior},
 };
 
 use super::{
     attaching::{AttacherThread, Attaching},
-    clock::{self, Clock},
+    clock::{self, Clock, intervals, sleep_until},
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -29,6 +28,8 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    waits,
+    wire::WireReader,
 };
 use crate::{
     config::Config,
@@ -67,6 +68,7 @@ pub struct Collector {
     model_hosts: Option<ModelHosts>,
     attaching: Attaching,
     attacher: Option<AttacherThread>,
+    wire: WireReader,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -89,13 +91,14 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = model_hosts(config, &mut kernel);
+        let model_hosts = ModelHosts::start(config, &mut kernel);
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
             attaching,
             attacher,
+            wire: WireReader::default(),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -133,6 +136,7 @@ impl Collector {
         let ring = unsafe {
             AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)?
         };
+        self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
         loop {
             let due = self.mapped.next_due();
@@ -179,11 +183,18 @@ impl Collector {
                 false
             }
             Order::Release { slot, token } => {
+                // What an agent said last comes before its end.
+                self.wire.flush();
                 self.close_window(vec![token]);
                 self.forget(slot);
                 true
             }
+            Order::Waits { reply } => {
+                let _ = reply.send(waits::threads(&mut self.kernel, &self.clock));
+                false
+            }
             Order::Close { token } => {
+                self.wire.flush();
                 self.close_window(vec![token]);
                 true
             }
@@ -265,6 +276,7 @@ impl Collector {
     fn forget(&mut self, slot: Slot) {
         self.agents.remove(&slot);
         self.attaching.released(slot);
+        self.wire.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -280,6 +292,7 @@ impl Collector {
     /// Attaches what the agents need, together.
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
+        self.wire.set_agents(!self.agents.is_empty());
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -302,15 +315,16 @@ impl Collector {
     }
 
     fn event(&mut self, event: Event) {
+        self.wire.happened(&event);
         match &event {
             // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
             Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
-            Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
+            Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
@@ -370,31 +384,7 @@ impl Collector {
     }
 }
 
-/// Has it looked up where models answer. Without it, calls to them are network like any other.
-fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
-    let hosts = config.ledger.model_hosts.clone();
-    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
-        Ok(hosts) => Some(hosts),
-        Err(error) => {
-            tracing::warn!(%error, "models' hosts are not looked up");
-            None
-        }
-    }
-}
-
 /// Whether the kernel dropped a part of a stack before it was read.
 fn is_lost(stack: &RawStack) -> bool {
     matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
-}
-
-fn intervals(window: Duration) -> Interval {
-    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + window, window);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    if let Some(due) = due {
-        tokio::time::sleep_until(due.into()).await;
-    }
 }

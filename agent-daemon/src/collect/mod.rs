@@ -19,6 +19,8 @@ mod proc_tree;
 mod resources;
 mod stdio;
 mod usage;
+mod waits;
+mod wire;
 mod worker;
 
 pub use attaching::AttacherThread;

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::{
     kernel::KernelError,
     model::{
+        blocked::ThreadWait,
         control::Start,
         id::{ProcessId, Slot},
         probe::ProbeSet,
@@ -34,6 +35,11 @@ pub enum Order {
         slot: Slot,
         /// Comes back in `Counted::orders`.
         token: u64,
+    },
+    /// Tell what every thread does or waits for now.
+    Waits {
+        /// Answers with the threads.
+        reply: oneshot::Sender<Result<Vec<ThreadWait>, KernelError>>,
     },
     /// Close the window. It carries `token`.
     Close {

@@ -21,7 +21,7 @@ const RULES: &str =
   #   action        include (default) or exclude
   #   agent_name    what its agents are called; may hold {rule}, {pid}, {comm}, {executable}, {user},
   #                 {unit}, {container}, {directory}; default {rule}
-  #   probes        some of cpu, off_cpu, syscalls, ledger, cuda; default [cpu, off_cpu, ledger, cuda]
+  #   probes        some of cpu, off_cpu, syscalls, ledger, cuda, wire; default all but syscalls
   #   executable    path of the program, or of the script that an interpreter runs (for python -m the
   #                 module's name); without / the last part is compared
   #   comm          the kernel's 15-byte name
@@ -62,6 +62,20 @@ const PROJECTS: &str = "
 projects: []
 ";
 
+const PRICES: &str = "
+# What calls of models cost, USD for a million tokens: agentperf knows no prices by itself, and a call without one has no
+# cost. The price that gives most of the model's name counts, and of these the latest that had begun.
+#   model        the model's name, or its beginning and * (required)
+#   provider     only of this provider, as agentperf names it; default any
+#   from         the first day of the price, as in 2026-01-31; default always
+#   input        tokens that the model reads (required)
+#   output       tokens that it writes; without it the model writes none
+#   cache_read   tokens that are read from a cache; default as input
+#   cache_write  tokens that are written into a cache; default as input
+llm:
+  prices: []
+";
+
 /// The example: every option with its documentation, its variable and its default.
 #[must_use]
 pub fn example() -> String {
@@ -83,6 +97,7 @@ pub fn example() -> String {
         }
     }
     out.push_str(PROJECTS);
+    out.push_str(PRICES);
     out
 }
 

@@ -9,12 +9,14 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     Config, ConfigError, Origin,
+    llm::{self, MAX_PRICES, RawPrice},
     options::{OPTIONS, Opt, PREFIX},
     otel,
     project::{MAX_PROJECTS, Project},
     raw::{Parts, Raw, RawProject},
     rule::Rule,
 };
+use crate::model::price::Prices;
 
 /// The largest file read, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -104,7 +106,7 @@ impl Config {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let raw = Raw::parse(text).map_err(|e| ConfigError::from_yaml(path.to_owned(), &e))?;
-        let Parts { values, rules, projects } = raw.into_parts();
+        let Parts { values, rules, projects, prices } = raw.into_parts();
         let mut config = Self::default();
         for (key, value) in values {
             if let Some(option) = Opt::find(key) {
@@ -122,6 +124,7 @@ impl Config {
             })?);
         }
         config.read_projects(projects, path, variable)?;
+        config.read_prices(prices, path)?;
         Ok(config)
     }
 }
@@ -152,6 +155,24 @@ impl Config {
             }
             self.projects.push(project);
         }
+        Ok(())
+    }
+
+    fn read_prices(&mut self, prices: Vec<Spanned<RawPrice>>, path: &Path) -> Result<(), ConfigError> {
+        let mut read = Vec::new();
+        for (index, raw) in prices.into_iter().enumerate() {
+            let whole = raw.referenced;
+            let wrong = |place: Option<Spanned<String>>, key: &str, message: String| ConfigError::Value {
+                origin: at(path, place.map_or(whole, |p| p.referenced)),
+                key: format!("llm.prices[{index}].{key}"),
+                message,
+            };
+            if index >= MAX_PRICES {
+                return Err(wrong(None, "model", format!("is one too many: there may be {MAX_PRICES}")));
+            }
+            read.push(llm::price(raw.value).map_err(|(place, key, message)| wrong(place, key, message))?);
+        }
+        self.llm.prices = Prices::new(read);
         Ok(())
     }
 }

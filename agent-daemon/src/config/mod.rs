@@ -14,6 +14,7 @@ mod export_options;
 mod glob;
 mod gpu;
 mod ledger;
+mod llm;
 mod load;
 mod options;
 mod otel;
@@ -37,6 +38,7 @@ pub use export::{
 pub use glob::{Glob, GlobError};
 pub use gpu::Gpu;
 pub use ledger::{Ledger, ModelHost};
+pub use llm::LlmConfig;
 pub use load::{Overrides, unknown_variables};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
@@ -70,6 +72,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Whose applications may tell of operations.
     pub projects: Vec<Project>,
+    /// How calls of models are told.
+    pub llm: LlmConfig,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -242,6 +246,7 @@ impl Default for Config {
             export: Export::default(),
             alerts: Alerts::default(),
             projects: Vec::new(),
+            llm: LlmConfig::default(),
             log: Log::default(),
             kernel: Kernel::default(),
             gpu: Gpu::default(),

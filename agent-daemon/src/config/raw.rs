@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::{Location, Spanned};
 
+use super::llm::{RawLlm, RawPrice};
+
 /// A value and where it stands; `None` where the key is absent or empty.
 pub(super) type Text = Option<Spanned<String>>;
 
@@ -24,6 +26,7 @@ pub(super) struct Raw {
     export: Option<RawExport>,
     alerts: Option<RawAlerts>,
     projects: Option<Vec<Spanned<RawProject>>>,
+    llm: Option<RawLlm>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
     gpu: Option<RawGpu>,
@@ -204,6 +207,8 @@ pub(super) struct Parts {
     pub(super) rules: Vec<Spanned<RawRule>>,
     /// The projects, in order.
     pub(super) projects: Vec<Spanned<RawProject>>,
+    /// The prices of models, in order.
+    pub(super) prices: Vec<Spanned<RawPrice>>,
 }
 
 impl Raw {
@@ -266,7 +271,8 @@ impl Raw {
         let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
-        Parts { values, rules, projects }
+        let prices = self.llm.unwrap_or_default().prices.unwrap_or_default();
+        Parts { values, rules, projects, prices }
     }
 }
 

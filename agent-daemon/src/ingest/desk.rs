@@ -211,6 +211,7 @@ impl<'a> Desk<'a> {
             agent: sender.map(|sender| sender.agent.clone()),
             process: sender.map(|sender| sender.process),
             tool: None,
+            llm: None,
         })
     }
 

@@ -233,7 +233,7 @@ fn cause(state: u32) -> WaitCause {
     }
 }
 
-fn descriptor_kind(kind: u32) -> Option<Descriptor> {
+pub(super) fn descriptor_kind(kind: u32) -> Option<Descriptor> {
     match kind {
         descriptor::PIPE => Some(Descriptor::Pipe),
         descriptor::UNIX_SOCKET => Some(Descriptor::UnixSocket),

@@ -86,6 +86,8 @@ pub enum Event {
     ModelRequest {
         /// Whose.
         slot: Slot,
+        /// The process that sent it.
+        process: ProcessId,
     },
 }
 
@@ -125,9 +127,10 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::NEW_STACK => {
             whole(bytes).map(|e: NewStack| Event::NewStack { process: ProcessId(e.process), stack: e.stack })
         }
-        kind::MODEL_REQUEST => {
-            whole(bytes).map(|e: ModelRequest| Event::ModelRequest { slot: Slot(e.agent) })
-        }
+        kind::MODEL_REQUEST => whole(bytes).map(|e: ModelRequest| Event::ModelRequest {
+            slot: Slot(e.agent),
+            process: ProcessId(e.process),
+        }),
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }

@@ -24,6 +24,8 @@ mod stacks;
 mod syscall_class;
 pub mod unwind;
 mod uprobes;
+mod waits;
+pub mod wire;
 
 pub use counts::Counts;
 pub use decode::{DecodeError, Event, Seeded};
@@ -31,6 +33,8 @@ pub use error::KernelError;
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
 pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
+pub use waits::SeenThread;
+pub use wire::WireRing;
 
 use std::{
     io::ErrorKind,
@@ -67,6 +71,7 @@ const _: () = assert!(Probe::OffCpu.bit() == probe::OFF_CPU);
 const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
 const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
+const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
@@ -94,6 +99,7 @@ pub struct Kernel {
     log: log::Drain,
     unwind: Option<UnwindMaps>,
     model_endpoints: Option<ModelEndpoints>,
+    wire: Option<WireRing>,
     outside: FxHashMap<Slot, Vec<u64>>,
     sampling_hz: u32,
 }
@@ -118,13 +124,14 @@ impl Kernel {
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
+        let wire = Some(WireRing::take(&mut ebpf)?);
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, outside, sampling_hz })
+        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, wire, outside, sampling_hz })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -158,6 +165,11 @@ impl Kernel {
     /// Where models answer, for the one who looks that up; `None` the second time.
     pub fn take_model_endpoints(&mut self) -> Option<ModelEndpoints> {
         self.model_endpoints.take()
+    }
+
+    /// What agents say, for the one who reads it; `None` the second time.
+    pub fn take_wire(&mut self) -> Option<WireRing> {
+        self.wire.take()
     }
 
     /// The probes that cannot work here, as far as they have been tried.
@@ -212,6 +224,14 @@ impl Kernel {
     /// An iterator could not run.
     pub fn find_helpers(&mut self, slot: Slot) -> Result<(), KernelError> {
         ledger::find_helpers(&mut self.ebpf, slot)
+    }
+
+    /// What every thread of every agent does or waits for at this moment.
+    ///
+    /// # Errors
+    /// The iterator could not run.
+    pub fn waits(&mut self) -> Result<Vec<SeenThread>, KernelError> {
+        iterate::run(&mut self.ebpf, "show_waits").map(|seen| waits::threads(&seen))
     }
 
     /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.

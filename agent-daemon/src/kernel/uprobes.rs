@@ -41,6 +41,10 @@ pub enum UprobeProgram {
     CudaEnter,
     /// The same: its return.
     CudaReturn,
+    /// A call of a TLS library.
+    WireCall,
+    /// The same: its return.
+    WireReturn,
 }
 
 impl UprobeProgram {
@@ -52,6 +56,8 @@ impl UprobeProgram {
             Self::CudaCall => "cuda_call",
             Self::CudaEnter => "cuda_enter",
             Self::CudaReturn => "cuda_return",
+            Self::WireCall => "wire_call",
+            Self::WireReturn => "wire_return",
         }
     }
 
@@ -59,8 +65,8 @@ impl UprobeProgram {
     #[must_use]
     pub fn is_at_return(self) -> bool {
         match self {
-            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter => false,
-            Self::CudaReturn => true,
+            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter | Self::WireCall => false,
+            Self::CudaReturn | Self::WireReturn => true,
         }
     }
 }

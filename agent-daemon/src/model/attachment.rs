@@ -20,6 +20,17 @@ pub struct Attachment {
     pub reason: Option<String>,
 }
 
+impl Attachment {
+    /// Whether it is of a TLS library.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        TLS_FINDERS.contains(&self.finder)
+    }
+}
+
+/// The finders of TLS libraries.
+pub const TLS_FINDERS: [&str; 2] = ["openssl", "boringssl"];
+
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachmentState {

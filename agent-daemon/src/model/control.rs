@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{agent::Agent, id::AgentId, probe::ProbeSet};
+use super::{
+    agent::Agent,
+    blocked::{Waits, WaitsError},
+    id::AgentId,
+    probe::ProbeSet,
+};
 
 /// A wish to watch a process tree.
 #[derive(Clone, Debug)]
@@ -108,6 +113,8 @@ pub enum Command {
     Detach(AgentId, oneshot::Sender<Result<Agent, DetachError>>),
     /// Close the current window now; answers after it is stored.
     Flush(oneshot::Sender<()>),
+    /// What every thread does or waits for now, on behalf of an agent.
+    Waits(AgentId, oneshot::Sender<Result<Waits, WaitsError>>),
 }
 
 /// The sending half of the control channel.
@@ -143,6 +150,16 @@ impl Control {
         let (tx, rx) = oneshot::channel();
         self.0.send(Command::Detach(id, tx)).await.map_err(|_| DetachError::ShuttingDown)?;
         rx.await.unwrap_or(Err(DetachError::ShuttingDown))
+    }
+
+    /// What the threads of a live agent, and of all others, do or wait for at this moment.
+    ///
+    /// # Errors
+    /// The agent is not watched, or the kernel side cannot tell.
+    pub async fn waits(&self, id: AgentId) -> Result<Waits, WaitsError> {
+        let (tx, rx) = oneshot::channel();
+        self.0.send(Command::Waits(id, tx)).await.map_err(|_| WaitsError::ShuttingDown)?;
+        rx.await.unwrap_or(Err(WaitsError::ShuttingDown))
     }
 
     /// Closes the current window, so that everything up to now can be read from the store.

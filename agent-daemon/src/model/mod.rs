@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agent;
 pub mod attachment;
+pub mod blocked;
 pub mod cgroup;
 pub mod control;
 pub mod cuda;

@@ -13,6 +13,7 @@ use super::{
     stack::{Frame, StackEnd},
     syscall::SyscallStat,
     time::Timestamp,
+    wire::WireObserved,
 };
 
 /// One fact.
@@ -106,6 +107,8 @@ pub enum Observation {
         /// Its executable mappings, by address.
         mappings: Vec<Mapping>,
     },
+    /// Something that a process of an agent said, or was told.
+    Wire(Box<WireObserved>),
     /// A window closed: what the kernel counted in it.
     Counted(Counted),
 }

@@ -16,11 +16,14 @@ pub enum Probe {
     Ledger,
     /// Calls of CUDA, and waits for the GPU in them.
     Cuda,
+    /// What is said to models and MCP servers: calls read off TLS.
+    Wire,
 }
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger, Self::Cuda];
+    pub const ALL: [Self; 6] =
+        [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger, Self::Cuda, Self::Wire];
 
     /// The probe's name in the configuration and the API.
     #[must_use]
@@ -31,6 +34,7 @@ impl Probe {
             Self::Syscalls => "syscalls",
             Self::Ledger => "ledger",
             Self::Cuda => "cuda",
+            Self::Wire => "wire",
         }
     }
 
@@ -43,6 +47,7 @@ impl Probe {
             Self::Syscalls => 4,
             Self::Ledger => 8,
             Self::Cuda => 16,
+            Self::Wire => 32,
         }
     }
 }
@@ -55,9 +60,9 @@ impl ProbeSet {
     /// No probe: life cycle only.
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
-    pub const ALL: Self = Self(31);
-    /// What a rule turns on unless it names its own: CPU samples, off-CPU time, the ledger and CUDA.
-    pub const RULE_DEFAULT: Self = Self(27);
+    pub const ALL: Self = Self(63);
+    /// What a rule turns on unless it names its own: all but system calls.
+    pub const RULE_DEFAULT: Self = Self(59);
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]

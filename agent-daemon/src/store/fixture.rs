@@ -17,13 +17,15 @@ use crate::model::{
     id::{AgentId, ProcessId},
     ledger::{Bit, Ledger, StateSet},
     off_cpu::{OffCpuStat, WaitCause},
-    operation::{Bill, Call, Operation, Source, Sums, TOOL, Tool, ToolEnd, TraceContext},
+    operation::{Bill, Call, LLM, Llm, Operation, Source, Sums, TOOL, Tool, ToolEnd, TraceContext},
+    price::Cost,
     probe::ProbeSet,
     process::{ContextSwitches, Exit, Process, Resources},
     stack::{Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
     time::{TimeRange, Timestamp},
     window::{CpuStat, Window},
+    wire::{Evidence, Operation as Asked, Partial, Tokens, Usage},
 };
 
 /// A second of the past, counted from an arbitrary moment.
@@ -330,6 +332,7 @@ pub(crate) fn operation_at(start: Timestamp, n: u64) -> Operation {
         agent: Some(AgentId::new(100, 5)),
         process: Some(process_id(100)),
         tool: None,
+        llm: None,
     }
 }
 
@@ -363,7 +366,45 @@ pub(crate) fn tool_call_at(start: Timestamp, n: u64) -> Operation {
         labels: Vec::new(),
         calls: Vec::new(),
         tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit, bill })),
+        llm: None,
         ..operation_at(start, n)
+    }
+}
+
+/// A call of a model that took `n` ms; every fifth lacks what its provider did not tell.
+pub(crate) fn llm_call_at(start: Timestamp, n: u64) -> Operation {
+    let told = (!n.is_multiple_of(5)).then_some(n);
+    let llm = Llm {
+        provider: "openai".to_owned(),
+        evidence: Evidence::Path,
+        asked: Asked::Chat,
+        serves: n.is_multiple_of(3),
+        server: Some("api.example".to_owned()),
+        request_model: Some("gpt".to_owned()),
+        response_model: told.map(|n| format!("gpt-{n}")),
+        stream: n.is_multiple_of(2),
+        first_byte_ns: Some(n * 100_000),
+        first_content_ns: told.map(|n| n * 200_000),
+        chunks: n,
+        gap_mean_ns: told,
+        gap_p99_ns: told.map(|n| 2 * n),
+        tokens: Tokens { input: told, output: told, cache_read: told, cache_write: None, reasoning: Some(1) },
+        usage: if told.is_some() { Usage::Sent } else { Usage::Unseen },
+        cost: told.map(Cost),
+        finish_reason: told.map(|_| "stop".to_owned()),
+        tools: vec!["search".to_owned(), "read".to_owned()],
+        retry_of: told.map(|n| n << 40),
+        retries: 2,
+        partial: Partial::from_bits(if told.is_some() { 0 } else { 0b101 }),
+    };
+    Operation {
+        source: Source::Wire,
+        kind: LLM.to_owned(),
+        name: "openai chat".to_owned(),
+        model: Some("gpt".to_owned()),
+        tool: None,
+        llm: Some(Box::new(llm)),
+        ..tool_call_at(start, n)
     }
 }
 

@@ -103,11 +103,18 @@ pub enum Loss {
     AttacherQueueFull,
     /// Probes on functions of a process could not be attached: what it calls there is not seen.
     UprobesUnattached,
+    /// There were too many connections or exchanges to follow, or one could not be followed: calls on it are missing, or
+    /// told as partial.
+    WireUnfollowed,
+    /// A call of a model or of an MCP server found no room on its way to the store.
+    WireCallDropped,
+    /// A request or answer of JSON-RPC found no room, or its other half never came.
+    WireMessageDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -152,6 +159,9 @@ impl Loss {
         Self::ReactionDropped,
         Self::AttacherQueueFull,
         Self::UprobesUnattached,
+        Self::WireUnfollowed,
+        Self::WireCallDropped,
+        Self::WireMessageDropped,
     ];
 
     /// Stable name.
@@ -202,6 +212,9 @@ impl Loss {
             Self::ReactionDropped => "reaction_dropped",
             Self::AttacherQueueFull => "attacher_queue_full",
             Self::UprobesUnattached => "uprobes_unattached",
+            Self::WireUnfollowed => "wire_unfollowed",
+            Self::WireCallDropped => "wire_call_dropped",
+            Self::WireMessageDropped => "wire_message_dropped",
         }
     }
 }

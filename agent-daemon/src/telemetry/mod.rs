@@ -3,6 +3,7 @@
 
 mod alerts;
 mod attachments;
+mod coverage;
 mod exporters;
 mod host;
 mod losses;
@@ -11,6 +12,7 @@ mod usage;
 
 pub use alerts::{AlertStats, AlertsNow};
 pub use attachments::Attachments;
+pub use coverage::Coverage;
 pub use exporters::{Exporter, ExporterStatus};
 pub use host::{HostInfo, boot_id};
 pub use losses::{Loss, Losses};
@@ -26,6 +28,8 @@ use crate::model::{host::gpu::GpuStatus, probe::ProbeStatus};
 pub struct Telemetry {
     /// What was lost, by name.
     pub losses: Losses,
+    /// How much of what processes say is seen.
+    pub coverage: Coverage,
     /// How the alerts stand.
     pub alerts: AlertStats,
     /// How probes on functions stand.

@@ -72,6 +72,11 @@ impl<'a> CodeImage<'a> {
         Some((symbols, self.image.section_bytes(b".dynstr", MAX_NAMES)?))
     }
 
+    /// At most `length` bytes of a section from the `from`th on, with the address of the first; `None` behind its end.
+    pub(super) fn section_part(&self, name: &[u8], from: u64, length: usize) -> Option<(u64, Vec<u8>)> {
+        self.image.section_part(name, from, length)
+    }
+
     /// Where in the file the code at an address is.
     pub(super) fn offset(&self, address: u64) -> Option<u64> {
         let segments = self.image.segments();

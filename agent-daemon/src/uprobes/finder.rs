@@ -1,7 +1,7 @@
 //! The registry of finders. A finder knows one kind of file: it says which places of it are to be probed, or why there
 //! are none. A new one is a file beside this and a row in [`FINDERS`].
 
-use super::{code::CodeImage, cuda, loader};
+use super::{boring, code::CodeImage, cuda, loader, openssl};
 use crate::{
     kernel::Site,
     model::probe::{Probe, ProbeSet},
@@ -36,9 +36,11 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 2] = [
-    Finder { name: "loader", probes: &[Probe::Cuda], find: loader::find },
+pub(super) static FINDERS: [Finder; 4] = [
+    Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
     Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
+    Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
+    Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
 ];
 
 #[cfg(test)]
@@ -46,11 +48,14 @@ mod tests {
     use std::{collections::HashSet, fs::File};
 
     use super::*;
+    use crate::model::attachment::TLS_FINDERS;
 
     #[test]
     fn every_finder_has_a_name_of_its_own_and_survives_any_file() {
         let names: HashSet<_> = FINDERS.iter().map(|finder| finder.name).collect();
         assert_eq!(names.len(), FINDERS.len());
+        let of_tls = FINDERS.iter().filter(|f| f.probes == [Probe::Wire]).map(|f| f.name);
+        assert!(of_tls.eq(TLS_FINDERS), "coverage knows them");
         let file = File::open("/proc/self/exe").unwrap();
         let image = CodeImage::read("/usr/bin/agent", &file).unwrap();
         for finder in &FINDERS {

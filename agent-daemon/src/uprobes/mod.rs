@@ -6,10 +6,12 @@
 //! what a process calls in the first ones after an exec is not seen.
 
 mod attached;
+mod boring;
 mod code;
 mod cuda;
 mod finder;
 mod loader;
+mod openssl;
 mod site;
 mod worker;
 

@@ -33,6 +33,28 @@ pub(super) fn cheapest(code: &[u8]) -> u64 {
     0
 }
 
+/// Whether the first instruction of a function is one that is emulated.
+pub(super) fn is_cheap(code: &[u8]) -> bool {
+    let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
+    decoder.can_decode() && is_emulated(&decoder.decode())
+}
+
+/// The function that this one, whose code begins at `address`, always calls before it changes an argument.
+pub(super) fn callee(code: &[u8], address: u64) -> Option<u64> {
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let mut info = InstructionInfoFactory::new();
+    while decoder.can_decode() {
+        let instruction = decoder.decode();
+        match instruction.code() {
+            Code::Call_rel32_64 | Code::Jmp_rel32_64 => return Some(instruction.near_branch_target()),
+            _ if instruction.flow_control() != FlowControl::Next => return None,
+            _ if writes_argument(&mut info, &instruction) => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
 fn writes_argument(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
     info.info(instruction).used_registers().iter().any(|used| {
         let reads = matches!(
@@ -53,7 +75,21 @@ fn is_emulated(instruction: &Instruction) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::cheapest;
+    use super::{callee, cheapest, is_cheap};
+
+    #[test]
+    fn a_call_with_the_arguments_in_place_is_followed() {
+        // sub rsp, 8; call +0
+        assert_eq!(callee(&[0x48, 0x83, 0xec, 0x08, 0xe8, 0, 0, 0, 0], 0x1000), Some(0x1009));
+        // endbr64; jmp -9
+        assert_eq!(callee(&[0xf3, 0x0f, 0x1e, 0xfa, 0xe9, 0xf7, 0xff, 0xff, 0xff], 0x1000), Some(0x1000));
+        // mov rcx, rsp; call: the fourth argument is another.
+        assert_eq!(callee(&[0x48, 0x89, 0xe1, 0xe8, 0, 0, 0, 0], 0), None);
+        // je +0; call: not always.
+        assert_eq!(callee(&[0x74, 0, 0xe8, 0, 0, 0, 0], 0), None);
+        assert_eq!(callee(&[0xc3], 0), None);
+        assert!(is_cheap(&[0x41, 0x55]) && !is_cheap(&[0x48, 0x83, 0xec, 0x08]) && !is_cheap(&[]));
+    }
 
     #[test]
     fn the_first_cheap_instruction_is_chosen_while_arguments_last() {

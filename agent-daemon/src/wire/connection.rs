@@ -247,6 +247,16 @@ impl Connection {
         (!held.is_empty()).then_some((direction, held))
     }
 
+    /// Whether something of interest is under way, or may be.
+    pub(super) fn is_wanted(&mut self) -> bool {
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.is_wanted(),
+            Speaks::Http2(http2) => http2.is_wanted(),
+            Speaks::Dismissed(looks) => *looks > 0,
+            Speaks::Unknown { .. } | Speaks::Socket(_) | Speaks::Lines(_) => true,
+        }
+    }
+
     /// It ended.
     pub(super) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
         let at_ns = self.last_ns.max(at_ns);

@@ -255,6 +255,12 @@ impl Exchange {
         }
     }
 
+    /// Whether it may become a call of a model or of an MCP server, as far as is known by now.
+    pub(super) fn is_wanted(&mut self) -> bool {
+        let read = |message: &mut Message| !message.body.lanes().is_empty();
+        self.recognised.is_some() || self.is_mcp || read(&mut self.request) || read(&mut self.response)
+    }
+
     /// What exchanges of one owner with one server have in common.
     fn session(&self) -> u64 {
         let owner = fnv1a(FNV_START, self.origin.owner.to_le_bytes());

@@ -170,6 +170,11 @@ impl Wire {
         }
     }
 
+    /// Whether something of interest is under way on a connection, or may be; what is not followed is of none.
+    pub fn is_wanted(&mut self, connection: u64) -> bool {
+        self.connections.peek_mut(&connection).is_some_and(Connection::is_wanted)
+    }
+
     /// What was derived since the last time, in the order in which it ended.
     #[must_use]
     pub fn records(&mut self) -> Vec<WireRecord> {

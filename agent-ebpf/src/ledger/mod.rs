@@ -192,11 +192,13 @@ pub(crate) unsafe fn placed(task: *const u8, thread: &mut Thread) {
     if !is_watched(thread) {
         return;
     }
-    // SAFETY: by contract; the real parent is never null.
+    // SAFETY: by contract; neither the leader nor the real parent is ever null.
     let (on_cpu, forked_only, parent) = unsafe {
+        let leader: *const u8 = field(task, &layout::TASK_GROUP_LEADER);
         (
             field::<u32>(task, &layout::TASK_ON_CPU) != 0,
-            field::<u32>(task, &layout::TASK_FLAGS) & PF_FORKNOEXEC != 0,
+            // A thread has never executed anything by itself: its process has.
+            field::<u32>(leader, &layout::TASK_FLAGS) & PF_FORKNOEXEC != 0,
             field::<*mut u8>(task, &layout::TASK_REAL_PARENT),
         )
     };

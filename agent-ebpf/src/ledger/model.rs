@@ -112,7 +112,7 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
     connection.received = 0;
     if connection.phase != bit::LLM_FIRST_TOKEN {
         turn(connection, bit::LLM_FIRST_TOKEN);
-        lifecycle::report_model_request(thread.agent);
+        lifecycle::report_model_request(thread.agent, thread.process);
     }
     0
 }

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 20] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -43,6 +43,14 @@ const TOOLS: [Tool; 19] = [
         apt: "python3 python3-venv",
         dnf: "python3",
         pacman: "python",
+    },
+    Tool {
+        why: "makes the certificate of a provider of models that tests call",
+        purpose: Purpose::Test,
+        present: || find("openssl").is_some(),
+        apt: "openssl",
+        dnf: "openssl",
+        pacman: "openssl",
     },
     Tool {
         why: "a test boots systemd in a container",

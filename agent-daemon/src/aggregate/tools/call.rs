@@ -104,6 +104,7 @@ impl Call {
             agent: Some(agent),
             process: Some(self.process),
             tool: Some(Box::new(Tool { end, exit, bill: self.bill })),
+            llm: None,
         }
     }
 

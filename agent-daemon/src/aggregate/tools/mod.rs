@@ -91,6 +91,7 @@ impl Tools {
             Observation::ProcessUsage { .. }
             | Observation::ForeignExec { .. }
             | Observation::Mapped { .. }
+            | Observation::Wire(_)
             | Observation::Counted(_) => {}
         }
     }

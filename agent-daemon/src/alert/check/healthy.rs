@@ -96,6 +96,7 @@ impl Day {
             170e9 - 5e9 * at / 86_400.0 - 30e9 * (at % 7_200.0) / 7_200.0
         });
         let gpu = [("gpu", "0")];
+        self.gauge("agentperf_gpu_up", &gpu, |_, _| 1.0);
         self.gauge("agentperf_gpu_temperature_celsius", &gpu, |at, noise| {
             if at % 1_200.0 < 600.0 { 80.0 + 3.0 * noise } else { 45.0 }
         });
@@ -113,6 +114,27 @@ impl Day {
         self.counter("agentperf_agent_processes_started_total", &labels, move |at, _| {
             if agent_cpus(agent, at) > 0.5 { 0.5 } else { 0.0 }
         });
+        // In a turn it works and its tools do, otherwise a model or a person thinks, and each fiftieth request fails.
+        let ledger = |cause| [&labels[..], &[("cause", cause)]].concat();
+        let share = |of: [f64; 2]| move |at, _| of[usize::from(agent_cpus(agent, at) > 0.5)];
+        self.counter("agentperf_agent_ledger_seconds_total", &ledger("agent_cpu"), share([0.02, 0.2]));
+        self.counter("agentperf_agent_ledger_seconds_total", &ledger("tool"), share([0.0, 0.8]));
+        self.counter("agentperf_agent_ledger_seconds_total", &ledger("llm_first_token"), share([0.5, 0.0]));
+        self.counter("agentperf_agent_ledger_seconds_total", &ledger("idle"), share([0.48, 0.0]));
+        // Its tests fail for an hour, but between them it edits and builds.
+        for (tool, fails) in [("npm test", 0.7), ("cargo build", 0.2), ("rg", 1.0)] {
+            let of = [&labels[..], &[("tool", tool)]].concat();
+            self.counter("agentperf_agent_tool_calls_total", &of, |_, _| 0.05);
+            self.counter("agentperf_agent_tool_failures_total", &of, move |_, _| 0.05 * fails);
+        }
+        for (result, rate) in [("success", 0.049), ("error", 0.001)] {
+            let requests = [&labels[..], &[("result", result)]].concat();
+            self.counter("agentperf_agent_llm_requests_total", &requests, move |_, noise| {
+                rate * (1.0 + 0.3 * noise)
+            });
+        }
+        let slow = [&labels[..], &[("quantile", "0.9")]].concat();
+        self.gauge("agentperf_agent_llm_request_seconds", &slow, |_, noise| 3.0 + noise);
         // It warms up, keeps its conversation, and a collector frees what it can every 11 minutes.
         self.gauge("agentperf_agent_resident_memory_bytes", &labels, |at, noise| {
             let warm = 300e6 * (1.0 - (-at / 300.0).exp());

@@ -6,12 +6,16 @@
 
 pub mod agent;
 pub mod alert;
+pub mod blocked;
+pub mod coverage;
 pub mod cuda;
 pub mod dashboard;
 pub mod dashboard_operations;
 pub mod gpu;
 pub mod ingest;
 pub mod ledger;
+pub mod llm;
+pub mod mcp;
 pub mod names;
 pub mod off_cpu;
 pub mod operation;
@@ -27,6 +31,7 @@ pub mod syscall;
 pub mod system;
 pub mod system_info;
 pub mod system_point;
+pub mod timeline;
 pub mod tool;
 
 use serde::{Deserialize, Serialize};

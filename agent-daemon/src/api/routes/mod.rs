@@ -3,6 +3,9 @@
 
 mod agents;
 mod alerts;
+mod blocked;
+mod calls;
+mod coverage;
 mod cuda;
 mod dashboard;
 mod gpus;
@@ -21,6 +24,7 @@ mod reactions;
 mod status;
 mod syscalls;
 mod system;
+mod timeline;
 mod tools;
 
 use utoipa::OpenApi;
@@ -46,6 +50,8 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))
+        .routes(routes!(blocked::blocked_on))
+        .routes(routes!(timeline::timeline))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))
@@ -53,6 +59,10 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(operations::of_agent))
         .routes(routes!(tools::of_agent))
         .routes(routes!(tools::get))
+        .routes(routes!(calls::llm))
+        .routes(routes!(calls::mcp))
+        .routes(routes!(coverage::all))
+        .routes(routes!(coverage::of_agent))
         .routes(routes!(ingest::traces))
         .routes(routes!(ingest::metrics))
         .routes(routes!(ingest::collect))

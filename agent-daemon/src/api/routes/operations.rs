@@ -44,7 +44,7 @@ pub(super) struct ListParams {
     kind: Option<String>,
     /// Only of this name.
     name: Option<String>,
-    /// Only what came this way; if absent, what applications told of, not the kernel.
+    /// Only what came this way; if absent, what applications told of, not what agentperf saw by itself.
     #[param(inline)]
     source: Option<OperationSourceDto>,
     /// Only what this agent's processes sent.
@@ -78,7 +78,7 @@ pub(super) struct SummaryParams {
     kind: Option<String>,
     /// Only of this name.
     name: Option<String>,
-    /// Only what came this way; if absent, what applications told of, not the kernel.
+    /// Only what came this way; if absent, what applications told of, not what agentperf saw by itself.
     #[param(inline)]
     source: Option<OperationSourceDto>,
     /// Only what this agent's processes sent.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::{
+    ledger_bar::{cells, letter},
     table::{Align, Table},
     units::{percent, seconds},
 };
@@ -48,35 +49,10 @@ pub(super) fn ledger(ledger: &LedgerDto) -> String {
     out
 }
 
-/// One letter for each cause, as often as its share is wide: the bar is as long as the wall clock, whatever is rounded.
+/// One letter for each cause, as often as its share is wide.
 fn bar(shares: &[&LedgerShareDto]) -> String {
-    let (mut bar, mut sum) = (String::new(), 0.0);
-    for share in shares {
-        sum += share.share;
-        let end = ((sum * WIDTH as f64).round() as usize).min(WIDTH);
-        while bar.len() < end {
-            bar.push(letter(share.cause));
-        }
-    }
+    let bar: String = cells(shares.iter().copied(), WIDTH).into_iter().map(letter).collect();
     format!("[{bar:<WIDTH$}]")
-}
-
-fn letter(cause: LedgerCauseDto) -> char {
-    match cause {
-        LedgerCauseDto::AgentCpu => 'A',
-        LedgerCauseDto::Tool => 'T',
-        LedgerCauseDto::LlmConnect => 'c',
-        LedgerCauseDto::LlmFirstToken => 'f',
-        LedgerCauseDto::LlmStream => 's',
-        LedgerCauseDto::RunQueue => 'r',
-        LedgerCauseDto::Disk => 'd',
-        LedgerCauseDto::Lock => 'l',
-        LedgerCauseDto::Network => 'n',
-        LedgerCauseDto::Gpu => 'g',
-        LedgerCauseDto::PageFault => 'p',
-        LedgerCauseDto::Idle => '.',
-        LedgerCauseDto::Unknown => '?',
-    }
 }
 
 fn name(cause: LedgerCauseDto) -> String {

@@ -1,5 +1,6 @@
 //! What an agent did, gathered from the API: as text for a person, as JSON for a program.
 
+mod calls;
 mod cuda;
 mod ledger;
 mod render;
@@ -13,13 +14,16 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, cuda::CudaReportDto, ledger::LedgerDto, names::ProbeDto, off_cpu::OffCpuReportDto,
-        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
+        mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
+        profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
 
 pub(super) use render::render;
+pub(in crate::cli) use render::word;
+pub(in crate::cli) use verb::find;
 pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
@@ -34,6 +38,12 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Where the time went; absent where the agent is not watched by that probe.
     pub(super) ledger: Option<LedgerDto>,
+    /// Calls of models; absent likewise.
+    pub(super) llm_calls: Option<LlmCallListDto>,
+    /// Calls of MCP servers; absent likewise.
+    pub(super) mcp_calls: Option<McpCallListDto>,
+    /// How much of what its processes say is seen; absent likewise.
+    pub(super) coverage: Option<CoverageDto>,
     /// Its processes in the order of the tree.
     pub(super) processes: Vec<ProcessDto>,
     /// CPU samples, the heaviest stacks; absent likewise.
@@ -72,6 +82,9 @@ impl Report {
         Ok(Self {
             seconds: seconds(&agent, range),
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
+            llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
+            mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
+            coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,

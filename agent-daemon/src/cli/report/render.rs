@@ -8,7 +8,7 @@ use super::{
         table::{Align, Table, cut},
         units::{bytes, percent, seconds},
     },
-    Report,
+    Report, calls,
     cuda::cuda,
     ledger::ledger,
 };
@@ -39,6 +39,9 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(times) = &report.ledger {
         out.push_str(&ledger(times));
     }
+    out.extend(report.llm_calls.iter().map(calls::llm));
+    out.extend(report.mcp_calls.iter().map(calls::mcp));
+    out.extend(report.coverage.iter().map(calls::blind));
     out.push_str(&processes(&report.processes));
     if let Some(profile) = &report.cpu {
         out.push_str(&cpu(report, profile));
@@ -241,7 +244,7 @@ fn waiting(stack: &StackDto) -> &[FrameDto] {
 }
 
 /// The wire's word for a cause or a kind of descriptor.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
+pub(in crate::cli) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "?".to_owned(),

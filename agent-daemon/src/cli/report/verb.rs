@@ -55,7 +55,7 @@ fn range(since: Option<&str>) -> Result<Range, CliError> {
 }
 
 /// The agent of this id, pid or name. One that lives goes before those that ended.
-fn find(client: &Client, wanted: &str) -> Result<AgentDto, CliError> {
+pub(in crate::cli) fn find(client: &Client, wanted: &str) -> Result<AgentDto, CliError> {
     let is_wanted = |a: &AgentDto| a.id == wanted || a.name == wanted || a.pid.to_string() == wanted;
     let mut found: Vec<_> = client.agents()?.agents.into_iter().filter(is_wanted).collect();
     if found.iter().any(|agent| agent.state == AgentStateDto::Live) {

@@ -2,6 +2,7 @@
 //! under its parent. A span is told when what it is about has ended, as OTLP wants it.
 //! Operations are spans under the process that sent them.
 
+mod llm;
 mod operations;
 
 use std::num::NonZeroUsize;

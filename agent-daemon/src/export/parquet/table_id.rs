@@ -85,7 +85,9 @@ impl TableId {
             Self::InterpretersUnread => "Processes whose interpreter's frames could not be read, and why.",
             Self::Stacks => "Stacks that the rows of cpu and off_cpu name, each once.",
             Self::Frames => "The calls on these stacks.",
-            Self::Operations => "What applications told of, one by one: requests, page loads, calls.",
+            Self::Operations => {
+                "What applications told of, one by one: requests, page loads, calls; and calls of tools and models that agentperf saw."
+            }
             Self::Host => "The host by window; old ones stand for several.",
             Self::HostCpus => "What each CPU did, by window.",
             Self::HostFileSystems => "Mounted file systems with space of their own, at each window's end.",

@@ -4,6 +4,7 @@
 
 mod gpu;
 mod host;
+mod operations;
 
 use std::fmt::Write;
 
@@ -28,7 +29,7 @@ const PROCESS: Column = column("process", Type::Text, "the process's identity, w
 const STACK: Column = column("stack", Type::Int, "the stack's number in these files");
 const NUMBER: Column = column("number", Type::Int, "number of the call in the x86-64 table");
 const PROJECT: Column = column("project", Type::Text, "whose key the sender showed");
-const SOURCE: Column = column("source", Type::Text, "otlp, otlp_metrics, collect or frontend");
+const SOURCE: Column = column("source", Type::Text, "otlp, otlp_metrics, collect, frontend, kernel or wire");
 const KIND: Column = column("kind", Type::Text, "what sort of work, as http_server or db");
 const NAME: Column = column("name", Type::Text, "the route or endpoint");
 const MODEL: Column = optional("model", Type::Text, "the language model");
@@ -240,80 +241,8 @@ pub(super) const TABLES: [(TableId, &[Column]); 25] = [
             ),
         ],
     ),
-    (
-        TableId::Operations,
-        &[
-            column("id", Type::Text, "unique in the store, hexadecimal"),
-            PROJECT,
-            SOURCE,
-            KIND,
-            NAME,
-            column("start", Type::Time, "when it began, by the sender's clock"),
-            column("duration_ns", Type::Int, "how long it took, ns"),
-            optional("bytes", Type::Int, "bytes that were moved"),
-            column("success", Type::Bool, "whether it went well"),
-            optional("error_type", Type::Text, "the class of the failure"),
-            optional("method", Type::Text, "HTTP's method"),
-            optional("status", Type::Int, "HTTP's status"),
-            MODEL,
-            optional("user", Type::Text, "for whom: a pseudonym, unless the project keeps plain names"),
-            optional("session", Type::Text, "in which session: a pseudonym likewise"),
-            optional("trace_id", Type::Text, "its trace, hexadecimal"),
-            optional("span_id", Type::Text, "its span, hexadecimal"),
-            optional("parent_span_id", Type::Text, "the span that it is part of, hexadecimal"),
-            column("labels", Type::Text, "pairs of key and value, as an array in JSON"),
-            column("calls", Type::Text, "what it called: depth, name and ns of each, as an array in JSON"),
-            SENDER,
-            optional("pid", Type::Int, "pid of the process that sent it"),
-            optional("process", Type::Text, "that process's identity"),
-            optional(
-                "tool_end",
-                Type::Text,
-                "how a tool call ended: `exited`, `left`, `unfinished` or `unseen`; this and what follows is null where it is none",
-            ),
-            optional("exit_code", Type::Int, "the exit code of its first process"),
-            optional("signal", Type::Int, "the signal that killed its first process"),
-            optional("cpu_user_ns", Type::Int, "CPU time in user mode, ns"),
-            optional("cpu_system_ns", Type::Int, "CPU time in the kernel, ns"),
-            optional("peak_rss_bytes", Type::Int, "the largest resident set of any one process of it"),
-            optional("read_chars", Type::Int, "bytes that calls like read returned"),
-            optional("written_chars", Type::Int, "bytes that calls like write took"),
-            optional("read_bytes", Type::Int, "bytes that were fetched from storage"),
-            optional("written_bytes", Type::Int, "bytes that were sent to storage, or will be"),
-            optional("processes", Type::Int, "processes of it"),
-        ],
-    ),
-    (
-        TableId::OperationSums,
-        &[
-            column("start", Type::Time, "the stretch's start"),
-            column("end", Type::Time, "the stretch's end"),
-            PROJECT,
-            SOURCE,
-            KIND,
-            NAME,
-            MODEL,
-            SENDER,
-            column("count", Type::Int, "operations"),
-            column("errors", Type::Int, "operations that failed"),
-            column("total_ns", Type::Int, "how long all took together, ns"),
-            column("max_ns", Type::Int, "the longest, ns"),
-            optional("p50_ns", Type::Int, "half took no longer, ns, to within 3.2 %"),
-            optional("p95_ns", Type::Int, "95 % took no longer, ns"),
-            optional("p99_ns", Type::Int, "99 % took no longer, ns"),
-            column("bytes", Type::Int, "bytes that were moved"),
-            column("users", Type::Int, "users: exact up to 255, then to within about 6 %"),
-            column("sessions", Type::Int, "sessions likewise"),
-            column("cpu_user_ns", Type::Int, "CPU time of tool calls in user mode, ns"),
-            column("cpu_system_ns", Type::Int, "CPU time of tool calls in the kernel, ns"),
-            column("peak_rss_bytes", Type::Int, "the largest resident set of any one process of theirs"),
-            column("read_chars", Type::Int, "bytes that calls like read returned to tool calls"),
-            column("written_chars", Type::Int, "bytes that calls like write took of them"),
-            column("read_bytes", Type::Int, "bytes that were fetched from storage for them"),
-            column("written_bytes", Type::Int, "bytes that they sent to storage"),
-            column("processes", Type::Int, "their processes"),
-        ],
-    ),
+    (TableId::Operations, &operations::OPERATIONS),
+    (TableId::OperationSums, &operations::SUMS),
     (TableId::Host, &host::HOST),
     (TableId::HostCpus, &host::CPUS),
     (TableId::HostFileSystems, &host::FILE_SYSTEMS),

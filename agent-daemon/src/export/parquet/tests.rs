@@ -13,8 +13,8 @@ use crate::{
     store::{
         Limits, Memory,
         fixture::{
-            agent_at, at, busy_window, host_window_at, ledger, operation_at, process_at, sums_at,
-            tool_call_at,
+            agent_at, at, busy_window, host_window_at, ledger, llm_call_at, operation_at, process_at,
+            sums_at, tool_call_at,
         },
     },
 };
@@ -35,14 +35,14 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     let windows: Vec<_> = (0..50).map(window).collect();
     windows.iter().for_each(|window| store.append(window.clone()));
     let plain = Operation { agent: None, process: None, trace: None, status: None, ..operation_at(at(2), 9) };
-    let operations = vec![operation_at(at(1), 7), plain, tool_call_at(at(3), 8)];
+    let operations = vec![operation_at(at(1), 7), plain, tool_call_at(at(3), 8), llm_call_at(at(4), 7)];
     store.put_operations(Arrived { operations, sums: vec![sums_at(at(60), 100)], place: None });
     (0..3).for_each(|n| store.put_host(host_window_at(at(5 * n), n as u32 + 1)));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("tables");
     let done = export(&store, &Selection::ALL, &folder, &mut |_| {}).unwrap();
     assert_eq!((done.agents, done.processes, done.windows), (1, 1, 50));
-    assert_eq!((done.operations, done.operation_sums, done.host_windows), (3, 1, 3));
+    assert_eq!((done.operations, done.operation_sums, done.host_windows), (4, 1, 3));
     for (id, columns) in &TABLES {
         let rows = read(&folder, id.name());
         assert!(!rows.is_empty(), "{}", id.name());
@@ -60,6 +60,12 @@ fn every_table_is_written_and_its_rows_are_those_of_the_windows() {
     assert_eq!(cell("operations", 0, "tool_end"), Field::Null);
     assert_eq!(cell("operations", 2, "tool_end"), Field::Str("exited".to_owned()));
     assert_eq!(cell("operations", 2, "written_bytes"), Field::Long(8 * 512));
+    assert_eq!(cell("operations", 2, "provider"), Field::Null);
+    assert_eq!(cell("operations", 3, "provider"), Field::Str("openai".to_owned()));
+    assert_eq!(
+        (cell("operations", 3, "input_tokens"), cell("operations", 3, "cost_usd")),
+        (Field::Long(7), Field::Double(7e-12))
+    );
     assert_eq!(cell("operation_sums", 0, "count"), Field::Long(100));
     assert_eq!(cell("operation_sums", 0, "errors"), Field::Long(10));
     assert_eq!(cell("host", 2, "load1"), Field::Double(1.5));

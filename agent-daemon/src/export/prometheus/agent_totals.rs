@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use super::{
     capped::{Capped, Rooms},
     gpu_totals::Gpus,
+    llm::LlmTotals,
     throttled::Throttled,
     tools::ToolTotals,
 };
@@ -43,6 +44,8 @@ pub(super) struct AgentTotals {
     pub(super) processes: Capped<ProcessId, ProcessTotals>,
     /// Tool calls, by name.
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
+    /// Calls of models, by model.
+    pub(super) llm: Capped<Arc<str>, LlmTotals>,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
     pub(super) throttled: Throttled,
@@ -113,6 +116,7 @@ impl AgentTotals {
             syscall_errors: Capped::default(),
             processes: Capped::default(),
             tools: Capped::default(),
+            llm: Capped::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),
@@ -237,6 +241,7 @@ impl AgentTotals {
         rooms.syscall_errors.give_back(self.syscall_errors.len());
         rooms.processes.give_back(self.processes.len());
         rooms.tools.give_back(self.tools.len());
+        rooms.llm.give_back(self.llm.len());
     }
 }
 

@@ -37,13 +37,14 @@ pub(super) struct Rooms {
     pub(super) syscall_errors: Room,
     pub(super) processes: Room,
     pub(super) tools: Room,
+    pub(super) llm: Room,
 }
 
 impl Rooms {
     /// Room for `max` of each kind.
     pub(super) fn new(max: usize) -> Self {
         let room = || Room::new(max);
-        Self { syscalls: room(), syscall_errors: room(), processes: room(), tools: room() }
+        Self { syscalls: room(), syscall_errors: room(), processes: room(), tools: room(), llm: room() }
     }
 }
 

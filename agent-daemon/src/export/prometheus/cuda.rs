@@ -7,13 +7,13 @@ use super::{
 };
 use crate::model::cuda::CudaCall;
 
-/// The series of a family of these; `None` of any other.
+/// The series of a family of these; none of any other.
 pub(super) fn of(
     family: Family,
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
-) -> Option<Vec<Series>> {
-    Some(match family {
+) -> Vec<Series> {
+    match family {
         Family::AgentCudaCalls => by_call(totals, with, |calls| calls.calls),
         Family::AgentCudaErrors => by_call(totals, with, |calls| calls.errors),
         Family::AgentCudaBytes => by_call(totals, with, |calls| calls.bytes),
@@ -22,8 +22,8 @@ pub(super) fn of(
             let calls = totals.cuda.iter().any(|calls| calls.calls > 0 || calls.wait_ns > 0);
             calls.then(|| (with(&[]), seconds(wait_ns))).into_iter().collect()
         }
-        _ => return None,
-    })
+        _ => Vec::new(),
+    }
 }
 
 fn by_call(

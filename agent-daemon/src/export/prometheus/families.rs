@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod gpu;
 mod host;
+mod llm;
 mod tools;
 
 use std::fmt::Write as _;
@@ -103,6 +104,7 @@ pub(super) enum Family {
     UnwindTableBytes,
     OwnCpuSeconds,
     OwnMemoryBytes,
+    UnseenSpeakers,
     SeriesOverflow,
     ExportSent,
     ExportFailures,
@@ -122,6 +124,14 @@ pub(super) enum Family {
     AgentToolSeconds,
     AgentToolCpuSeconds,
     AgentToolBytes,
+    AgentLlmCalls,
+    AgentLlmFailures,
+    AgentLlmSeconds,
+    AgentLlmFirstTokenSeconds,
+    AgentLlmStreams,
+    AgentLlmTokens,
+    AgentLlmCost,
+    AgentLlmPartial,
 }
 
 /// One row of the registry.
@@ -175,6 +185,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(&LATER)
         .chain(&alerts::ROWS)
         .chain(&tools::ROWS)
+        .chain(&llm::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(
@@ -187,7 +198,7 @@ static ROWS: [Row; 1] = [row(
 )];
 
 /// Doors, and the daemon itself.
-static LATER: [Row; 13] = [
+static LATER: [Row; 14] = [
     row(
         F::Operations,
         "operations",
@@ -223,6 +234,14 @@ static LATER: [Row; 13] = [
     row(F::UnwindTableBytes, "unwind_table", Some(Bytes), Gauge, &[], "Unwind tables in the kernel"),
     row(F::OwnCpuSeconds, "own_cpu", Some(Seconds), Counter, &[], "CPU time of the daemon, user and system"),
     row(F::OwnMemoryBytes, "own_resident_memory", Some(Bytes), Gauge, &[], "Resident set of the daemon"),
+    row(
+        F::UnseenSpeakers,
+        "unseen_speakers",
+        None,
+        Gauge,
+        &[],
+        "Processes that send requests to models while what they say is not seen: /api/v1/coverage names them",
+    ),
     row(
         F::SeriesOverflow,
         "series_overflow",

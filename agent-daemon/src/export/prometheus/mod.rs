@@ -10,6 +10,7 @@ mod families;
 mod gpu;
 mod gpu_totals;
 mod host;
+mod llm;
 mod operations;
 mod replay;
 mod series;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Source, Sum, SumKey},
+    operation::{Sum, SumKey},
     record::Arrived,
 };
 
@@ -23,7 +23,7 @@ struct Totals {
 impl OperationTotals {
     /// Adds operations. Those that senders added up themselves stand apart: the same may have come as spans.
     pub(super) fn add(&mut self, arrived: &Arrived) {
-        for operation in arrived.operations.iter().filter(|operation| operation.source != Source::Kernel) {
+        for operation in arrived.operations.iter().filter(|operation| operation.source.is_told()) {
             let mut sum = Sum::default();
             sum.add(operation);
             self.add_sum(&SumKey::of(operation), &sum);

@@ -8,7 +8,7 @@ use super::{
     families::Family,
     gpu,
     gpu_totals::GpuTotals,
-    host, tools,
+    host, llm, tools,
     totals::Totals,
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         off_cpu::WaitCause,
         probe::ProbeState,
         syscall_names::syscall_name,
+        time::Timestamp,
     },
     telemetry::{ExporterStatus, HostInfo, Reading, Telemetry},
 };
@@ -56,6 +57,7 @@ pub(super) fn of(
         ),
         Family::UnwindTableBytes => some(Some(telemetry.unwind_table_bytes.load(Ordering::Relaxed) as f64)),
         Family::OwnCpuSeconds => some(Some(reading.own.cpu_seconds)),
+        Family::UnseenSpeakers => some(Some(telemetry.coverage.blind(Timestamp::now()) as f64)),
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::Operations => totals.operations.counts(),
         Family::OperationSeconds => totals.operations.seconds(),
@@ -141,8 +143,13 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => cuda::of(family, totals, &with).unwrap_or_else(|| tools::of(family, totals, &with)),
+        _ => of_part(family, totals, &with),
     }
+}
+
+/// Of what has a file of its own.
+fn of_part(family: Family, totals: &AgentTotals, with: &impl Fn(&[String]) -> Vec<String>) -> Vec<Series> {
+    [cuda::of(family, totals, with), tools::of(family, totals, with), llm::of(family, totals, with)].concat()
 }
 
 /// Of the limit of memory that is closest to being reached.
@@ -230,6 +237,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("syscall_errors", rooms.syscall_errors.overflowed),
         ("processes", rooms.processes.overflowed),
         ("tools", rooms.tools.overflowed),
+        ("llm", rooms.llm.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    agent_totals::AgentTotals, capped::Rooms, gpu_totals, operations::OperationTotals, tools::tool_calls,
+    agent_totals::AgentTotals, capped::Rooms, gpu_totals, llm, operations::OperationTotals, tools::tool_calls,
 };
 use crate::model::{
     agent::Agent,
@@ -99,12 +99,17 @@ impl Totals {
         }
     }
 
-    /// Adds operations, and tool calls to those of their agents.
+    /// Adds operations, and calls of tools and models to those of their agents.
     pub(super) fn arrived(&mut self, arrived: &Arrived) {
         self.operations.add(arrived);
         for (key, sum) in tool_calls(arrived) {
             if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
                 totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum);
+            }
+        }
+        for (key, sum) in llm::llm_calls(arrived) {
+            if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
+                totals.llm.entry(llm::model_of(&key), &mut rooms.llm).add(&sum);
             }
         }
     }

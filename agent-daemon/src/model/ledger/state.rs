@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::model::off_cpu::WaitCause;
+
 /// Bits in use; those of no role are the last.
 pub const BITS: u8 = 52;
 
@@ -109,6 +111,27 @@ impl ThreadState {
             Self::Other => "other",
             Self::Outside => "outside",
         }
+    }
+
+    /// What off-CPU time in this state counts as; `None` on a CPU.
+    #[must_use]
+    pub fn wait_cause(self) -> Option<WaitCause> {
+        Some(match self {
+            Self::Cpu => return None,
+            Self::RunQueue => WaitCause::Preempted,
+            Self::PageFault => WaitCause::PageFault,
+            Self::Disk => WaitCause::Disk,
+            Self::Gpu => WaitCause::Gpu,
+            Self::Child => WaitCause::Child,
+            Self::Ipc | Self::Outside => WaitCause::Ipc,
+            Self::Network => WaitCause::Network,
+            Self::Lock => WaitCause::Lock,
+            Self::Poll => WaitCause::Poll,
+            Self::Timer => WaitCause::Timer,
+            Self::Terminal => WaitCause::Terminal,
+            Self::Futex => WaitCause::Futex,
+            Self::Other => WaitCause::Other,
+        })
     }
 }
 

@@ -1,16 +1,18 @@
 //! Operations: timed pieces of work that an application names itself: a request, a page load, a call. And the tool calls
-//! of agents, which the kernel tells of.
+//! of agents, which the kernel tells of, and their calls of models and MCP servers, which are read off the wire.
 //!
 //! Each says by what way it came ([`Source`]), and those that applications tell of, whose key was shown. An operation
 //! is tied to a process and its agent only where the daemon saw for itself who sent it.
 
 mod distinct;
 mod durations;
+mod llm;
 mod sums;
 mod tool;
 
 pub use distinct::Distinct;
 pub use durations::Durations;
+pub use llm::{LLM, Llm, LlmSum, MCP};
 pub use sums::{Sum, SumKey, Sums};
 pub use tool::{Bill, SERVER, TOOL, Tool, ToolEnd};
 
@@ -34,11 +36,14 @@ pub enum Source {
     Frontend,
     /// No application: the kernel.
     Kernel,
+    /// No application: read off the wire.
+    Wire,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 5] = [Self::Otlp, Self::OtlpMetrics, Self::Collect, Self::Frontend, Self::Kernel];
+    pub const ALL: [Self; 6] =
+        [Self::Otlp, Self::OtlpMetrics, Self::Collect, Self::Frontend, Self::Kernel, Self::Wire];
 
     /// Stable name.
     #[must_use]
@@ -49,7 +54,15 @@ impl Source {
             Self::Collect => "collect",
             Self::Frontend => "frontend",
             Self::Kernel => "kernel",
+            Self::Wire => "wire",
         }
+    }
+
+    /// Whether applications tell of such operations: what agentperf saw by itself is counted apart from it, since the same
+    /// may have been told.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        !matches!(self, Self::Kernel | Self::Wire)
     }
 }
 
@@ -120,6 +133,8 @@ pub struct Operation {
     pub process: Option<ProcessId>,
     /// What a tool call cost, and how it ended.
     pub tool: Option<Box<Tool>>,
+    /// What was read of a call of a model.
+    pub llm: Option<Box<Llm>>,
 }
 
 impl Operation {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Bill, Distinct, Durations, Operation, Source};
+use super::{Bill, Distinct, Durations, LlmSum, Operation, Source};
 use crate::model::{id::AgentId, time::Timestamp};
 
 /// What operations are added up by.
@@ -59,6 +59,8 @@ pub struct Sum {
     pub sessions: Distinct,
     /// What those cost that are tool calls.
     pub bill: Bill,
+    /// What calls of models used that were read off the wire.
+    pub llm: LlmSum,
 }
 
 impl Sum {
@@ -73,6 +75,7 @@ impl Sum {
         operation.user.iter().for_each(|user| self.users.add(user));
         operation.session.iter().for_each(|session| self.sessions.add(session));
         operation.tool.iter().for_each(|tool| self.bill.merge(&tool.bill));
+        operation.llm.iter().for_each(|llm| self.llm.add(llm));
     }
 
     /// Numbers that it holds beside the first few: how large it is.
@@ -92,6 +95,7 @@ impl Sum {
         self.users.merge(&other.users);
         self.sessions.merge(&other.sessions);
         self.bill.merge(&other.bill);
+        self.llm.merge(&other.llm);
     }
 }
 

@@ -16,6 +16,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::TextCompletion, Self::GenerateContent, Self::Embeddings];
+
     /// Stable name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -42,6 +45,9 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Host, Self::Answer, Self::Path, Self::Shape];
+
     /// Stable name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -84,6 +90,9 @@ pub enum Usage {
 }
 
 impl Usage {
+    /// Every case.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::NotSent, Self::Unseen];
+
     /// Stable name.
     #[must_use]
     pub fn name(self) -> &'static str {

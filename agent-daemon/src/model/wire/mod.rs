@@ -6,11 +6,13 @@
 mod http;
 mod llm;
 mod mcp;
+mod observed;
 mod partial;
 
 pub use http::{Carried, HttpExchange};
 pub use llm::{Evidence, LlmCall, Operation, Tokens, Usage};
 pub use mcp::{McpCall, McpTransport};
+pub use observed::{Seen, WireObserved};
 pub use partial::{Partial, Reason};
 
 /// Which end of a connection the observed process is.

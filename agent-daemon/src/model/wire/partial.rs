@@ -57,6 +57,23 @@ impl Partial {
         self.0 |= 1 << reason as u8;
     }
 
+    /// As bits, by the numbers of the reasons: as they are stored.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From bits; those that are no reason's are dropped.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        let mut partial = Self::default();
+        Reason::ALL
+            .into_iter()
+            .filter(|reason| bits & (1 << *reason as u8) != 0)
+            .for_each(|r| partial.add(r));
+        partial
+    }
+
     /// Adds all reasons of another set.
     pub fn merge(&mut self, other: Self) {
         self.0 |= other.0;

@@ -15,6 +15,7 @@ mod profile;
 mod quality;
 mod stacks;
 mod syscalls;
+mod timeline;
 
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
@@ -32,6 +33,7 @@ pub(crate) use profile::profile;
 pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
+pub use timeline::{Segment, Timeline, TimelineFold};
 
 use super::{Store, StoreError};
 use crate::model::{id::AgentId, time::TimeRange, window::Window};

@@ -52,7 +52,7 @@ impl OperationFilter {
     }
 
     fn takes_source(&self, source: Source) -> bool {
-        self.source.map_or(source != Source::Kernel, |asked| asked == source)
+        self.source.map_or(source.is_told(), |asked| asked == source)
     }
 }
 
@@ -124,7 +124,7 @@ pub fn operations(
 pub enum GroupBy {
     /// Project, kind and name.
     Endpoint,
-    /// Project, kind and language model.
+    /// Project, kind and language model; of calls that were read off the wire also the name, which tells the provider.
     Model,
     /// The agent that sent them.
     Agent,
@@ -258,6 +258,10 @@ fn group_of(by: GroupBy, key: &SumKey, operation: Option<&Operation>) -> Option<
     match by {
         GroupBy::Endpoint => {
             Some(Group { project, source, kind, name: Some(key.name.clone()), ..Group::default() })
+        }
+        GroupBy::Model if key.source == Source::Wire => {
+            let (name, model) = (Some(key.name.clone()), key.model.clone());
+            Some(Group { project, source, kind, name, model, ..Group::default() })
         }
         GroupBy::Model => key.model.clone().map(|model| Group {
             project,

@@ -152,6 +152,15 @@ impl<'a> Image<'a> {
         self.bytes_at(section.offset, section.size, max).ok()
     }
 
+    /// At most `length` bytes of a section that is not compressed, from the `from`th on, with the address of the first;
+    /// `None` behind its end.
+    pub fn section_part(&self, name: &[u8], from: u64, length: usize) -> Option<(u64, Vec<u8>)> {
+        let section = self.section(name).filter(|section| !section.compressed)?;
+        let left = section.size.checked_sub(from).filter(|left| *left > 0)?;
+        let bytes = self.bytes_at(section.offset.checked_add(from)?, left.min(length as u64), length as u64);
+        Some((section.address.checked_add(from)?, bytes.ok()?))
+    }
+
     /// The first section of this name that has bytes in the file.
     pub(super) fn section(&self, name: &[u8]) -> Option<Section> {
         self.sections.iter().filter(|s| s.sh_type.get(LE) != elf::SHT_NOBITS).find_map(|s| {

@@ -62,6 +62,11 @@ impl Http1 {
         self.context.role
     }
 
+    /// Whether something of interest is under way.
+    pub(in crate::wire) fn is_wanted(&mut self) -> bool {
+        self.open.iter_mut().any(Exchange::is_wanted)
+    }
+
     fn parser(&mut self, side: Side) -> &mut Parser {
         match side {
             Side::Request => &mut self.requests,

@@ -37,6 +37,9 @@ pub(in crate::wire) struct Http2 {
     /// Whether it is known who asks; else the first headers will tell.
     settled: bool,
     late: bool,
+    /// Whether a call was recognised on it: such a connection is never of no interest again, since nobody can enter it in
+    /// its middle.
+    recognised: bool,
 }
 
 impl Http2 {
@@ -47,7 +50,20 @@ impl Http2 {
             headers: if late { Decoder::late() } else { Decoder::default() },
         };
         let context = Context { version: "2", ..context };
-        Self { context, sent: half(), received: half(), streams: BTreeMap::new(), settled: !late, late }
+        Self {
+            context,
+            sent: half(),
+            received: half(),
+            streams: BTreeMap::new(),
+            settled: !late,
+            late,
+            recognised: false,
+        }
+    }
+
+    /// Whether something of interest is under way, or was.
+    pub(in crate::wire) fn is_wanted(&mut self) -> bool {
+        self.recognised || self.streams.values_mut().any(Exchange::is_wanted)
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {
@@ -184,7 +200,8 @@ impl Http2 {
         let interim = head.status.is_some_and(|status| (100..200).contains(&status));
         match side {
             Side::Request if exchange.request.head.is_none() => {
-                exchange.request_head(Box::new(head), began_ns)
+                exchange.request_head(Box::new(head), began_ns);
+                self.recognised |= exchange.recognised.is_some();
             }
             Side::Response if interim => {}
             Side::Response if exchange.response.head.is_none() => {

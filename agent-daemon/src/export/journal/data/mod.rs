@@ -10,6 +10,7 @@ pub(super) mod agent;
 mod gpu;
 pub(super) mod hexadecimal;
 pub(super) mod host;
+mod llm;
 pub(super) mod names;
 pub(super) mod operation;
 pub(super) mod process;

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     DataError, Kind,
     hexadecimal::Hex,
+    llm::{LlmData, LlmSumData},
     process_id::Id,
     tool::{BillData, ToolData},
 };
 use crate::model::{
     id::AgentId,
-    operation::{Bill, Call, Distinct, Durations, Operation, Source, Sum, SumKey, Sums, Tool, TraceContext},
+    operation::{
+        Bill, Call, Distinct, Durations, Llm, LlmSum, Operation, Source, Sum, SumKey, Sums, Tool,
+        TraceContext,
+    },
     time::Timestamp,
 };
 
@@ -55,6 +59,8 @@ pub(in crate::export::journal) struct OperationData {
     process: Option<Id>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tool: Option<ToolData>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    llm: Option<LlmData>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,6 +105,8 @@ pub(in crate::export::journal) struct SumData {
     sessions: Vec<Hex<8>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bill: Option<BillData>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    llm: Option<LlmSumData>,
 }
 
 impl From<&Operation> for OperationData {
@@ -135,6 +143,7 @@ impl From<&Operation> for OperationData {
             agent: operation.agent.as_ref().map(ToString::to_string),
             process: operation.process.map(Id),
             tool: operation.tool.as_deref().map(ToolData::from),
+            llm: operation.llm.as_deref().map(LlmData::from),
         }
     }
 }
@@ -170,6 +179,7 @@ impl TryFrom<OperationData> for Operation {
             agent: agent(data.agent)?,
             process: data.process.map(|process| process.0),
             tool: data.tool.map(Tool::try_from).transpose()?.map(Box::new),
+            llm: data.llm.map(Llm::try_from).transpose()?.map(Box::new),
         })
     }
 }
@@ -199,6 +209,7 @@ impl SumData {
             users: sum.users.hashes().map(Hex::from).collect(),
             sessions: sum.sessions.hashes().map(Hex::from).collect(),
             bill: Some(BillData::from(sum.bill)).filter(|_| sum.bill != Bill::default()),
+            llm: Some(LlmSumData::from(sum.llm)).filter(|_| sum.llm != LlmSum::default()),
         }
     }
 }
@@ -230,6 +241,7 @@ impl TryFrom<SumData> for Sums {
             users: distinct(data.users),
             sessions: distinct(data.sessions),
             bill: data.bill.map(Bill::from).unwrap_or_default(),
+            llm: data.llm.map(LlmSum::from).unwrap_or_default(),
         };
         Ok(Self { rows: [(key, sum)].into(), ..Self::new(data.start, data.end) })
     }

@@ -7,7 +7,7 @@ use crate::{
         record::Arrived,
     },
     store::{
-        fixture::{operation_at, sums_at, tool_call_at},
+        fixture::{llm_call_at, operation_at, sums_at, tool_call_at},
         query::{
             GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
         },
@@ -103,21 +103,27 @@ fn an_export_of_an_agent_holds_its_own_operations() {
 }
 
 #[test]
-fn tool_calls_and_their_bills_are_the_same_by_an_export_and_by_a_journal() {
+fn calls_of_tools_and_models_are_the_same_by_an_export_and_by_a_journal() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let store = open(folders[0].path());
-    let calls: Vec<_> = (1..=50).map(|n| tool_call_at(at(n as i64), n)).collect();
+    let tools = (1..=50).map(|n| tool_call_at(at(n as i64), n));
+    let calls: Vec<_> = tools.chain((51..=100).map(|n| llm_call_at(at(n as i64), n))).collect();
     let mut sums = Sums::new(at(0), at(60));
     (1..=7).for_each(|n| sums.add(&tool_call_at(at(1), n)));
+    (1..=9).for_each(|n| sums.add(&llm_call_at(at(1), n)));
     let all = || Arrived { operations: calls.clone(), sums: vec![sums.clone()], place: None };
     store.put_operations(all());
     let answers = |store: &dyn Store| {
-        let filter = OperationFilter { source: Some(Source::Kernel), ..OperationFilter::default() };
-        let page = operations(store, TimeRange::ALL, &filter, (Order::Busiest, 0, 1000)).unwrap();
-        (page, operation_summary(store, TimeRange::ALL, &filter, GroupBy::Endpoint).unwrap())
+        [Source::Kernel, Source::Wire].map(|source| {
+            let filter = OperationFilter { source: Some(source), ..OperationFilter::default() };
+            let page = operations(store, TimeRange::ALL, &filter, (Order::Busiest, 0, 1000)).unwrap();
+            (page, operation_summary(store, TimeRange::ALL, &filter, GroupBy::Endpoint).unwrap())
+        })
     };
     let expected = answers(&store);
-    assert_eq!((expected.0.operations[0].id, expected.1.total.bill.processes), (50, 101 + 14));
+    let [(tools, bills), (models, used)] = &expected;
+    assert_eq!((tools.operations[0].id, bills.total.bill.processes), (50, 101 + 14));
+    assert_eq!((models.operations.len(), used.total.count, used.total.llm.counted), (50, 59, 48));
     let records = [Record::Operations(Box::new(all()))];
     let ways = [vec![exported(&store)], journaled(&records, 20_000, Compression::Zstd)];
     for (files, folder) in ways.iter().zip(&folders[1..]) {

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::{
     },
 };
 
-use super::{Tracks, identity, ids, span, wire};
+use super::{Tracks, identity, ids, llm, span, wire};
 use crate::model::{
     agent::Agent,
     id::ProcessId,
@@ -51,6 +51,14 @@ fn link(TraceContext { trace, span, .. }: TraceContext) -> Link {
 
 /// As OpenTelemetry names spans of HTTP: the method, then the route.
 fn name(operation: &Operation) -> String {
+    // As it names those of models: the operation, then the model.
+    if let Some(llm) = &operation.llm {
+        return [llm.asked.name()]
+            .into_iter()
+            .chain(operation.model.as_deref())
+            .collect::<Vec<_>>()
+            .join(" ");
+    }
     match &operation.method {
         Some(method) => format!("{method} {}", operation.name),
         None => operation.name.clone(),
@@ -60,7 +68,7 @@ fn name(operation: &Operation) -> String {
 fn kind(kind: &str) -> SpanKind {
     match kind {
         "http_server" | "rpc_server" | "server" => SpanKind::Server,
-        "http_client" | "rpc_client" | "client" | "db" | "llm" | "api_call" => SpanKind::Client,
+        "http_client" | "rpc_client" | "client" | "db" | "llm" | "mcp" | "api_call" => SpanKind::Client,
         "producer" => SpanKind::Producer,
         "consumer" => SpanKind::Consumer,
         _ => SpanKind::Internal,
@@ -90,6 +98,7 @@ fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
     ];
     attributes.extend(numbers.iter().filter_map(|(key, value)| value.map(|value| wire::number(key, value))));
     attributes.extend(operation.tool.iter().flat_map(|tool| of_tool(tool)));
+    attributes.extend(operation.llm.iter().flat_map(|llm| llm::attributes(llm)));
     // A key stands in a span once.
     let own = attributes.len();
     for (key, value) in &operation.labels {

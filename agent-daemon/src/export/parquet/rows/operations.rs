@@ -5,9 +5,11 @@ use crate::{
     export::parquet::table_id::TableId,
     model::{
         id::AgentId,
-        operation::{Bill, Call, Operation, Sum, SumKey},
+        operation::{Bill, Call, Llm, Operation, Sum, SumKey},
+        price::Cost,
         process::Exit,
         time::Timestamp,
+        wire::Reason,
     },
 };
 
@@ -15,7 +17,7 @@ impl Rows {
     pub(in crate::export::parquet) fn operation(&mut self, operation: &Operation) -> Outcome {
         let trace = operation.trace;
         let calls: Vec<_> = operation.calls.iter().map(call).collect();
-        let tool = operation.tool.as_deref();
+        let (tool, llm) = (operation.tool.as_deref(), operation.llm.as_deref());
         let bill = |part: fn(&Bill) -> u64| tool.map(|tool| part(&tool.bill));
         let (code, signal) = match tool.and_then(|tool| tool.exit) {
             Some(Exit::Code(code)) => (Some(u32::from(code)), None),
@@ -60,6 +62,22 @@ impl Rows {
                 bill(|b| b.read_bytes).into(),
                 bill(|b| b.written_bytes).into(),
                 bill(|b| b.processes).into(),
+                llm.map(|llm| llm.provider.as_str()).into(),
+                llm.map(|llm| llm.asked.name()).into(),
+                llm.and_then(|llm| llm.server.as_deref()).into(),
+                llm.and_then(|llm| llm.response_model.as_deref()).into(),
+                llm.map(|llm| llm.stream).into(),
+                llm.and_then(|llm| llm.first_byte_ns).into(),
+                llm.and_then(|llm| llm.first_content_ns).into(),
+                llm.and_then(|llm| llm.tokens.input).into(),
+                llm.and_then(|llm| llm.tokens.output).into(),
+                llm.and_then(|llm| llm.tokens.cache_read).into(),
+                llm.and_then(|llm| llm.tokens.cache_write).into(),
+                llm.and_then(|llm| llm.tokens.reasoning).into(),
+                llm.and_then(|llm| llm.cost).map(Cost::usd).into(),
+                llm.and_then(|llm| llm.finish_reason.as_deref()).into(),
+                llm.map(|llm| llm.retries).into(),
+                llm.map(partial).into(),
             ],
         )
     }
@@ -100,9 +118,20 @@ impl Rows {
                 sum.bill.read_bytes.into(),
                 sum.bill.written_bytes.into(),
                 sum.bill.processes.into(),
+                sum.llm.input.into(),
+                sum.llm.output.into(),
+                sum.llm.cache_read.into(),
+                sum.llm.cache_write.into(),
+                sum.llm.reasoning.into(),
+                sum.llm.cost.usd().into(),
+                sum.llm.priced.into(),
             ],
         )
     }
+}
+
+fn partial(llm: &Llm) -> String {
+    llm.partial.reasons().map(Reason::name).collect::<Vec<_>>().join(" ")
 }
 
 fn call(call: &Call) -> (u8, &str, u64) {

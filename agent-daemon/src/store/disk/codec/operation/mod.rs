@@ -1,6 +1,7 @@
 //! Operations as bytes: those that are kept one by one, then those that were added up. Texts stand as they are: the
 //! compressor finds what is alike.
 
+mod llm;
 mod sums;
 mod tool;
 
@@ -15,8 +16,8 @@ use crate::model::{
     operation::{Call, Operation, Source, Sums, TraceContext},
 };
 
-/// The first has no tool calls.
-const VERSION: u8 = 2;
+/// The first has no tool calls, the second no calls of models.
+const VERSION: u8 = 3;
 
 /// What is in a block of operations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +83,7 @@ fn encode_one(to: &mut Encoder, operation: &Operation) {
     to.option_text(operation.agent.as_ref().map(AgentId::as_str));
     to.option(operation.process.map(|process| process.0));
     tool::encode(to, operation.tool.as_deref());
+    llm::encode(to, operation.llm.as_deref());
 }
 
 fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<Operation, CodecError> {
@@ -107,6 +109,7 @@ fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<
         agent: decode_agent(from)?,
         process: from.option()?.map(ProcessId),
         tool: if version > 1 { tool::decode(from)?.map(Box::new) } else { None },
+        llm: if version > 2 { llm::decode(from)?.map(Box::new) } else { None },
     })
 }
 
@@ -156,6 +159,7 @@ fn source_tag(source: Source) -> u8 {
         Source::Collect => 2,
         Source::Frontend => 3,
         Source::Kernel => 4,
+        Source::Wire => 5,
     }
 }
 
@@ -184,16 +188,18 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::*;
-    use crate::store::fixture::{at, operation_at, sums_at, tool_call_at};
+    use crate::store::fixture::{at, llm_call_at, operation_at, sums_at, tool_call_at};
 
     #[test]
     fn operations_come_back() {
         let mut plain = operation_at(at(7), 5);
         (plain.trace, plain.agent, plain.process, plain.tool) = (None, None, None, None);
         (plain.user, plain.session, plain.labels, plain.calls) = (None, None, Vec::new(), Vec::new());
-        let single = vec![operation_at(at(0), 1), plain, tool_call_at(at(1), 3), tool_call_at(at(2), 10)];
+        let mut single = vec![operation_at(at(0), 1), plain, tool_call_at(at(1), 3), tool_call_at(at(2), 10)];
+        single.extend((1..=6).map(|n| llm_call_at(at(3), n)));
         let mut sums = vec![sums_at(at(60), 9), sums_at(at(120), 0)];
         sums.iter_mut().for_each(|sums| sums.add(&tool_call_at(at(61), 4)));
+        sums.iter_mut().for_each(|sums| sums.add(&llm_call_at(at(61), 4)));
         let bytes = encode(&single, &sums);
         assert_eq!(decode(&bytes), Ok(Operations { single, sums }));
         for cut in 0..bytes.len() {

@@ -1,6 +1,6 @@
 //! Operations that were added up, as bytes.
 
-use super::{Names, decode_agent, owned, source_of, source_tag, tool};
+use super::{Names, decode_agent, llm, owned, source_of, source_tag, tool};
 use crate::{
     model::{
         id::AgentId,
@@ -35,6 +35,7 @@ pub(super) fn encode(to: &mut Encoder, sums: &Sums) {
         encode_distinct(to, &sum.users);
         encode_distinct(to, &sum.sessions);
         tool::encode_bill(to, &sum.bill);
+        llm::encode_sum(to, &sum.llm);
     }
 }
 
@@ -71,6 +72,9 @@ fn decode_sum(from: &mut Decoder<'_>, version: u8) -> Result<Sum, CodecError> {
     sum.sessions = decode_distinct(from)?;
     if version > 1 {
         sum.bill = tool::decode_bill(from)?;
+    }
+    if version > 2 {
+        sum.llm = llm::decode_sum(from)?;
     }
     Ok(sum)
 }

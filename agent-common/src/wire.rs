@@ -1,0 +1,87 @@
+//! Plaintext of connections: what probes on TLS libraries hand to the daemon, and what tells a probe where the bytes are.
+
+/// What a probe does when it is hit: the low byte of its cookie.
+pub mod action {
+    /// Remember the arguments until the function returns; what was sent or received is told then.
+    pub const SAVE: u64 = 0;
+    /// The connection is over.
+    pub const CLOSE: u64 = 1;
+}
+
+/// Where the number of bytes is found that went through, once the function returns.
+pub mod length {
+    /// It is the returned value, if that is positive.
+    pub const RETURNED: u64 = 0;
+    /// The argument points to it, and the function returned 1 (`SSL_read_ex`).
+    pub const POINTED: u64 = 1;
+}
+
+/// The cookie of a probe: all that differs from site to site.
+#[must_use]
+pub const fn cookie(action: u64, direction: u32, length: u64, source: u32) -> u64 {
+    action | length << 8 | (direction as u64) << 16 | (source as u64) << 24
+}
+
+/// What [`cookie`] was made of: action, direction, length, source.
+#[must_use]
+pub const fn parts(cookie: u64) -> (u64, u32, u64, u32) {
+    (cookie & 0xff, (cookie >> 16) as u32 & 0xff, cookie >> 8 & 0xff, (cookie >> 24) as u32)
+}
+
+/// Which way bytes went, seen from the process.
+pub mod direction {
+    /// It wrote them.
+    pub const SENT: u32 = 0;
+    /// It read them.
+    pub const RECEIVED: u32 = 1;
+    /// None: the connection is over.
+    pub const CLOSED: u32 = 2;
+}
+
+/// Sizes of records, after the head: a record takes the smallest that it fits into.
+pub const CLASSES: [usize; 3] = [512, 4096, LARGEST];
+/// The largest of them: a record of TLS.
+pub const LARGEST: usize = 16_384;
+/// Largest records at the beginning of what one call hands over; of more, only the end is told as well.
+pub const HEADS: u32 = 4;
+
+/// Bytes of the ring.
+pub const RING_BYTES: u32 = 4 << 20;
+/// Connections that the kernel side remembers.
+pub const CONNECTIONS: u32 = 8192;
+
+/// A connection, by its process and the address of what stands for it there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionKey {
+    /// The process.
+    pub process: u64,
+    /// The `SSL` object.
+    pub address: u64,
+}
+
+/// The head of a record of the ring; the bytes follow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// When they went: when the call began that sent them, or ended that received them (ns, monotonic).
+    pub at: u64,
+    /// Whose connection.
+    pub key: ConnectionKey,
+    /// When the connection was first seen: its address may be used again.
+    pub opened: u64,
+    /// Bytes that went this way before, those that were not told too.
+    pub position: u64,
+    /// The agent's slot.
+    pub agent: u32,
+    /// See [`direction`].
+    pub direction: u32,
+    /// By which finder's probe, as that numbers itself.
+    pub source: u32,
+    /// Bytes that follow.
+    pub length: u32,
+}
+
+const _: () = assert!(size_of::<ConnectionKey>() == 16);
+const _: () = assert!(size_of::<Piece>() == 56);
+crate::pod!(ConnectionKey, Piece);

@@ -1,0 +1,236 @@
+//! How much of what processes say is seen, on the wire: by which probes, and why not.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model::{
+    attachment::{Attachment, AttachmentState},
+    id::AgentId,
+    process::Process,
+    time::Timestamp,
+    wire::Seen,
+};
+
+/// What is seen of what processes say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Coverage)]
+pub struct CoverageDto {
+    /// The live processes that use TLS, as far as is known, or that were seen to speak or to ask a model.
+    pub processes: Vec<ProcessCoverageDto>,
+    /// The other live processes: none of their files is a TLS library that is known, and nothing was seen of them.
+    pub silent_processes: usize,
+}
+
+/// How a process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CoverageState)]
+pub enum CoverageStateDto {
+    /// What it says is seen.
+    Seen,
+    /// Probes are attached to its TLS library; it has said nothing by that yet.
+    Attached,
+    /// It uses a TLS library that no probe could be attached to.
+    Unattached,
+    /// It sends requests to a model, and none of what it says is seen.
+    Blind,
+}
+
+/// What is seen of what a process says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProcessCoverage)]
+pub struct ProcessCoverageDto {
+    /// Whose process it is.
+    pub agent: String,
+    /// Its pid.
+    pub pid: u32,
+    /// The kernel's name for it.
+    pub comm: String,
+    /// How it stands.
+    pub state: CoverageStateDto,
+    /// Why nothing, or not all, is seen of it; null where all is well.
+    pub reason: Option<String>,
+    /// What can be done about that.
+    pub remedy: Option<String>,
+    /// The TLS libraries among its files, and how probes on them stand.
+    pub libraries: Vec<TlsLibraryDto>,
+    /// Connections of which plaintext was seen.
+    pub connections: u64,
+    /// Plaintext that it sent, as far as it was looked at: what carries no call is dismissed.
+    pub sent_bytes: u64,
+    /// Plaintext that it received likewise.
+    pub received_bytes: u64,
+    /// Calls of models that were seen whole or in part.
+    pub llm_calls: u64,
+    /// Calls of MCP servers likewise.
+    pub mcp_calls: u64,
+    /// When plaintext was seen last.
+    pub last_seen: Option<Timestamp>,
+    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them.
+    pub model_requests: u64,
+    /// When it sent the last of them.
+    pub last_model_request: Option<Timestamp>,
+}
+
+/// A TLS library of a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TlsLibrary)]
+pub struct TlsLibraryDto {
+    /// Which one, and how it was found.
+    #[schema(example = "openssl")]
+    pub library: String,
+    /// The file, by its path in the process's own mount namespace.
+    pub file: String,
+    /// `attached`, `blind` if no place to probe was found, or `refused` by the kernel.
+    #[schema(example = "attached")]
+    pub state: String,
+    /// Places in it that are probed.
+    pub sites: usize,
+    /// Why it is not attached.
+    pub reason: Option<String>,
+}
+
+impl From<&Attachment> for TlsLibraryDto {
+    fn from(attachment: &Attachment) -> Self {
+        Self {
+            library: attachment.finder.to_owned(),
+            file: attachment.file.clone(),
+            state: attachment.state.name().to_owned(),
+            sites: attachment.sites,
+            reason: attachment.reason.clone(),
+        }
+    }
+}
+
+impl ProcessCoverageDto {
+    /// What is known of a process; `None` where there is nothing to say.
+    #[must_use]
+    pub fn new(
+        (agent, process): (&AgentId, &Process),
+        attachments: &[Attachment],
+        seen: Option<Seen>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let tls: Vec<&Attachment> = attachments.iter().filter(|attachment| attachment.is_tls()).collect();
+        if tls.is_empty() && seen.is_none() {
+            return None;
+        }
+        let seen = seen.unwrap_or_default();
+        let (state, why) = judge(&tls, &seen, now);
+        let (reason, remedy) = why.unzip();
+        Some(Self {
+            agent: agent.to_string(),
+            pid: process.id.pid(),
+            comm: process.comm.clone(),
+            state,
+            reason,
+            remedy,
+            libraries: tls.into_iter().map(TlsLibraryDto::from).collect(),
+            connections: seen.connections,
+            sent_bytes: seen.sent_bytes,
+            received_bytes: seen.received_bytes,
+            llm_calls: seen.llm_calls,
+            mcp_calls: seen.mcp_calls,
+            last_seen: seen.last_seen,
+            model_requests: seen.model_requests,
+            last_model_request: seen.last_model_request,
+        })
+    }
+}
+
+/// A reason and a remedy.
+type Why = Option<(String, String)>;
+
+fn judge(tls: &[&Attachment], seen: &Seen, now: Timestamp) -> (CoverageStateDto, Why) {
+    let attached = tls.iter().any(|attachment| attachment.state == AttachmentState::Attached);
+    if seen.is_blind(now) {
+        return (CoverageStateDto::Blind, Some(blindness(tls, attached, seen)));
+    }
+    match (seen.last_seen, attached) {
+        (Some(_), _) => (CoverageStateDto::Seen, None),
+        (None, true) => (CoverageStateDto::Attached, None),
+        (None, false) if tls.is_empty() => (CoverageStateDto::Attached, None),
+        (None, false) => (CoverageStateDto::Unattached, Some(unattached(tls))),
+    }
+}
+
+fn unattached(tls: &[&Attachment]) -> (String, String) {
+    let reasons: Vec<String> = tls
+        .iter()
+        .filter_map(|attachment| Some(format!("{}: {}", attachment.file, attachment.reason.as_deref()?)))
+        .collect();
+    let remedy = "run the agent with a build of that library which exports its functions, or have it tell of its calls by \
+                  OpenTelemetry";
+    (reasons.join("; "), remedy.to_owned())
+}
+
+fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, String) {
+    let telling = "have the agent tell of its calls by OpenTelemetry (projects in the configuration)";
+    if tls.is_empty() {
+        let reason = "no TLS library that is known is among its files: it is linked in under no names, or the process speaks \
+                      without TLS";
+        return (reason.to_owned(), telling.to_owned());
+    }
+    if !attached {
+        let (reason, _) = unattached(tls);
+        return (reason, telling.to_owned());
+    }
+    let files: Vec<&str> = tls.iter().map(|attachment| attachment.file.as_str()).collect();
+    let files = files.join(", ");
+    let reason = match seen.last_seen {
+        None => format!(
+            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library"
+        ),
+        Some(_) => format!("what it said by {files} was seen before, its latest requests were not"),
+    };
+    (reason, telling.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::id::ProcessId, store::fixture::at};
+
+    fn library(state: AttachmentState) -> Attachment {
+        Attachment {
+            process: ProcessId(1),
+            file: "/usr/lib/libssl.so.3".to_owned(),
+            finder: "openssl",
+            sites: 4,
+            state,
+            reason: (state != AttachmentState::Attached).then(|| "it exports nothing".to_owned()),
+        }
+    }
+
+    fn state(tls: &[Attachment], seen: &Seen) -> (CoverageStateDto, Why) {
+        judge(&tls.iter().collect::<Vec<_>>(), seen, at(100))
+    }
+
+    #[test]
+    fn who_asks_a_model_unseen_is_blind_with_a_reason() {
+        let asked = Seen { unseen_since: Some(at(90)), model_requests: 1, ..Seen::default() };
+        let before = Seen { last_seen: Some(at(80)), ..asked.clone() };
+        for (tls, seen, says) in [
+            (vec![], &asked, "no TLS library"),
+            (vec![library(AttachmentState::Blind)], &asked, "exports nothing"),
+            (vec![library(AttachmentState::Attached)], &asked, "another TLS library"),
+            (vec![library(AttachmentState::Attached)], &before, "was seen before"),
+        ] {
+            let (state, why) = state(&tls, seen);
+            assert_eq!(state, CoverageStateDto::Blind);
+            let (reason, remedy) = why.unwrap();
+            assert!(reason.contains(says) && remedy.contains("OpenTelemetry"), "{reason}");
+        }
+        let just_now = Seen { unseen_since: Some(at(99)), ..asked };
+        assert_eq!(state(&[library(AttachmentState::Attached)], &just_now).0, CoverageStateDto::Attached);
+    }
+
+    #[test]
+    fn what_is_seen_needs_no_reason() {
+        let seen = Seen { last_seen: Some(at(80)), ..Seen::default() };
+        assert_eq!(state(&[library(AttachmentState::Attached)], &seen), (CoverageStateDto::Seen, None));
+        let (state, why) = state(&[library(AttachmentState::Refused)], &Seen::default());
+        assert_eq!(state, CoverageStateDto::Unattached);
+        assert!(why.unwrap().0.contains("libssl.so.3"));
+    }
+}

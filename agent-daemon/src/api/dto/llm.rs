@@ -1,0 +1,257 @@
+//! Calls of language models on the wire, as they were read off TLS.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::seconds;
+use crate::{
+    model::{
+        operation::{Operation, Sum},
+        time::Timestamp,
+        wire::Reason,
+    },
+    store::query::{Group, OperationPage, OperationSummary},
+};
+
+/// A page of calls of models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LlmCallList)]
+pub struct LlmCallListDto {
+    /// Start of the range; null where it has none.
+    pub from: Option<Timestamp>,
+    /// End of the range; null where it has none.
+    pub to: Option<Timestamp>,
+    /// All calls that match and are kept one by one.
+    pub total: u64,
+    /// Calls that match and are left only as sums: `models` has them.
+    pub added_up: u64,
+    /// What `offset` gives the next page; null on the last.
+    pub next_offset: Option<usize>,
+    /// The calls, in the order that was asked for.
+    pub calls: Vec<LlmCallDto>,
+    /// The calls of the range added up by provider, operation and model, whether they failed or not, most time first; the
+    /// 100 first.
+    pub models: Vec<LlmModelDto>,
+}
+
+/// Groups that are added up in one answer.
+pub(super) const MAX_GROUPS: usize = 100;
+
+impl LlmCallListDto {
+    /// A page that begins at `offset`.
+    #[must_use]
+    pub fn new(
+        page: &OperationPage,
+        summary: &OperationSummary,
+        (from, to): (Option<Timestamp>, Option<Timestamp>),
+        offset: usize,
+    ) -> Self {
+        let next = offset + page.operations.len();
+        Self {
+            from,
+            to,
+            total: page.total,
+            added_up: page.added_up,
+            next_offset: ((next as u64) < page.total && next > offset).then_some(next),
+            calls: page.operations.iter().filter_map(LlmCallDto::of).collect(),
+            models: summary.groups.iter().take(MAX_GROUPS).map(LlmModelDto::from).collect(),
+        }
+    }
+}
+
+/// A call of a language model. What the provider did not tell, or was not seen, is null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LlmCall)]
+pub struct LlmCallDto {
+    /// Unique in this store.
+    pub id: String,
+    /// The agent whose process called.
+    pub agent: Option<String>,
+    /// That process.
+    pub pid: Option<u32>,
+    /// When the request's first byte went.
+    pub start: Timestamp,
+    /// Who answered, as `gen_ai.provider.name` has it.
+    #[schema(example = "anthropic")]
+    pub provider: String,
+    /// How that is known: by `host`, `answer`, `path`, or only by the `shape` of what was said.
+    #[schema(example = "host")]
+    pub evidence: String,
+    /// What was asked for, as `gen_ai.operation.name` has it.
+    #[schema(example = "chat")]
+    pub operation: String,
+    /// Whether the process asked, `client`, or answered, `server`.
+    #[schema(example = "client")]
+    pub role: String,
+    /// The server that was asked.
+    pub server: Option<String>,
+    /// The model that was asked for.
+    pub request_model: Option<String>,
+    /// The model that answered.
+    pub response_model: Option<String>,
+    /// Whether the answer came as a stream.
+    pub stream: bool,
+    /// HTTP's status; null if no answer was seen.
+    pub status: Option<u16>,
+    /// Whether it went well.
+    pub success: bool,
+    /// The class of the failure: the provider's word, else the status, else `cut_off` or `cancelled`.
+    pub error_type: Option<String>,
+    /// From the start to the answer's first byte.
+    pub first_byte_seconds: Option<f64>,
+    /// From the start to the first content of a stream: the time to the first token.
+    pub first_content_seconds: Option<f64>,
+    /// Pieces of content that came in the stream.
+    pub chunks: u64,
+    /// Mean time between two of them.
+    pub gap_mean_seconds: Option<f64>,
+    /// The time that 99 % of these do not exceed. To within 3.2 %.
+    pub gap_p99_seconds: Option<f64>,
+    /// From the start to the answer's last byte.
+    pub duration_seconds: f64,
+    /// Tokens that the model read.
+    pub input_tokens: Option<u64>,
+    /// Tokens that it wrote.
+    pub output_tokens: Option<u64>,
+    /// Of the input: read from a cache.
+    pub cache_read_tokens: Option<u64>,
+    /// Of the input: written into a cache.
+    pub cache_write_tokens: Option<u64>,
+    /// Of the output: reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// Whether the provider told how many tokens were used: `sent`, `not_sent`, or `unseen` where it may have.
+    #[schema(example = "sent")]
+    pub usage: String,
+    /// What it cost, US dollars; null where the configuration has no price for it.
+    pub cost_usd: Option<f64>,
+    /// Why the model stopped, in the provider's word.
+    pub finish_reason: Option<String>,
+    /// The tools that the model asked to call, by name, in order.
+    pub tools: Vec<String>,
+    /// The failed call of the same request before this one.
+    pub retry_of: Option<String>,
+    /// Calls of the same request that failed before this one.
+    pub retries: u32,
+    /// Why something of it was not seen; empty for what was seen whole.
+    pub partial: Vec<String>,
+}
+
+impl LlmCallDto {
+    /// The call; `None` for an operation that is none.
+    #[must_use]
+    pub fn of(operation: &Operation) -> Option<Self> {
+        let llm = operation.llm.as_deref()?;
+        let tokens = &llm.tokens;
+        Some(Self {
+            id: format!("{:016x}", operation.id),
+            agent: operation.agent.as_ref().map(ToString::to_string),
+            pid: operation.process.map(|process| process.pid()),
+            start: operation.start,
+            provider: llm.provider.clone(),
+            evidence: llm.evidence.name().to_owned(),
+            operation: llm.asked.name().to_owned(),
+            role: if llm.serves { "server" } else { "client" }.to_owned(),
+            server: llm.server.clone(),
+            request_model: llm.request_model.clone(),
+            response_model: llm.response_model.clone(),
+            stream: llm.stream,
+            status: operation.status,
+            success: operation.success,
+            error_type: operation.error_type.clone(),
+            first_byte_seconds: llm.first_byte_ns.map(seconds),
+            first_content_seconds: llm.first_content_ns.map(seconds),
+            chunks: llm.chunks,
+            gap_mean_seconds: llm.gap_mean_ns.map(seconds),
+            gap_p99_seconds: llm.gap_p99_ns.map(seconds),
+            duration_seconds: seconds(operation.duration_ns),
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cache_read_tokens: tokens.cache_read,
+            cache_write_tokens: tokens.cache_write,
+            reasoning_tokens: tokens.reasoning,
+            usage: llm.usage.name().to_owned(),
+            cost_usd: llm.cost.map(|cost| cost.usd()),
+            finish_reason: llm.finish_reason.clone(),
+            tools: llm.tools.clone(),
+            retry_of: llm.retry_of.map(|id| format!("{id:016x}")),
+            retries: llm.retries,
+            partial: llm.partial.reasons().map(Reason::name).map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Calls of one model, added up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LlmModel)]
+pub struct LlmModelDto {
+    /// Who answered, and what was asked for.
+    #[schema(example = "anthropic chat")]
+    pub name: String,
+    /// The model that was asked for; null where it was not seen, `other` for what came when an agent had too many.
+    pub model: Option<String>,
+    /// Calls.
+    pub calls: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Calls that were not the first of their request.
+    pub retries: u64,
+    /// Calls of which something was not seen.
+    pub partial: u64,
+    /// How long all took together.
+    pub total_seconds: f64,
+    /// The longest.
+    pub max_seconds: f64,
+    /// Half took no longer. To within 3.2 %.
+    pub p50_seconds: Option<f64>,
+    /// 99 % took no longer.
+    pub p99_seconds: Option<f64>,
+    /// Mean time to the first content of streams.
+    pub first_content_mean_seconds: Option<f64>,
+    /// Calls whose tokens the provider told.
+    pub counted: u64,
+    /// Tokens that the model read.
+    pub input_tokens: u64,
+    /// Tokens that it wrote.
+    pub output_tokens: u64,
+    /// Of the input: read from a cache.
+    pub cache_read_tokens: u64,
+    /// Of the input: written into a cache.
+    pub cache_write_tokens: u64,
+    /// Of the output: reasoning.
+    pub reasoning_tokens: u64,
+    /// Tokens that it wrote for each second that calls took.
+    pub output_tokens_per_second: Option<f64>,
+    /// What those calls cost whose price is configured, US dollars.
+    pub cost_usd: f64,
+    /// How many these are.
+    pub priced: u64,
+}
+
+impl From<&(Group, Sum)> for LlmModelDto {
+    fn from((group, sum): &(Group, Sum)) -> Self {
+        let quantile = |q| sum.durations.quantile(q, sum.max_ns).map(seconds);
+        let (used, total_seconds) = (&sum.llm, seconds(sum.total_ns));
+        Self {
+            name: group.name.clone().unwrap_or_else(|| "other".to_owned()),
+            model: group.model.clone(),
+            calls: sum.count,
+            failures: sum.errors,
+            retries: used.retries,
+            partial: used.partial,
+            total_seconds,
+            max_seconds: seconds(sum.max_ns),
+            p50_seconds: quantile(0.5),
+            p99_seconds: quantile(0.99),
+            first_content_mean_seconds: used.first_content_ns.checked_div(used.streams).map(seconds),
+            counted: used.counted,
+            input_tokens: used.input,
+            output_tokens: used.output,
+            cache_read_tokens: used.cache_read,
+            cache_write_tokens: used.cache_write,
+            reasoning_tokens: used.reasoning,
+            output_tokens_per_second: (total_seconds > 0.0).then(|| used.output as f64 / total_seconds),
+            cost_usd: used.cost.usd(),
+            priced: used.priced,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! How much of what agents say is seen.
+
+use axum::{Json, extract::State as Shared};
+
+use crate::{
+    api::{
+        dto::coverage::{CoverageDto, ProcessCoverageDto},
+        error::Problem,
+        extract::AgentPath,
+        openapi::{AgentRefusals, Refusals},
+        state::State,
+    },
+    model::{
+        agent::Agent,
+        time::{TimeRange, Timestamp},
+    },
+};
+
+/// Coverage
+///
+/// For each live process of an agent that uses TLS or asks a model: which library, whether probes are attached to it, what was
+/// seen of it, and why not all. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
+#[utoipa::path(get, path = "/api/v1/coverage", tag = "reports",
+    responses((status = 200, body = CoverageDto, description = "The processes"), Refusals))]
+pub(super) async fn all(Shared(state): Shared<State>) -> Result<Json<CoverageDto>, Problem> {
+    let agents = state.store.agents().into_iter().filter(|agent| agent.ended.is_none()).collect();
+    of(&state, agents).await
+}
+
+/// An agent's coverage
+///
+/// The same of one agent's live processes.
+#[utoipa::path(get, path = "/api/v1/agents/{id}/coverage", tag = "reports",
+    params(("id" = String, Path, description = "The agent's id, PID-STARTMS")),
+    responses((status = 200, body = CoverageDto, description = "The processes"), AgentRefusals))]
+pub(super) async fn of_agent(
+    Shared(state): Shared<State>,
+    AgentPath(id): AgentPath,
+) -> Result<Json<CoverageDto>, Problem> {
+    let agent = state.agent(&id)?;
+    of(&state, vec![agent]).await
+}
+
+async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Problem> {
+    let telemetry = state.telemetry.clone();
+    let fold = state.fold(move |store| {
+        let now = Timestamp::now();
+        let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0 };
+        for agent in agents {
+            let range = TimeRange { from: now, ..TimeRange::ALL };
+            for process in store.processes(&agent.id, range)?.iter().filter(|p| p.ended.is_none()) {
+                let attachments = telemetry.attachments.of(process.id);
+                let seen = telemetry.coverage.of(process.id);
+                match ProcessCoverageDto::new((&agent.id, process), &attachments, seen, now) {
+                    Some(process) => coverage.processes.push(process),
+                    None => coverage.silent_processes += 1,
+                }
+            }
+        }
+        Ok(coverage)
+    });
+    fold.await.map(Json)
+}

@@ -1,0 +1,88 @@
+//! Calls of models and of MCP servers, added up, and who is blind.
+
+use std::fmt::Write;
+
+use super::super::{
+    out::plain,
+    table::{Align, Table},
+    units::seconds,
+};
+use crate::api::dto::{
+    coverage::{CoverageDto, CoverageStateDto},
+    llm::{LlmCallListDto, LlmModelDto},
+    mcp::McpCallListDto,
+};
+
+/// Models and names shown.
+const ROWS: usize = 10;
+
+/// The calls of models, by model.
+pub(super) fn llm(calls: &LlmCallListDto) -> String {
+    if calls.models.is_empty() {
+        return String::new();
+    }
+    let sum = |of: fn(&LlmModelDto) -> u64| calls.models.iter().map(of).sum::<u64>();
+    let failed = sum(|model| model.failures);
+    let mut out = format!("\nMODEL CALLS  {} in all, {failed} failed\n", sum(|model| model.calls));
+    let right = ["CALLS", "FAILED", "TIME", "P50", "FIRST TOKEN", "INPUT", "OUTPUT", "COST"];
+    let columns: Vec<(&str, Align)> = right.iter().map(|name| (*name, Align::Right)).collect();
+    let mut table = Table::new(&[&columns[..], &[("MODEL", Align::Left)]].concat());
+    for model in calls.models.iter().take(ROWS) {
+        let some = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), seconds);
+        let cost = if model.priced > 0 { format!("${:.4}", model.cost_usd) } else { "-".to_owned() };
+        let name = model.model.as_deref().unwrap_or("?");
+        table.row(vec![
+            model.calls.to_string(),
+            model.failures.to_string(),
+            seconds(model.total_seconds),
+            some(model.p50_seconds),
+            some(model.first_content_mean_seconds),
+            model.input_tokens.to_string(),
+            model.output_tokens.to_string(),
+            cost,
+            plain(&format!("{name} ({})", model.name)).to_string(),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    out
+}
+
+/// The calls of MCP servers, by method and tool.
+pub(super) fn mcp(calls: &McpCallListDto) -> String {
+    if calls.names.is_empty() {
+        return String::new();
+    }
+    let mut out = "\nMCP CALLS\n".to_owned();
+    let mut table = Table::new(&[
+        ("CALLS", Align::Right),
+        ("FAILED", Align::Right),
+        ("TIME", Align::Right),
+        ("NAME", Align::Left),
+    ]);
+    for name in calls.names.iter().take(ROWS) {
+        table.row(vec![
+            name.calls.to_string(),
+            name.failures.to_string(),
+            seconds(name.total_seconds),
+            plain(&name.name).to_string(),
+        ]);
+    }
+    out.push_str(&table.render("  "));
+    out
+}
+
+/// The processes that talk to models unseen, with what can be done about it.
+pub(super) fn blind(coverage: &CoverageDto) -> String {
+    let mut out = String::new();
+    for process in coverage.processes.iter().filter(|p| p.state == CoverageStateDto::Blind) {
+        let (reason, remedy) = (process.reason.as_deref(), process.remedy.as_deref());
+        let _ = writeln!(
+            out,
+            "\nNOT SEEN  what pid {} says to models: {}; {}",
+            process.pid,
+            reason.unwrap_or_default(),
+            remedy.unwrap_or_default()
+        );
+    }
+    out
+}

@@ -1,0 +1,380 @@
+//! What the screen shows: a pure function of a view, and what keys do to the view. Narrow screens get fewer columns; text of
+//! agents is cleaned of control characters before it is drawn.
+
+use ratatui::{
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Modifier, Style},
+    text::{Line, Span},
+    widgets::{Cell, Paragraph, Row as Cells, Table, TableState},
+};
+
+use super::row::{Row, Snapshot, Sort};
+use crate::{
+    api::dto::names::LedgerCauseDto,
+    cli::{
+        ledger_bar::{cells, letter},
+        out::plain,
+        report::word,
+        units,
+    },
+};
+
+/// Columns, by which width of the screen they come.
+const BAR_FROM: u16 = 90;
+const TOOL_FROM: u16 = 70;
+/// Cells of the ledger's bar.
+const BAR: u16 = 24;
+/// Lines of a screen from which on the selected agent is shown in detail, and lines that this takes.
+const DETAIL_FROM: u16 = 18;
+const DETAIL: u16 = 6;
+
+/// What is shown.
+#[derive(Debug)]
+pub(super) struct View {
+    /// The last look; `None` before the first.
+    pub(super) snapshot: Option<Snapshot>,
+    /// Why the last look failed, if it did: what is shown is older then.
+    pub(super) failure: Option<String>,
+    /// No new look is taken.
+    pub(super) paused: bool,
+    sort: Sort,
+    reverse: bool,
+    selected: TableState,
+    coloured: bool,
+}
+
+/// What a key asks for beyond the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nothing.
+    Stay,
+    /// To end.
+    Quit,
+}
+
+impl View {
+    /// An empty view.
+    pub(super) fn new(sort: Sort, coloured: bool) -> Self {
+        let selected = TableState::default();
+        Self { snapshot: None, failure: None, paused: false, sort, reverse: false, selected, coloured }
+    }
+
+    /// Shows another look. The selected agent stays selected, wherever it stands now.
+    pub(super) fn show(&mut self, look: Result<Snapshot, String>) {
+        match look {
+            Ok(snapshot) => {
+                let chosen = self.chosen().map(|row| row.id.clone());
+                self.snapshot = Some(snapshot);
+                self.failure = None;
+                self.sort_keeping(chosen);
+            }
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+
+    /// Does what a key says.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Wish {
+        if key.kind == KeyEventKind::Release {
+            return Wish::Stay;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c' | 'd') if control => return Wish::Quit,
+            KeyCode::Char('q') | KeyCode::Esc => return Wish::Quit,
+            KeyCode::Char('s') | KeyCode::Right => self.resort(self.sort.turned(true), self.reverse),
+            KeyCode::Char('S') | KeyCode::Left => self.resort(self.sort.turned(false), self.reverse),
+            KeyCode::Char('r') => self.resort(self.sort, !self.reverse),
+            KeyCode::Char(' ' | 'p') => self.paused = !self.paused,
+            KeyCode::Down | KeyCode::Char('j') => self.select(true),
+            KeyCode::Up | KeyCode::Char('k') => self.select(false),
+            _ => {}
+        }
+        Wish::Stay
+    }
+
+    fn resort(&mut self, sort: Sort, reverse: bool) {
+        let chosen = self.chosen().map(|row| row.id.clone());
+        (self.sort, self.reverse) = (sort, reverse);
+        self.sort_keeping(chosen);
+    }
+
+    fn sort_keeping(&mut self, chosen: Option<String>) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        self.sort.apply(&mut snapshot.agents, self.reverse);
+        let position = chosen.and_then(|id| snapshot.agents.iter().position(|row| row.id == id));
+        self.selected.select(position);
+    }
+
+    fn select(&mut self, down: bool) {
+        let rows = self.rows().len();
+        let next = match (self.selected.selected(), down) {
+            (None, true) => 0,
+            (None, false) => rows.saturating_sub(1),
+            (Some(at), true) => (at + 1).min(rows.saturating_sub(1)),
+            (Some(at), false) => at.saturating_sub(1),
+        };
+        self.selected.select((rows > 0).then_some(next));
+    }
+
+    fn rows(&self) -> &[Row] {
+        self.snapshot.as_ref().map_or(&[], |snapshot| &snapshot.agents)
+    }
+
+    /// The selected agent.
+    fn chosen(&self) -> Option<&Row> {
+        self.rows().get(self.selected.selected()?)
+    }
+
+    /// Draws all of it.
+    pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let detail = if area.height >= DETAIL_FROM && self.chosen().is_some() { DETAIL } else { 0 };
+        let layout = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Min(1),
+            Constraint::Length(detail),
+            Constraint::Length(1),
+        ]);
+        let [head, table, below, foot] = layout.areas(area);
+        frame.render_widget(Paragraph::new(self.head()), head);
+        self.draw_table(frame, table);
+        if let Some(row) = self.chosen().filter(|_| detail > 0) {
+            frame.render_widget(Paragraph::new(self.detail(row, below.width)), below);
+        }
+        frame.render_widget(Paragraph::new(self.foot()), foot);
+    }
+
+    fn head(&self) -> Line<'static> {
+        let Some(snapshot) = &self.snapshot else {
+            return Line::raw(format!("agentperf top  {}", self.failure.as_deref().unwrap_or("looking …")));
+        };
+        let cpus: f64 = snapshot.agents.iter().filter_map(|row| row.cpus).sum();
+        let rss = snapshot.agents.iter().fold(0, |sum: u64, row| sum.saturating_add(row.rss_bytes));
+        let mut text = format!(
+            "agentperf top  {}  {} agents  CPU {:.0} %  RSS {}",
+            snapshot.at.strftime("%H:%M:%SZ"),
+            snapshot.agents.len() + snapshot.left_out,
+            // A sum over nothing is -0.
+            100.0 * cpus + 0.0,
+            units::bytes(rss),
+        );
+        if snapshot.left_out > 0 {
+            text += &format!("  ({} not shown)", snapshot.left_out);
+        }
+        let state = match (&self.failure, self.paused) {
+            (Some(failure), _) => format!("  {}", plain(failure)),
+            (None, true) => "  paused".to_owned(),
+            (None, false) => String::new(),
+        };
+        Line::from(vec![Span::styled(text, Modifier::BOLD), Span::styled(state, self.colour(Color::Red))])
+    }
+
+    fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let columns = columns(area.width);
+        let heads = columns.iter().map(|(head, _)| Cell::from(self.title(head)));
+        let rows: Vec<Cells<'_>> = self
+            .rows()
+            .iter()
+            .map(|row| Cells::new(columns.iter().map(|(head, _)| self.cell(row, head))))
+            .collect();
+        let table = Table::new(rows, columns.iter().map(|(_, width)| *width))
+            .header(Cells::new(heads).style(Modifier::UNDERLINED))
+            .column_spacing(1)
+            .row_highlight_style(Modifier::REVERSED);
+        frame.render_stateful_widget(table, area, &mut self.selected);
+    }
+
+    /// A column's head; that which is sorted by is marked.
+    fn title(&self, head: &str) -> String {
+        let of = match self.sort {
+            Sort::Cpu => "CPU",
+            Sort::Rss => "RSS",
+            Sort::Processes => "PROCS",
+            Sort::Name => "NAME",
+            Sort::Age | Sort::Tool | Sort::Llm | Sort::Idle => "",
+        };
+        let mark = if self.reverse { "^" } else { "v" };
+        if of == head { format!("{head}{mark}") } else { head.to_owned() }
+    }
+
+    fn cell(&self, row: &Row, head: &str) -> Cell<'static> {
+        let right = |text: String| Cell::from(Line::raw(text).right_aligned());
+        match head {
+            "NAME" => Cell::from(plain(&row.name).into_owned()),
+            "PID" => right(row.pid.to_string()),
+            "CPU" => right(row.cpu_text()),
+            "RSS" => right(units::bytes(row.rss_bytes)),
+            "PROCS" => right(row.processes.to_string()),
+            "LEDGER" => Cell::from(Line::from(self.bar(row, usize::from(BAR)))),
+            "MOST TIME" => Cell::from(row.heaviest_text()),
+            _ => Cell::from(plain(&row.tool_text()).into_owned()),
+        }
+    }
+
+    /// The ledger's bar: causes by letter and colour.
+    fn bar(&self, row: &Row, width: usize) -> Vec<Span<'static>> {
+        let cells = cells(&row.causes, width);
+        let span = |run: &[LedgerCauseDto]| {
+            let cause = run.first().copied().unwrap_or(LedgerCauseDto::Unknown);
+            Span::styled(letter(cause).to_string().repeat(run.len()), self.colour(colour(cause)))
+        };
+        cells.chunk_by(|a, b| a == b).map(span).collect()
+    }
+
+    /// The selected agent's causes.
+    fn detail(&self, row: &Row, width: u16) -> Vec<Line<'static>> {
+        let estimate = if row.estimated { "  (llm_* are an estimate)" } else { "" };
+        let title = format!(
+            "{}  {}  {} of wall clock{estimate}",
+            plain(&row.name),
+            row.id,
+            units::seconds(row.wall_seconds)
+        );
+        let share = |share: &crate::api::dto::ledger::LedgerShareDto| {
+            let text = format!(
+                "{}={} {}",
+                letter(share.cause),
+                word(&share.cause),
+                units::percent(share.share, 1.0)
+            );
+            Span::styled(format!("{text}   "), self.colour(colour(share.cause)))
+        };
+        let mut lines = vec![Line::styled(title, Modifier::BOLD)];
+        lines.push(Line::from(self.bar(row, usize::from(width))));
+        lines.extend(row.causes.chunks(3).map(|some| Line::from(some.iter().map(share).collect::<Vec<_>>())));
+        lines
+    }
+
+    fn foot(&self) -> Line<'static> {
+        let by = format!("by {}{}", self.sort.name(), if self.reverse { " reversed" } else { "" });
+        Line::raw(format!("q quit  s sort ({by})  r reverse  up/down select  space pause"))
+    }
+
+    fn colour(&self, colour: Color) -> Style {
+        if self.coloured { Style::new().fg(colour) } else { Style::new() }
+    }
+}
+
+/// The columns that a screen of this width has room for.
+fn columns(width: u16) -> Vec<(&'static str, Constraint)> {
+    let mut columns = vec![
+        ("NAME", Constraint::Min(10)),
+        ("PID", Constraint::Length(7)),
+        ("CPU", Constraint::Length(6)),
+        ("RSS", Constraint::Length(7)),
+        ("PROCS", Constraint::Length(6)),
+    ];
+    if width >= BAR_FROM {
+        columns.push(("LEDGER", Constraint::Length(BAR)));
+    }
+    columns.push(("MOST TIME", Constraint::Length(23)));
+    if width >= TOOL_FROM {
+        columns.push(("TOOL", Constraint::Fill(2)));
+    }
+    columns
+}
+
+/// One of the sixteen colours that every terminal has.
+fn colour(cause: LedgerCauseDto) -> Color {
+    match cause {
+        LedgerCauseDto::AgentCpu => Color::Green,
+        LedgerCauseDto::Tool => Color::Yellow,
+        LedgerCauseDto::LlmConnect | LedgerCauseDto::LlmFirstToken => Color::Magenta,
+        LedgerCauseDto::LlmStream => Color::LightMagenta,
+        LedgerCauseDto::RunQueue | LedgerCauseDto::Lock => Color::Red,
+        LedgerCauseDto::Disk | LedgerCauseDto::PageFault => Color::Blue,
+        LedgerCauseDto::Network => Color::Cyan,
+        LedgerCauseDto::Gpu => Color::LightGreen,
+        LedgerCauseDto::Idle => Color::DarkGray,
+        LedgerCauseDto::Unknown => Color::LightRed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::{super::row::tests::snapshot, *};
+
+    fn drawn(view: &mut View, width: u16, height: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| view.draw(frame)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let symbols: Vec<&str> = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        symbols.chunks(usize::from(width)).map(|line| line.concat().trim_end().to_owned()).collect()
+    }
+
+    fn view() -> View {
+        let mut view = View::new(Sort::Cpu, true);
+        view.show(Ok(snapshot()));
+        view
+    }
+
+    fn press(view: &mut View, code: KeyCode) -> Wish {
+        view.key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn each_agent_has_a_line_with_its_ledger() {
+        let lines = drawn(&mut view(), 140, 10);
+        assert!(lines[0].contains("2 agents  CPU 150 %"), "{lines:#?}");
+        assert!(lines[1].contains("CPUv") && lines[1].contains("LEDGER"), "{lines:#?}");
+        assert!(lines[2].starts_with("coder") && lines[2].contains("150 %"), "{lines:#?}");
+        let bar = format!("{}{}", "f".repeat(14), "T".repeat(10));
+        assert!(lines[2].contains(&bar) && lines[2].contains("> cargo 12.0 s"), "{lines:#?}");
+        assert!(lines[3].starts_with("bot\u{fffd}[31m"), "no escape reaches the terminal: {lines:#?}");
+        assert!(lines[9].contains("q quit"), "{lines:#?}");
+    }
+
+    #[test]
+    fn keys_sort_select_pause_and_quit() {
+        let mut view = view();
+        assert_eq!(press(&mut view, KeyCode::Char('s')), Wish::Stay);
+        assert!(drawn(&mut view, 140, 10)[2].starts_with("bot"), "by memory");
+        press(&mut view, KeyCode::Char('r'));
+        let lines = drawn(&mut view, 140, 10);
+        assert!(lines[2].starts_with("coder") && lines[1].contains("RSS^"), "{lines:#?}");
+        press(&mut view, KeyCode::Down);
+        press(&mut view, KeyCode::Char('r'));
+        view.show(Ok(snapshot()));
+        assert_eq!(view.chosen().unwrap().name, "coder", "it stays selected");
+        let lines = drawn(&mut view, 140, 24).join("\n");
+        assert!(lines.contains("f=llm_first_token 60.0 %") && lines.contains("estimate"), "{lines}");
+        press(&mut view, KeyCode::Char(' '));
+        assert!(view.paused);
+        for code in [KeyCode::Char('q'), KeyCode::Esc] {
+            assert_eq!(press(&mut view, code), Wish::Quit);
+        }
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(view.key(interrupt), Wish::Quit);
+    }
+
+    #[test]
+    fn any_size_is_drawn() {
+        for (width, height) in [(1, 1), (2, 3), (20, 5), (60, 18), (89, 40), (300, 100)] {
+            let mut view = view();
+            press(&mut view, KeyCode::Down);
+            drawn(&mut view, width, height);
+        }
+        let narrow = drawn(&mut view(), 80, 10);
+        assert!(!narrow[1].contains("LEDGER") && narrow[1].contains("MOST TIME"), "{narrow:#?}");
+    }
+
+    #[test]
+    fn a_failed_look_is_said_and_what_was_seen_stays() {
+        let mut view = View::new(Sort::Cpu, false);
+        assert!(drawn(&mut view, 100, 5)[0].contains("looking"));
+        view.show(Err("no agentperf answers".to_owned()));
+        assert!(drawn(&mut view, 100, 5)[0].contains("no agentperf answers"));
+        view.show(Ok(snapshot()));
+        view.show(Err("no agentperf answers".to_owned()));
+        let lines = drawn(&mut view, 100, 5);
+        assert!(lines[0].contains("no agentperf answers") && lines[2].starts_with("coder"), "{lines:#?}");
+        press(&mut view, KeyCode::Down);
+        view.show(Ok(Snapshot { agents: Vec::new(), ..snapshot() }));
+        press(&mut view, KeyCode::Up);
+        assert!(view.chosen().is_none() && view.failure.is_none());
+    }
+}

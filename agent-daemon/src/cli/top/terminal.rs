@@ -1,0 +1,120 @@
+//! The terminal: taken over while `top` shows, given back as it was at the end, at a signal and at a panic. Looks are taken on a
+//! thread of their own, so that keys are answered while the daemon is slow.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ratatui::{
+    DefaultTerminal,
+    crossterm::event::{self, Event},
+};
+
+use super::{
+    gather::Gatherer,
+    row::{Snapshot, Sort},
+    screen::{View, Wish},
+};
+use crate::cli::{error::CliError, interrupt::Interrupt};
+
+/// How soon a signal and a new look are noticed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A look, or why there is none.
+type Look = Result<Snapshot, String>;
+
+/// Gives the terminal back, however `run` ends. A panic does so by itself, before its message.
+struct Taken;
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // Where the terminal is gone there is nothing to give back.
+        let _ = ratatui::try_restore();
+    }
+}
+
+/// Shows until a key or a signal ends it.
+pub(super) fn run(gatherer: Gatherer, interval: Duration, sort: Sort) -> Result<(), CliError> {
+    // Before the terminal is taken: where nobody answers, the sentence stands on the screen as it was.
+    let first = gatherer.look()?;
+    let interrupt = Interrupt::install().map_err(|e| CliError::failed("cannot handle signals", e))?;
+    let mut view = View::new(sort, std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
+    view.show(Ok(first));
+    let looks = looks(gatherer).map_err(|e| CliError::failed("cannot start a thread", e))?;
+    let taken = Taken;
+    let mut terminal =
+        ratatui::try_init().map_err(|e| CliError::failed("cannot take over the terminal", e))?;
+    let ended = show(&mut terminal, &mut view, &looks, &Clock { interval, interrupt: &interrupt });
+    drop(taken);
+    match ended {
+        // Whoever hung up took the terminal away.
+        Err(_) if interrupt.wait(TICK) => Ok(()),
+        ended => ended.map_err(|e| CliError::failed("the terminal cannot be used", e)),
+    }
+}
+
+/// What ends or paces the showing.
+struct Clock<'a> {
+    interval: Duration,
+    interrupt: &'a Interrupt,
+}
+
+/// Where looks are asked for, and where they come.
+struct Looks {
+    ask: SyncSender<()>,
+    come: Receiver<Look>,
+}
+
+/// Starts the thread that looks when it is asked to.
+fn looks(gatherer: Gatherer) -> std::io::Result<Looks> {
+    let (ask, asked) = sync_channel(1);
+    let (told, come) = sync_channel(1);
+    thread::Builder::new().name("looks".to_owned()).spawn(move || {
+        while asked.recv().is_ok() {
+            let look = gatherer.look().map_err(|error| error.to_string());
+            if told.send(look).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(Looks { ask, come })
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    view: &mut View,
+    looks: &Looks,
+    clock: &Clock<'_>,
+) -> std::io::Result<()> {
+    let mut due = Instant::now() + clock.interval;
+    terminal.draw(|frame| view.draw(frame))?;
+    while !clock.interrupt.wait(Duration::ZERO) {
+        let mut changed = false;
+        if event::poll(TICK)? {
+            match event::read()? {
+                Event::Key(key) if view.key(key) == Wish::Quit => return Ok(()),
+                // Drawing finds out the new size.
+                _ => changed = true,
+            }
+        }
+        match looks.come.try_recv() {
+            Ok(look) => {
+                view.show(look);
+                changed = true;
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return Err(std::io::Error::other("its other thread is gone")),
+        }
+        if Instant::now() >= due && !view.paused {
+            // Where one is still being taken, it will do.
+            let _ = looks.ask.try_send(());
+            due = Instant::now() + clock.interval;
+        }
+        if changed {
+            terminal.draw(|frame| view.draw(frame))?;
+        }
+    }
+    Ok(())
+}

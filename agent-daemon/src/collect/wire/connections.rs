@@ -1,0 +1,120 @@
+//! The connections that are followed: their numbers, whose they are, and how long they have carried nothing of interest.
+//!
+//! The kernel side knows a connection by an address that is used again; here each gets a number of its own.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use crate::{
+    kernel::wire::WireKey,
+    model::id::{ProcessId, Slot},
+};
+
+/// Connections that are known: as many as the kernel side remembers.
+const MOST: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+/// Bytes without anything of interest after which a connection is dismissed.
+const PATIENCE: u64 = 64 << 10;
+
+/// A connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    /// Its number.
+    pub(super) number: u64,
+    /// Bytes that it carried since there was something of interest.
+    idle_bytes: u64,
+}
+
+/// All of them.
+pub(super) struct Connections {
+    known: LruCache<WireKey, Connection>,
+    /// By number; those of connections that are gone are forgotten with them.
+    owners: LruCache<u64, (Slot, ProcessId)>,
+    next: u64,
+}
+
+/// A connection that was said something on.
+pub(super) struct Met {
+    /// Its number.
+    pub(super) number: u64,
+    /// Whether it is seen for the first time.
+    pub(super) is_new: bool,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        Self { known: LruCache::new(MOST), owners: LruCache::new(MOST), next: 0 }
+    }
+
+    /// The connection of this key.
+    pub(super) fn meet(&mut self, key: WireKey, slot: Slot) -> Met {
+        if let Some(known) = self.known.get(&key) {
+            self.owners.promote(&known.number);
+            return Met { number: known.number, is_new: false };
+        }
+        self.next += 1;
+        self.known.put(key, Connection { number: self.next, idle_bytes: 0 });
+        self.owners.put(self.next, (slot, key.process));
+        Met { number: self.next, is_new: true }
+    }
+
+    /// It carried so many bytes more, and something of interest is under way or not. Whether it is time to dismiss it.
+    pub(super) fn carried(&mut self, key: &WireKey, bytes: u64, is_wanted: bool) -> bool {
+        let Some(connection) = self.known.peek_mut(key) else { return false };
+        connection.idle_bytes = if is_wanted { 0 } else { connection.idle_bytes.saturating_add(bytes) };
+        connection.idle_bytes > PATIENCE
+    }
+
+    /// Whose a connection is.
+    pub(super) fn owner(&self, number: u64) -> Option<(Slot, ProcessId)> {
+        self.owners.peek(&number).copied()
+    }
+
+    /// It is over, or dismissed. Whose it was stays known for what is still told of it.
+    pub(super) fn remove(&mut self, key: &WireKey) -> Option<u64> {
+        self.known.pop(key).map(|connection| connection.number)
+    }
+
+    /// The connections of a process, which is gone.
+    pub(super) fn remove_all(&mut self, process: ProcessId) -> Vec<u64> {
+        let of = |key: &WireKey| key.process == process;
+        let keys: Vec<WireKey> = self.known.iter().map(|(key, _)| *key).filter(of).collect();
+        keys.iter().filter_map(|key| self.remove(key)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(process: u64, address: u64, opened_ns: u64) -> WireKey {
+        WireKey { process: ProcessId(process), address, opened_ns }
+    }
+
+    #[test]
+    fn an_address_that_is_used_again_is_another_connection() {
+        let mut connections = Connections::new();
+        let first = connections.meet(key(1, 16, 5), Slot(1));
+        assert!(first.is_new && !connections.meet(key(1, 16, 5), Slot(1)).is_new);
+        let second = connections.meet(key(1, 16, 9), Slot(2));
+        assert!(second.is_new && second.number != first.number);
+        assert_eq!(connections.owner(first.number), Some((Slot(1), ProcessId(1))));
+        assert_eq!(connections.remove_all(ProcessId(1)).len(), 2);
+        assert_eq!(
+            connections.owner(second.number),
+            Some((Slot(2), ProcessId(1))),
+            "what is told late is its"
+        );
+    }
+
+    #[test]
+    fn what_carries_nothing_for_long_is_dismissed() {
+        let mut connections = Connections::new();
+        let key = key(1, 16, 5);
+        connections.meet(key, Slot(1));
+        assert!(!connections.carried(&key, PATIENCE, false));
+        assert!(!connections.carried(&key, 1, true), "a call resets it");
+        assert!(!connections.carried(&key, PATIENCE, false));
+        assert!(connections.carried(&key, 1, false));
+    }
+}

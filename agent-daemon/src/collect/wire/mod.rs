@@ -1,0 +1,139 @@
+//! What agents say: plaintext of the kernel's ring goes in, calls of models and of MCP servers come out as observations.
+//!
+//! On a thread of its own, so that decoding holds up no event: it looks into the ring every [`EVERY`] while there is an
+//! agent. Bytes leave this module only as metadata.
+//!
+//! A connection that carries nothing of interest is dismissed in the kernel once that has been so for a while
+//! ([`connections`]); how much of what a process says is seen is kept for whoever asks ([`Coverage`](crate::telemetry::Coverage)).
+
+mod connections;
+mod reader;
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use self::reader::Reader;
+use crate::{
+    kernel::{Event, WireRing},
+    model::{
+        id::{ProcessId, Slot},
+        observation::Observation,
+    },
+    telemetry::Telemetry,
+};
+
+/// How often the ring is looked into.
+const EVERY: Duration = Duration::from_millis(20);
+/// How long whoever closes a window waits for what was said in it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the reader is told.
+enum Told {
+    /// There are agents, or there are none.
+    Agents(bool),
+    /// A process is gone: its connections are over.
+    Exited(ProcessId),
+    /// A process sent a request on a socket that leads to a model.
+    ModelRequest(Slot, ProcessId),
+    /// Say when all that was said is handed on.
+    Flush(Sender<()>),
+    /// An agent is let go.
+    Forget(Slot),
+}
+
+/// The thread that reads what agents say. It ends when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct WireReader(Option<Sender<Told>>);
+
+impl WireReader {
+    /// Starts the thread; what it finds goes to `observations`. Where it cannot start, calls are not seen, which the
+    /// coverage says.
+    pub(super) fn start(
+        ring: Option<WireRing>,
+        observations: &mpsc::Sender<Observation>,
+        telemetry: &Arc<Telemetry>,
+    ) -> Self {
+        let Some(ring) = ring else { return Self::default() };
+        let (tell, told) = channel();
+        let reader = Reader::new(ring, observations.clone(), Arc::clone(telemetry));
+        let thread = std::thread::Builder::new().name("wire".to_owned());
+        match thread.spawn(move || run(reader, &told)) {
+            Ok(_) => Self(Some(tell)),
+            Err(error) => {
+                tracing::error!(%error, "what agents say is not read");
+                Self::default()
+            }
+        }
+    }
+
+    fn tell(&self, told: Told) {
+        // A reader that ended was told to, or had nobody to hand anything to.
+        let _ = self.0.as_ref().map(|reader| reader.send(told));
+    }
+
+    /// There are agents, or there are none.
+    pub(super) fn set_agents(&self, any: bool) {
+        self.tell(Told::Agents(any));
+    }
+
+    /// Something happened to a process: it is gone, or asked a model, as its sockets tell.
+    pub(super) fn happened(&self, event: &Event) {
+        match event {
+            Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
+            Event::ModelRequest { slot, process } => self.tell(Told::ModelRequest(*slot, *process)),
+            Event::Fork { .. }
+            | Event::Exec { .. }
+            | Event::ThreadExit { .. }
+            | Event::ForeignExec { .. }
+            | Event::LibraryLoaded { .. }
+            | Event::NewStack { .. } => {}
+        }
+    }
+
+    /// An agent is let go.
+    pub(super) fn forget(&self, slot: Slot) {
+        self.tell(Told::Forget(slot));
+    }
+
+    /// Waits, not for ever, until all that was said is handed on.
+    pub(super) fn flush(&self) {
+        let (done, is_done) = channel();
+        self.tell(Told::Flush(done));
+        if self.0.is_some() && is_done.recv_timeout(PATIENCE).is_err() {
+            tracing::debug!("what agents say is read too slowly to wait for");
+        }
+    }
+}
+
+fn run(mut reader: Reader, told: &Receiver<Told>) {
+    let mut agents = false;
+    loop {
+        let next = match agents {
+            true => told.recv_timeout(EVERY),
+            false => told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match next {
+            Ok(Told::Agents(any)) => agents = any,
+            Ok(Told::Exited(process)) => reader.exited(process),
+            Ok(Told::ModelRequest(slot, process)) => reader.model_request(slot, process),
+            Ok(Told::Flush(done)) => {
+                reader.read();
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
+            }
+            Ok(Told::Forget(slot)) => reader.forget(slot),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if agents && !reader.read() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Takes plaintext out of the ring, has it decoded, and hands on what comes of it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::connections::Connections;
+use crate::{
+    collect::clock::Clock,
+    kernel::{
+        WireRing,
+        wire::{Said, Way, WireKey},
+    },
+    model::{
+        id::{ProcessId, Slot},
+        observation::Observation,
+        time::Timestamp,
+        wire::{Seen, WireObserved, WireRecord},
+    },
+    telemetry::{Loss, Telemetry},
+    wire::{Chunk, Direction, Losses, Opened, Piece, Transport, Wire},
+};
+
+/// Records of the ring that are taken before what came of them is handed on.
+const BATCH: usize = 256;
+
+/// The reader's state.
+pub(super) struct Reader {
+    ring: WireRing,
+    wire: Wire,
+    connections: Connections,
+    clock: Clock,
+    observations: mpsc::Sender<Observation>,
+    telemetry: Arc<Telemetry>,
+    /// The decoders' losses that are counted already.
+    counted: Losses,
+}
+
+impl Reader {
+    pub(super) fn new(
+        ring: WireRing,
+        observations: mpsc::Sender<Observation>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        Self {
+            ring,
+            wire: Wire::default(),
+            connections: Connections::new(),
+            clock: Clock::new(),
+            observations,
+            telemetry,
+            counted: Losses::default(),
+        }
+    }
+
+    /// Reads the ring until it is empty; tells whether anybody listens.
+    pub(super) fn read(&mut self) -> bool {
+        loop {
+            let Self { ring, wire, connections, telemetry, .. } = self;
+            let mut idle = Vec::new();
+            let (taken, damaged) = ring.read(BATCH, |said| {
+                let is_idle = take(said, (wire, connections), telemetry);
+                idle.extend(is_idle.then_some(said.key));
+            });
+            self.telemetry.losses.add(Loss::UndecodableRecord, damaged as u64);
+            idle.into_iter().for_each(|key| self.dismiss(key));
+            if !self.hand_on() {
+                return false;
+            }
+            if taken < BATCH {
+                self.count_losses();
+                return true;
+            }
+        }
+    }
+
+    /// Nothing more of this connection, until it sends what may be a request.
+    fn dismiss(&mut self, key: WireKey) {
+        let Some(number) = self.connections.remove(&key) else { return };
+        self.wire.close(number, 0);
+        if let Err(error) = self.ring.dismiss(key) {
+            tracing::debug!(%error, "a connection could not be dismissed");
+        }
+    }
+
+    /// Hands on what was derived.
+    fn hand_on(&mut self) -> bool {
+        for record in self.wire.records() {
+            let (connection, started_ns) = match &record {
+                WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
+                WireRecord::Mcp(call) => (call.origin.connection, call.started_ns),
+                WireRecord::Http(_) => continue,
+            };
+            let Some((slot, process)) = self.connections.owner(connection) else {
+                self.telemetry.losses.count(Loss::WireCallDropped);
+                continue;
+            };
+            self.telemetry.coverage.note((process, slot), |seen| match &record {
+                WireRecord::Llm(_) => seen.llm_calls += 1,
+                WireRecord::Mcp(_) => seen.mcp_calls += 1,
+                WireRecord::Http(_) => {}
+            });
+            let observed = WireObserved { slot, process, started: self.clock.event(started_ns), record };
+            let observed = Observation::Wire(Box::new(observed));
+            if self.observations.blocking_send(observed).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A process is gone: what it said last may still be in the ring.
+    pub(super) fn exited(&mut self, process: ProcessId) {
+        self.read();
+        for number in self.connections.remove_all(process) {
+            self.wire.close(number, 0);
+        }
+        self.hand_on();
+        self.telemetry.coverage.exited(process);
+    }
+
+    /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.
+    pub(super) fn model_request(&mut self, slot: Slot, process: ProcessId) {
+        let now = Timestamp::now();
+        self.telemetry.coverage.note((process, slot), |seen| {
+            seen.model_requests += 1;
+            seen.last_model_request = Some(now);
+            seen.unseen_since.get_or_insert(now);
+        });
+        self.read();
+    }
+
+    /// An agent is let go.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.telemetry.coverage.forget(slot);
+    }
+
+    fn count_losses(&mut self) {
+        let (before, now) = (self.counted, self.wire.losses());
+        let losses = &self.telemetry.losses;
+        let unfollowed = |l: &Losses| l.connections + l.exchanges + l.lost_directions + l.long_heads;
+        losses.add(Loss::WireUnfollowed, unfollowed(&now) - unfollowed(&before));
+        losses.add(Loss::WireCallDropped, now.records - before.records);
+        let messages = |l: &Losses| l.rpc_messages + l.rpc_calls;
+        losses.add(Loss::WireMessageDropped, messages(&now) - messages(&before));
+        self.counted = now;
+    }
+}
+
+/// Has what was said decoded; whether its connection is of no interest.
+fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections), telemetry: &Telemetry) -> bool {
+    let direction = match said.way {
+        Way::Sent => Direction::Sent,
+        Way::Received => Direction::Received,
+        Way::Closed => {
+            if let Some(number) = connections.remove(&said.key) {
+                wire.close(number, said.at_ns);
+            }
+            return false;
+        }
+    };
+    let met = connections.meet(said.key, said.slot);
+    if met.is_new {
+        let (connection, owner) = (met.number, said.key.process.0);
+        wire.open(Opened { connection, owner, transport: Transport::Stream, connect_ns: None });
+    }
+    telemetry.coverage.note((said.key.process, said.slot), |seen| note(seen, said, met.is_new));
+    let (connection, at_ns, offset) = (met.number, said.at_ns, Some(said.position));
+    wire.take(&Chunk { connection, direction, offset, at_ns, piece: Piece::Bytes(said.bytes) });
+    let is_wanted = wire.is_wanted(connection);
+    connections.carried(&said.key, said.bytes.len() as u64, is_wanted)
+}
+
+fn note(seen: &mut Seen, said: &Said<'_>, is_new: bool) {
+    let bytes = said.bytes.len() as u64;
+    match said.way {
+        Way::Sent => seen.sent_bytes += bytes,
+        Way::Received => seen.received_bytes += bytes,
+        Way::Closed => {}
+    }
+    seen.connections += u64::from(is_new);
+    seen.last_seen = Some(Timestamp::now());
+    seen.unseen_since = None;
+}

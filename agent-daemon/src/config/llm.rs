@@ -1,0 +1,117 @@
+//! What calls of models cost: the operator's table of prices.
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{project::ProjectError, raw::Text};
+use crate::model::price::{Price, Prices, Rate};
+
+/// The most prices.
+pub(super) const MAX_PRICES: usize = 1000;
+
+/// How calls of models are told, as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLlm {
+    pub(super) prices: Option<Vec<Spanned<RawPrice>>>,
+}
+
+/// A price, as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPrice {
+    pub(super) model: Text,
+    pub(super) provider: Text,
+    pub(super) from: Text,
+    pub(super) input: Text,
+    pub(super) output: Text,
+    pub(super) cache_read: Text,
+    pub(super) cache_write: Text,
+}
+
+/// How calls of models are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LlmConfig {
+    /// What they cost.
+    pub prices: Prices,
+}
+
+/// Reads a price. What is wrong is told as for projects.
+pub(super) fn price(raw: RawPrice) -> Result<Price, ProjectError> {
+    let Some(model) = raw.model else {
+        return Err((None, "model", "is missing: every price is of a model".to_owned()));
+    };
+    let beginning = model.value.strip_suffix('*').unwrap_or(&model.value);
+    if model.value.is_empty() || model.value.len() > 128 || beginning.contains('*') {
+        let message = "must be a model's name, or its beginning and *".to_owned();
+        return Err((Some(model), "model", message));
+    }
+    let Some(input) = rate(raw.input, "input")? else {
+        return Err((Some(model), "input", "is missing: USD for a million tokens".to_owned()));
+    };
+    Ok(Price {
+        from: raw.from.map(day).transpose()?.unwrap_or(Date::MIN),
+        provider: raw.provider.map(|provider| provider.value),
+        input,
+        output: rate(raw.output, "output")?,
+        cache_read: rate(raw.cache_read, "cache_read")?,
+        cache_write: rate(raw.cache_write, "cache_write")?,
+        model: model.value,
+    })
+}
+
+fn rate(text: Text, key: &'static str) -> Result<Option<Rate>, ProjectError> {
+    let read = |text: &str| text.parse().ok().and_then(Rate::per_million);
+    let wrong = || "must be a number of USD for a million tokens, from 0 to 100000".to_owned();
+    text.map(|text| read(&text.value).ok_or_else(|| (Some(text), key, wrong()))).transpose()
+}
+
+fn day(text: Spanned<String>) -> Result<Date, ProjectError> {
+    let read = text.value.parse();
+    read.map_err(|_| (Some(text), "from", "must be a day such as 2026-01-31".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jiff::civil::date;
+
+    use crate::{config::Config, model::wire::Tokens};
+
+    fn parse(prices: &str) -> Result<Config, String> {
+        let text = format!("llm: {{ prices: [{prices}] }}");
+        Config::parse(&text, Path::new("a.yaml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn prices_are_read() {
+        let config = parse(
+            "{ model: gpt-*, input: 2, output: 8.5, cache_read: 0.2 }, \
+             { model: gpt-5, provider: openai, from: 2026-01-01, input: 3 }",
+        );
+        let config = config.unwrap();
+        let tokens = Tokens { input: Some(1_000_000), output: Some(0), ..Tokens::default() };
+        let cost = |model| {
+            let cost = config.llm.prices.cost("openai", &[model], date(2026, 2, 1), &tokens);
+            cost.map(|cost| cost.usd())
+        };
+        assert_eq!((cost("gpt-4"), cost("gpt-5"), cost("other")), (Some(2.0), Some(3.0), None));
+    }
+
+    #[test]
+    fn what_is_no_price_is_refused_with_its_place() {
+        for (prices, says) in [
+            ("{ input: 1 }", "prices[0].model"),
+            ("{ model: m }", "prices[0].input"),
+            ("{ model: m, input: 1 }, { model: m, input: -1 }", "prices[1].input"),
+            ("{ model: '*x*', input: 1 }", "its beginning and *"),
+            ("{ model: m, input: 1, from: yesterday }", "2026-01-31"),
+            ("{ model: m, input: 1, price: 1 }", "price"),
+        ] {
+            let error = parse(prices).unwrap_err();
+            assert!(error.contains(says), "{prices}: {error}");
+        }
+    }
+}

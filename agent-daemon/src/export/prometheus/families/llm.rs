@@ -1,0 +1,63 @@
+//! The metrics of the calls of models that agents make.
+
+use prometheus_client::registry::Unit::Seconds;
+
+use super::{Family as F, Kind::Counter, Row, row};
+
+/// Labels of the calls of one model.
+const MODEL: &[&str] = &["agent", "agent_id", "model"];
+/// The same, by `type`: `input` and `output`, and what these contain: `cache_read`, `cache_write` and `reasoning`.
+const TOKENS: &[&str] = &["agent", "agent_id", "model", "type"];
+
+pub(super) static ROWS: [Row; 8] = [
+    row(
+        F::AgentLlmCalls,
+        "agent_llm_calls",
+        None,
+        Counter,
+        MODEL,
+        "Calls of models that were read off the wire",
+    ),
+    row(F::AgentLlmFailures, "agent_llm_failures", None, Counter, MODEL, "Calls of models that failed"),
+    row(F::AgentLlmSeconds, "agent_llm", Some(Seconds), Counter, MODEL, "How long calls of models took"),
+    row(
+        F::AgentLlmFirstTokenSeconds,
+        "agent_llm_first_token",
+        Some(Seconds),
+        Counter,
+        MODEL,
+        "From the start of calls whose answers are streams to their first content",
+    ),
+    row(
+        F::AgentLlmStreams,
+        "agent_llm_streams",
+        None,
+        Counter,
+        MODEL,
+        "Calls whose answers were such streams",
+    ),
+    row(
+        F::AgentLlmTokens,
+        "agent_llm_tokens",
+        None,
+        Counter,
+        TOKENS,
+        "Tokens as providers count them; cache_read and cache_write are part of input, reasoning of output",
+    ),
+    row(
+        F::AgentLlmCost,
+        "agent_llm_cost_usd",
+        None,
+        Counter,
+        MODEL,
+        "What calls of models cost whose price is configured, US dollars",
+    ),
+    row(
+        F::AgentLlmPartial,
+        "agent_llm_partial_calls",
+        None,
+        Counter,
+        MODEL,
+        "Calls of models of which something was not seen",
+    ),
+];

@@ -1,0 +1,170 @@
+//! The ring of plaintext, and what tells the programs which connections are of no interest. Belongs to the thread that
+//! reads what is said.
+
+use agent_common::wire::{ConnectionKey, Piece as Head, cookie, direction};
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, RingBuf},
+};
+
+use super::{batch::read, error::KernelError};
+use crate::model::id::{ProcessId, Slot};
+
+pub use agent_common::wire::{action, direction as way, length};
+
+/// The cookie of a probe: what it does, which way bytes go, where their number is found, and whose probe it is.
+#[must_use]
+pub const fn probe_cookie(action: u64, direction: u32, length: u64, source: u32) -> u64 {
+    cookie(action, direction, length, source)
+}
+
+/// A connection, by its process and the address of what stands for it there, which may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WireKey {
+    /// The process.
+    pub process: ProcessId,
+    /// The `SSL` object.
+    pub address: u64,
+    /// When it was first seen (ns, monotonic).
+    pub opened_ns: u64,
+}
+
+/// Which way a piece went, seen from the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It wrote it.
+    Sent,
+    /// It read it.
+    Received,
+    /// Neither: the connection is over.
+    Closed,
+}
+
+/// What was said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// On which connection.
+    pub key: WireKey,
+    /// Whose agent.
+    pub slot: Slot,
+    /// When (ns, monotonic).
+    pub at_ns: u64,
+    /// Which way.
+    pub way: Way,
+    /// Bytes that went this way before.
+    pub position: u64,
+    /// By which finder's probe.
+    pub source: u32,
+    /// The plaintext.
+    pub bytes: &'a [u8],
+}
+
+impl std::fmt::Debug for Said<'_> {
+    /// Without the plaintext.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Said")
+            .field("way", &self.way)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The ring, and the map of connections that are of no interest.
+pub struct WireRing {
+    ring: RingBuf<MapData>,
+    dismissed: HashMap<MapData, ConnectionKey, u64>,
+}
+
+impl WireRing {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let mut map = |name| ebpf.take_map(name).ok_or(KernelError::NoMap(name));
+        let ring = RingBuf::try_from(map("WIRE")?)?;
+        let dismissed = HashMap::try_from(map("WIRE_DISMISSED")?)?;
+        Ok(Self { ring, dismissed })
+    }
+
+    /// Hands out what is in the ring, `most` records at most; returns how many there were, and how many were none.
+    pub fn read(&mut self, most: usize, mut each: impl FnMut(&Said<'_>)) -> (usize, usize) {
+        let (mut taken, mut damaged) = (0, 0);
+        while taken < most
+            && let Some(record) = self.ring.next()
+        {
+            taken += 1;
+            match said(&record) {
+                Some(said) => each(&said),
+                None => damaged += 1,
+            }
+        }
+        (taken, damaged)
+    }
+
+    /// A connection is of no interest until it sends what may be a request that is.
+    ///
+    /// # Errors
+    /// The map refused the write.
+    pub fn dismiss(&mut self, key: WireKey) -> Result<(), KernelError> {
+        let connection = ConnectionKey { process: key.process.0, address: key.address };
+        Ok(self.dismissed.insert(connection, key.opened_ns, 0)?)
+    }
+}
+
+impl std::fmt::Debug for WireRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WireRing").finish_non_exhaustive()
+    }
+}
+
+/// Decodes a record; `None` if it is none.
+fn said(record: &[u8]) -> Option<Said<'_>> {
+    let (head, bytes) = record.split_at_checked(size_of::<Head>())?;
+    let head: Head = read(head);
+    let way = match head.direction {
+        direction::SENT => Way::Sent,
+        direction::RECEIVED => Way::Received,
+        direction::CLOSED => Way::Closed,
+        _ => return None,
+    };
+    Some(Said {
+        key: WireKey {
+            process: ProcessId(head.key.process),
+            address: head.key.address,
+            opened_ns: head.opened,
+        },
+        slot: Slot(head.agent),
+        at_ns: head.at,
+        way,
+        position: head.position,
+        source: head.source,
+        bytes: bytes.get(..head.length as usize)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Head, Way, said};
+
+    fn record(head: &Head, bytes: &[u8]) -> Vec<u8> {
+        // SAFETY: a head is integers without padding.
+        let head: [u8; size_of::<Head>()] = unsafe { std::mem::transmute(*head) };
+        [&head[..], bytes].concat()
+    }
+
+    #[test]
+    fn records_come_back_as_they_were_written() {
+        let head = Head { at: 7, position: 9, length: 3, direction: 1, ..Head::default() };
+        // The class is larger than what is in it.
+        let bytes = record(&head, b"abc\0\0\0\0");
+        let said = said(&bytes).unwrap();
+        assert_eq!((said.way, said.at_ns, said.position, said.bytes), (Way::Received, 7, 9, &b"abc"[..]));
+        assert!(!format!("{said:?}").contains("abc"));
+    }
+
+    #[test]
+    fn what_is_short_or_unknown_is_refused() {
+        let unknown = Head { direction: 9, ..Head::default() };
+        let longer = Head { length: 4, ..Head::default() };
+        for bytes in [Vec::new(), vec![0; 20], record(&unknown, b""), record(&longer, b"abc")] {
+            assert!(said(&bytes).is_none());
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the capture tells beside the records: whose they are, and how much of what a process said was seen.
+
+use std::time::Duration;
+
+use super::WireRecord;
+use crate::model::{
+    id::{ProcessId, Slot},
+    time::Timestamp,
+};
+
+/// How long the plaintext of a request may take to be seen.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A record with whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WireObserved {
+    /// The agent.
+    pub slot: Slot,
+    /// The process.
+    pub process: ProcessId,
+    /// When it began.
+    pub started: Timestamp,
+    /// What it was.
+    pub record: WireRecord,
+}
+
+/// How much of what a process said was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes that it sent, as plaintext; also those that were not handed up.
+    pub sent_bytes: u64,
+    /// Bytes that it received likewise.
+    pub received_bytes: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Calls of models.
+    pub llm_calls: u64,
+    /// Calls of MCP servers.
+    pub mcp_calls: u64,
+    /// When plaintext was seen last.
+    pub last_seen: Option<Timestamp>,
+    /// Requests that it sent on sockets that lead to models.
+    pub model_requests: u64,
+    /// When the last of them went.
+    pub last_model_request: Option<Timestamp>,
+    /// The first of those that no plaintext was seen of since.
+    pub unseen_since: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Whether it asks a model, and what it says is not seen.
+    #[must_use]
+    pub fn is_blind(&self, now: Timestamp) -> bool {
+        let is_late = |since: Timestamp| since.checked_add(PATIENCE).is_ok_and(|until| until < now);
+        self.unseen_since.is_some_and(is_late)
+    }
+}

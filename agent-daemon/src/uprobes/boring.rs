@@ -1,0 +1,292 @@
+//! Finds `SSL_read` and `SSL_write` of BoringSSL in programs that have it linked in without names, as Bun has, by what their
+//! error reports carry: `ERR_put_error(16, 0, reason, ".../ssl_lib.cc", line)`.
+//!
+//! `SSL_write` is the function that reports four reasons which no other has together; `SSL_read` reports only that it is not
+//! for QUIC, from a line between the handshake error of `ssl_read_impl`, which stands before it in the source, and
+//! `SSL_write`'s lines. Reasons and the order of lines have not changed in years; where functions stand in the file has.
+//!
+//! Limits: functions begin where code is aligned and follows padding; where that is not so, or two functions could be it,
+//! nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
+use memchr::{memchr_iter, memmem};
+
+use super::{code::CodeImage, finder::Offer};
+use crate::kernel::{
+    Site, UprobeProgram,
+    wire::{action, length, probe_cookie, way},
+};
+
+/// The number under which this finder's probes tell of themselves.
+const SOURCE: u32 = 2;
+
+/// The end of the file's name that reports carry, and what is looked through at once.
+const SOURCE_FILE: &[u8] = b"/ssl_lib.cc\0";
+const WINDOW: usize = 1 << 20;
+/// Longest name of that file, and longest instruction that refers to it, bytes.
+const OVERLAP: usize = 512;
+/// Sections that are larger are not looked through.
+const MAX_SECTION: u64 = 512 << 20;
+/// Places that refer to the file's name.
+const MAX_REPORTS: usize = 4096;
+/// How far behind its beginning a function reports, bytes.
+const REACH: u64 = 0x900;
+/// Bytes around such a place in which the numbers are set.
+const BEFORE: u64 = 28;
+const AFTER: u64 = 40;
+
+/// Reasons, by BoringSSL's numbers.
+mod reason {
+    /// Not for QUIC: `ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED`.
+    pub(super) const QUIC: u32 = 0x42;
+    /// `SSL_R_BAD_LENGTH`
+    pub(super) const LENGTH: u32 = 0x6f;
+    /// `SSL_R_SSL_HANDSHAKE_FAILURE`
+    pub(super) const HANDSHAKE: u32 = 0xd7;
+    /// `SSL_R_UNINITIALIZED`
+    pub(super) const UNINITIALIZED: u32 = 0xe2;
+    pub(super) const ALL: [u32; 4] = [QUIC, LENGTH, HANDSHAKE, UNINITIALIZED];
+}
+
+/// A report of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Report {
+    function: u64,
+    reason: u32,
+    line: u32,
+}
+
+pub(super) fn find(image: &CodeImage<'_>) -> Offer {
+    if !image.exports(|name| name == "SSL_read").is_empty() {
+        return Offer::Nothing;
+    }
+    let names = names(image);
+    if names.is_empty() {
+        return Offer::Nothing;
+    }
+    let reports: Vec<Report> =
+        references(image, &names).into_iter().filter_map(|at| report(image, at)).collect();
+    if reports.is_empty() {
+        return Offer::Nothing;
+    }
+    let sites = told_apart(&reports).and_then(|(read, write)| {
+        let read = both(image.offset(read)?, way::RECEIVED);
+        Some([read, both(image.offset(write)?, way::SENT)].concat())
+    });
+    match sites {
+        Some(sites) => Offer::Sites(sites),
+        None => Offer::Blind(
+            "BoringSSL is in it, but which of its functions read and write could not be told".to_owned(),
+        ),
+    }
+}
+
+fn both(offset: u64, direction: u32) -> [Site; 2] {
+    let cookie = probe_cookie(action::SAVE, direction, length::RETURNED, SOURCE);
+    [UprobeProgram::WireCall, UprobeProgram::WireReturn].map(|program| Site { program, offset, cookie })
+}
+
+/// Goes through a section in windows, each with the address of its first byte; they overlap by [`OVERLAP`].
+fn windows(image: &CodeImage<'_>, section: &[u8], mut each: impl FnMut(u64, &[u8])) {
+    let mut from = 0;
+    while from < MAX_SECTION
+        && let Some((address, bytes)) = image.section_part(section, from, WINDOW)
+    {
+        each(address, &bytes);
+        if bytes.len() < WINDOW {
+            return;
+        }
+        from += (WINDOW - OVERLAP) as u64;
+    }
+}
+
+/// Where the file's name stands.
+fn names(image: &CodeImage<'_>) -> Vec<u64> {
+    let mut names = Vec::new();
+    windows(image, b".rodata", |address, bytes| {
+        for found in memmem::find_iter(bytes, SOURCE_FILE) {
+            let before = bytes.get(..found).unwrap_or_default();
+            let start = before.iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
+            names.push(address + start as u64);
+        }
+    });
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(16);
+    names
+}
+
+/// Instructions that load the address of the name: relative to themselves, or, in programs that are linked to a fixed
+/// address, as a number.
+fn references(image: &CodeImage<'_>, names: &[u64]) -> Vec<u64> {
+    let mut found = Vec::new();
+    windows(image, b".text", |address, bytes| {
+        for at in memchr_iter(0x8d, bytes) {
+            let Some((before, after)) =
+                at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
+            else {
+                continue;
+            };
+            let [mode, distance @ ..] = after else { continue };
+            let Ok(distance) = <[u8; 4]>::try_from(distance) else { continue };
+            let next = address + at as u64 + 6;
+            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
+            if matches!(before, 0x48 | 0x4c) && mode & 0xc7 == 0x05 && names.contains(&target) {
+                found.push(address + at as u64 - 1);
+            }
+        }
+        for name in names.iter().filter_map(|name| u32::try_from(*name).ok()) {
+            for at in memmem::find_iter(bytes, &name.to_le_bytes()) {
+                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+                if before.is_some_and(|code| code & 0xf8 == 0xb8) {
+                    found.push(address + at as u64 - 1);
+                }
+            }
+        }
+    });
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(MAX_REPORTS);
+    found
+}
+
+/// The report that the instruction at an address is part of.
+fn report(image: &CodeImage<'_>, at: u64) -> Option<Report> {
+    let code = image.code(at.checked_sub(BEFORE)?, BEFORE + AFTER)?;
+    let numbers = (0..=BEFORE).find_map(|skip| numbers(&code, at - BEFORE, skip, at))?;
+    let reason = numbers.iter().find(|number| reason::ALL.contains(number)).copied()?;
+    let is_line = |number: &&u32| (0x100..0x1800).contains(*number);
+    Some(Report { function: start(image, at)?, reason, line: *numbers.iter().rfind(is_line)? })
+}
+
+/// The numbers that are loaded around `at` before anything is called, if decoding from `skip` on leads there.
+fn numbers(code: &[u8], address: u64, skip: u64, at: u64) -> Option<Vec<u32>> {
+    let from = usize::try_from(skip).ok()?;
+    let mut decoder = Decoder::with_ip(64, code.get(from..)?, address + skip, DecoderOptions::NONE);
+    let (mut numbers, mut met) = (Vec::new(), false);
+    while decoder.can_decode() {
+        let instruction: Instruction = decoder.decode();
+        if instruction.is_invalid() || instruction.ip() > at && !met {
+            return None;
+        }
+        met |= instruction.ip() == at;
+        let ends = instruction.flow_control() != FlowControl::Next;
+        if ends && met {
+            break;
+        }
+        if ends {
+            numbers.clear();
+        }
+        let registers = [Register::ESI, Register::EDX, Register::ECX, Register::R8D];
+        if instruction.op1_kind() == OpKind::Immediate32 && registers.contains(&instruction.op0_register()) {
+            numbers.push(instruction.immediate32());
+        }
+    }
+    met.then_some(numbers)
+}
+
+/// Where the function begins that an address is in.
+fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
+    let first = at.checked_sub(REACH)?;
+    let code = image.code(first, REACH)?;
+    let byte = |address: u64| code.get(usize::try_from(address.checked_sub(first)?).ok()?).copied();
+    let begins = |address: &u64| {
+        let padded = matches!(byte(address - 1), Some(0xcc | 0xc3 | 0x90 | 0x00));
+        padded && matches!(byte(*address), Some(0x55 | 0x41 | 0x53 | 0xf3))
+    };
+    let aligned = at & !15;
+    (0..REACH / 16).map(|n| aligned - 16 * n).filter(|address| *address > first && *address < at).find(begins)
+}
+
+/// `SSL_read` and `SSL_write`.
+fn told_apart(reports: &[Report]) -> Option<(u64, u64)> {
+    let mut functions: Vec<u64> = reports.iter().map(|report| report.function).collect();
+    functions.sort_unstable();
+    functions.dedup();
+    let of = |function: u64| reports.iter().filter(move |report| report.function == function);
+    let has = |function: u64, reason: u32| of(function).any(|report| report.reason == reason);
+    let is_write = |function: &&u64| reason::ALL.iter().all(|reason| has(**function, *reason));
+    let mut writes = functions.iter().filter(is_write).copied();
+    let write = writes.next().filter(|_| writes.next().is_none())?;
+    let last = of(write).map(|report| report.line).min()?;
+    let handshakes =
+        reports.iter().filter(|r| r.function != write && r.reason == reason::HANDSHAKE && r.line < last);
+    let first = handshakes.map(|report| report.line).max().unwrap_or(last.saturating_sub(0x40));
+    let is_read = |function: &&u64| {
+        let mut lines = of(**function);
+        **function != write && lines.all(|r| r.reason == reason::QUIC && r.line > first && r.line < last)
+    };
+    // `SSL_peek` is written down behind `SSL_read`, which calls it with the same arguments.
+    functions.iter().find(is_read).map(|read| (*read, write))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write as _, fs, path::Path, process::Command};
+
+    use super::*;
+
+    /// A function that reports errors as the compiler has it do.
+    fn function(name: &str, reports: &[(u32, u32)]) -> String {
+        let mut text = format!(".p2align 4, 0xcc\n{name}: pushq %rbp\n movq %rsp, %rbp\n testl %edx, %edx\n");
+        for (reason, line) in reports {
+            let _ = write!(
+                text,
+                " js 1f\n movl $16, %edi\n xorl %esi, %esi\n movl ${reason}, %edx\n leaq file(%rip), %rcx\n movl \
+                 ${line}, %r8d\n call report\n1:"
+            );
+        }
+        text + " popq %rbp\n ret\n"
+    }
+
+    fn library(folder: &Path, functions: &[String]) -> Vec<u8> {
+        let (source, library) = (folder.join("boring.s"), folder.join("boring.so"));
+        let file = ".section .rodata\n.asciz \"x\"\nfile: .asciz \"vendor/boringssl/ssl/ssl_lib.cc\"\n.text\n.zero 4096, 0xcc\n";
+        fs::write(&source, format!("{file}{}{}", functions.concat(), function("report", &[]))).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
+        assert!(cc.status().unwrap().success());
+        fs::read(library).unwrap()
+    }
+
+    fn offers(functions: &[String]) -> (Offer, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = library(folder.path(), functions);
+        (find(&CodeImage::read("/usr/bin/bun", &bytes).unwrap()), bytes)
+    }
+
+    fn ssl_lib() -> Vec<String> {
+        vec![
+            function("handshake", &[(reason::HANDSHAKE, 0x300), (0x99, 0x310)]),
+            function("write", &[(0x42, 0x440), (0xd7, 0x450), (0xe2, 0x448), (0x6f, 0x460)]),
+            function("read_impl", &[(reason::HANDSHAKE, 0x3f0)]),
+            function("quic", &[(reason::QUIC, 0x500)]),
+            function("read", &[(reason::QUIC, 0x420)]),
+        ]
+    }
+
+    #[test]
+    fn reading_and_writing_are_told_by_their_errors() {
+        let (offer, bytes) = offers(&ssl_lib());
+        let Offer::Sites(sites) = offer else { panic!("{offer:?}") };
+        assert_eq!(sites.len(), 4);
+        let [read, _, write, _] = &sites[..] else { panic!("{sites:?}") };
+        assert!(read.offset > write.offset, "in the order of the file, {sites:?}");
+        for site in &sites {
+            let at = usize::try_from(site.offset).unwrap();
+            assert_eq!(bytes[at..at + 4], [0x55, 0x48, 0x89, 0xe5], "push rbp; mov rbp, rsp");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said() {
+        let mut functions = ssl_lib();
+        functions.pop();
+        assert!(matches!(offers(&functions).0, Offer::Blind(why) if why.contains("BoringSSL")));
+        let twice = [
+            ssl_lib(),
+            vec![function("again", &[(0x42, 0x640), (0xd7, 0x650), (0xe2, 0x648), (0x6f, 0x660)])],
+        ];
+        assert!(matches!(offers(&twice.concat()).0, Offer::Blind(_)));
+    }
+}

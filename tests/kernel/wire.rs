@@ -1,0 +1,338 @@
+//! What agents say by TLS: real clients call a small provider of models on this machine, and what agentperf tells of each
+//! call is what the client itself saw.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{api::eventually, daemon::Daemon, puppet::Puppet, tolerance::is_slow, workload::source};
+
+/// What clients and provider plant: keys, prompts, answers, arguments, headers.
+const MARK: &str = "PLANTED";
+
+/// A provider of models.
+struct Provider {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Provider {
+    /// One behind TLS.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+        let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output();
+        assert!(made.unwrap().status.success(), "a certificate is made");
+        Self::spawn(folder, &[OsStr::new("tls"), certificate.as_os_str(), key.as_os_str()])
+    }
+
+    /// One that speaks in the clear.
+    fn start_plain() -> Self {
+        Self::spawn(tempfile::tempdir().unwrap(), &[])
+    }
+
+    fn spawn(folder: TempDir, arguments: &[&OsStr]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/provider.mjs");
+        let mut node = Command::new("node");
+        let mut process =
+            node.arg(script).args(arguments).stdout(Stdio::piped()).spawn().expect("node starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, port: line.trim().parse().expect("a port"), folder }
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    fn python(&self) -> Client {
+        let mut command = Command::new("python3");
+        command.arg(source("wire/client.py")).arg(self.port.to_string()).arg(self.certificate());
+        Client::start(command)
+    }
+
+    fn node(&self) -> Client {
+        let mut command = Command::new("node");
+        command.arg(source("wire/client.mjs")).arg(self.port.to_string());
+        command.env("NODE_EXTRA_CA_CERTS", self.certificate());
+        Client::start(command)
+    }
+
+    /// A daemon that knows it for a model.
+    fn daemon(&self, overrides: &Value) -> Daemon {
+        let mut config = json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", self.port) } });
+        let more = overrides.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(more);
+        Daemon::start(config)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A client that calls when it is told.
+struct Client(Puppet);
+
+impl Client {
+    fn start(command: Command) -> Self {
+        let mut client = Self(Puppet::spawn(command));
+        assert!(client.0.hear().contains("ready"));
+        client
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    /// Has it call; what it saw.
+    fn call(&mut self, command: &str) -> Value {
+        self.0.say(command);
+        serde_json::from_str(&self.0.hear()).unwrap()
+    }
+}
+
+/// Attaches, and waits until the client's TLS library is probed.
+fn attach(daemon: &Daemon, client: &Client) -> String {
+    let agent = daemon.api().attach(client.pid());
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    eventually("its TLS library is probed", || {
+        let answer = daemon.api().get(&path).expect(200).json();
+        let attached = |library: &Value| library["library"] == "openssl" && library["state"] == "attached";
+        let of = |process: &Value| process["libraries"].as_array().unwrap().iter().any(attached);
+        answer["processes"].as_array().unwrap().iter().any(of).then_some(())
+    });
+    agent
+}
+
+/// The agent's calls of models, the first first.
+fn calls(daemon: &Daemon, agent: &str) -> Vec<Value> {
+    let path = format!("/api/v1/llm-calls?agent={agent}&limit=1000");
+    let mut calls = daemon.api().get(&path).expect(200).json()["calls"].as_array().unwrap().clone();
+    calls.reverse();
+    calls
+}
+
+/// How far a time that is told of a call is from what the client saw, as a share of what may be: 5 ms or 2 %.
+fn distance(truth: &Value, seen: &Value) -> Option<f64> {
+    let (truth, seen) = (truth.as_f64()?, seen.as_f64().unwrap_or(f64::INFINITY));
+    let most = (truth * 0.02).max(0.005) * if is_slow() { 10.0 } else { 1.0 };
+    Some((truth - seen).abs() / most)
+}
+
+/// Asserts that half of the times are near enough: a client may be pushed off the CPU between its clock and its call.
+#[track_caller]
+fn assert_near(mut distances: Vec<f64>, what: &str) {
+    distances.sort_by(f64::total_cmp);
+    assert!(distances[distances.len() / 2] <= 1.0, "{what}: {distances:?} of what may be");
+}
+
+/// What the provider answers to a command: model, input, output, cached, finish, tools.
+fn expected(command: &str) -> (&'static str, String, [u64; 3], &'static str) {
+    let (command, model) = command.split_once(' ').unwrap();
+    match command {
+        "messages" => ("anthropic", format!("{model}-20260101"), [4325, 77, 4000], "tool_use"),
+        _ => ("openai", format!("{model}-2026-01-01"), [1200, 80, 1024], "stop"),
+    }
+}
+
+/// Has a client make these calls, and compares what is told of them with what it saw.
+fn check(daemon: &Daemon, agent: &str, client: &mut Client, commands: &[&str]) {
+    let truths: Vec<Value> = commands.iter().map(|command| client.call(command)).collect();
+    daemon.api().detach(agent);
+    let calls = calls(daemon, agent);
+    assert_eq!(calls.len(), commands.len(), "each call once: {calls:#?}");
+    for ((command, truth), call) in commands.iter().zip(&truths).zip(&calls) {
+        let (provider, model, [input, output, cached], finish) = expected(command);
+        assert_eq!(call["provider"], provider, "{command}: {call}");
+        assert_eq!(call["request_model"], command.split_once(' ').unwrap().1, "{call}");
+        assert_eq!(call["response_model"], model, "{call}");
+        assert_eq!(call["status"], truth["status"], "{call}");
+        assert_eq!(
+            (&call["input_tokens"], &call["output_tokens"]),
+            (&json!(input), &json!(output)),
+            "{call}"
+        );
+        assert_eq!(
+            (&call["cache_read_tokens"], &call["finish_reason"]),
+            (&json!(cached), &json!(finish)),
+            "{call}"
+        );
+        assert_eq!((&call["partial"], &call["success"]), (&json!([]), &json!(true)), "{call}");
+        assert_eq!(call["pid"], client.pid(), "{call}");
+    }
+    let pairs = || truths.iter().zip(&calls);
+    let durations =
+        pairs().filter_map(|(truth, call)| distance(&truth["seconds"], &call["duration_seconds"]));
+    assert_near(durations.collect(), "durations");
+    let first = pairs().filter_map(|(truth, call)| distance(&truth["first"], &call["first_content_seconds"]));
+    assert_near(first.collect(), "times to the first token");
+}
+
+const COMMANDS: [&str; 6] = [
+    "chat gpt-4.1",
+    "stream gpt-4.1",
+    "messages claude-sonnet-4",
+    "chat gpt-5",
+    "stream gpt-5",
+    "messages claude",
+];
+
+#[test]
+fn calls_of_python_are_told_as_it_saw_them() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    check(&daemon, &agent, &mut client, &COMMANDS);
+    assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
+}
+
+#[test]
+fn calls_of_node_are_told_as_it_saw_them() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = provider.node();
+    let agent = attach(&daemon, &client);
+    check(&daemon, &agent, &mut client, &COMMANDS);
+}
+
+#[test]
+fn curl_under_an_agent_is_seen_and_failures_are_linked() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let (url, certificate) =
+        (format!("https://127.0.0.1:{}/v1/chat/completions", provider.port), provider.certificate());
+    let body = r#"{"model":"retry-me","messages":[{"role":"user","content":"PLANTED"}]}"#;
+    // Of a process that lives for a moment, probes may come too late: this one waits before it sends.
+    let call = ["-sS", "--cacert", certificate.to_str().unwrap(), "--data", body, "--output", "/dev/null"];
+    let request = [&call[..], &[&url]].concat();
+    let arguments = [&request[..], &["--next"], &request, &["--next"], &request].concat();
+    puppet.run_path("curl", &arguments);
+    daemon.api().detach(&agent);
+    let calls = calls(&daemon, &agent);
+    assert!(!calls.is_empty(), "a process of the agent was seen");
+    for call in &calls {
+        assert_eq!(call["request_model"], "retry-me", "{call}");
+        assert!(
+            call["status"] == 200 || call["status"] == 429 && call["error_type"] == "rate_limit",
+            "{call}"
+        );
+    }
+    if calls.len() == 3 {
+        assert_eq!(
+            (&calls[0]["status"], &calls[1]["retry_of"]),
+            (&json!(429), &calls[0]["id"]),
+            "{calls:#?}"
+        );
+    }
+}
+
+#[test]
+fn traffic_without_calls_is_dismissed_and_a_call_on_it_is_seen_again() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    for _ in 0..4 {
+        assert_eq!(client.call("noise 4000000")["bytes"], 4_000_000);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    client.call("chat gpt-4.1");
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    let process = daemon.api().get(&path).expect(200).json()["processes"][0].clone();
+    let received = process["received_bytes"].as_u64().unwrap();
+    assert!(received < 8_000_000, "16 MB went through, {received} were looked at");
+    daemon.api().detach(&agent);
+    let calls = calls(&daemon, &agent);
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!((&calls[0]["input_tokens"], &calls[0]["partial"]), (&json!(1200), &json!([])), "{}", calls[0]);
+}
+
+#[test]
+fn who_asks_a_model_unseen_is_told_with_the_reason() {
+    let provider = Provider::start();
+    let plain = Provider::start_plain();
+    let daemon = Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", plain.port) } }));
+    if daemon.api().unavailable().contains_key("model_send") {
+        return;
+    }
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    assert_eq!(client.call(&format!("plain {}", plain.port))["status"], 200);
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    eventually("it is told to be blind", || {
+        let answer = daemon.api().get(&path).expect(200).json();
+        let process = &answer["processes"][0];
+        let reason = process["reason"].as_str().unwrap_or_default();
+        (process["state"] == "blind" && reason.contains("another TLS library")).then_some(())
+    });
+    let all = daemon.api().get("/api/v1/coverage").expect(200).json();
+    assert_eq!(all["processes"][0]["agent"], agent.as_str(), "{all}");
+    assert_eq!(all["processes"][0]["model_requests"], 1, "{all}");
+}
+
+#[test]
+fn nothing_that_was_said_is_kept() {
+    let provider = Provider::start();
+    let prices = json!([{ "model": "gpt-4.1*", "input": 2, "output": 8, "cache_read": 0.5 }]);
+    let quiet = json!({ "log": { "level": "trace" }, "llm": { "prices": prices } });
+    let mut daemon = provider.daemon(&quiet);
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    for command in COMMANDS {
+        client.call(command);
+    }
+    daemon.api().detach(&agent);
+    let root = format!("/api/v1/agents/{agent}");
+    let pages = [
+        format!("/api/v1/llm-calls?agent={agent}"),
+        format!("/api/v1/mcp-calls?agent={agent}"),
+        format!("/api/v1/operations?source=wire&agent={agent}"),
+        format!("/api/v1/operations/summary?source=wire&agent={agent}"),
+        format!("{root}/coverage"),
+        format!("{root}/processes"),
+        "/api/v1/coverage".to_owned(),
+        "/api/v1/status".to_owned(),
+        "/metrics".to_owned(),
+    ];
+    let texts: HashMap<&str, String> =
+        pages.iter().map(|page| (page.as_str(), daemon.api().get(page).expect(200).text())).collect();
+    assert!(texts.values().any(|text| text.contains("gpt-4.1-2026-01-01")), "the calls are told");
+    for (page, text) in &texts {
+        assert!(!text.contains(MARK), "{page} tells what was said");
+    }
+    let call = &calls(&daemon, &agent)[0];
+    // 176 at 2, 1024 at 0.5, 80 at 8, USD for a million.
+    let cost = call["cost_usd"].as_f64().unwrap();
+    assert!((cost - 0.001_504).abs() < 1e-9, "{call}");
+    assert!(texts["/metrics"].contains("agentperf_agent_llm_tokens_total"), "{}", texts["/metrics"]);
+    let store = daemon.store();
+    assert!(daemon.stop().success());
+    assert!(!daemon.log().contains(MARK), "the log tells what was said");
+    let mut files = 0;
+    for entry in fs::read_dir(store).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes()));
+        files += 1;
+    }
+    assert!(files > 0);
+}

@@ -1,0 +1,145 @@
+//! Calls of models and MCP servers over HTTP, and coverage.
+
+use std::time::Duration;
+
+use agentperf::{
+    model::{
+        id::ProcessId,
+        operation::{LLM, Llm, MCP, Operation, Source},
+        price::Cost,
+        record::Arrived,
+        wire::{Evidence, Operation as Asked, Partial, Reason, Tokens, Usage},
+    },
+    store::Store as _,
+};
+use serde_json::json;
+
+use crate::{api_tools, api_world::World};
+
+fn llm(n: u64) -> Llm {
+    let mut partial = Partial::default();
+    if n == 2 {
+        partial.add(Reason::AttachedLate);
+    }
+    Llm {
+        provider: "anthropic".to_owned(),
+        evidence: Evidence::Host,
+        asked: Asked::Chat,
+        serves: false,
+        server: Some("api.anthropic.com".to_owned()),
+        request_model: Some("claude".to_owned()),
+        response_model: Some("claude-1".to_owned()),
+        stream: true,
+        first_byte_ns: Some(100_000_000),
+        first_content_ns: Some(200_000_000 * (n + 1)),
+        chunks: 7,
+        gap_mean_ns: Some(5_000_000),
+        gap_p99_ns: Some(9_000_000),
+        tokens: Tokens {
+            input: Some(1000),
+            output: (n != 2).then_some(50),
+            cache_read: Some(800),
+            cache_write: None,
+            reasoning: None,
+        },
+        usage: if n == 2 { Usage::Unseen } else { Usage::Sent },
+        cost: (n != 2).then_some(Cost(2_000_000_000)),
+        finish_reason: Some("tool_use".to_owned()),
+        tools: vec!["bash".to_owned()],
+        retry_of: (n == 1).then_some(0x2a),
+        retries: u32::from(n == 1),
+        partial,
+    }
+}
+
+/// Three calls of a model, the last of which failed and was seen in part, and one of an MCP server.
+fn world() -> World {
+    let world = World::new();
+    let tool = api_tools::calls(&world.live, world.begin).remove(0);
+    let call = |n: u64| Operation {
+        id: 1000 + n,
+        source: Source::Wire,
+        kind: LLM.to_owned(),
+        name: "anthropic chat".to_owned(),
+        start: world.begin + Duration::from_secs(20 + n),
+        success: n != 2,
+        error_type: (n == 2).then(|| "cut_off".to_owned()),
+        status: Some(200),
+        model: Some("claude".to_owned()),
+        process: Some(ProcessId(101)),
+        tool: None,
+        llm: Some(Box::new(llm(n))),
+        ..tool.clone()
+    };
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let mcp = Operation {
+        id: 2000,
+        kind: MCP.to_owned(),
+        name: "tools/call search".to_owned(),
+        error_type: Some("tool_error".to_owned()),
+        success: false,
+        status: None,
+        model: None,
+        labels: vec![
+            label("agentperf.mcp.role", "client"),
+            label("agentperf.mcp.server", "files"),
+            label("agentperf.mcp.transport", "http"),
+            label("gen_ai.tool.name", "search"),
+            label("mcp.method.name", "tools/call"),
+        ],
+        llm: None,
+        ..call(0)
+    };
+    let operations = (0..3).map(call).chain([mcp]).collect();
+    world.store.put_operations(Arrived { operations, sums: Vec::new(), place: None });
+    world
+}
+
+#[test]
+fn calls_of_models_are_listed_and_added_up() {
+    let world = world();
+    let list = world.get(&format!("/api/v1/llm-calls?agent={}", world.live)).json();
+    let calls = list["calls"].as_array().unwrap();
+    assert_eq!((calls.len(), &list["total"]), (3, &json!(3)));
+    let [late, retried, _] = &calls[..] else { panic!("three calls: {list}") };
+    assert_eq!((&late["partial"], &late["usage"]), (&json!(["attached_late"]), &json!("unseen")));
+    assert_eq!((&late["output_tokens"], &late["cost_usd"]), (&json!(null), &json!(null)), "unknown is not 0");
+    assert_eq!((&retried["retry_of"], &retried["retries"]), (&json!("000000000000002a"), &json!(1)));
+    assert_eq!((&retried["first_content_seconds"], &retried["cost_usd"]), (&json!(0.4), &json!(0.002)));
+    let model = &list["models"][0];
+    assert_eq!((&model["name"], &model["model"]), (&json!("anthropic chat"), &json!("claude")));
+    assert_eq!((&model["calls"], &model["failures"], &model["partial"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!((&model["input_tokens"], &model["output_tokens"]), (&json!(3000), &json!(100)));
+    assert_eq!((&model["counted"], &model["priced"]), (&json!(2), &json!(2)));
+    assert_eq!(model["first_content_mean_seconds"], json!(0.4));
+    let failed = world.get("/api/v1/llm-calls?failed=true&since=1h").json();
+    assert!(failed["calls"].as_array().unwrap().iter().all(|call| call["success"] == false));
+    assert_eq!(world.get(&world.of_live("/operations")).json()["total"], 0, "no application told of them");
+}
+
+#[test]
+fn calls_of_mcp_servers_are_listed_and_added_up() {
+    let world = world();
+    let list = world.get(&format!("/api/v1/mcp-calls?agent={}", world.live)).json();
+    let call = &list["calls"][0];
+    assert_eq!((&call["method"], &call["tool"]), (&json!("tools/call"), &json!("search")));
+    assert_eq!((&call["server"], &call["transport"]), (&json!("files"), &json!("http")));
+    assert_eq!((&call["success"], &call["error_type"]), (&json!(false), &json!("tool_error")));
+    assert_eq!(
+        (&list["names"][0]["name"], &list["names"][0]["failures"]),
+        (&json!("tools/call search"), &json!(1))
+    );
+}
+
+#[test]
+fn coverage_names_those_that_there_is_something_to_say_of() {
+    let world = World::new();
+    let all = world.get("/api/v1/coverage").json();
+    assert_eq!(all["processes"], json!([]));
+    assert!(all["silent_processes"].as_u64().unwrap() > 0, "{all}");
+    assert_eq!(world.get(&world.of_live("/coverage")).json()["processes"], json!([]));
+    world.get("/api/v1/agents/1-1/coverage").problem(404);
+    for wrong in ["order=x", "limit=0", "agent=x", "offset=10001", "kind=llm"] {
+        world.get(&format!("/api/v1/llm-calls?{wrong}")).problem(400);
+    }
+}
