@@ -52,7 +52,7 @@ fn the_process_tree_reads_from_the_top() {
 fn the_timeline_sums_up_to_the_ledger() {
     let world = World::new();
     let ledger = world.get(&world.of_live("/ledger")).json();
-    let sums = |page: &serde_json::Value, cause: &serde_json::Value| -> f64 {
+    let sums = |page: &Value, cause: &Value| -> f64 {
         let segments = page["segments"].as_array().unwrap().iter();
         let causes = segments.flat_map(|segment| segment["causes"].as_array().unwrap());
         causes.filter(|share| share["cause"] == *cause).map(|share| share["seconds"].as_f64().unwrap()).sum()

@@ -143,6 +143,8 @@ fn a_person_sees_agents_sorts_resizes_and_quits() {
     let seen = pty.until(seen, "coder");
     pty.press("\u{1b}[B");
     pty.until(seen, "clock");
+    // Who it waits for comes with the next look.
+    pty.until(seen, "sleeps");
     pty.press("q");
     assert_eq!(pty.end().code(), Some(0));
 }

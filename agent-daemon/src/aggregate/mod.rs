@@ -3,6 +3,7 @@
 
 mod calls;
 mod channels;
+mod expiry;
 mod fold;
 mod roster;
 mod target;
@@ -10,13 +11,10 @@ mod tools;
 mod waits;
 mod windows;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::{mpsc, oneshot};
 
 pub use channels::Channels;
 
@@ -115,7 +113,7 @@ impl Aggregator {
                 },
                 closed = self.windows.next_closed() => self.store(closed).await,
                 Some(command) = channels.commands.recv() => self.command(command).await,
-                () = sleep_until_time(expiry), if expiry.is_some() => self.expire().await,
+                () = expiry::wait_for(expiry), if expiry.is_some() => self.expire().await,
                 Ok(()) = channels.rules.changed() => {
                     self.rules = Rules::new(&channels.rules.borrow_and_update());
                     self.match_running().await;
@@ -395,10 +393,4 @@ impl Aggregator {
             tracing::error!("the store's writer is gone");
         }
     }
-}
-
-async fn sleep_until_time(time: Option<Timestamp>) {
-    let Some(time) = time else { return };
-    let left = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
-    sleep_until(Instant::now() + left).await;
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::api::dto::{
     blocked::{BlockedOnDto, ChainDto, LinkDto, TargetDto},
-    names::ChainEndDto,
+    blocked_names::ChainEndDto,
 };
 
 /// Things that are named of what one thread waits for, and frames that are shown.
@@ -68,7 +68,8 @@ fn render(name: &str, blocked: &BlockedOnDto, stacks: bool) -> String {
     text
 }
 
-fn render_chain(chain: &ChainDto, stacks: bool) -> String {
+/// A chain, one line for each link and one for its end, after an empty one.
+pub(super) fn render_chain(chain: &ChainDto, stacks: bool) -> String {
     let mut text = "\n".to_owned();
     let mut before = None;
     for (depth, link) in chain.links.iter().enumerate() {
@@ -136,7 +137,7 @@ fn end(end: ChainEndDto) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::dto::names::{EvidenceDto, TargetKindDto};
+    use crate::api::dto::blocked_names::{EvidenceDto, TargetKindDto};
 
     fn link(pid: u32, state: &str, name: &str, by: Option<EvidenceDto>) -> LinkDto {
         LinkDto {

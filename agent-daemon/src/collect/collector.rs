@@ -37,7 +37,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
-        observation::{Addresses, Counted, Observation, RawStack},
+        observation::{Counted, Observation},
         probe::ProbeSet,
         stack::StackEnd,
         time::Timestamp,
@@ -91,7 +91,7 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = ModelHosts::start(config, &mut kernel);
+        let model_hosts = model_hosts(config, &mut kernel);
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
@@ -365,7 +365,7 @@ impl Collector {
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
         let stacks = counts.stacks();
-        let lost = stacks.clone().filter(|(_, stack)| is_lost(stack)).count();
+        let lost = stacks.clone().filter(|(_, stack)| stack.is_lost()).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
         self.telemetry.losses.add(Loss::StackCopyUnused, counts.unused_copies);
         self.outbox.extend(self.mapped.read_unknown(stacks, &self.live, &self.telemetry.losses));
@@ -384,7 +384,14 @@ impl Collector {
     }
 }
 
-/// Whether the kernel dropped a part of a stack before it was read.
-fn is_lost(stack: &RawStack) -> bool {
-    matches!(stack.kernel, Addresses::Lost) || stack.user.end == StackEnd::Lost
+/// Has it looked up where models answer. Without it, calls to them are network like any other.
+fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
+    let hosts = config.ledger.model_hosts.clone();
+    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
+        Ok(hosts) => Some(hosts),
+        Err(error) => {
+            tracing::warn!(%error, "models' hosts are not looked up");
+            None
+        }
+    }
 }

@@ -1,16 +1,24 @@
 //! The registry of kernel programs: what each hooks, when it is needed, how it stands. A new program is one
-//! row here.
+//! row of its table.
 
-mod load;
+mod table;
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, PerfEvent, perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId},
+    maps::ProgramArray,
+    programs::{
+        BtfTracePoint, Iter, PerfEvent, Program as Loaded, ProgramError, ProgramInfo,
+        perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId,
+    },
+};
+use aya_obj::{
+    btf::BtfKind,
+    generated::{bpf_attach_type, bpf_prog_type},
 };
 
-use self::load::{enter, load, load_as_compiled};
+use self::table::ROWS;
 use super::{
-    as_compiled::AsCompiled,
+    as_compiled::{AsCompiled, Kind},
     error::{KernelError, one_line},
     perf,
     uprobes::{UprobeProgram, Uprobes, Way},
@@ -61,92 +69,6 @@ struct Row {
     need: Need,
     purpose: &'static str,
 }
-
-const fn uprobe(program: UprobeProgram, need: Need, purpose: &'static str) -> Row {
-    row(program.name(), Hook::Uprobe(program), need, purpose)
-}
-
-const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) -> Row {
-    Row { name, hook, need, purpose }
-}
-
-/// Whose states are told by the scheduler.
-const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
-
-const CUDA: Need = Need::Probes(&[Probe::Cuda]);
-
-static ROWS: [Row; 26] = [
-    row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
-    row(
-        "process_exec",
-        Hook::Tracepoint("sched_process_exec"),
-        Need::Always,
-        "sees programs start, for rules",
-    ),
-    row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
-    row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
-    row(
-        "walk_switch",
-        Hook::After { tracepoint: "sched_switch", array: "WALK" },
-        Need::Agents,
-        "stacks of waits, when they begin",
-    ),
-    row(
-        "late_switch",
-        Hook::After { tracepoint: "sched_switch", array: "LATE" },
-        Need::Agents,
-        "stacks of long waits, when they end",
-    ),
-    row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probes(WAITS), "run-queue delay"),
-    row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probes(WAITS), "who ended a wait"),
-    row("cpu_sample", Hook::Clock, Need::Probes(&[Probe::Cpu]), "on-CPU stacks"),
-    row("sys_enter", Hook::Tracepoint("sys_enter"), Need::Probes(&[Probe::Syscalls]), "syscall latency"),
-    row(
-        "sys_exit",
-        Hook::Tracepoint("sys_exit"),
-        Need::Probes(&[Probe::Syscalls]),
-        "syscall counts and errors",
-    ),
-    row(
-        "model_socket_state",
-        Hook::Tracepoint("inet_sock_set_state"),
-        Need::Helps(&[Probe::Ledger]),
-        "connections to models",
-    ),
-    row(
-        "model_send",
-        Hook::Tracepoint("sock_send_length"),
-        Need::Helps(&[Probe::Ledger]),
-        "requests to models, by connection",
-    ),
-    row(
-        "model_receive",
-        Hook::Tracepoint("sock_recv_length"),
-        Need::Helps(&[Probe::Ledger]),
-        "answers of models, by connection",
-    ),
-    row("tool_threads", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
-    row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
-    row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
-    row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
-    row(
-        "show_waits",
-        Hook::Iterator,
-        Need::Helps(&[Probe::OffCpu]),
-        "who waits for whom, when it is asked for",
-    ),
-    row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
-    uprobe(
-        UprobeProgram::LibraryLoaded,
-        Need::Helps(&[Probe::Cuda, Probe::Wire]),
-        "libraries that are loaded late",
-    ),
-    uprobe(UprobeProgram::CudaCall, CUDA, "calls of CUDA that do not wait"),
-    uprobe(UprobeProgram::CudaEnter, CUDA, "calls of CUDA that wait or take memory: their begin"),
-    uprobe(UprobeProgram::CudaReturn, CUDA, "calls of CUDA that wait or take memory: their end"),
-    uprobe(UprobeProgram::WireCall, Need::Probes(&[Probe::Wire]), "what is said by TLS libraries"),
-    uprobe(UprobeProgram::WireReturn, Need::Probes(&[Probe::Wire]), "what is answered by TLS libraries"),
-];
 
 enum Links {
     None,
@@ -253,6 +175,76 @@ impl Programs {
             reason: p.reason.clone(),
         });
         programs.chain(self.notes.iter().cloned()).collect()
+    }
+}
+
+/// Puts a program that was loaded into the array by which another one goes on as it.
+fn enter(ebpf: &mut Ebpf, name: &'static str, array: &'static str) -> Result<(), KernelError> {
+    let program = ebpf.program(name).ok_or(KernelError::NoProgram(name))?;
+    let program: &BtfTracePoint = program.try_into().map_err(|_| KernelError::NoProgram(name))?;
+    let refused = |e: &dyn std::error::Error| KernelError::Refused { what: name, reason: one_line(e) };
+    let fd = program.fd().map_err(|e| refused(&e))?.try_clone().map_err(|e| refused(&e))?;
+    let map = ebpf.map_mut(array).ok_or(KernelError::NoMap(array))?;
+    Ok(ProgramArray::try_from(map)?.set(0, &fd, 0)?)
+}
+
+/// The outer error is a bug in the object, the inner one the kernel's refusal.
+fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, KernelError> {
+    let program = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
+    let loaded = match row.hook {
+        Hook::Tracepoint(name) | Hook::After { tracepoint: name, .. } => {
+            <&mut BtfTracePoint>::try_from(program).and_then(|p: &mut BtfTracePoint| p.load(name, btf))
+        }
+        Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
+        Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
+        Hook::Uprobe(_) => Ok(()),
+    };
+    Ok(loaded.map_err(|e| one_line(&e)))
+}
+
+/// As `load`, without aya's changes.
+fn load_as_compiled(
+    object: &AsCompiled,
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    row: &Row,
+) -> Result<Result<(), String>, KernelError> {
+    let place = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
+    Ok(row.hook.kind(btf).and_then(|kind| object.load(row.name, kind)).and_then(|(_loaded, info)| {
+        let adopted = row.hook.adopt(info, row.name).map_err(|e| one_line(&e))?;
+        *place = adopted;
+        Ok(())
+    }))
+}
+
+impl Hook {
+    fn kind(self, btf: &Btf) -> Result<Kind, String> {
+        let (name, sort, attach) = match self {
+            Self::Tracepoint(name) | Self::After { tracepoint: name, .. } => {
+                (format!("btf_trace_{name}"), BtfKind::Typedef, bpf_attach_type::BPF_TRACE_RAW_TP)
+            }
+            Self::Iterator => ("bpf_iter_task".to_owned(), BtfKind::Func, bpf_attach_type::BPF_TRACE_ITER),
+            Self::Clock => {
+                return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
+            }
+            Self::Uprobe(_) => return Err("aya is not to know it".to_owned()),
+        };
+        let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
+        Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })
+    }
+
+    fn adopt(self, info: ProgramInfo, name: &'static str) -> Result<Loaded, ProgramError> {
+        let name = name.into();
+        Ok(match self {
+            Self::Tracepoint(_) | Self::After { .. } => {
+                // SAFETY: it was loaded as such.
+                let program = unsafe { BtfTracePoint::from_program_info(info, name) }?;
+                Loaded::BtfTracePoint(program)
+            }
+            Self::Iterator => Loaded::Iter(Iter::from_program_info(info, name)?),
+            Self::Clock => Loaded::PerfEvent(PerfEvent::from_program_info(info, name)?),
+            Self::Uprobe(_) => return Err(ProgramError::NotLoaded),
+        })
     }
 }
 

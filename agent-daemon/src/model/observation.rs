@@ -160,6 +160,14 @@ pub struct RawStack {
     pub user: RawUserStack,
 }
 
+impl RawStack {
+    /// Whether the kernel dropped a part of it before it was read.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.kernel, Addresses::Lost) || self.user.end == StackEnd::Lost
+    }
+}
+
 /// The kernel's part of a raw stack. Cheap to clone: equal stacks share one allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Addresses {

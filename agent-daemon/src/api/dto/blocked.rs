@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    names::{ChainEndDto, EvidenceDto, TargetKindDto},
+    blocked_names::{ChainEndDto, EvidenceDto, TargetKindDto},
     stack::StackDto,
     syscall::call_name,
 };

@@ -32,8 +32,8 @@ impl Gatherer {
         Self { client, over }
     }
 
-    /// Looks once.
-    pub(super) fn look(&self) -> Result<Snapshot, CliError> {
+    /// Looks once; closer at the agent that is selected.
+    pub(super) fn look(&self, selected: Option<&str>) -> Result<Snapshot, CliError> {
         let mut live = self.client.agents()?.agents;
         live.retain(|agent| agent.state == AgentStateDto::Live);
         let left_out = live.len().saturating_sub(MAX_AGENTS);
@@ -47,7 +47,9 @@ impl Gatherer {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Snapshot { at: Timestamp::now(), agents, left_out })
+        // Where it has ended, or is not watched by what tells, that is no failure.
+        let blocked_on = selected.and_then(|id| self.client.blocked_on(id).ok());
+        Ok(Snapshot { at: Timestamp::now(), agents, left_out, blocked_on })
     }
 
     fn row(&self, agent: &AgentDto) -> Result<Row, CliError> {

@@ -64,7 +64,7 @@ pub(super) fn run(args: &TopArgs) -> Result<(), CliError> {
     if !args.json && !args.once && io::stdout().is_terminal() {
         return terminal::run(gatherer, interval, args.sort);
     }
-    let mut snapshot = gatherer.look()?;
+    let mut snapshot = gatherer.look(None)?;
     args.sort.apply(&mut snapshot.agents, false);
     if args.json { out::print_json(&snapshot) } else { out::print(&render(&snapshot)) }
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    api::dto::{ledger::LedgerShareDto, names::LedgerCauseDto},
+    api::dto::{blocked::BlockedOnDto, ledger::LedgerShareDto, names::LedgerCauseDto},
     cli::{report::word, units},
     model::time::Timestamp,
 };
@@ -20,6 +20,9 @@ pub(super) struct Snapshot {
     pub(super) agents: Vec<Row>,
     /// Live agents beyond those.
     pub(super) left_out: usize,
+    /// Who the selected agent waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) blocked_on: Option<BlockedOnDto>,
 }
 
 /// One live agent.
@@ -205,7 +208,7 @@ pub(super) mod tests {
             running: None,
             last_tool: None,
         };
-        Snapshot { at: at(200), agents: vec![coder, fresh], left_out: 0 }
+        Snapshot { at: at(200), agents: vec![coder, fresh], left_out: 0, blocked_on: None }
     }
 
     #[test]

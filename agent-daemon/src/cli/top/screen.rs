@@ -14,6 +14,7 @@ use super::row::{Row, Snapshot, Sort};
 use crate::{
     api::dto::names::LedgerCauseDto,
     cli::{
+        blocked_on::render_chain,
         ledger_bar::{cells, letter},
         out::plain,
         report::word,
@@ -26,9 +27,9 @@ const BAR_FROM: u16 = 90;
 const TOOL_FROM: u16 = 70;
 /// Cells of the ledger's bar.
 const BAR: u16 = 24;
-/// Lines of a screen from which on the selected agent is shown in detail, and lines that this takes.
+/// Lines of a screen from which on the selected agent is shown in detail, and the most lines that this takes.
 const DETAIL_FROM: u16 = 18;
-const DETAIL: u16 = 6;
+const DETAIL: u16 = 14;
 
 /// What is shown.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl View {
     pub(super) fn show(&mut self, look: Result<Snapshot, String>) {
         match look {
             Ok(snapshot) => {
-                let chosen = self.chosen().map(|row| row.id.clone());
+                let chosen = self.selected();
                 self.snapshot = Some(snapshot);
                 self.failure = None;
                 self.sort_keeping(chosen);
@@ -95,7 +96,7 @@ impl View {
     }
 
     fn resort(&mut self, sort: Sort, reverse: bool) {
-        let chosen = self.chosen().map(|row| row.id.clone());
+        let chosen = self.selected();
         (self.sort, self.reverse) = (sort, reverse);
         self.sort_keeping(chosen);
     }
@@ -122,6 +123,11 @@ impl View {
         self.snapshot.as_ref().map_or(&[], |snapshot| &snapshot.agents)
     }
 
+    /// The selected agent's id.
+    pub(super) fn selected(&self) -> Option<String> {
+        self.chosen().map(|row| row.id.clone())
+    }
+
     /// The selected agent.
     fn chosen(&self) -> Option<&Row> {
         self.rows().get(self.selected.selected()?)
@@ -130,7 +136,8 @@ impl View {
     /// Draws all of it.
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let area = frame.area();
-        let detail = if area.height >= DETAIL_FROM && self.chosen().is_some() { DETAIL } else { 0 };
+        let is_detailed = area.height >= DETAIL_FROM && self.chosen().is_some();
+        let detail = if is_detailed { DETAIL.min(area.height / 2) } else { 0 };
         let layout = Layout::vertical([
             Constraint::Length(1),
             Constraint::Min(1),
@@ -244,7 +251,17 @@ impl View {
         let mut lines = vec![Line::styled(title, Modifier::BOLD)];
         lines.push(Line::from(self.bar(row, usize::from(width))));
         lines.extend(row.causes.chunks(3).map(|some| Line::from(some.iter().map(share).collect::<Vec<_>>())));
+        lines.extend(self.chain(row));
         lines
+    }
+
+    /// Who the selected agent waits for, if that is known by now.
+    fn chain(&self, row: &Row) -> Vec<Line<'static>> {
+        let blocked_on = self.snapshot.as_ref().and_then(|snapshot| snapshot.blocked_on.as_ref());
+        let chain = blocked_on.filter(|blocked| blocked.agent == row.id).and_then(|b| b.chains.first());
+        let text = chain.map(|chain| render_chain(chain, false)).unwrap_or_default();
+        // The first line is empty: it has a place only on paper.
+        text.lines().skip(1).map(|line| Line::raw(line.to_owned())).collect()
     }
 
     fn foot(&self) -> Line<'static> {
@@ -293,88 +310,4 @@ fn colour(cause: LedgerCauseDto) -> Color {
 }
 
 #[cfg(test)]
-mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
-    use super::{super::row::tests::snapshot, *};
-
-    fn drawn(view: &mut View, width: u16, height: u16) -> Vec<String> {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| view.draw(frame)).unwrap();
-        let buffer = terminal.backend().buffer();
-        let symbols: Vec<&str> = buffer.content().iter().map(|cell| cell.symbol()).collect();
-        symbols.chunks(usize::from(width)).map(|line| line.concat().trim_end().to_owned()).collect()
-    }
-
-    fn view() -> View {
-        let mut view = View::new(Sort::Cpu, true);
-        view.show(Ok(snapshot()));
-        view
-    }
-
-    fn press(view: &mut View, code: KeyCode) -> Wish {
-        view.key(KeyEvent::new(code, KeyModifiers::NONE))
-    }
-
-    #[test]
-    fn each_agent_has_a_line_with_its_ledger() {
-        let lines = drawn(&mut view(), 140, 10);
-        assert!(lines[0].contains("2 agents  CPU 150 %"), "{lines:#?}");
-        assert!(lines[1].contains("CPUv") && lines[1].contains("LEDGER"), "{lines:#?}");
-        assert!(lines[2].starts_with("coder") && lines[2].contains("150 %"), "{lines:#?}");
-        let bar = format!("{}{}", "f".repeat(14), "T".repeat(10));
-        assert!(lines[2].contains(&bar) && lines[2].contains("> cargo 12.0 s"), "{lines:#?}");
-        assert!(lines[3].starts_with("bot\u{fffd}[31m"), "no escape reaches the terminal: {lines:#?}");
-        assert!(lines[9].contains("q quit"), "{lines:#?}");
-    }
-
-    #[test]
-    fn keys_sort_select_pause_and_quit() {
-        let mut view = view();
-        assert_eq!(press(&mut view, KeyCode::Char('s')), Wish::Stay);
-        assert!(drawn(&mut view, 140, 10)[2].starts_with("bot"), "by memory");
-        press(&mut view, KeyCode::Char('r'));
-        let lines = drawn(&mut view, 140, 10);
-        assert!(lines[2].starts_with("coder") && lines[1].contains("RSS^"), "{lines:#?}");
-        press(&mut view, KeyCode::Down);
-        press(&mut view, KeyCode::Char('r'));
-        view.show(Ok(snapshot()));
-        assert_eq!(view.chosen().unwrap().name, "coder", "it stays selected");
-        let lines = drawn(&mut view, 140, 24).join("\n");
-        assert!(lines.contains("f=llm_first_token 60.0 %") && lines.contains("estimate"), "{lines}");
-        press(&mut view, KeyCode::Char(' '));
-        assert!(view.paused);
-        for code in [KeyCode::Char('q'), KeyCode::Esc] {
-            assert_eq!(press(&mut view, code), Wish::Quit);
-        }
-        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(view.key(interrupt), Wish::Quit);
-    }
-
-    #[test]
-    fn any_size_is_drawn() {
-        for (width, height) in [(1, 1), (2, 3), (20, 5), (60, 18), (89, 40), (300, 100)] {
-            let mut view = view();
-            press(&mut view, KeyCode::Down);
-            drawn(&mut view, width, height);
-        }
-        let narrow = drawn(&mut view(), 80, 10);
-        assert!(!narrow[1].contains("LEDGER") && narrow[1].contains("MOST TIME"), "{narrow:#?}");
-    }
-
-    #[test]
-    fn a_failed_look_is_said_and_what_was_seen_stays() {
-        let mut view = View::new(Sort::Cpu, false);
-        assert!(drawn(&mut view, 100, 5)[0].contains("looking"));
-        view.show(Err("no agentperf answers".to_owned()));
-        assert!(drawn(&mut view, 100, 5)[0].contains("no agentperf answers"));
-        view.show(Ok(snapshot()));
-        view.show(Err("no agentperf answers".to_owned()));
-        let lines = drawn(&mut view, 100, 5);
-        assert!(lines[0].contains("no agentperf answers") && lines[2].starts_with("coder"), "{lines:#?}");
-        press(&mut view, KeyCode::Down);
-        view.show(Ok(Snapshot { agents: Vec::new(), ..snapshot() }));
-        press(&mut view, KeyCode::Up);
-        assert!(view.chosen().is_none() && view.failure.is_none());
-    }
-}
+mod tests;

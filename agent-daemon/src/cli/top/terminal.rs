@@ -38,7 +38,7 @@ impl Drop for Taken {
 /// Shows until a key or a signal ends it.
 pub(super) fn run(gatherer: Gatherer, interval: Duration, sort: Sort) -> Result<(), CliError> {
     // Before the terminal is taken: where nobody answers, the sentence stands on the screen as it was.
-    let first = gatherer.look()?;
+    let first = gatherer.look(None)?;
     let interrupt = Interrupt::install().map_err(|e| CliError::failed("cannot handle signals", e))?;
     let mut view = View::new(sort, std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     view.show(Ok(first));
@@ -63,7 +63,7 @@ struct Clock<'a> {
 
 /// Where looks are asked for, and where they come.
 struct Looks {
-    ask: SyncSender<()>,
+    ask: SyncSender<Option<String>>,
     come: Receiver<Look>,
 }
 
@@ -72,8 +72,9 @@ fn looks(gatherer: Gatherer) -> std::io::Result<Looks> {
     let (ask, asked) = sync_channel(1);
     let (told, come) = sync_channel(1);
     thread::Builder::new().name("looks".to_owned()).spawn(move || {
-        while asked.recv().is_ok() {
-            let look = gatherer.look().map_err(|error| error.to_string());
+        while let Ok(selected) = asked.recv() {
+            let selected: Option<String> = selected;
+            let look = gatherer.look(selected.as_deref()).map_err(|error| error.to_string());
             if told.send(look).is_err() {
                 return;
             }
@@ -91,7 +92,7 @@ fn show(
     let mut due = Instant::now() + clock.interval;
     terminal.draw(|frame| view.draw(frame))?;
     while !clock.interrupt.wait(Duration::ZERO) {
-        let mut changed = false;
+        let (mut changed, selected) = (false, view.selected());
         if event::poll(TICK)? {
             match event::read()? {
                 Event::Key(key) if view.key(key) == Wish::Quit => return Ok(()),
@@ -107,9 +108,10 @@ fn show(
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return Err(std::io::Error::other("its other thread is gone")),
         }
-        if Instant::now() >= due && !view.paused {
+        let is_other = view.selected() != selected;
+        if (Instant::now() >= due || is_other) && !view.paused {
             // Where one is still being taken, it will do.
-            let _ = looks.ask.try_send(());
+            let _ = looks.ask.try_send(view.selected());
             due = Instant::now() + clock.interval;
         }
         if changed {

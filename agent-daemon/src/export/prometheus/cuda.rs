@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::cuda::CudaCall;
 
-/// The series of a family of these; none of any other.
+/// The series of one agent's calls; `with` adds labels to the agent's.
 pub(super) fn of(
     family: Family,
     totals: &AgentTotals,

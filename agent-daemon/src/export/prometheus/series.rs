@@ -143,13 +143,8 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => of_part(family, totals, &with),
+        _ => [tools::of, llm::of, cuda::of].map(|of| of(family, totals, &with)).concat(),
     }
-}
-
-/// Of what has a file of its own.
-fn of_part(family: Family, totals: &AgentTotals, with: &impl Fn(&[String]) -> Vec<String>) -> Vec<Series> {
-    [cuda::of(family, totals, with), tools::of(family, totals, with), llm::of(family, totals, with)].concat()
 }
 
 /// Of the limit of memory that is closest to being reached.

@@ -1,0 +1,90 @@
+//! The table of kernel programs: one row for each.
+
+use super::{Hook, Need, Row};
+use crate::{kernel::uprobes::UprobeProgram, model::probe::Probe};
+
+const fn uprobe(program: UprobeProgram, need: Need, purpose: &'static str) -> Row {
+    row(program.name(), Hook::Uprobe(program), need, purpose)
+}
+
+const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) -> Row {
+    Row { name, hook, need, purpose }
+}
+
+/// Whose states are told by the scheduler.
+const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
+
+const CUDA: Need = Need::Probes(&[Probe::Cuda]);
+
+pub(super) static ROWS: [Row; 26] = [
+    row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
+    row(
+        "process_exec",
+        Hook::Tracepoint("sched_process_exec"),
+        Need::Always,
+        "sees programs start, for rules",
+    ),
+    row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
+    row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
+    row(
+        "walk_switch",
+        Hook::After { tracepoint: "sched_switch", array: "WALK" },
+        Need::Agents,
+        "stacks of waits, when they begin",
+    ),
+    row(
+        "late_switch",
+        Hook::After { tracepoint: "sched_switch", array: "LATE" },
+        Need::Agents,
+        "stacks of long waits, when they end",
+    ),
+    row("sched_wakeup", Hook::Tracepoint("sched_wakeup"), Need::Probes(WAITS), "run-queue delay"),
+    row("sched_waking", Hook::Tracepoint("sched_waking"), Need::Probes(WAITS), "who ended a wait"),
+    row("cpu_sample", Hook::Clock, Need::Probes(&[Probe::Cpu]), "on-CPU stacks"),
+    row("sys_enter", Hook::Tracepoint("sys_enter"), Need::Probes(&[Probe::Syscalls]), "syscall latency"),
+    row(
+        "sys_exit",
+        Hook::Tracepoint("sys_exit"),
+        Need::Probes(&[Probe::Syscalls]),
+        "syscall counts and errors",
+    ),
+    row(
+        "model_socket_state",
+        Hook::Tracepoint("inet_sock_set_state"),
+        Need::Helps(&[Probe::Ledger]),
+        "connections to models",
+    ),
+    row(
+        "model_send",
+        Hook::Tracepoint("sock_send_length"),
+        Need::Helps(&[Probe::Ledger]),
+        "requests to models, by connection",
+    ),
+    row(
+        "model_receive",
+        Hook::Tracepoint("sock_recv_length"),
+        Need::Helps(&[Probe::Ledger]),
+        "answers of models, by connection",
+    ),
+    row("tool_threads", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
+    row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
+    row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
+    row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
+    row(
+        "show_waits",
+        Hook::Iterator,
+        Need::Helps(&[Probe::OffCpu]),
+        "who waits for whom, when it is asked for",
+    ),
+    row("account_waits", Hook::Iterator, Need::Agents, "accounts waits that outlast a window"),
+    uprobe(
+        UprobeProgram::LibraryLoaded,
+        Need::Helps(&[Probe::Cuda, Probe::Wire]),
+        "libraries that are loaded late",
+    ),
+    uprobe(UprobeProgram::CudaCall, CUDA, "calls of CUDA that do not wait"),
+    uprobe(UprobeProgram::CudaEnter, CUDA, "calls of CUDA that wait or take memory: their begin"),
+    uprobe(UprobeProgram::CudaReturn, CUDA, "calls of CUDA that wait or take memory: their end"),
+    uprobe(UprobeProgram::WireCall, Need::Probes(&[Probe::Wire]), "what is said by TLS libraries"),
+    uprobe(UprobeProgram::WireReturn, Need::Probes(&[Probe::Wire]), "what is answered by TLS libraries"),
+];
