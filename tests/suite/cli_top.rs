@@ -68,7 +68,7 @@ impl Pty {
         let (mut screen, seen) = (main.try_clone().unwrap(), Arc::clone(&shown));
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(n) = screen.read(&mut bytes) {
+            while let Ok(n @ 1..) = screen.read(&mut bytes) {
                 seen.lock().unwrap().extend_from_slice(&bytes[..n]);
             }
         });
@@ -119,6 +119,14 @@ impl Pty {
             (before.c_lflag, before.c_iflag, before.c_oflag)
         );
         status
+    }
+}
+
+impl Drop for Pty {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -22,6 +22,9 @@ use crate::cli::{error::CliError, interrupt::Interrupt};
 /// How soon a signal and a new look are noticed.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long a signal may take to end it, before it is ended all the same.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A look, or why there is none.
 type Look = Result<Snapshot, String>;
 
@@ -40,6 +43,7 @@ pub(super) fn run(gatherer: Gatherer, interval: Duration, sort: Sort) -> Result<
     // Before the terminal is taken: where nobody answers, the sentence stands on the screen as it was.
     let first = gatherer.look(None)?;
     let interrupt = Interrupt::install().map_err(|e| CliError::failed("cannot handle signals", e))?;
+    end_in_time(interrupt.clone()).map_err(|e| CliError::failed("cannot start a thread", e))?;
     let mut view = View::new(sort, std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     view.show(Ok(first));
     let looks = looks(gatherer).map_err(|e| CliError::failed("cannot start a thread", e))?;
@@ -53,6 +57,17 @@ pub(super) fn run(gatherer: Gatherer, interval: Duration, sort: Sort) -> Result<
         Err(_) if interrupt.wait(TICK) => Ok(()),
         ended => ended.map_err(|e| CliError::failed("the terminal cannot be used", e)),
     }
+}
+
+/// Ends the process a while after a signal: where the terminal has hung up, waiting for its keys may never end.
+fn end_in_time(interrupt: Interrupt) -> std::io::Result<()> {
+    let end = move || {
+        while !interrupt.wait(Duration::from_secs(3600)) {}
+        thread::sleep(PATIENCE);
+        let _ = ratatui::try_restore();
+        std::process::exit(0);
+    };
+    thread::Builder::new().name("end".to_owned()).spawn(end).map(drop)
 }
 
 /// What ends or paces the showing.
