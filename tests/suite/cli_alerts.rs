@@ -49,6 +49,15 @@ impl Files {
 }
 
 #[test]
+fn the_default_rules_look_at_metrics_that_there_are() {
+    let files = Files::new();
+    files.write("empty.yaml", "{}");
+    let checked = run(&["rules", "check", "--config", &files.text("empty.yaml")]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(!checked.out.contains("there is no metric"), "{checked:?}");
+}
+
+#[test]
 fn files_of_rules_are_checked_with_line_and_reason() {
     let files = Files::new();
     for verb in ["alerts", "rules"] {

@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::roster::Roster;
 use crate::{
+    collect::argv::redact,
     model::{
         hash,
         id::{AgentId, ProcessId, Slot},
@@ -54,10 +55,13 @@ impl Calls {
     /// Takes what was read, if its agent is still watched.
     pub(super) fn observe(&mut self, observed: WireObserved, roster: &Roster) {
         let WireObserved { slot, process, started, record } = observed;
-        let waiting = self.waiting.entry(slot).or_default();
-        let Some(agent) = roster.agent_in(slot).filter(|_| waiting.operations.len() < MAX_WAITING) else {
+        let Some(agent) = roster.agent_in(slot) else {
             return self.telemetry.losses.count(Loss::WireCallDropped);
         };
+        let waiting = self.waiting.entry(slot).or_default();
+        if waiting.operations.len() >= MAX_WAITING {
+            return self.telemetry.losses.count(Loss::WireCallDropped);
+        }
         let whose = Whose { agent, process, started, began: self.began };
         let mut operation = match record {
             WireRecord::Llm(call) => whose.llm(*call, &self.prices),
@@ -98,6 +102,11 @@ fn bound(known: &mut FxHashSet<String>, name: &mut String) {
     }
 }
 
+/// A word of the other side, which may be a key that was put in the wrong place.
+fn fit(word: String) -> String {
+    redact(&word).into_owned()
+}
+
 /// Whose call it was, and when it began.
 struct Whose {
     agent: AgentId,
@@ -130,9 +139,9 @@ impl Whose {
             retry_of: call.retry_of.map(|exchange| self.id(exchange, LLM)),
             retries: call.retries,
             partial: call.partial,
-            server: call.server,
-            request_model: call.request_model,
-            response_model: call.response_model,
+            server: call.server.map(fit),
+            request_model: call.request_model.map(fit),
+            response_model: call.response_model.map(fit),
         };
         Operation {
             id: self.id(call.origin.exchange, LLM),
@@ -140,7 +149,7 @@ impl Whose {
             name: format!("{} {}", llm.provider, llm.asked.name()),
             duration_ns: call.duration_ns,
             success: call.error_type.is_none(),
-            error_type: call.error_type,
+            error_type: call.error_type.map(fit),
             status: call.status,
             model: llm.request_model.clone().or_else(|| llm.response_model.clone()),
             llm: Some(Box::new(llm)),
@@ -280,6 +289,14 @@ mod tests {
         assert_eq!(llm.retry_of, Some(whose().llm(failed, &Prices::default()).id));
         assert_ne!(llm.retry_of, Some(operation.id));
         assert!(whose().llm(call(), &Prices::default()).llm.unwrap().cost.is_none());
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_not_kept() {
+        let key = || Some("sk-ant-api03-abcdefgh".to_owned());
+        let misplaced = LlmCall { server: key(), request_model: key(), error_type: key(), ..call() };
+        let shown = format!("{:?}", whose().llm(misplaced, &Prices::default()));
+        assert!(!shown.contains("sk-ant") && shown.contains("[redacted]"), "{shown}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What every handler can reach.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashSet;
 use tokio::{
     sync::{Mutex, Semaphore, watch},
     task::spawn_blocking,
+    time::timeout,
 };
 
 use super::error::Problem;
@@ -19,6 +20,10 @@ use crate::{
 
 /// Folds that may run at once: each may hold a copy of what it merges, so this bounds memory.
 const FOLDS: usize = 4;
+/// How long a look at processes may take, its turn included.
+const LOOK: Duration = Duration::from_secs(5);
+const NO_ANSWER: &str =
+    "the processes cannot be looked at: one of them, or what its memory lies on, does not answer";
 
 /// What the handlers work on; cheap to clone.
 #[derive(Clone)]
@@ -44,6 +49,7 @@ pub struct State {
     /// What is wrong now, and who is told.
     pub alerts: Alerts,
     folds: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
     pub(super) loans: Arc<Mutex<FxHashSet<AgentId>>>,
 }
@@ -60,9 +66,24 @@ impl State {
         listen: SocketAddr,
     ) -> Self {
         let (host, folds) = (Arc::new(host), Arc::new(Semaphore::new(FOLDS)));
+        let looks = Arc::new(Semaphore::new(1));
         let (ingest, alerts) = (Arc::new(Ingest::closed()), Alerts::off());
         let (system, loans) = (Arc::default(), Arc::default());
-        Self { store, control, telemetry, host, system, metrics, ready, listen, ingest, alerts, folds, loans }
+        Self {
+            store,
+            control,
+            telemetry,
+            host,
+            system,
+            metrics,
+            ready,
+            listen,
+            ingest,
+            alerts,
+            folds,
+            looks,
+            loans,
+        }
     }
 
     /// The same on a host of this kind.
@@ -96,6 +117,25 @@ impl State {
             fold(store.as_ref())
         });
         task.await.map_err(|e| Problem::internal("fold", &e))?
+    }
+
+    /// Looks at processes, one request at a time. A process whose memory cannot be read now, as where its pages come from a
+    /// file system that hangs, holds up nobody else.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Store) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let looked = async {
+            let turn =
+                self.looks.clone().acquire_owned().await.map_err(|e| Problem::internal("looks", &e))?;
+            let store = self.store.clone();
+            let task = spawn_blocking(move || {
+                let _turn = turn;
+                look(store.as_ref())
+            });
+            task.await.map_err(|e| Problem::internal("look", &e))?
+        };
+        timeout(LOOK, looked).await.unwrap_or_else(|_| Err(Problem::unavailable(NO_ANSWER)))
     }
 
     /// The agent of this id.

@@ -315,7 +315,7 @@ impl Collector {
     }
 
     fn event(&mut self, event: Event) {
-        self.wire.happened(&event);
+        self.wire.happened(&event, &self.agents);
         match &event {
             // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
             Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,

@@ -93,7 +93,9 @@ mod tests {
     fn who_asks_a_model_unseen_is_counted() {
         let (book, at) = (Coverage::default(), |s| Timestamp::from_second(s).unwrap());
         for process in 0..3 {
-            book.note((ProcessId(process), Slot(1)), |seen| seen.unseen_since = Some(at(10)));
+            book.note((ProcessId(process), Slot(1)), |seen| {
+                (seen.unseen_since, seen.last_model_request) = (Some(at(10)), Some(at(10)));
+            });
         }
         book.note((ProcessId(0), Slot(1)), |seen| seen.unseen_since = None);
         assert_eq!((book.blind(at(12)), book.blind(at(13))), (0, 2));

@@ -5,7 +5,7 @@ use procfs::{Current as _, CurrentSI as _};
 use super::{Usage, own_usage};
 
 /// A reading. What /proc does not tell is absent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// CPUs that are online.
     pub cpus: Option<f64>,

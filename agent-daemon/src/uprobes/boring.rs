@@ -5,11 +5,11 @@
 //! for QUIC, from a line between the handshake error of `ssl_read_impl`, which stands before it in the source, and
 //! `SSL_write`'s lines. Reasons and the order of lines have not changed in years; where functions stand in the file has.
 //!
-//! Limits: functions begin where code is aligned and follows padding; where that is not so, or two functions could be it,
-//! nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
+//! Limits: functions begin where code is aligned and follows padding, and are called directly; where that is not so, or two
+//! functions could be it, nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr_iter, memchr2_iter, memmem};
 
 use super::{code::CodeImage, finder::Offer};
 use crate::kernel::{
@@ -69,7 +69,9 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     if reports.is_empty() {
         return Offer::Nothing;
     }
-    let sites = told_apart(&reports).and_then(|(read, write)| {
+    // A probe on what is no function's first instruction would harm the program.
+    let called = told_apart(&reports).filter(|(read, write)| are_called(image, [*read, *write]));
+    let sites = called.and_then(|(read, write)| {
         let read = both(image.offset(read)?, way::RECEIVED);
         Some([read, both(image.offset(write)?, way::SENT)].concat())
     });
@@ -198,6 +200,21 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
     (0..REACH / 16).map(|n| aligned - 16 * n).filter(|address| *address > first && *address < at).find(begins)
 }
 
+/// Whether each address is called directly, or jumped to, from somewhere.
+fn are_called(image: &CodeImage<'_>, functions: [u64; 2]) -> bool {
+    let mut called = [false; 2];
+    windows(image, b".text", |address, bytes| {
+        for at in memchr2_iter(0xe8, 0xe9, bytes) {
+            let distance = bytes.get(at + 1..at + 5).and_then(|distance| <[u8; 4]>::try_from(distance).ok());
+            let Some(distance) = distance else { continue };
+            let next = address + at as u64 + 5;
+            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
+            called.iter_mut().zip(functions).for_each(|(called, function)| *called |= target == function);
+        }
+    });
+    called == [true; 2]
+}
+
 /// `SSL_read` and `SSL_write`.
 fn told_apart(reports: &[Report]) -> Option<(u64, u64)> {
     let mut functions: Vec<u64> = reports.iter().map(|report| report.function).collect();
@@ -242,7 +259,9 @@ mod tests {
     fn library(folder: &Path, functions: &[String]) -> Vec<u8> {
         let (source, library) = (folder.join("boring.s"), folder.join("boring.so"));
         let file = ".section .rodata\n.asciz \"x\"\nfile: .asciz \"vendor/boringssl/ssl/ssl_lib.cc\"\n.text\n.zero 4096, 0xcc\n";
-        fs::write(&source, format!("{file}{}{}", functions.concat(), function("report", &[]))).unwrap();
+        let caller = "caller: call write\n call read\n ret\n";
+        fs::write(&source, format!("{file}{}{}{caller}", functions.concat(), function("report", &[])))
+            .unwrap();
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
         assert!(cc.status().unwrap().success());
@@ -282,7 +301,11 @@ mod tests {
     fn what_cannot_be_told_is_said() {
         let mut functions = ssl_lib();
         functions.pop();
+        functions.push("read: ret\n".to_owned());
         assert!(matches!(offers(&functions).0, Offer::Blind(why) if why.contains("BoringSSL")));
+        // It looks like a function, and nobody calls it.
+        functions.push(function("uncalled", &[(reason::QUIC, 0x420)]));
+        assert!(matches!(offers(&functions).0, Offer::Blind(_)));
         let twice = [
             ssl_lib(),
             vec![function("again", &[(0x42, 0x640), (0xd7, 0x650), (0xe2, 0x648), (0x6f, 0x660)])],

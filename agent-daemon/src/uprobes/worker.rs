@@ -114,7 +114,12 @@ impl Attacher {
     }
 
     fn tell(&self, event: Event) {
-        if self.events.try_send(event).is_err() {
+        // Whoever is let go must not keep its probes: that is rare, and worth the wait.
+        let sent = match event {
+            event @ (Event::Watched(..) | Event::Released(_)) => self.events.send(event).is_ok(),
+            event => self.events.try_send(event).is_ok(),
+        };
+        if !sent {
             self.telemetry.losses.count(Loss::AttacherQueueFull);
         }
     }
@@ -232,8 +237,18 @@ impl Worker {
     }
 
     fn mapped(&mut self, process: ProcessId, execs: u16, files: &[Arc<dyn CodeFile>]) {
-        // Read before an exec that we have heard of since.
-        let Some(known) = self.processes.get(&process).filter(|known| known.execs == execs) else { return };
+        let Some(known) = self.processes.get_mut(&process) else { return };
+        match execs.wrapping_sub(known.execs) as i16 {
+            // Read before an exec that we have heard of since.
+            ..0 => return,
+            0 => {}
+            // We have not heard of that exec.
+            1.. => {
+                known.execs = execs;
+                self.detach(process, |_| false);
+            }
+        }
+        let Some(known) = self.processes.get(&process) else { return };
         if !known.attached.is_empty() {
             self.detach(process, |attached| files.iter().any(|file| file.id() == attached.file.id()));
         }

@@ -127,14 +127,13 @@ impl Day {
             self.counter("agentperf_agent_tool_calls_total", &of, |_, _| 0.05);
             self.counter("agentperf_agent_tool_failures_total", &of, move |_, _| 0.05 * fails);
         }
-        for (result, rate) in [("success", 0.049), ("error", 0.001)] {
-            let requests = [&labels[..], &[("result", result)]].concat();
-            self.counter("agentperf_agent_llm_requests_total", &requests, move |_, noise| {
-                rate * (1.0 + 0.3 * noise)
-            });
+        let model = [&labels[..], &[("model", "opus")]].concat();
+        for (what, rate) in
+            [("calls", 0.05), ("failures", 0.001), ("streams", 0.04), ("first_token_seconds", 0.12)]
+        {
+            let name = format!("agentperf_agent_llm_{what}_total");
+            self.counter(&name, &model, move |_, noise| rate * (1.0 + 0.3 * noise));
         }
-        let slow = [&labels[..], &[("quantile", "0.9")]].concat();
-        self.gauge("agentperf_agent_llm_request_seconds", &slow, |_, noise| 3.0 + noise);
         // It warms up, keeps its conversation, and a collector frees what it can every 11 minutes.
         self.gauge("agentperf_agent_resident_memory_bytes", &labels, |at, noise| {
             let warm = 300e6 * (1.0 - (-at / 300.0).exp());

@@ -30,7 +30,7 @@ pub enum CoverageStateDto {
     Seen,
     /// Probes are attached to its TLS library; it has said nothing by that yet.
     Attached,
-    /// It uses a TLS library that no probe could be attached to.
+    /// No probe is attached to any TLS library of it: none could be, or none that is known is among its files.
     Unattached,
     /// It sends requests to a model, and none of what it says is seen.
     Blind,
@@ -149,7 +149,7 @@ fn judge(tls: &[&Attachment], seen: &Seen, now: Timestamp) -> (CoverageStateDto,
     match (seen.last_seen, attached) {
         (Some(_), _) => (CoverageStateDto::Seen, None),
         (None, true) => (CoverageStateDto::Attached, None),
-        (None, false) if tls.is_empty() => (CoverageStateDto::Attached, None),
+        (None, false) if tls.is_empty() => (CoverageStateDto::Unattached, None),
         (None, false) => (CoverageStateDto::Unattached, Some(unattached(tls))),
     }
 }
@@ -179,7 +179,7 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, Strin
     let files = files.join(", ");
     let reason = match seen.last_seen {
         None => format!(
-            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library"
+            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or none"
         ),
         Some(_) => format!("what it said by {files} was seen before, its latest requests were not"),
     };
@@ -208,7 +208,12 @@ mod tests {
 
     #[test]
     fn who_asks_a_model_unseen_is_blind_with_a_reason() {
-        let asked = Seen { unseen_since: Some(at(90)), model_requests: 1, ..Seen::default() };
+        let asked = Seen {
+            unseen_since: Some(at(90)),
+            last_model_request: Some(at(90)),
+            model_requests: 1,
+            ..Seen::default()
+        };
         let before = Seen { last_seen: Some(at(80)), ..asked.clone() };
         for (tls, seen, says) in [
             (vec![], &asked, "no TLS library"),

@@ -37,7 +37,7 @@ const STACKS_SINCE: Duration = Duration::from_secs(20);
         (status = 200, body = BlockedOnDto, description = "The chains"),
         (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "It has ended, or is watched by no probe that tells"),
         (status = 500, body = ProblemDto, content_type = "application/problem+json", description = "agentperf failed; its log says why"),
-        (status = 503, body = ProblemDto, content_type = "application/problem+json", description = "agentperf is shutting down"),
+        (status = 503, body = ProblemDto, content_type = "application/problem+json", description = "agentperf is shutting down, or the processes cannot be looked at: one of them does not answer"),
         AgentRefusals,
     ))]
 pub(super) async fn blocked_on(
@@ -53,12 +53,12 @@ pub(super) async fn blocked_on(
         }
         waits => waits?,
     };
-    let fold = state.fold(move |store| {
+    let look = state.look(move |store| {
         let found = blocked(&waits, &mut Proc::new(&waits));
         let stacks = stacks(store, &waits)?;
         Ok(BlockedOnDto::new(id.to_string(), &waits, &found, |thread| stack(&stacks, thread)))
     });
-    fold.await.map(Json)
+    look.await.map(Json)
 }
 
 /// What the agents of these threads waited for lately, the longest first.

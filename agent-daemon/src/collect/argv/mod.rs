@@ -23,6 +23,8 @@ mod secrets;
 mod shell;
 mod walk;
 
+use std::borrow::Cow;
+
 /// Bytes of a command line that are looked at; the rest counts as cut.
 pub const MAX_INPUT_BYTES: usize = 32 * 1024;
 /// Most arguments kept.
@@ -31,6 +33,12 @@ pub const MAX_ARGUMENTS: usize = 64;
 pub const MAX_ARGUMENT_BYTES: usize = 256;
 /// Longest command line kept, bytes over all arguments.
 pub const MAX_TOTAL_BYTES: usize = 4096;
+
+/// Hides what looks like a secret in a word that is no command line.
+#[must_use]
+pub fn redact(word: &str) -> Cow<'_, str> {
+    secrets::redact(word)
+}
 
 /// A command line fit to store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -65,6 +65,11 @@ impl Connections {
         connection.idle_bytes > PATIENCE
     }
 
+    /// Its number, where it is followed.
+    pub(super) fn number(&self, key: &WireKey) -> Option<u64> {
+        self.known.peek(key).map(|connection| connection.number)
+    }
+
     /// Whose a connection is.
     pub(super) fn owner(&self, number: u64) -> Option<(Slot, ProcessId)> {
         self.owners.peek(&number).copied()
@@ -77,9 +82,19 @@ impl Connections {
 
     /// The connections of a process, which is gone.
     pub(super) fn remove_all(&mut self, process: ProcessId) -> Vec<u64> {
-        let of = |key: &WireKey| key.process == process;
-        let keys: Vec<WireKey> = self.known.iter().map(|(key, _)| *key).filter(of).collect();
-        keys.iter().filter_map(|key| self.remove(key)).collect()
+        self.remove_if(|key, _| key.process == process)
+    }
+
+    /// The connections of an agent, which is let go.
+    pub(super) fn remove_slot(&mut self, slot: Slot) -> Vec<u64> {
+        self.remove_if(|_, owner| owner.is_some_and(|(of, _)| of == slot))
+    }
+
+    fn remove_if(&mut self, is_over: impl Fn(&WireKey, Option<(Slot, ProcessId)>) -> bool) -> Vec<u64> {
+        let all = self.known.iter().map(|(key, connection)| (*key, self.owner(connection.number)));
+        let over: Vec<WireKey> =
+            all.filter(|(key, owner)| is_over(key, *owner)).map(|(key, _)| key).collect();
+        over.iter().filter_map(|key| self.remove(key)).collect()
     }
 }
 

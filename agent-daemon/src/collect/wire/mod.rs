@@ -12,11 +12,12 @@ mod reader;
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     },
     time::Duration,
 };
 
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use self::reader::Reader;
@@ -25,6 +26,7 @@ use crate::{
     model::{
         id::{ProcessId, Slot},
         observation::Observation,
+        probe::{Probe, ProbeSet},
     },
     telemetry::Telemetry,
 };
@@ -33,6 +35,9 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(20);
 /// How long whoever closes a window waits for what was said in it.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What waits for the reader.
+const QUEUE: usize = 8192;
 
 /// What the reader is told.
 enum Told {
@@ -50,7 +55,7 @@ enum Told {
 
 /// The thread that reads what agents say. It ends when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct WireReader(Option<Sender<Told>>);
+pub(super) struct WireReader(Option<SyncSender<Told>>);
 
 impl WireReader {
     /// Starts the thread; what it finds goes to `observations`. Where it cannot start, calls are not seen, which the
@@ -61,7 +66,7 @@ impl WireReader {
         telemetry: &Arc<Telemetry>,
     ) -> Self {
         let Some(ring) = ring else { return Self::default() };
-        let (tell, told) = channel();
+        let (tell, told) = sync_channel(QUEUE);
         let reader = Reader::new(ring, observations.clone(), Arc::clone(telemetry));
         let thread = std::thread::Builder::new().name("wire".to_owned());
         match thread.spawn(move || run(reader, &told)) {
@@ -73,9 +78,11 @@ impl WireReader {
         }
     }
 
+    /// Never waits: the reader may be waiting for the aggregator, and that for the collector. What it does not hear of,
+    /// its bounds make good.
     fn tell(&self, told: Told) {
         // A reader that ended was told to, or had nobody to hand anything to.
-        let _ = self.0.as_ref().map(|reader| reader.send(told));
+        let _ = self.0.as_ref().map(|reader| reader.try_send(told));
     }
 
     /// There are agents, or there are none.
@@ -84,8 +91,11 @@ impl WireReader {
     }
 
     /// Something happened to a process: it is gone, or asked a model, as its sockets tell.
-    pub(super) fn happened(&self, event: &Event) {
+    pub(super) fn happened(&self, event: &Event, agents: &FxHashMap<Slot, ProbeSet>) {
+        let reads = |slot: &Slot| agents.get(slot).is_some_and(|probes| probes.contains(Probe::Wire));
         match event {
+            // Who is not to be read is not missed either.
+            Event::ModelRequest { slot, .. } if !reads(slot) => {}
             Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
             Event::ModelRequest { slot, process } => self.tell(Told::ModelRequest(*slot, *process)),
             Event::Fork { .. }

@@ -76,6 +76,10 @@ impl Reader {
 
     /// Nothing more of this connection, until it sends what may be a request.
     fn dismiss(&mut self, key: WireKey) {
+        // It may have begun a request since.
+        if self.connections.number(&key).is_none_or(|number| self.wire.is_wanted(number)) {
+            return;
+        }
         let Some(number) = self.connections.remove(&key) else { return };
         self.wire.close(number, 0);
         if let Err(error) = self.ring.dismiss(key) {
@@ -132,6 +136,11 @@ impl Reader {
 
     /// An agent is let go.
     pub(super) fn forget(&mut self, slot: Slot) {
+        self.read();
+        for number in self.connections.remove_slot(slot) {
+            self.wire.close(number, 0);
+        }
+        self.hand_on();
         self.telemetry.coverage.forget(slot);
     }
 

@@ -37,7 +37,12 @@ pub(super) fn llm_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
     let is_call = |source, kind: &str| source == Source::Wire && kind == LLM;
     let mut calls = BTreeMap::<SumKey, Sum>::new();
     for operation in arrived.operations.iter().filter(|o| is_call(o.source, &o.kind)) {
-        calls.entry(SumKey::of(operation)).or_default().add(operation);
+        let sum = calls.entry(SumKey::of(operation)).or_default();
+        sum.add(operation);
+        // Whoever gives up an answer that comes has not been failed by the model.
+        if matches!(operation.error_type.as_deref(), Some("cancelled" | "cut_off")) {
+            sum.errors = sum.errors.saturating_sub(1);
+        }
     }
     let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
     for (key, sum) in rows.filter(|(key, _)| is_call(key.source, &key.kind)) {

@@ -2,9 +2,14 @@
 //!
 //! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
 //! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
-//! told apart. Nothing is known of losses and of the daemon itself. Stretches that were merged count at their end.
+//! told apart. Nothing is known of losses and of the daemon itself, nor, by these, of ledgers and CUDA. Stretches that were
+//! merged count at their end.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{
     Shown,
@@ -15,7 +20,7 @@ use crate::{
     model::{
         agent::Agent,
         exposition::{Samples, ShowSample},
-        host::HostWindow,
+        host::{Cpu, HostWindow},
         id::AgentId,
         operation::Kept,
         process::Process,
@@ -53,11 +58,11 @@ pub fn replay(
     visit: &mut dyn FnMut(Timestamp, &dyn Samples) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let shown = Shown {
-        totals: std::sync::Mutex::new(Totals::new(MAX_SERIES)),
+        totals: Mutex::new(Totals::new(MAX_SERIES)),
         telemetry: Arc::new(Telemetry::default()),
         host: HostInfo::read(),
     };
-    let replayed = Replayed(shown, Reading::take());
+    let replayed = Replayed(shown, Mutex::default());
     let mut chunk = TimeRange { from: range.from, to: range.from };
     let mut next = range.from;
     while chunk.to < range.to {
@@ -145,8 +150,8 @@ fn later(at: Timestamp, by: Duration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// The counters, and what the host is now.
-struct Replayed(Shown, Reading);
+/// The counters, and what the host was at last.
+struct Replayed(Shown, Mutex<Reading>);
 
 impl Replayed {
     fn add(&self, fact: Fact) {
@@ -156,15 +161,45 @@ impl Replayed {
             Fact::Process(agent, process) => totals.add(&Record::Process(agent, *process)),
             Fact::Stretch(agent, summary) => totals.add_stretch(&agent, &summary),
             Fact::Operations(arrived) => totals.arrived(&arrived),
-            Fact::Host(window) => totals.add(&Record::Host(window)),
+            Fact::Host(window) => {
+                read(&mut self.1.lock().unwrap_or_else(PoisonError::into_inner), &window);
+                totals.add(&Record::Host(window));
+            }
         }
     }
 }
 
 impl Samples for Replayed {
     fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
-        self.0.snapshot_of(at, &self.1, |row| is_known(row) && wanted(&row.full_name())).show(show);
+        let reading = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.0.snapshot_of(at, &reading, |row| is_known(row) && wanted(&row.full_name())).show(show);
     }
+}
+
+/// A mode of CPUs, and the time in it.
+type Mode = (&'static str, fn(&Cpu) -> u64);
+
+/// What would have been read at the end of a window of the host; CPU time counts from the first one.
+fn read(reading: &mut Reading, window: &HostWindow) {
+    let modes: [Mode; 8] = [
+        ("user", |cpu| cpu.user),
+        ("nice", |cpu| cpu.nice),
+        ("system", |cpu| cpu.system),
+        ("idle", |cpu| cpu.idle),
+        ("iowait", |cpu| cpu.iowait),
+        ("irq", |cpu| cpu.irq),
+        ("softirq", |cpu| cpu.softirq),
+        ("steal", |cpu| cpu.steal),
+    ];
+    reading.cpus = Some(window.cpus.len() as f64);
+    reading.cpu_seconds.resize(modes.len(), ("", 0.0));
+    for ((name, sum), (mode, ns)) in reading.cpu_seconds.iter_mut().zip(modes) {
+        *name = mode;
+        *sum += window.cpus.iter().map(ns).fold(0, u64::saturating_add) as f64 / 1e9;
+    }
+    reading.memory = Some(window.memory.total as f64);
+    reading.memory_available = Some(window.memory.available as f64);
+    reading.load1 = Some(f64::from(window.activity.load[0]));
 }
 
 /// Whether the store tells of it, or it stays as it is.
@@ -181,7 +216,7 @@ fn is_known(row: &Row) -> bool {
         return false;
     }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
-    let of_host = row.full_name().starts_with("agentperf_host_");
+    let of_host = ["agentperf_host_", "agentperf_gpu_"].iter().any(|of| row.full_name().starts_with(of));
     of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)
 }
 

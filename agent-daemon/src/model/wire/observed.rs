@@ -10,6 +10,8 @@ use crate::model::{
 
 /// How long the plaintext of a request may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For how long a request that was not seen says something of its process.
+const LATELY: Duration = Duration::from_secs(600);
 
 /// A record with whose it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +50,11 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether it asks a model, and what it says is not seen.
+    /// Whether it asks a model, or did not long ago, and what it says is not seen.
     #[must_use]
     pub fn is_blind(&self, now: Timestamp) -> bool {
-        let is_late = |since: Timestamp| since.checked_add(PATIENCE).is_ok_and(|until| until < now);
-        self.unseen_since.is_some_and(is_late)
+        let is_over = |at: Timestamp, after: Duration| at.checked_add(after).is_ok_and(|until| until < now);
+        let asks = self.last_model_request.is_some_and(|at| !is_over(at, LATELY));
+        asks && self.unseen_since.is_some_and(|since| is_over(since, PATIENCE))
     }
 }
