@@ -109,14 +109,7 @@ impl State {
         &self,
         fold: impl FnOnce(&dyn Store) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let turn = self.folds.clone().acquire_owned().await.map_err(|e| Problem::internal("folds", &e))?;
-        let store = self.store.clone();
-        let task = spawn_blocking(move || {
-            // Held until the fold is done, even if whoever asked has gone.
-            let _turn = turn;
-            fold(store.as_ref())
-        });
-        task.await.map_err(|e| Problem::internal("fold", &e))?
+        self.in_turn(&self.folds, fold).await
     }
 
     /// Looks at processes, one request at a time. A process whose memory cannot be read now, as where its pages come from a
@@ -125,17 +118,23 @@ impl State {
         &self,
         look: impl FnOnce(&dyn Store) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let looked = async {
-            let turn =
-                self.looks.clone().acquire_owned().await.map_err(|e| Problem::internal("looks", &e))?;
-            let store = self.store.clone();
-            let task = spawn_blocking(move || {
-                let _turn = turn;
-                look(store.as_ref())
-            });
-            task.await.map_err(|e| Problem::internal("look", &e))?
-        };
-        timeout(LOOK, looked).await.unwrap_or_else(|_| Err(Problem::unavailable(NO_ANSWER)))
+        let looked = timeout(LOOK, self.in_turn(&self.looks, look)).await;
+        looked.unwrap_or_else(|_| Err(Problem::unavailable(NO_ANSWER)))
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        work: impl FnOnce(&dyn Store) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = turns.clone().acquire_owned().await.map_err(|e| Problem::internal("turns", &e))?;
+        let store = self.store.clone();
+        let task = spawn_blocking(move || {
+            // Held until the work is done, even if whoever asked has gone.
+            let _turn = turn;
+            work(store.as_ref())
+        });
+        task.await.map_err(|e| Problem::internal("work", &e))?
     }
 
     /// The agent of this id.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::seconds;
+use super::{operation::MAX_GROUPS, seconds};
 use crate::{
     model::{
         operation::{Operation, Sum},
@@ -34,9 +34,6 @@ pub struct LlmCallListDto {
     pub models: Vec<LlmModelDto>,
 }
 
-/// Groups that are added up in one answer.
-pub(super) const MAX_GROUPS: usize = 100;
-
 impl LlmCallListDto {
     /// A page that begins at `offset`.
     #[must_use]
@@ -46,13 +43,12 @@ impl LlmCallListDto {
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         offset: usize,
     ) -> Self {
-        let next = offset + page.operations.len();
         Self {
             from,
             to,
             total: page.total,
             added_up: page.added_up,
-            next_offset: ((next as u64) < page.total && next > offset).then_some(next),
+            next_offset: page.next_offset(offset),
             calls: page.operations.iter().filter_map(LlmCallDto::of).collect(),
             models: summary.groups.iter().take(MAX_GROUPS).map(LlmModelDto::from).collect(),
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{llm::MAX_GROUPS, seconds};
+use super::{operation::MAX_GROUPS, seconds};
 use crate::{
     model::{
         operation::{MCP, Operation, Sum},
@@ -41,13 +41,12 @@ impl McpCallListDto {
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         offset: usize,
     ) -> Self {
-        let next = offset + page.operations.len();
         Self {
             from,
             to,
             total: page.total,
             added_up: page.added_up,
-            next_offset: ((next as u64) < page.total && next > offset).then_some(next),
+            next_offset: page.next_offset(offset),
             calls: page.operations.iter().filter_map(McpCallDto::of).collect(),
             names: summary.groups.iter().take(MAX_GROUPS).map(McpNameDto::from).collect(),
         }

@@ -40,17 +40,19 @@ impl OperationListDto {
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         offset: usize,
     ) -> Self {
-        let next = offset + page.operations.len();
         Self {
             from,
             to,
             total: page.total,
             added_up: page.added_up,
-            next_offset: ((next as u64) < page.total && next > offset).then_some(next),
+            next_offset: page.next_offset(offset),
             operations: page.operations.iter().map(OperationDto::from).collect(),
         }
     }
 }
+
+/// Groups that are added up in one answer beside calls.
+pub(super) const MAX_GROUPS: usize = 100;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     names::ToolEndDto,
-    operation::{StackLinksDto, links},
+    operation::{MAX_GROUPS, StackLinksDto, links},
     seconds,
 };
 use crate::{
@@ -47,21 +47,17 @@ impl ToolListDto {
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         offset: usize,
     ) -> Self {
-        let next = offset + page.operations.len();
         Self {
             from,
             to,
             total: page.total,
             added_up: page.added_up,
-            next_offset: ((next as u64) < page.total && next > offset).then_some(next),
+            next_offset: page.next_offset(offset),
             tools: page.operations.iter().filter_map(ToolDto::of).collect(),
-            names: summary.groups.iter().take(MAX_NAMES).map(ToolNameDto::from).collect(),
+            names: summary.groups.iter().take(MAX_GROUPS).map(ToolNameDto::from).collect(),
         }
     }
 }
-
-/// Names that are added up in one answer.
-const MAX_NAMES: usize = 100;
 
 /// What sort of call it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod blocked;
 mod calls;
+mod calls_by;
 mod coverage;
 mod cuda;
 mod dashboard;

@@ -78,6 +78,15 @@ pub struct OperationPage {
     pub added_up: u64,
 }
 
+impl OperationPage {
+    /// Where the next page begins if this one begins at `offset`; `None` for the last.
+    #[must_use]
+    pub fn next_offset(&self, offset: usize) -> Option<usize> {
+        let next = offset + self.operations.len();
+        ((next as u64) < self.total && next > offset).then_some(next)
+    }
+}
+
 /// The operations from the `skip`th on, `limit` at most.
 ///
 /// # Errors
