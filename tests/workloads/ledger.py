@@ -60,7 +60,7 @@ async def ask(seconds):
 
 
 async def background():
-    waits = f"{sys.executable} -S -c 'import select; select.poll().poll()'; true"
+    waits = f"{sys.executable} -S -c 'import select; select.epoll().poll()'; true"
     started = f'sh -c "{waits}" </dev/null >/dev/null 2>&1 &'
     shell = await asyncio.create_subprocess_exec("sh", "-c", started)
     await shell.wait()

@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use agent_common::{
     ledger::{ToolThread, bit, role, verdict},
     loss,
-    thread::Thread,
+    thread::{Thread, state::CHILD},
 };
 use aya_ebpf::{
     helpers::generated::bpf_seq_write,
@@ -86,7 +86,8 @@ fn become_other(thread: &mut Thread, found: u32) {
         _ if thread.alive == 0 => return,
         _ => {
             thread.helper = 1;
-            if waits_for_input(state) {
+            // Who waits for a child that is a helper is one.
+            if waits_for_input(state) || state == CHILD {
                 thread.role = role::HELPER;
             }
         }

@@ -52,7 +52,7 @@ struct Sender {
     at_ns: u64,
     /// Whether that was a thread of the agent's own.
     is_own: bool,
-    /// When it sent a request to a model's host of which no plaintext was seen yet.
+    /// When it sent the first request to a model's host of which no plaintext was seen yet.
     awaited_ns: Option<u64>,
 }
 
@@ -67,8 +67,11 @@ impl Sender {
     /// It sent a request; whether one went before that was not seen.
     fn requested(&mut self, at_ns: u64) -> bool {
         let is_seen = self.at_ns.saturating_add(APART) >= at_ns;
-        let before = std::mem::replace(&mut self.awaited_ns, (!is_seen).then_some(at_ns));
-        before.is_some_and(|before| before.abs_diff(self.at_ns) > APART)
+        // Several at once are seen together.
+        let awaited = self.awaited_ns.filter(|awaited_ns| awaited_ns.abs_diff(at_ns) <= APART);
+        let unseen = self.awaited_ns.is_some() && awaited.is_none();
+        self.awaited_ns = awaited.or((!is_seen).then_some(at_ns));
+        unseen
     }
 
     /// Whether its last request was not seen.
@@ -261,6 +264,7 @@ mod tests {
         said(&mut book, OWN, Way::Sent, 100, Some(1));
         // The library's function has not returned yet.
         book.requested(SLOT, OWN, 5 * APART);
+        book.requested(SLOT, OWN, 5 * APART + 9);
         said(&mut book, OWN, Way::Sent, 5 * APART - 7, Some(2));
         assert!(take(&mut book, OWN, None).complete);
     }
