@@ -13,6 +13,7 @@ mod gpus;
 mod health;
 mod ingest;
 mod ledger;
+mod longest;
 mod metrics;
 mod off_cpu;
 mod operations;
@@ -53,6 +54,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
+        .routes(routes!(longest::longest))
         .routes(routes!(timeline::timeline))
         .routes(routes!(turns::turns))
         .routes(routes!(profile::profile))

@@ -8,6 +8,7 @@ mod dashboard;
 mod gpu;
 mod host;
 mod ledger;
+mod longest;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -24,6 +25,7 @@ pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Das
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;
+pub use longest::{LongWait, LongWaitsFold, chain};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
