@@ -24,8 +24,9 @@ const MARKS: usize = 16_384;
 const CALLS: usize = 4096;
 /// Processes of an agent that are known to send.
 const SENDERS: usize = 4096;
-/// How far apart plaintext and what goes on the socket may be, ns: event loops send later.
-const APART: u64 = 100_000_000;
+/// How far apart plaintext and what goes on the socket may be, ns: event loops send later, and where it is not known that
+/// a host is asked by TLS, the handshake and the end of the connection look like requests.
+const APART: u64 = 2_000_000_000;
 
 /// All agents.
 #[derive(Default)]
@@ -48,18 +49,18 @@ struct Agent {
 /// A process that sends.
 #[derive(Clone, Copy, Default)]
 struct Sender {
-    /// When plaintext of it was last seen to be sent (ns, monotonic).
+    /// When plaintext of it was last seen (ns, monotonic).
     at_ns: u64,
-    /// Whether that was a thread of the agent's own.
+    /// Whether what it sent last was sent by a thread of the agent's own.
     is_own: bool,
     /// When it sent the first request to a model's host of which no plaintext was seen yet.
     awaited_ns: Option<u64>,
 }
 
 impl Sender {
-    /// It sent plaintext; whether a request went before that was not seen.
-    fn sent(&mut self, at_ns: u64, is_own: bool) -> bool {
-        (self.at_ns, self.is_own) = (at_ns, is_own);
+    /// Plaintext of it was seen; whether a request went before that was not.
+    fn seen(&mut self, at_ns: u64) -> bool {
+        self.at_ns = at_ns;
         // The plaintext of a request is told when the library's function returns, which is after the socket's.
         self.awaited_ns.take().is_some_and(|awaited_ns| awaited_ns.abs_diff(at_ns) > APART)
     }
@@ -87,10 +88,11 @@ impl FlightBook {
         if let Some(mark) = said.mark {
             agent.mark(mark, said.at_ns);
         }
-        if said.way == Way::Sent
-            && let Some(sender) = agent.sender(said.key.process)
-        {
-            let unseen = sender.sent(said.at_ns, said.mark.is_some());
+        if let Some(sender) = agent.sender(said.key.process).filter(|_| said.way != Way::Closed) {
+            if said.way == Way::Sent {
+                sender.is_own = said.mark.is_some();
+            }
+            let unseen = sender.seen(said.at_ns);
             agent.unseen |= unseen;
         }
     }
