@@ -28,6 +28,7 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    verdicts::Verdicts,
     waits,
     wire::WireReader,
 };
@@ -37,6 +38,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
+        ledger::MarkedLedger,
         observation::{Counted, Observation},
         probe::ProbeSet,
         stack::StackEnd,
@@ -50,8 +52,6 @@ use crate::{
 const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
-/// How often helpers are told from tools, at most: it looks at every thread of the host.
-const HELPERS_EVERY: Duration = Duration::from_millis(20);
 
 /// The collector ended because nobody listens any more.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub struct Collector {
     wire: WireReader,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
-    helpers_sought: Option<Instant>,
+    verdicts: Verdicts,
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
 }
@@ -106,7 +106,7 @@ impl Collector {
             agents: FxHashMap::default(),
             outbox: VecDeque::new(),
             window_start: clock::now(),
-            helpers_sought: None,
+            verdicts: Verdicts::default(),
             interpreters,
             telemetry,
         })
@@ -160,6 +160,9 @@ impl Collector {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
                 }
+                () = sleep_until(self.verdicts.due), if self.verdicts.due.is_some() => {
+                    self.verdicts.carry_out(&mut self.kernel);
+                }
                 ready = ring.readable(), if hungry => {
                     let mut ready = ready?;
                     if self.drain_events() {
@@ -191,6 +194,10 @@ impl Collector {
             }
             Order::Waits { reply } => {
                 let _ = reply.send(waits::threads(&mut self.kernel, &self.clock));
+                false
+            }
+            Order::Verdict { process, verdict } => {
+                self.verdicts.add(process, verdict);
                 false
             }
             Order::Close { token } => {
@@ -324,24 +331,12 @@ impl Collector {
             Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
+            Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
-    }
-
-    /// Tells helpers from tools, of an agent that has asked its model. Not for each of many requests at once: the next
-    /// one does as well.
-    fn find_helpers(&mut self, slot: Slot) {
-        let due = self.helpers_sought.is_none_or(|sought| sought.elapsed() >= HELPERS_EVERY);
-        if !due || !self.agents.contains_key(&slot) {
-            return;
-        }
-        if let Err(error) = self.kernel.find_helpers(slot) {
-            tracing::debug!(%error, "helpers could not be told from tools");
-        }
-        self.helpers_sought = Some(Instant::now());
     }
 
     /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
@@ -374,6 +369,12 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         let Counts { syscalls, off_cpu, cpu, cuda, ledgers, .. } = counts;
+        let now_ns = ledgers.iter().map(|(_, ledger)| ledger.range.1).max().unwrap_or(0);
+        let mut flights = self.wire.flights(&self.agents, now_ns);
+        let settle = |(slot, ledger): (Slot, MarkedLedger)| {
+            (slot, ledger.settle(&flights.remove(&slot).unwrap_or_default()))
+        };
+        let ledgers = ledgers.into_iter().map(settle).filter(|(_, ledger)| !ledger.is_empty()).collect();
         let counted = Counted { start, end, syscalls, off_cpu, cpu, cuda, ledgers, orders };
         self.outbox.push_back(Observation::Counted(counted));
         self.outbox.extend(changed);

@@ -18,7 +18,7 @@ use super::{
 use crate::model::{
     cuda::CudaStat,
     id::{ProcessId, Slot},
-    ledger::Ledger,
+    ledger::MarkedLedger,
     observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
@@ -35,8 +35,8 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
-    /// Where the time of each agent went.
-    pub ledgers: Vec<(Slot, Ledger)>,
+    /// Where the time of each agent went, before calls to models are entered.
+    pub ledgers: Vec<(Slot, MarkedLedger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
     pub unused_copies: u64,
 }

@@ -4,6 +4,7 @@ mod calls;
 mod cuda;
 mod ledger;
 mod render;
+mod turns;
 mod verb;
 
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::{
     api::dto::{
         agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
         mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
-        profile::ProfileDto, syscall::SyscallReportDto,
+        profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -38,6 +39,8 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Where the time went; absent where the agent is not watched by that probe.
     pub(super) ledger: Option<LedgerDto>,
+    /// Its turns; absent likewise.
+    pub(super) turns: Option<TurnListDto>,
     /// Calls of models; absent likewise.
     pub(super) llm_calls: Option<LlmCallListDto>,
     /// Calls of MCP servers; absent likewise.
@@ -82,6 +85,7 @@ impl Report {
         Ok(Self {
             seconds: seconds(&agent, range),
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
+            turns: watched(ProbeDto::Ledger).then(|| client.turns(id, range)).transpose()?,
             llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
             mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
