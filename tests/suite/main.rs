@@ -11,6 +11,7 @@ mod api_alerts;
 mod api_blocked;
 mod api_calls;
 mod api_dashboard;
+mod api_devices;
 mod api_docs;
 mod api_gpus;
 mod api_hostile;

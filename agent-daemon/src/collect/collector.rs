@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     attaching::{AttacherThread, Attaching},
     clock::{self, Clock, intervals, sleep_until},
+    host_names::HostNames,
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -37,7 +38,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
-        observation::{Counted, Observation},
+        observation::Observation,
         probe::ProbeSet,
         stack::StackEnd,
         time::Timestamp,
@@ -66,6 +67,7 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    host_names: HostNames,
     attaching: Attaching,
     attacher: Option<AttacherThread>,
     wire: WireReader,
@@ -91,11 +93,12 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = model_hosts(config, &mut kernel);
+        let (model_hosts, host_names) = ModelHosts::start(config, kernel.take_model_endpoints());
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            host_names: HostNames::new(host_names),
             attaching,
             attacher,
             wire: WireReader::default(),
@@ -277,6 +280,7 @@ impl Collector {
         self.agents.remove(&slot);
         self.attaching.released(slot);
         self.wire.forget(slot);
+        self.host_names.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -325,6 +329,9 @@ impl Collector {
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
+            Event::NameAnswer { slot, bytes } => {
+                return self.host_names.answered(*slot, bytes, Instant::now());
+            }
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
@@ -373,25 +380,12 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let Counts { syscalls, off_cpu, cpu, cuda, ledgers, .. } = counts;
-        let counted = Counted { start, end, syscalls, off_cpu, cpu, cuda, ledgers, orders };
-        self.outbox.push_back(Observation::Counted(counted));
+        self.host_names.name(&mut counts.network, Instant::now());
+        self.outbox.push_back(Observation::Counted(counts.of_window(start, end, orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
-        }
-    }
-}
-
-/// Has it looked up where models answer. Without it, calls to them are network like any other.
-fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
-    let hosts = config.ledger.model_hosts.clone();
-    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
-        Ok(hosts) => Some(hosts),
-        Err(error) => {
-            tracing::warn!(%error, "models' hosts are not looked up");
-            None
         }
     }
 }

@@ -9,6 +9,7 @@ mod cgroups;
 mod clock;
 mod collector;
 mod host;
+mod host_names;
 mod lifecycle;
 mod mapped;
 pub mod mappings;

@@ -13,15 +13,19 @@ use aya::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    batch, copies::FoundInCopies, cuda, error::KernelError, ledger::LedgerReader, stacks::StackReader,
+    batch, copies::FoundInCopies, cuda, disk::Devices, error::KernelError, ledger::LedgerReader, network,
+    stacks::StackReader,
 };
 use crate::model::{
     cuda::CudaStat,
+    disk::DiskStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
-    observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
+    network::NetworkStat,
+    observation::{Counted, RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
+    time::Timestamp,
 };
 
 /// What the programs counted in one generation.
@@ -35,6 +39,10 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Traffic; peers have no names yet.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
@@ -42,6 +50,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The counts of the window of this time, closed on behalf of `orders`.
+    #[must_use]
+    pub fn of_window(self, start: Timestamp, end: Timestamp, orders: Vec<u64>) -> Counted {
+        let Self { syscalls, off_cpu, cpu, cuda, network, disk, ledgers, .. } = self;
+        Counted { start, end, syscalls, off_cpu, cpu, cuda, network, disk, ledgers, orders }
+    }
+
     /// Every stack, and whose it is.
     pub fn stacks(&self) -> impl Iterator<Item = (ProcessId, &RawStack)> + Clone {
         let off_cpu = self.off_cpu.iter().map(|row| (row.process, &row.stack));
@@ -60,11 +75,13 @@ pub(super) struct Reader {
     epoch: u32,
     stacks: StackReader,
     pub(super) ledgers: LedgerReader,
+    devices: Devices,
 }
 
 impl Reader {
     pub(super) fn new(copies: FoundInCopies) -> Self {
-        Self { epoch: 0, stacks: StackReader::new(copies), ledgers: LedgerReader::default() }
+        let (ledgers, devices) = Default::default();
+        Self { epoch: 0, stacks: StackReader::new(copies), ledgers, devices }
     }
 
     /// A user stack by its id, as it was walked.
@@ -84,6 +101,11 @@ impl Reader {
         } else {
             ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD"]
         };
+        let [traffic, failures, requests] = if old & 1 == 0 {
+            ["NETWORK_EVEN", "FAILURES_EVEN", "DISK_EVEN"]
+        } else {
+            ["NETWORK_ODD", "FAILURES_ODD", "DISK_ODD"]
+        };
         // First: what it tells of goes on until it is read.
         let ledgers = self.ledgers.drain(ebpf, sets)?;
         Ok(Counts {
@@ -91,6 +113,8 @@ impl Reader {
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
             cuda: cuda::calls(ebpf, of_cuda)?,
+            network: network::traffic(ebpf, traffic, failures)?,
+            disk: self.devices.requests(ebpf, requests)?,
             ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })

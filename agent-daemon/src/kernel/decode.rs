@@ -5,6 +5,7 @@ use agent_common::lifecycle::{
     Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
     kind,
 };
+use agent_common::network::NameAnswer;
 use aya::Pod;
 
 use super::batch::read;
@@ -89,6 +90,13 @@ pub enum Event {
         /// The process that sent it.
         process: ProcessId,
     },
+    /// A process of an agent received a datagram from the port of name servers.
+    NameAnswer {
+        /// Whose.
+        slot: Slot,
+        /// The datagram's beginning.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A process that was taken into an agent while it ran.
@@ -134,6 +142,10 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }
+        kind::NAME_ANSWER => whole(bytes).map(|e: NameAnswer| Event::NameAnswer {
+            slot: Slot(e.agent),
+            bytes: e.bytes.get(..e.length as usize).unwrap_or_default().to_vec(),
+        }),
         _ => None,
     };
     event.ok_or(DecodeError { kind: number, length: bytes.len() })

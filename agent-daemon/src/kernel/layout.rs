@@ -5,7 +5,7 @@ use super::{btf::Types, error::KernelError};
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 46] = [
+const FIELDS: [(&str, &str, &str); 53] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -50,13 +50,20 @@ const FIELDS: [(&str, &str, &str); 46] = [
     ("SOCK_PORT", "sock", "__sk_common.skc_dport"),
     ("SOCK_ADDRESS", "sock", "__sk_common.skc_daddr"),
     ("SOCK_ADDRESS6", "sock", "__sk_common.skc_v6_daddr"),
+    ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_COOKIE", "sock", "__sk_common.skc_cookie.counter"),
+    ("SOCK_ERROR", "sock", "sk_err"),
+    ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),
+    ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
+    ("INODE_SYSTEM", "inode", "i_sb"),
+    ("SYSTEM_DEVICE", "super_block", "s_dev"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),
 ];
 
 /// The same for fields that a kernel may be built without: 0 there.
-const OPTIONAL_FIELDS: [(&str, &str, &str); 13] = [
+const OPTIONAL_FIELDS: [(&str, &str, &str); 26] = [
     ("TASK_UTASK", "task_struct", "utask"),
     ("UTASK_RETURNS", "uprobe_task", "return_instances"),
     ("RETURN_STACK", "return_instance", "stack"),
@@ -70,6 +77,19 @@ const OPTIONAL_FIELDS: [(&str, &str, &str); 13] = [
     ("SIGNAL_WRITTEN_CHARS", "signal_struct", "ioac.wchar"),
     ("SIGNAL_READ_BYTES", "signal_struct", "ioac.read_bytes"),
     ("SIGNAL_WRITTEN_BYTES", "signal_struct", "ioac.write_bytes"),
+    ("BIO_NEXT", "bio", "bi_next"),
+    ("BIO_DEVICE", "bio", "bi_bdev"),
+    ("BIO_OPERATION", "bio", "bi_opf"),
+    ("BIO_SIZE", "bio", "bi_iter.bi_size"),
+    ("BIO_STATUS", "bio", "bi_status"),
+    ("BIO_PRIVATE", "bio", "bi_private"),
+    ("BIO_PARTS", "bio", "bi_io_vec"),
+    ("PART_PAGE", "bio_vec", "bv_page"),
+    ("DEVICE_NUMBER", "block_device", "bd_dev"),
+    ("REQUEST_BIO", "request", "bio"),
+    ("PAGE_HEAD", "page", "compound_head"),
+    ("PAGE_MAPPING", "page", "mapping"),
+    ("MAPPING_INODE", "address_space", "host"),
 ];
 
 /// Every global with its value for the running kernel; `confidential`: it must not read the kernel's memory.

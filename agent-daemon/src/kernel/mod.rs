@@ -10,6 +10,7 @@ mod copies;
 mod counts;
 mod cuda;
 mod decode;
+mod disk;
 pub mod error;
 pub mod features;
 mod iterate;
@@ -17,6 +18,7 @@ mod layout;
 mod ledger;
 mod log;
 pub mod model_endpoints;
+mod network;
 mod object;
 mod perf;
 mod programs;
@@ -101,6 +103,8 @@ pub struct Kernel {
     model_endpoints: Option<ModelEndpoints>,
     wire: Option<WireRing>,
     outside: FxHashMap<Slot, Vec<u64>>,
+    /// Agents so far.
+    agents: u64,
     sampling_hz: u32,
 }
 
@@ -131,7 +135,19 @@ impl Kernel {
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, wire, outside, sampling_hz })
+        Ok(Self {
+            ebpf,
+            events,
+            programs,
+            counts,
+            log,
+            unwind,
+            model_endpoints,
+            wire,
+            outside,
+            agents: 0,
+            sampling_hz,
+        })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -196,12 +212,14 @@ impl Kernel {
             }
             _ => self.counts.ledgers.end(&mut self.ebpf, slot)?,
         }
+        self.agents += 1;
+        let generation = self.agents;
         let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
         let agent = match watch {
             None => Agent::default(),
             Some(Watch { root, probes, start, .. }) => match start {
-                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root },
-                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root },
+                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root, generation },
+                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root, generation },
             },
         };
         Ok(agents.set(slot.0, agent, 0)?)

@@ -4,14 +4,17 @@
 use std::{
     collections::{BTreeMap, hash_map::Entry},
     hash::Hash,
+    sync::Arc,
 };
 
 use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
     id::ProcessId,
     ledger::Ledger,
+    network::{NetworkStat, Peer},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     syscall::SyscallStat,
     time::Timestamp,
@@ -39,6 +42,8 @@ impl<S: Clone + Eq + Hash> Window<S> {
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
+            network: sum.network.into_rows(),
+            disk: sum.disk.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -51,6 +56,8 @@ struct Sum<S> {
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
     cuda: Rows<(ProcessId, CudaCall), CudaStat>,
+    network: Rows<(ProcessId, Peer), NetworkStat>,
+    disk: Rows<(ProcessId, Arc<str>, DiskOperation, bool), DiskStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -62,7 +69,9 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        Self { syscalls, off_cpu, cpu, cuda, ledger: Ledger::default(), unread: BTreeMap::new() }
+        let (network, disk) = (Rows::new(), Rows::new());
+        let (ledger, unread) = (Ledger::default(), BTreeMap::new());
+        Self { syscalls, off_cpu, cpu, cuda, network, disk, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -78,6 +87,13 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.cuda {
             self.cuda.add((row.process, row.call), row, CudaStat::merge);
+        }
+        for row in window.network {
+            self.network.add((row.process, row.peer.clone()), row, NetworkStat::merge);
+        }
+        for row in window.disk {
+            let key = (row.process, Arc::clone(&row.device), row.operation, row.background);
+            self.disk.add(key, row, DiskStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::{
     account::Account,
     cuda::CudaStat,
+    disk::DiskStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
+    network::NetworkStat,
     off_cpu::{Descriptor, WaitCause},
     process::{Exit, Resources},
     stack::{Frame, StackEnd},
@@ -145,6 +147,10 @@ pub struct Counted {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Traffic.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.

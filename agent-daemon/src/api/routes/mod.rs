@@ -9,11 +9,14 @@ mod calls_by;
 mod coverage;
 mod cuda;
 mod dashboard;
+mod disk;
 mod gpus;
 mod health;
 mod ingest;
 mod ledger;
+mod locks;
 mod metrics;
+mod network;
 mod off_cpu;
 mod operations;
 mod pages;
@@ -50,6 +53,9 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(cuda::cuda))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(locks::locks))
+        .routes(routes!(network::network))
+        .routes(routes!(disk::disk))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
         .routes(routes!(timeline::timeline))

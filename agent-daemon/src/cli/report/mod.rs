@@ -2,6 +2,7 @@
 
 mod calls;
 mod cuda;
+mod devices;
 mod ledger;
 mod render;
 mod verb;
@@ -14,9 +15,10 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
-        mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
-        profile::ProfileDto, syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto, ledger::LedgerDto,
+        llm::LlmCallListDto, locks::LockReportDto, mcp::McpCallListDto, names::ProbeDto,
+        network::NetworkReportDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
+        syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
@@ -52,6 +54,12 @@ pub(super) struct Report {
     pub(super) functions: Vec<FunctionTime>,
     /// Waits; absent likewise.
     pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Where locks were waited for; absent likewise.
+    pub(super) locks: Option<LockReportDto>,
+    /// With whom it spoke; absent likewise.
+    pub(super) network: Option<NetworkReportDto>,
+    /// What it had disks do; absent likewise.
+    pub(super) disk: Option<DiskReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
     /// Syscalls; absent likewise.
@@ -74,6 +82,7 @@ impl Report {
     pub(super) fn gather(client: &Client, id: &str, range: Range) -> Result<Self, CliError> {
         let agent = client.agent(id)?;
         let watched = |probe| agent.probes.contains(&probe);
+        let first = (range, devices::ROWS);
         let mut cpu = watched(ProbeDto::Cpu).then(|| client.cpu(id, range)).transpose()?;
         let functions = cpu.as_ref().map(functions).unwrap_or_default();
         if let Some(profile) = &mut cpu {
@@ -87,6 +96,9 @@ impl Report {
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            locks: watched(ProbeDto::OffCpu).then(|| client.rows(id, "locks", first)).transpose()?,
+            network: watched(ProbeDto::Network).then(|| client.rows(id, "network", first)).transpose()?,
+            disk: watched(ProbeDto::Disk).then(|| client.rows(id, "disk", first)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,

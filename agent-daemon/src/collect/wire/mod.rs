@@ -103,7 +103,8 @@ impl WireReader {
             | Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
             | Event::LibraryLoaded { .. }
-            | Event::NewStack { .. } => {}
+            | Event::NewStack { .. }
+            | Event::NameAnswer { .. } => {}
         }
     }
 

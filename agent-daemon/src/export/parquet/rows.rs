@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod devices;
 mod gpu;
 mod host;
 mod operations;
@@ -107,6 +108,7 @@ impl Rows {
         self.off_cpu(window)?;
         window.syscalls.iter().try_for_each(|row| self.syscall(window, row))?;
         self.cuda(window)?;
+        self.devices(window)?;
         self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);

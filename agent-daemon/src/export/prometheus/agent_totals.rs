@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     capped::{Capped, Rooms},
+    devices::DeviceTotals,
     gpu_totals::Gpus,
     llm::LlmTotals,
     throttled::Throttled,
@@ -38,6 +39,8 @@ pub(super) struct AgentTotals {
     pub(super) ledger: [u64; Cause::ALL.len()],
     /// Calls of CUDA by kind.
     pub(super) cuda: [CudaTotals; CudaCall::ALL.len()],
+    /// Traffic and block I/O.
+    pub(super) devices: DeviceTotals,
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -112,6 +115,7 @@ impl AgentTotals {
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
             cuda: [CudaTotals::default(); CudaCall::ALL.len()],
+            devices: DeviceTotals::default(),
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -206,6 +210,7 @@ impl AgentTotals {
                 totals.add(stat);
             }
         }
+        self.devices.add(window);
         for stat in &window.syscalls {
             self.syscall(stat, rooms);
         }

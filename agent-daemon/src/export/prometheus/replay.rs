@@ -2,7 +2,7 @@
 //!
 //! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
 //! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
-//! told apart. Nothing is known of losses and of the daemon itself, nor, by these, of ledgers and CUDA. Stretches that were
+//! told apart. Nothing is known of losses and of the daemon itself, nor, by these, of ledgers, CUDA, traffic and block I/O. Stretches that were
 //! merged count at their end.
 
 use std::{
@@ -212,7 +212,9 @@ fn is_known(row: &Row) -> bool {
         Family::AgentCudaBytes,
         Family::AgentCudaWaitSeconds,
     ];
-    if of_windows.contains(&row.family) {
+    let of_devices = ["agentperf_agent_network_", "agentperf_agent_disk_"];
+    let is_of_device = of_devices.iter().any(|of| row.full_name().starts_with(of));
+    if is_of_device || of_windows.contains(&row.family) {
         return false;
     }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];

@@ -5,9 +5,12 @@
 mod covered;
 mod cuda;
 mod dashboard;
+mod disk;
 mod gpu;
 mod host;
 mod ledger;
+mod locks;
+mod network;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -20,9 +23,12 @@ mod timeline;
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use disk::{DiskBy, DiskFold};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;
+pub use locks::{LockTotal, locks};
+pub use network::{NetworkBy, NetworkFold, NetworkTotals};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
