@@ -13,6 +13,7 @@ mod atomics;
 mod cpu;
 mod cuda;
 mod epoch;
+mod files;
 mod layout;
 mod ledger;
 mod lifecycle;

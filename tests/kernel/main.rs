@@ -24,6 +24,7 @@ mod cpu;
 mod cuda;
 mod durable;
 mod export;
+mod files;
 mod gpu;
 mod host;
 mod journal;

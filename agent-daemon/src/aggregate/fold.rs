@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    file::{self, FileStat},
     id::ProcessId,
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
@@ -35,6 +36,7 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
+        + fold(&mut window.files, FileStat::weight, |_| (), |(), rows| merge_files(&rows))
         + window.ledger.bound(MAX_ROWS)
 }
 
@@ -124,6 +126,13 @@ fn merge_cuda(call: CudaCall, rows: Vec<CudaStat>) -> CudaStat {
     })
 }
 
+fn merge_files(rows: &[FileStat]) -> FileStat {
+    rows.iter().fold(FileStat::new(MANY, file::OTHER.into()), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +158,7 @@ mod tests {
             off_cpu,
             cpu,
             cuda: Vec::new(),
+            files: Vec::new(),
             ledger: Ledger::default(),
             unread: Vec::new(),
         }

@@ -16,6 +16,7 @@ use crate::{
         blocked::BlockedOnDto,
         coverage::CoverageDto,
         cuda::CudaReportDto,
+        file::FileReportDto,
         ledger::LedgerDto,
         llm::LlmCallListDto,
         mcp::McpCallListDto,
@@ -251,6 +252,13 @@ impl Client {
     /// What an agent waited for.
     pub(super) fn off_cpu(&self, id: &str, range: Range) -> Result<OffCpuReportDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
+    }
+
+    /// The files that had most done to them.
+    pub(super) fn files(&self, id: &str, range: Range, most: usize) -> Result<FileReportDto, CliError> {
+        let mut query = range.query();
+        query.push(("limit", most.to_string()));
+        self.get(&format!("/api/v1/agents/{id}/files"), &query)
     }
 
     /// An agent's calls of CUDA.

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     attaching::{AttacherThread, Attaching},
     clock::{self, Clock, intervals, sleep_until},
+    files::{self, Files},
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -69,6 +70,7 @@ pub struct Collector {
     attaching: Attaching,
     attacher: Option<AttacherThread>,
     wire: WireReader,
+    files: Files,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -91,7 +93,7 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = model_hosts(config, &mut kernel);
+        let model_hosts = ModelHosts::start(config, &mut kernel);
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
@@ -99,6 +101,7 @@ impl Collector {
             attaching,
             attacher,
             wire: WireReader::default(),
+            files: Files::new(&config.files),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -138,6 +141,7 @@ impl Collector {
         };
         self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
+        let mut files = intervals(files::EVERY);
         loop {
             let due = self.mapped.next_due();
             let hungry = self.outbox.len() < OUTBOX;
@@ -156,6 +160,9 @@ impl Collector {
                     }
                 }
                 _ = windows.tick() => self.close_window(Vec::new()),
+                _ = files.tick(), if self.files.are_watched() => {
+                    self.files.drain(&mut self.kernel, &self.telemetry.losses);
+                }
                 () = sleep_until(due), if due.is_some() => {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
@@ -244,7 +251,7 @@ impl Collector {
         self.agents.insert(slot, wanted);
         self.model_hosts.iter().for_each(ModelHosts::wake);
         self.enable()?;
-        let probes = wanted.without(self.kernel.refused());
+        let probes = wanted.without(self.kernel.refused()).without(self.files.refused());
         if probes != wanted {
             // What is left of a probe that lacks a program serves nobody.
             self.agents.insert(slot, probes);
@@ -277,6 +284,7 @@ impl Collector {
         self.agents.remove(&slot);
         self.attaching.released(slot);
         self.wire.forget(slot);
+        self.files.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -293,6 +301,7 @@ impl Collector {
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
         self.wire.set_agents(!self.agents.is_empty());
+        self.files.set_watched(probes);
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -364,6 +373,7 @@ impl Collector {
         });
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
+        self.files.drain(&mut self.kernel, &self.telemetry.losses);
         let stacks = counts.stacks();
         let lost = stacks.clone().filter(|(_, stack)| stack.is_lost()).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
@@ -373,25 +383,16 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let Counts { syscalls, off_cpu, cpu, cuda, ledgers, .. } = counts;
-        let counted = Counted { start, end, syscalls, off_cpu, cpu, cuda, ledgers, orders };
+        let Counts { syscalls, off_cpu, cpu, cuda, files, epoch, ledgers, .. } = counts;
+        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let (files, checkpoints) = self.files.close(epoch, files, live, losses);
+        let counted =
+            Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints, ledgers, orders };
         self.outbox.push_back(Observation::Counted(counted));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
-        }
-    }
-}
-
-/// Has it looked up where models answer. Without it, calls to them are network like any other.
-fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
-    let hosts = config.ledger.model_hosts.clone();
-    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
-        Ok(hosts) => Some(hosts),
-        Err(error) => {
-            tracing::warn!(%error, "models' hosts are not looked up");
-            None
         }
     }
 }

@@ -8,6 +8,7 @@ mod attaching;
 mod cgroups;
 mod clock;
 mod collector;
+mod files;
 mod host;
 mod lifecycle;
 mod mapped;

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::ModelHost, kernel::ModelEndpoints};
+use crate::{
+    config::{Config, ModelHost},
+    kernel::{Kernel, ModelEndpoints},
+};
 
 /// How often names are looked up.
 const EVERY: Duration = Duration::from_secs(300);
@@ -23,11 +26,23 @@ const MAX_ADDRESSES: usize = 16;
 pub(super) struct ModelHosts(Sender<()>);
 
 impl ModelHosts {
+    /// Has it looked up where models answer. Without it, calls to them are network like any other.
+    pub(super) fn start(config: &Config, kernel: &mut Kernel) -> Option<Self> {
+        let hosts = config.ledger.model_hosts.clone();
+        match Self::spawn(hosts, kernel.take_model_endpoints()?) {
+            Ok(hosts) => Some(hosts),
+            Err(error) => {
+                tracing::warn!(%error, "models' hosts are not looked up");
+                None
+            }
+        }
+    }
+
     /// Starts the thread. It is not waited for: a look-up may last, and changes nothing but a map.
     ///
     /// # Errors
     /// The thread cannot start.
-    pub(super) fn spawn(hosts: Vec<ModelHost>, endpoints: ModelEndpoints) -> io::Result<Self> {
+    fn spawn(hosts: Vec<ModelHost>, endpoints: ModelEndpoints) -> io::Result<Self> {
         let (wake, woken) = channel();
         std::thread::Builder::new()
             .name("model-hosts".to_owned())

@@ -13,7 +13,13 @@ use aya::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    batch, copies::FoundInCopies, cuda, error::KernelError, ledger::LedgerReader, stacks::StackReader,
+    batch,
+    copies::FoundInCopies,
+    cuda,
+    error::KernelError,
+    files::{self, FileKey, FileUse},
+    ledger::LedgerReader,
+    stacks::StackReader,
 };
 use crate::model::{
     cuda::CudaStat,
@@ -35,6 +41,10 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files by process.
+    pub files: Vec<(FileKey, FileUse)>,
+    /// The generation.
+    pub epoch: u32,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
@@ -79,10 +89,18 @@ impl Reader {
         let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
         Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
         wait_for_programs();
-        let [calls, errors, waits, samples, sets, of_cuda] = if old & 1 == 0 {
-            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN", "CUDA_EVEN"]
+        let [calls, errors, waits, samples, sets, of_cuda, of_files] = if old & 1 == 0 {
+            [
+                "SYSCALLS_EVEN",
+                "ERRORS_EVEN",
+                "OFF_CPU_EVEN",
+                "CPU_EVEN",
+                "LEDGER_EVEN",
+                "CUDA_EVEN",
+                "FILES_EVEN",
+            ]
         } else {
-            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD"]
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD", "FILES_ODD"]
         };
         // First: what it tells of goes on until it is read.
         let ledgers = self.ledgers.drain(ebpf, sets)?;
@@ -91,6 +109,8 @@ impl Reader {
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
             cuda: cuda::calls(ebpf, of_cuda)?,
+            files: files::files(ebpf, of_files)?,
+            epoch: old,
             ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })
@@ -144,6 +164,16 @@ pub(super) fn drain<K: Pod, V: Pod>(
     each: impl FnMut(K, &[V]),
 ) -> Result<(), KernelError> {
     batch::drain(data(ebpf, name)?, each).map_err(|error| KernelError::Io { call: "draining a map", error })
+}
+
+/// Takes every entry out of the map `name`, which has one value for all CPUs.
+pub(super) fn drain_whole<K: Pod, V: Pod>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    each: impl FnMut(K, V),
+) -> Result<(), KernelError> {
+    let Some(Map::HashMap(data)) = ebpf.map(name) else { return Err(KernelError::NoMap(name)) };
+    batch::drain_whole(data, each).map_err(|error| KernelError::Io { call: "draining a map", error })
 }
 
 fn data<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a MapData, KernelError> {

@@ -4,12 +4,14 @@
 use std::{
     collections::{BTreeMap, hash_map::Entry},
     hash::Hash,
+    sync::Arc,
 };
 
 use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     id::ProcessId,
     ledger::Ledger,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -39,6 +41,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
+            files: sum.files.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -51,6 +54,7 @@ struct Sum<S> {
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
     cuda: Rows<(ProcessId, CudaCall), CudaStat>,
+    files: Rows<(ProcessId, Arc<str>), FileStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -62,7 +66,8 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        Self { syscalls, off_cpu, cpu, cuda, ledger: Ledger::default(), unread: BTreeMap::new() }
+        let (files, ledger, unread) = (Rows::new(), Ledger::default(), BTreeMap::new());
+        Self { syscalls, off_cpu, cpu, cuda, files, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -78,6 +83,9 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.cuda {
             self.cuda.add((row.process, row.call), row, CudaStat::merge);
+        }
+        for row in window.files {
+            self.files.add((row.process, Arc::clone(&row.path)), row, FileStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

@@ -9,6 +9,7 @@ pub mod control;
 pub mod cuda;
 pub mod errno_names;
 pub mod exposition;
+pub mod file;
 pub mod hash;
 pub mod host;
 pub mod id;

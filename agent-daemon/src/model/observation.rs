@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     account::Account,
     cuda::CudaStat,
+    file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
     ledger::Ledger,
     off_cpu::{Descriptor, WaitCause},
@@ -145,6 +146,10 @@ pub struct Counted {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files.
+    pub files: Vec<(Slot, FileStat)>,
+    /// Checkpoints that were saved or loaded.
+    pub checkpoints: Vec<(Slot, Checkpoint)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.

@@ -18,12 +18,14 @@ pub enum Probe {
     Cuda,
     /// What is said to models and MCP servers: calls read off TLS.
     Wire,
+    /// Files: what is opened, created, changed, deleted and renamed.
+    Files,
 }
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger, Self::Cuda, Self::Wire];
+    pub const ALL: [Self; 7] =
+        [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger, Self::Cuda, Self::Wire, Self::Files];
 
     /// The probe's name in the configuration and the API.
     #[must_use]
@@ -35,6 +37,7 @@ impl Probe {
             Self::Ledger => "ledger",
             Self::Cuda => "cuda",
             Self::Wire => "wire",
+            Self::Files => "files",
         }
     }
 
@@ -48,6 +51,7 @@ impl Probe {
             Self::Ledger => 8,
             Self::Cuda => 16,
             Self::Wire => 32,
+            Self::Files => 64,
         }
     }
 }
@@ -60,9 +64,9 @@ impl ProbeSet {
     /// No probe: life cycle only.
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
     /// What a rule turns on unless it names its own: all but system calls.
-    pub const RULE_DEFAULT: Self = Self(59);
+    pub const RULE_DEFAULT: Self = Self(123);
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     cuda::CudaStat,
+    file::FileStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
     off_cpu::OffCpuStat,
@@ -45,6 +46,8 @@ pub struct Window<S = Arc<Stack>> {
     pub cpu: Vec<CpuStat<S>>,
     /// Calls of CUDA by process and kind.
     pub cuda: Vec<CudaStat>,
+    /// Files by process and path.
+    pub files: Vec<FileStat>,
     /// Where the time went; empty where that was not watched.
     pub ledger: Ledger,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -56,16 +59,17 @@ impl<S> Window<S> {
     #[must_use]
     pub fn rows(&self) -> usize {
         let ledger = self.ledger.sets.len() + self.ledger.threads.len();
-        self.syscalls.len() + self.off_cpu.len() + self.cpu.len() + self.cuda.len() + ledger
+        let of_calls = self.syscalls.len() + self.cuda.len() + self.files.len();
+        of_calls + self.off_cpu.len() + self.cpu.len() + ledger
     }
 
     /// The same window with its stacks named otherwise.
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
-        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, ledger, unread } = self;
+        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, files, ledger, unread } = self;
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, ledger, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, ledger, unread }
     }
 }
 

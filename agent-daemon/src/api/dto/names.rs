@@ -51,6 +51,8 @@ mirror! {
         Cuda,
         /// Calls of models and MCP servers, read off TLS.
         Wire,
+        /// Files: what is opened, created, changed, deleted and renamed.
+        Files,
     }
 }
 
@@ -63,6 +65,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Ledger => Self::Ledger,
             ProbeDto::Cuda => Self::Cuda,
             ProbeDto::Wire => Self::Wire,
+            ProbeDto::Files => Self::Files,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cuda;
+mod files;
 mod ledger;
 mod render;
 mod verb;
@@ -14,9 +15,9 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
-        mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
-        profile::ProfileDto, syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, file::FileReportDto, ledger::LedgerDto,
+        llm::LlmCallListDto, mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };
@@ -28,6 +29,9 @@ pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;
+
+/// Files that are shown.
+const FILES: usize = 15;
 
 /// What an agent did in a stretch of time.
 #[derive(Debug, Serialize)]
@@ -54,6 +58,7 @@ pub(super) struct Report {
     pub(super) off_cpu: Option<OffCpuReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
+    pub(super) files: Option<FileReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
 }
@@ -88,6 +93,7 @@ impl Report {
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
+            files: watched(ProbeDto::Files).then(|| client.files(id, range, FILES)).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

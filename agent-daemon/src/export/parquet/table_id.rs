@@ -12,6 +12,7 @@ pub(super) enum TableId {
     SyscallErrors,
     SyscallLatencies,
     Cuda,
+    Files,
     Ledger,
     ThreadTime,
     InterpretersUnread,
@@ -43,6 +44,7 @@ impl TableId {
             Self::SyscallErrors => "syscall_errors",
             Self::SyscallLatencies => "syscall_latencies",
             Self::Cuda => "cuda",
+            Self::Files => "files",
             Self::Ledger => "ledger",
             Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
@@ -78,6 +80,7 @@ impl TableId {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
             Self::Cuda => "Calls of CUDA by window, process and kind.",
+            Self::Files => "Files by window, process and path.",
             Self::Ledger => {
                 "Wall clock by window and by what was true at once; the rows of a window sum up to it."
             }

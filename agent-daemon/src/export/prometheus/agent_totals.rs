@@ -15,6 +15,7 @@ use crate::model::{
     agent::Agent,
     cgroup::Cgroups,
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     id::ProcessId,
     ledger::Cause,
     off_cpu::WaitCause,
@@ -38,6 +39,8 @@ pub(super) struct AgentTotals {
     pub(super) ledger: [u64; Cause::ALL.len()],
     /// Calls of CUDA by kind.
     pub(super) cuda: [CudaTotals; CudaCall::ALL.len()],
+    /// Files, over all paths.
+    pub(super) files: FileStat,
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -112,6 +115,7 @@ impl AgentTotals {
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
             cuda: [CudaTotals::default(); CudaCall::ALL.len()],
+            files: FileStat::new(ProcessId(0), Arc::default()),
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -206,6 +210,7 @@ impl AgentTotals {
                 totals.add(stat);
             }
         }
+        window.files.iter().for_each(|stat| self.files.merge(stat));
         for stat in &window.syscalls {
             self.syscall(stat, rooms);
         }

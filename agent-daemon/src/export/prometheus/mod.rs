@@ -7,6 +7,7 @@ mod agent_totals;
 mod capped;
 mod cuda;
 mod families;
+mod files;
 mod gpu;
 mod gpu_totals;
 mod host;

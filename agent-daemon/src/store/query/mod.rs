@@ -5,6 +5,7 @@
 mod covered;
 mod cuda;
 mod dashboard;
+mod files;
 mod gpu;
 mod host;
 mod ledger;
@@ -20,6 +21,7 @@ mod timeline;
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use files::{FileBy, FileFold, FileTotals};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Kind, names::Names, process_id::Id};
+use super::{DataError, Kind, file::FileData, names::Names, process_id::Id};
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     ledger::{Bit, Ledger, StateSet},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
@@ -31,6 +32,8 @@ pub(in crate::export::journal) struct WindowData {
     syscalls: Vec<SyscallData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cuda: Vec<CudaData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ledger: Vec<StretchData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -121,6 +124,7 @@ impl WindowData {
             off_cpu: window.off_cpu.into_iter().map(OffCpuData::from).collect(),
             syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
             cuda: window.cuda.into_iter().map(CudaData::from).collect(),
+            files: window.files.into_iter().map(FileData::from).collect(),
             ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
             thread_time: window.ledger.threads.into_iter().map(ThreadTimeData::from).collect(),
             interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
@@ -137,6 +141,7 @@ impl WindowData {
             off_cpu: self.off_cpu.into_iter().map(OffCpuStat::from).collect(),
             syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
             cuda: self.cuda.into_iter().map(CudaStat::from).collect(),
+            files: self.files.into_iter().map(FileStat::from).collect(),
             ledger: ledger(self.ledger, self.thread_time)?,
             unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
         };

@@ -10,6 +10,7 @@ use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         cuda::{CudaCall, CudaStat},
+        file::FileStat,
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -88,6 +89,11 @@ fn cuda() -> impl Strategy<Value = CudaStat> {
     })
 }
 
+fn file() -> impl Strategy<Value = FileStat> {
+    (process(), "/.{0,6}", proptest::array::uniform10(number()))
+        .prop_map(|(process, path, amounts)| FileStat::with(process, path.into(), amounts))
+}
+
 fn window() -> impl Strategy<Value = Numbered> {
     let rows = (
         proptest::collection::vec(syscall(), 0..4),
@@ -96,6 +102,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         proptest::collection::vec((process(), ".{0,8}"), 0..2),
         ledger(),
         proptest::collection::vec(cuda(), 0..4),
+        proptest::collection::vec(file(), 0..4),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
         agent: agent_at(at(0)).id,
@@ -105,6 +112,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         off_cpu: rows.1,
         cpu: rows.2,
         cuda: rows.5,
+        files: rows.6,
         ledger: rows.4,
         unread: rows.3,
     })
@@ -117,6 +125,7 @@ fn sorted(mut windows: Vec<Numbered>) -> String {
         window.off_cpu.sort_by_key(|r| (r.process, r.stack, r.cause, r.syscall, r.descriptor, r.waker));
         window.cpu.sort_by_key(|r| (r.process, r.stack));
         window.cuda.sort_by_key(|r| (r.process, r.call));
+        window.files.sort_by(|a, b| (&a.path, a.process).cmp(&(&b.path, b.process)));
     }
     format!("{windows:?}")
 }
@@ -143,7 +152,7 @@ proptest! {
 
     #[test]
     fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for version in [1, 2, 3] {
+        for version in [1, 2, 3, 4] {
             let bytes: Vec<_> = [version].into_iter().chain(bytes.clone()).collect();
             let _ = decode(&bytes, &agent_at(at(0)).id);
         }
