@@ -18,6 +18,8 @@ pub mod probe {
     pub const CUDA: u32 = 16;
     /// What is said to models and tools, as plaintext.
     pub const WIRE: u32 = 32;
+    /// Files.
+    pub const FILES: u32 = 64;
     /// Connections and traffic by peer.
     pub const NETWORK: u32 = 128;
     /// Block I/O by device.

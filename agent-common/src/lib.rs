@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod cpu;
 pub mod cuda;
+pub mod files;
 pub mod disk;
 pub mod ledger;
 pub mod lifecycle;

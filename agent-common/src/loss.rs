@@ -60,6 +60,12 @@ losses! {
     WIRE_CALL_INSERT = 26, "kernel_wire_call_insert";
     /// A connection could not be remembered: it is not seen.
     WIRE_CONNECTION_INSERT = 27, "kernel_wire_connection_insert";
+    /// The map of files was full: what was done with a file is not counted.
+    FILE_INSERT = 28, "kernel_file_insert";
+    /// The ring of paths was full: a file has no path, or a name that was deleted, renamed or linked is not counted.
+    FILE_RING_FULL = 29, "kernel_file_ring_full";
+    /// A file or a path could not be read.
+    FILE_UNREADABLE = 30, "kernel_file_unreadable";
     /// The map of traffic was full.
     NETWORK_INSERT = 36, "kernel_network_insert";
     /// The map of failed connections was full.

@@ -161,8 +161,8 @@ fn disk_dirty(ctx: BtfTracePointContext) -> u32 {
     }
     // SAFETY: the tracepoint's argument; an inode always has a file system.
     let key = unsafe {
-        let system: *const u8 = field(inode, &layout::INODE_SYSTEM);
-        let device = u64::from(field::<u32>(system, &layout::SYSTEM_DEVICE));
+        let system: *const u8 = field(inode, &layout::INODE_SUPER);
+        let device = u64::from(field::<u32>(system, &layout::SUPER_DEVICE));
         FileKey { inode: field(inode, &layout::INODE_NUMBER), device }
     };
     if let Some(known) = DIRTIERS.get_ptr(key)
@@ -228,8 +228,8 @@ fn written(bio: *const u8) -> Option<FileKey> {
             return None;
         }
         let inode: u64 = read(mapping, layout::MAPPING_INODE.load())?;
-        let system: u64 = read(inode, layout::INODE_SYSTEM.load())?;
-        let device: u32 = read(system, layout::SYSTEM_DEVICE.load())?;
+        let system: u64 = read(inode, layout::INODE_SUPER.load())?;
+        let device: u32 = read(system, layout::SUPER_DEVICE.load())?;
         Some(FileKey { inode: read(inode, layout::INODE_NUMBER.load())?, device: u64::from(device) })
     }
 }

@@ -14,6 +14,7 @@ mod cpu;
 mod cuda;
 mod disk;
 mod epoch;
+mod files;
 mod layout;
 mod ledger;
 mod lifecycle;

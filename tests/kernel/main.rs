@@ -25,6 +25,7 @@ mod cuda;
 mod disk;
 mod durable;
 mod export;
+mod files;
 mod gpu;
 mod host;
 mod journal;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agentperf::model::{
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     disk::{DiskOperation, DiskStat},
     id::AgentId,
     ledger::{Bit, Ledger, StateSet},
@@ -54,6 +55,11 @@ pub(crate) fn busy(agent: &AgentId, start: Timestamp) -> Window {
                 ..CudaStat::new(process_id(101), CudaCall::Synchronize)
             },
         ],
+        files: vec![
+            file(100, "/src/main.rs", [1, 2, 1, 3, 0, 0, 100, 5000, 1, 20_000_000]),
+            file(101, "/src/old.rs", [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]),
+            file(101, "/usr/lib/libc.so.6", [2, 0, 0, 0, 0, 0, 832, 0, 0, 0]),
+        ],
         network: vec![traffic(100, None, 1000), traffic(101, Some("api.test"), 500)],
         disk: vec![requests(100, false), requests(101, true)],
         ledger: ledger(),
@@ -97,6 +103,10 @@ fn requests(pid: u32, background: bool) -> DiskStat {
         histogram,
         ..DiskStat::new(process_id(pid), "vda".into(), DiskOperation::Write, background)
     }
+}
+
+fn file(pid: u32, path: &str, amounts: [u64; 10]) -> FileStat {
+    FileStat::with(process_id(pid), path.into(), amounts)
 }
 
 /// Five seconds: a second of CPU time under half of which a model is asked, then waiting for it, then for a person.
@@ -149,6 +159,7 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         off_cpu: vec![],
         cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
         cuda: vec![],
+        files: vec![],
         network: vec![],
         disk: vec![],
         ledger: Ledger::default(),

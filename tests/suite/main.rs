@@ -13,6 +13,7 @@ mod api_calls;
 mod api_dashboard;
 mod api_devices;
 mod api_docs;
+mod api_files;
 mod api_gpus;
 mod api_hostile;
 mod api_json;

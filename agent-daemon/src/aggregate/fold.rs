@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    file::{self, FileStat},
     disk::{DiskOperation, DiskStat},
     id::ProcessId,
     network::{NetworkStat, Peer, Protocol, Side},
@@ -37,6 +38,7 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
+        + fold(&mut window.files, FileStat::weight, |_| (), |(), rows| merge_files(&rows))
         + fold(
             &mut window.network,
             |row| row.bytes().saturating_add(row.connects).saturating_add(row.failed()),
@@ -133,6 +135,13 @@ fn merge_cuda(call: CudaCall, rows: Vec<CudaStat>) -> CudaStat {
     })
 }
 
+fn merge_files(rows: &[FileStat]) -> FileStat {
+    rows.iter().fold(FileStat::new(MANY, file::OTHER.into()), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
 fn merge_traffic((protocol, side): (Protocol, Side), rows: Vec<NetworkStat>) -> NetworkStat {
     let peer = Peer { address: None, port: 0, protocol, side, host: None };
     rows.iter().fold(NetworkStat::new(MANY, peer), |mut sum, row| {
@@ -173,6 +182,7 @@ mod tests {
             off_cpu,
             cpu,
             cuda: Vec::new(),
+            files: Vec::new(),
             network: Vec::new(),
             disk: Vec::new(),
             ledger: Ledger::default(),

@@ -64,6 +64,7 @@ impl Windows {
             counted.off_cpu.clear();
             counted.cpu.clear();
             counted.cuda.clear();
+            counted.files.clear();
             counted.network.clear();
             counted.disk.clear();
             counted.ledgers.clear();
@@ -124,6 +125,11 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.cuda.push(row);
         }
     }
+    for (slot, row) in resolved.files {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.files.push(row);
+        }
+    }
     for (slot, row) in resolved.network {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.network.push(row);
@@ -166,6 +172,7 @@ fn entry<'a>(
         off_cpu: Vec::new(),
         cpu: Vec::new(),
         cuda: Vec::new(),
+        files: Vec::new(),
         network: Vec::new(),
         disk: Vec::new(),
         ledger: Ledger::default(),

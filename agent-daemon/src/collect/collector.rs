@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     attaching::{AttacherThread, Attaching},
     clock::{self, Clock, intervals, sleep_until},
+    files::{self, Files},
     host_names::HostNames,
     lifecycle::Lifecycle,
     mapped::Mapped,
@@ -71,6 +72,7 @@ pub struct Collector {
     attaching: Attaching,
     attacher: Option<AttacherThread>,
     wire: WireReader,
+    files: Files,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     helpers_sought: Option<Instant>,
@@ -102,6 +104,7 @@ impl Collector {
             attaching,
             attacher,
             wire: WireReader::default(),
+            files: Files::new(&config.files),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -141,6 +144,7 @@ impl Collector {
         };
         self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
+        let mut files = intervals(files::EVERY);
         loop {
             let due = self.mapped.next_due();
             let hungry = self.outbox.len() < OUTBOX;
@@ -159,6 +163,9 @@ impl Collector {
                     }
                 }
                 _ = windows.tick() => self.close_window(Vec::new()),
+                _ = files.tick(), if self.files.are_watched() => {
+                    self.files.drain(&mut self.kernel, &self.telemetry.losses);
+                }
                 () = sleep_until(due), if due.is_some() => {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
@@ -247,7 +254,7 @@ impl Collector {
         self.agents.insert(slot, wanted);
         self.model_hosts.iter().for_each(ModelHosts::wake);
         self.enable()?;
-        let probes = wanted.without(self.kernel.refused());
+        let probes = wanted.without(self.kernel.refused()).without(self.files.refused());
         if probes != wanted {
             // What is left of a probe that lacks a program serves nobody.
             self.agents.insert(slot, probes);
@@ -280,6 +287,7 @@ impl Collector {
         self.agents.remove(&slot);
         self.attaching.released(slot);
         self.wire.forget(slot);
+        self.files.forget(slot);
         self.host_names.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
@@ -297,6 +305,7 @@ impl Collector {
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
         self.wire.set_agents(!self.agents.is_empty());
+        self.files.set_watched(probes);
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -371,6 +380,7 @@ impl Collector {
         });
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
+        self.files.drain(&mut self.kernel, &self.telemetry.losses);
         let stacks = counts.stacks();
         let lost = stacks.clone().filter(|(_, stack)| stack.is_lost()).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
@@ -381,7 +391,10 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         self.host_names.name(&mut counts.network, Instant::now());
-        self.outbox.push_back(Observation::Counted(counts.of_window(start, end, orders)));
+        let used = std::mem::take(&mut counts.files);
+        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let told = self.files.close(counts.epoch, used, live, losses);
+        self.outbox.push_back(Observation::Counted(counts.of_window((start, end), told, orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),

@@ -8,6 +8,7 @@ mod attaching;
 mod cgroups;
 mod clock;
 mod collector;
+mod files;
 mod host;
 mod host_names;
 mod lifecycle;

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::CudaStat,
+    file::FileStat,
     disk::DiskStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
@@ -34,6 +35,8 @@ pub struct Resolved {
     pub cpu: Vec<(Slot, CpuStat)>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files.
+    pub files: Vec<(Slot, FileStat)>,
     /// Traffic.
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.
@@ -61,8 +64,8 @@ impl Resolved {
             sum.cpu_ns += row.cpu_ns;
         });
         let (start, end) = (counted.start, counted.end);
-        let (syscalls, cuda, network, disk, ledgers, unread) = Default::default();
-        Self { start, end, syscalls, off_cpu, cpu, cuda, network, disk, ledgers, unread }
+        let (syscalls, cuda, files, network, disk, ledgers, unread) = Default::default();
+        Self { start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledgers, unread }
     }
 }
 

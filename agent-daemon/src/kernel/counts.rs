@@ -13,12 +13,20 @@ use aya::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    batch, copies::FoundInCopies, cuda, disk::Devices, error::KernelError, ledger::LedgerReader, network,
+    batch,
+    copies::FoundInCopies,
+    cuda,
+    disk::Devices,
+    error::KernelError,
+    files::{self, FileKey, FileUse},
+    ledger::LedgerReader,
+    network,
     stacks::StackReader,
 };
 use crate::model::{
     cuda::CudaStat,
     disk::DiskStat,
+    file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
     ledger::Ledger,
     network::NetworkStat,
@@ -39,6 +47,10 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files by process.
+    pub files: Vec<(FileKey, FileUse)>,
+    /// The generation.
+    pub epoch: u32,
     /// Traffic; peers have no names yet.
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.
@@ -49,12 +61,16 @@ pub struct Counts {
     pub unused_copies: u64,
 }
 
+/// Files of a window by path, and checkpoints that came to their end.
+pub type FilesTold = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
+
 impl Counts {
-    /// The counts of the window of this time, closed on behalf of `orders`.
+    /// The counts of the window of this time, with the files that it `told` of, closed on behalf of `orders`.
     #[must_use]
-    pub fn of_window(self, start: Timestamp, end: Timestamp, orders: Vec<u64>) -> Counted {
+    pub fn of_window(self, (start, end): (Timestamp, Timestamp), told: FilesTold, orders: Vec<u64>) -> Counted {
         let Self { syscalls, off_cpu, cpu, cuda, network, disk, ledgers, .. } = self;
-        Counted { start, end, syscalls, off_cpu, cpu, cuda, network, disk, ledgers, orders }
+        let (files, checkpoints) = told;
+        Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints, network, disk, ledgers, orders }
     }
 
     /// Every stack, and whose it is.
@@ -96,10 +112,18 @@ impl Reader {
         let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
         Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
         wait_for_programs();
-        let [calls, errors, waits, samples, sets, of_cuda] = if old & 1 == 0 {
-            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN", "CUDA_EVEN"]
+        let [calls, errors, waits, samples, sets, of_cuda, of_files] = if old & 1 == 0 {
+            [
+                "SYSCALLS_EVEN",
+                "ERRORS_EVEN",
+                "OFF_CPU_EVEN",
+                "CPU_EVEN",
+                "LEDGER_EVEN",
+                "CUDA_EVEN",
+                "FILES_EVEN",
+            ]
         } else {
-            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD"]
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD", "FILES_ODD"]
         };
         let [traffic, failures, requests] = if old & 1 == 0 {
             ["NETWORK_EVEN", "FAILURES_EVEN", "DISK_EVEN"]
@@ -113,6 +137,8 @@ impl Reader {
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
             cuda: cuda::calls(ebpf, of_cuda)?,
+            files: files::files(ebpf, of_files)?,
+            epoch: old,
             network: network::traffic(ebpf, traffic, failures)?,
             disk: self.devices.requests(ebpf, requests)?,
             ledgers,
@@ -168,6 +194,16 @@ pub(super) fn drain<K: Pod, V: Pod>(
     each: impl FnMut(K, &[V]),
 ) -> Result<(), KernelError> {
     batch::drain(data(ebpf, name)?, each).map_err(|error| KernelError::Io { call: "draining a map", error })
+}
+
+/// Takes every entry out of the map `name`, which has one value for all CPUs.
+pub(super) fn drain_whole<K: Pod, V: Pod>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    each: impl FnMut(K, V),
+) -> Result<(), KernelError> {
+    let Some(Map::HashMap(data)) = ebpf.map(name) else { return Err(KernelError::NoMap(name)) };
+    batch::drain_whole(data, each).map_err(|error| KernelError::Io { call: "draining a map", error })
 }
 
 fn data<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a MapData, KernelError> {

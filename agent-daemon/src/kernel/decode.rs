@@ -121,6 +121,13 @@ pub struct DecodeError {
     length: usize,
 }
 
+impl DecodeError {
+    /// A record of another ring: its kind is unknown, or it is cut.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { kind: u32::MAX, length: bytes.len() }
+    }
+}
+
 /// Decodes one record.
 pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
     let number = bytes.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));

@@ -5,7 +5,7 @@ use super::{btf::Types, error::KernelError};
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 53] = [
+const FIELDS: [(&str, &str, &str); 66] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -45,6 +45,21 @@ const FIELDS: [(&str, &str, &str); 53] = [
     ("INODE_MODE", "inode", "i_mode"),
     ("INODE_RDEV", "inode", "i_rdev"),
     ("INODE_NUMBER", "inode", "i_ino"),
+    ("FILE_MODE", "file", "f_mode"),
+    ("FILE_PATH", "file", "f_path"),
+    ("INODE_SIZE", "inode", "i_size"),
+    ("INODE_SUPER", "inode", "i_sb"),
+    ("SUPER_DEVICE", "super_block", "s_dev"),
+    ("TASK_FS", "task_struct", "fs"),
+    ("FS_PWD", "fs_struct", "pwd"),
+    ("DENTRY_PARENT", "dentry", "d_parent"),
+    ("DENTRY_HASHED", "dentry", "d_hash.pprev"),
+    ("DENTRY_NAME", "dentry", "d_name.hash_len"),
+    ("DENTRY_NAME_TEXT", "dentry", "d_name.name"),
+    ("MOUNT_MNT", "mount", "mnt"),
+    ("MOUNT_ROOT", "mount", "mnt.mnt_root"),
+    ("MOUNT_PARENT", "mount", "mnt_parent"),
+    ("MOUNT_POINT", "mount", "mnt_mountpoint"),
     ("SOCKET_SK", "socket", "sk"),
     ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
     ("SOCK_PORT", "sock", "__sk_common.skc_dport"),
@@ -55,8 +70,6 @@ const FIELDS: [(&str, &str, &str); 53] = [
     ("SOCK_ERROR", "sock", "sk_err"),
     ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),
     ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
-    ("INODE_SYSTEM", "inode", "i_sb"),
-    ("SYSTEM_DEVICE", "super_block", "s_dev"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     disk::{DiskOperation, DiskStat},
     id::ProcessId,
     ledger::Ledger,
@@ -42,6 +43,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
+            files: sum.files.into_rows(),
             network: sum.network.into_rows(),
             disk: sum.disk.into_rows(),
             ledger: sum.ledger,
@@ -56,6 +58,7 @@ struct Sum<S> {
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
     cuda: Rows<(ProcessId, CudaCall), CudaStat>,
+    files: Rows<(ProcessId, Arc<str>), FileStat>,
     network: Rows<(ProcessId, Peer), NetworkStat>,
     disk: Rows<(ProcessId, Arc<str>, DiskOperation, bool), DiskStat>,
     ledger: Ledger,
@@ -69,9 +72,9 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        let (network, disk) = (Rows::new(), Rows::new());
+        let (files, network, disk) = (Rows::new(), Rows::new(), Rows::new());
         let (ledger, unread) = (Ledger::default(), BTreeMap::new());
-        Self { syscalls, off_cpu, cpu, cuda, network, disk, ledger, unread }
+        Self { syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -87,6 +90,9 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.cuda {
             self.cuda.add((row.process, row.call), row, CudaStat::merge);
+        }
+        for row in window.files {
+            self.files.add((row.process, Arc::clone(&row.path)), row, FileStat::merge);
         }
         for row in window.network {
             self.network.add((row.process, row.peer.clone()), row, NetworkStat::merge);

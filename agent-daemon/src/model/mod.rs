@@ -10,6 +10,7 @@ pub mod cuda;
 pub mod disk;
 pub mod errno_names;
 pub mod exposition;
+pub mod file;
 pub mod hash;
 pub mod host;
 pub mod id;

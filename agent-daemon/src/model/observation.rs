@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     account::Account,
     cuda::CudaStat,
+    file::{Checkpoint, FileStat},
     disk::DiskStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
@@ -147,6 +148,10 @@ pub struct Counted {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files.
+    pub files: Vec<(Slot, FileStat)>,
+    /// Checkpoints that were saved or loaded.
+    pub checkpoints: Vec<(Slot, Checkpoint)>,
     /// Traffic.
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.

@@ -18,6 +18,8 @@ pub enum Probe {
     Cuda,
     /// What is said to models and MCP servers: calls read off TLS.
     Wire,
+    /// Files: what is opened, created, changed, deleted and renamed.
+    Files,
     /// Connections and traffic by peer.
     Network,
     /// Block I/O by device.
@@ -26,13 +28,14 @@ pub enum Probe {
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Cpu,
         Self::OffCpu,
         Self::Syscalls,
         Self::Ledger,
         Self::Cuda,
         Self::Wire,
+        Self::Files,
         Self::Network,
         Self::Disk,
     ];
@@ -47,6 +50,7 @@ impl Probe {
             Self::Ledger => "ledger",
             Self::Cuda => "cuda",
             Self::Wire => "wire",
+            Self::Files => "files",
             Self::Network => "network",
             Self::Disk => "disk",
         }
@@ -62,6 +66,7 @@ impl Probe {
             Self::Ledger => 8,
             Self::Cuda => 16,
             Self::Wire => 32,
+            Self::Files => 64,
             Self::Network => 128,
             Self::Disk => 256,
         }
@@ -76,9 +81,9 @@ impl ProbeSet {
     /// No probe: life cycle only.
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
-    pub const ALL: Self = Self(447);
+    pub const ALL: Self = Self(511);
     /// What a rule turns on unless it names its own: all but system calls.
-    pub const RULE_DEFAULT: Self = Self(443);
+    pub const RULE_DEFAULT: Self = Self(507);
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]

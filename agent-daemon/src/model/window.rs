@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     cuda::CudaStat,
+    file::FileStat,
     disk::DiskStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
@@ -47,6 +48,8 @@ pub struct Window<S = Arc<Stack>> {
     pub cpu: Vec<CpuStat<S>>,
     /// Calls of CUDA by process and kind.
     pub cuda: Vec<CudaStat>,
+    /// Files by process and path.
+    pub files: Vec<FileStat>,
     /// Traffic by process and peer.
     pub network: Vec<NetworkStat>,
     /// Block I/O by process and device.
@@ -62,18 +65,20 @@ impl<S> Window<S> {
     #[must_use]
     pub fn rows(&self) -> usize {
         let ledger = self.ledger.sets.len() + self.ledger.threads.len();
-        let of_calls = self.syscalls.len() + self.cuda.len();
-        let of_stacks = self.off_cpu.len() + self.cpu.len();
-        of_calls + of_stacks + self.network.len() + self.disk.len() + ledger
+        let of_calls = self.syscalls.len() + self.cuda.len() + self.files.len();
+        let of_devices = self.network.len() + self.disk.len();
+        of_calls + of_devices + self.off_cpu.len() + self.cpu.len() + ledger
     }
 
     /// The same window with its stacks named otherwise.
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
-        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, network, disk, ledger, unread } = self;
+        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, .. } = self;
+        let (files, network, disk) = (self.files, self.network, self.disk);
+        let (ledger, unread) = (self.ledger, self.unread);
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, network, disk, ledger, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod cuda;
 pub mod dashboard;
 pub mod dashboard_operations;
+pub mod file;
 pub mod disk;
 pub mod gpu;
 pub mod ingest;

@@ -53,6 +53,8 @@ mirror! {
         Cuda,
         /// Calls of models and MCP servers, read off TLS.
         Wire,
+        /// Files: what is opened, created, changed, deleted and renamed.
+        Files,
         /// Connections and traffic by peer.
         Network,
         /// Block I/O by device.
@@ -69,6 +71,7 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Ledger => Self::Ledger,
             ProbeDto::Cuda => Self::Cuda,
             ProbeDto::Wire => Self::Wire,
+            ProbeDto::Files => Self::Files,
             ProbeDto::Network => Self::Network,
             ProbeDto::Disk => Self::Disk,
         }

@@ -9,6 +9,7 @@ mod calls_by;
 mod coverage;
 mod cuda;
 mod dashboard;
+mod files;
 mod disk;
 mod gpus;
 mod health;
@@ -51,6 +52,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(processes::processes))
         .routes(routes!(gpus::gpus))
         .routes(routes!(cuda::cuda))
+        .routes(routes!(files::files))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(locks::locks))

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cuda;
+mod files;
 mod devices;
 mod ledger;
 mod render;
@@ -15,8 +16,8 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto, ledger::LedgerDto,
-        llm::LlmCallListDto, locks::LockReportDto, mcp::McpCallListDto, names::ProbeDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto, file::FileReportDto,
+        ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto, mcp::McpCallListDto, names::ProbeDto,
         network::NetworkReportDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
         syscall::SyscallReportDto,
     },
@@ -30,6 +31,9 @@ pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;
+
+/// Files that are shown.
+const FILES: usize = 15;
 
 /// What an agent did in a stretch of time.
 #[derive(Debug, Serialize)]
@@ -62,6 +66,7 @@ pub(super) struct Report {
     pub(super) disk: Option<DiskReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
+    pub(super) files: Option<FileReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
 }
@@ -100,6 +105,7 @@ impl Report {
             network: watched(ProbeDto::Network).then(|| client.rows(id, "network", first)).transpose()?,
             disk: watched(ProbeDto::Disk).then(|| client.rows(id, "disk", first)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
+            files: watched(ProbeDto::Files).then(|| client.rows(id, "files", (range, FILES))).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

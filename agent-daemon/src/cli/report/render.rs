@@ -1,5 +1,5 @@
-//! A report as text: a heading, then the ledger, processes, CPU, waits, locks, network, disks, calls of
-//! CUDA and syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, processes, CPU, waits, locks, network, disks, calls of CUDA, files and
+//! syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
@@ -12,6 +12,7 @@ use super::{
     Report, calls,
     cuda::cuda,
     devices,
+    files::files,
     ledger::ledger,
 };
 use crate::api::dto::{
@@ -57,6 +58,7 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(calls) = &report.cuda {
         out.push_str(&cuda(calls));
     }
+    out.extend(report.files.iter().map(files));
     if let Some(calls) = &report.syscalls {
         out.push_str(&syscalls(calls));
     }

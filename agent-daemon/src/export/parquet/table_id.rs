@@ -12,6 +12,7 @@ pub(super) enum TableId {
     SyscallErrors,
     SyscallLatencies,
     Cuda,
+    Files,
     Network,
     NetworkFailures,
     NetworkConnectTimes,
@@ -48,6 +49,7 @@ impl TableId {
             Self::SyscallErrors => "syscall_errors",
             Self::SyscallLatencies => "syscall_latencies",
             Self::Cuda => "cuda",
+            Self::Files => "files",
             Self::Network => "network",
             Self::NetworkFailures => "network_failures",
             Self::NetworkConnectTimes => "network_connect_times",
@@ -88,6 +90,7 @@ impl TableId {
                 "Calls by latency: how many took at least 2^log2_ns ns, and less than twice that."
             }
             Self::Cuda => "Calls of CUDA by window, process and kind.",
+            Self::Files => "Files by window, process and path.",
             Self::Network => "Traffic by window, process and peer.",
             Self::NetworkFailures => "Connections that failed, by errno.",
             Self::NetworkConnectTimes => {

@@ -39,7 +39,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 30] = [
+pub(super) const TABLES: [(TableId, &[Column]); 31] = [
     (
         TableId::Agents,
         &[
@@ -196,6 +196,27 @@ pub(super) const TABLES: [(TableId, &[Column]); 30] = [
     (TableId::NetworkConnectTimes, &devices::NETWORK_CONNECT_TIMES),
     (TableId::Disk, &devices::DISK),
     (TableId::DiskLatencies, &devices::DISK_LATENCIES),
+    (
+        TableId::Files,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            column("path", Type::Text, "the file; `other` for those that have no row of their own"),
+            column("read_opens", Type::Int, "times it was opened for reading alone"),
+            column("write_opens", Type::Int, "times it was opened for writing"),
+            column("creates", Type::Int, "times it came to be"),
+            column("changes", Type::Int, "writes and truncations"),
+            column("deletes", Type::Int, "times its name was taken away"),
+            column("renames", Type::Int, "times it got this name by a rename"),
+            column("read_bytes", Type::Int, "bytes that were read"),
+            column("written_bytes", Type::Int, "bytes that were written"),
+            column("syncs", Type::Int, "calls of fsync and fdatasync"),
+            column("sync_ns", Type::Int, "time in these, ns"),
+        ],
+    ),
     (
         TableId::Ledger,
         &[

@@ -8,6 +8,7 @@ mod capped;
 mod cuda;
 mod devices;
 mod families;
+mod files;
 mod gpu;
 mod gpu_totals;
 mod host;

@@ -14,13 +14,15 @@ const fn row(name: &'static str, hook: Hook, need: Need, purpose: &'static str) 
 /// Whose states are told by the scheduler.
 const WAITS: &[Probe] = &[Probe::OffCpu, Probe::Ledger];
 
+const FILES: Need = Need::Probes(&[Probe::Files]);
+
 const CUDA: Need = Need::Probes(&[Probe::Cuda]);
 
 const NETWORK: Need = Need::Probes(&[Probe::Network]);
 
 const DISK: Need = Need::Probes(&[Probe::Disk]);
 
-pub(super) static ROWS: [Row; 36] = [
+pub(super) static ROWS: [Row; 38] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -52,6 +54,8 @@ pub(super) static ROWS: [Row; 36] = [
         Need::Probes(&[Probe::Syscalls]),
         "syscall counts and errors",
     ),
+    row("file_enter", Hook::Tracepoint("sys_enter"), FILES, "when a file is synced and closed"),
+    row("file_exit", Hook::Tracepoint("sys_exit"), FILES, "what is done with files"),
     row(
         "model_socket_state",
         Hook::Tracepoint("inet_sock_set_state"),

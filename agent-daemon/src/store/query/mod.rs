@@ -5,6 +5,7 @@
 mod covered;
 mod cuda;
 mod dashboard;
+mod files;
 mod disk;
 mod gpu;
 mod host;
@@ -23,6 +24,7 @@ mod timeline;
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use files::{FileBy, FileFold, FileTotals};
 pub use disk::{DiskBy, DiskFold};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};

@@ -7,6 +7,7 @@
 //! merged into a store in [`import`](super::import).
 
 pub(super) mod agent;
+mod file;
 mod devices;
 mod gpu;
 pub(super) mod hexadecimal;

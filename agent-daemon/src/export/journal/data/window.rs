@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DataError, Kind,
     devices::{DiskData, NetworkData},
+    file::FileData,
     latencies::{self, Latencies},
     names::Names,
     process_id::Id,
@@ -14,6 +15,7 @@ use super::{
 use crate::model::{
     cuda::{CudaCall, CudaStat},
     disk::DiskStat,
+    file::FileStat,
     ledger::{Bit, Ledger, StateSet},
     network::NetworkStat,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -39,6 +41,8 @@ pub(in crate::export::journal) struct WindowData {
     syscalls: Vec<SyscallData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cuda: Vec<CudaData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     network: Vec<NetworkData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,6 +136,7 @@ impl WindowData {
             off_cpu: window.off_cpu.into_iter().map(OffCpuData::from).collect(),
             syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
             cuda: window.cuda.into_iter().map(CudaData::from).collect(),
+            files: window.files.into_iter().map(FileData::from).collect(),
             network: window.network.into_iter().map(NetworkData::from).collect(),
             disk: window.disk.into_iter().map(DiskData::from).collect(),
             ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
@@ -150,6 +155,7 @@ impl WindowData {
             off_cpu: self.off_cpu.into_iter().map(OffCpuStat::from).collect(),
             syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
             cuda: self.cuda.into_iter().map(CudaStat::from).collect(),
+            files: self.files.into_iter().map(FileStat::from).collect(),
             network: self.network.into_iter().map(NetworkStat::try_from).collect::<Result<_, _>>()?,
             disk: self.disk.into_iter().map(DiskStat::try_from).collect::<Result<_, _>>()?,
             ledger: ledger(self.ledger, self.thread_time)?,

@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-pub(super) static ROWS: [Row; 36] = [
+pub(super) static ROWS: [Row; 41] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -173,6 +173,46 @@ pub(super) static ROWS: [Row; 36] = [
         Counter,
         AGENT,
         "Time in calls of CUDA that wait for the GPU, asleep or spinning, over all threads (probe cuda)",
+    ),
+    row(
+        F::AgentFileOpens,
+        "agent_file_opens",
+        None,
+        Counter,
+        &["agent", "agent_id", "mode"],
+        "Files opened, by mode: for reading alone, or for writing (probe files)",
+    ),
+    row(
+        F::AgentFileEffects,
+        "agent_file_effects",
+        None,
+        Counter,
+        &["agent", "agent_id", "effect"],
+        "Files created, deleted and renamed, and calls that changed one: writes and truncations (probe files)",
+    ),
+    row(
+        F::AgentFileBytes,
+        "agent_file",
+        Some(Bytes),
+        Counter,
+        &["agent", "agent_id", "mode"],
+        "Bytes that calls read from files and wrote to them (probe files)",
+    ),
+    row(
+        F::AgentFileSyncs,
+        "agent_file_syncs",
+        None,
+        Counter,
+        AGENT,
+        "Calls of fsync and fdatasync (probe files)",
+    ),
+    row(
+        F::AgentFileSyncSeconds,
+        "agent_file_sync",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "Time in calls of fsync and fdatasync, over all threads (probe files)",
     ),
     row(
         F::AgentNetworkBytes,

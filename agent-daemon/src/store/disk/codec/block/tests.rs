@@ -10,6 +10,7 @@ use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         cuda::{CudaCall, CudaStat},
+        file::FileStat,
         disk::{DiskOperation, DiskStat},
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
@@ -145,6 +146,11 @@ fn requests() -> impl Strategy<Value = DiskStat> {
     })
 }
 
+fn file() -> impl Strategy<Value = FileStat> {
+    (process(), "/.{0,6}", proptest::array::uniform10(number()))
+        .prop_map(|(process, path, amounts)| FileStat::with(process, path.into(), amounts))
+}
+
 fn window() -> impl Strategy<Value = Numbered> {
     let rows = (
         proptest::collection::vec(syscall(), 0..4),
@@ -153,6 +159,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         proptest::collection::vec((process(), ".{0,8}"), 0..2),
         ledger(),
         proptest::collection::vec(cuda(), 0..4),
+        proptest::collection::vec(file(), 0..4),
         (proptest::collection::vec(traffic(), 0..4), proptest::collection::vec(requests(), 0..4)),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
@@ -163,8 +170,9 @@ fn window() -> impl Strategy<Value = Numbered> {
         off_cpu: rows.1,
         cpu: rows.2,
         cuda: rows.5,
-        network: rows.6.0,
-        disk: rows.6.1,
+        files: rows.6,
+        network: rows.7.0,
+        disk: rows.7.1,
         ledger: rows.4,
         unread: rows.3,
     })
@@ -177,6 +185,7 @@ fn sorted(mut windows: Vec<Numbered>) -> String {
         window.off_cpu.sort_by_key(|r| (r.process, r.stack, r.cause, r.syscall, r.descriptor, r.waker));
         window.cpu.sort_by_key(|r| (r.process, r.stack));
         window.cuda.sort_by_key(|r| (r.process, r.call));
+        window.files.sort_by(|a, b| (&a.path, a.process).cmp(&(&b.path, b.process)));
         window.network.sort_by(|a, b| (a.process, &a.peer).cmp(&(b.process, &b.peer)));
         window.disk.sort_by_key(|r| (r.process, r.operation, r.background, r.device.clone()));
     }
@@ -205,7 +214,7 @@ proptest! {
 
     #[test]
     fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for version in [1, 2, 3] {
+        for version in [1, 2, 3, 4] {
             let bytes: Vec<_> = [version].into_iter().chain(bytes.clone()).collect();
             let _ = decode(&bytes, &agent_at(at(0)).id);
         }
