@@ -89,7 +89,7 @@ fn bytes_and_connections_are_exact_also_of_children_and_by_ipv6() {
     }
     api.detach(&id);
 
-    let report = self::report(api, &id, "");
+    let report = report(api, &id, "");
     let row = peer(&report, at.port());
     assert_eq!(bytes(&row), (TIMES * SENT, TIMES * RECEIVED), "{row:#}");
     assert_eq!((row["connections_made"].as_u64(), &row["side"]), (Some(TIMES), &json!("client")));
@@ -121,7 +121,7 @@ fn connections_that_fail_are_told_by_errno_and_waits_are_timed() {
     assert_eq!(full.count("errno"), 110, "the listener was full");
     api.detach(&id);
 
-    let report = self::report(api, &id, "");
+    let report = report(api, &id, "");
     let row = peer(&report, closed);
     assert_eq!(row["connections_failed"], json!({ "ECONNREFUSED": 3 }));
     assert_eq!(row["connections_made"], 0);
@@ -188,7 +188,7 @@ fn datagrams_and_unix_sockets_are_counted() {
     agent.tell(r#"{"do": "pair", "size": 123456}"#);
     api.detach(&id);
 
-    let report = self::report(api, &id, "");
+    let report = report(api, &id, "");
     for port in ports {
         let row = peer(&report, port);
         assert_eq!((bytes(&row), &row["protocol"]), ((7007, 7007), &json!("udp")), "{row:#}");
