@@ -7,8 +7,8 @@
 pub mod agent;
 pub mod cpu;
 pub mod cuda;
-pub mod files;
 pub mod disk;
+pub mod files;
 pub mod ledger;
 pub mod lifecycle;
 pub mod loss;

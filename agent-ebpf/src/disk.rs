@@ -50,8 +50,6 @@ static ZERO: DiskValue = DiskValue::ZERO;
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// `bio.bi_opf`: the bits that tell the operation.
 const OPERATION: u32 = 0xff;
-/// Flags of `__mark_inode_dirty` but the one that tells of times alone.
-const DIRTY: u32 = 7;
 /// Parts of a request that are looked at.
 const PARTS: u32 = 32;
 
@@ -156,7 +154,7 @@ fn disk_dirty(ctx: BtfTracePointContext) -> u32 {
     let task: *mut u8 = unsafe { bpf_get_current_task_btf() }.cast();
     let Some(thread) = threads::get(task) else { return 0 };
     let (inode, flags): (*const u8, u32) = (ctx.arg(0), ctx.arg(1));
-    if flags & DIRTY == 0 || !agents::wants(thread.agent, probe::DISK) {
+    if flags & layout::INODE_DIRTY_PAGES.load() == 0 || !agents::wants(thread.agent, probe::DISK) {
         return 0;
     }
     // SAFETY: the tracepoint's argument; an inode always has a file system.

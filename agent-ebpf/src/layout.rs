@@ -43,6 +43,8 @@ offsets! {
     /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
     /// verifier does not look at code behind a constant 0.
     CAN_READ_KERNEL,
+    /// The flag of `__mark_inode_dirty` that tells of data.
+    INODE_DIRTY_PAGES,
     /// 1 where page tables have five levels.
     FIVE_LEVELS,
 }

@@ -98,8 +98,8 @@ fn what_goes_past_the_page_cache_is_exact() {
         let row = row.unwrap_or_else(|| panic!("{operation} of {name}: {rows:#?}"));
         assert_eq!(row["bytes"], TIMES * SIZE, "{row:#}");
         assert_eq!((&row["background"], &row["errors"]), (&json!(false), &json!(0)));
-        let [total, queue, at_device, longest] = ["total", "queue", "device", "max"]
-            .map(|part| row[format!("{part}_seconds")].as_f64().unwrap());
+        let [total, queue, at_device, longest] =
+            ["total", "queue", "device", "max"].map(|part| row[format!("{part}_seconds")].as_f64().unwrap());
         assert!((total - queue - at_device).abs() < 1e-6 && longest > 0.0 && longest <= total, "{row:#}");
     }
 }

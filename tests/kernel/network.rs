@@ -133,7 +133,12 @@ fn connections_that_fail_are_told_by_errno_and_waits_are_timed() {
     assert_eq!(client["connections_made"], 2, "{client:#}");
     assert!(client["retransmits"].as_u64().unwrap() >= 2, "{client:#}");
     assert_eq!(server["connections_accepted"], 2, "{server:#}");
-    assert_within(0.05, full.seconds("waited"), client["connect_max_seconds"].as_f64().unwrap(), "connecting");
+    assert_within(
+        0.05,
+        full.seconds("waited"),
+        client["connect_max_seconds"].as_f64().unwrap(),
+        "connecting",
+    );
 }
 
 #[test]
@@ -242,8 +247,7 @@ fn addresses_have_the_names_that_were_asked_for_whatever_call_received_them() {
         let (peer, served) = server_at(of.into(), 1, 10, 20);
         let ask = json!({ "do": "ask", "host": at.to_string(), "by": by, "query": query(&format!("By-{by}.test")) });
         agent.tell(&ask.to_string());
-        let exchange =
-            json!({ "do": "exchange", "host": peer.ip().to_string(), "port": peer.port(), "send": 10, "receive": 20 });
+        let exchange = json!({ "do": "exchange", "host": peer.ip().to_string(), "port": peer.port(), "send": 10, "receive": 20 });
         agent.tell(&exchange.to_string());
         server.join().unwrap();
         served.join().unwrap();

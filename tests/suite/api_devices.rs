@@ -8,8 +8,14 @@ use crate::api_world::World;
 fn traffic_is_told_by_peer_by_process_and_by_host() {
     let world = World::new();
     let told = world.get(&world.of_live("/network")).json();
-    assert_eq!((&told["watched"], &told["rows"], &told["next_offset"]), (&json!(true), &json!(2), &Value::Null));
-    assert_eq!((&told["total"]["sent_bytes"], &told["outside"]["received_bytes"]), (&json!(1500), &json!(4500)));
+    assert_eq!(
+        (&told["watched"], &told["rows"], &told["next_offset"]),
+        (&json!(true), &json!(2), &Value::Null)
+    );
+    assert_eq!(
+        (&told["total"]["sent_bytes"], &told["outside"]["received_bytes"]),
+        (&json!(1500), &json!(4500))
+    );
     let first = &told["peers"][0];
     let mut plain = first.clone();
     for estimate in ["connect_p50_seconds", "connect_p99_seconds"] {
@@ -25,7 +31,8 @@ fn traffic_is_told_by_peer_by_process_and_by_host() {
         })
     );
     let hosts = world.get(&world.of_live("/network?by=host")).json();
-    let names: Vec<_> = hosts["peers"].as_array().unwrap().iter().map(|row| (&row["host"], &row["port"])).collect();
+    let names: Vec<_> =
+        hosts["peers"].as_array().unwrap().iter().map(|row| (&row["host"], &row["port"])).collect();
     assert_eq!(names, [(&Value::Null, &Value::Null), (&json!("api.test"), &Value::Null)]);
     let processes = world.get(&world.of_live("/network?by=process&limit=1")).json();
     assert_eq!((&processes["peers"][0]["pid"], &processes["next_offset"]), (&json!(100), &json!(1)));
@@ -41,7 +48,8 @@ fn block_io_is_told_by_device_and_by_process() {
     let seen: Vec<_> = rows.iter().map(|row| (&row["device"], &row["background"], &row["bytes"])).collect();
     let vda = json!("vda");
     assert_eq!(seen, [(&vda, &json!(false), &json!(8192)), (&vda, &json!(true), &json!(8192))]);
-    let times = ["total_seconds", "queue_seconds", "device_seconds"].map(|time| rows[0][time].as_f64().unwrap());
+    let times =
+        ["total_seconds", "queue_seconds", "device_seconds"].map(|time| rows[0][time].as_f64().unwrap());
     assert_eq!(times, [0.0025, 0.0005, 0.002]);
     let by_process = world.get(&world.of_live("/disk?by=process")).json();
     let pids: Vec<_> = by_process["requests"].as_array().unwrap().iter().map(|row| &row["pid"]).collect();

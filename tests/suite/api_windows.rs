@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use agentperf::model::{
     cuda::{CudaCall, CudaStat},
-    file::FileStat,
     disk::{DiskOperation, DiskStat},
+    file::FileStat,
     id::AgentId,
     ledger::{Bit, Ledger, StateSet},
     network::{NetworkStat, Peer, Protocol, Side},

@@ -37,7 +37,9 @@ def read(command):
 
 
 def left(command, sync=False):
-    file = os.open(command["path"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A file that is truncated would be written when it is closed.
+    os.unlink(command["path"])
+    file = os.open(command["path"], os.O_WRONLY | os.O_CREAT, 0o600)
     for _ in range(command["size"] >> 16):
         os.write(file, b"y" * 65536)
     if sync:

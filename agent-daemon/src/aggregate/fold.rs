@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::{CudaCall, CudaStat},
-    file::{self, FileStat},
     disk::{DiskOperation, DiskStat},
+    file::{self, FileStat},
     id::ProcessId,
     network::{NetworkStat, Peer, Protocol, Side},
     off_cpu::{OffCpuStat, WaitCause},

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::CudaStat,
-    file::FileStat,
     disk::DiskStat,
+    file::FileStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
     network::NetworkStat,

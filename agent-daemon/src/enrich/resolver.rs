@@ -259,7 +259,20 @@ mod tests {
         let cpu = addresses.iter().map(row).collect();
         let (syscalls, off_cpu, cuda, files, checkpoints) = Default::default();
         let (network, disk, ledgers, orders) = Default::default();
-        Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints, network, disk, ledgers, orders }
+        Counted {
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            checkpoints,
+            network,
+            disk,
+            ledgers,
+            orders,
+        }
     }
 
     /// Stacks that know a process with one mapping, of this code, from 0x10000 on.

@@ -67,10 +67,28 @@ pub type FilesTold = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
 impl Counts {
     /// The counts of the window of this time, with the files that it `told` of, closed on behalf of `orders`.
     #[must_use]
-    pub fn of_window(self, (start, end): (Timestamp, Timestamp), told: FilesTold, orders: Vec<u64>) -> Counted {
+    pub fn of_window(
+        self,
+        (start, end): (Timestamp, Timestamp),
+        told: FilesTold,
+        orders: Vec<u64>,
+    ) -> Counted {
         let Self { syscalls, off_cpu, cpu, cuda, network, disk, ledgers, .. } = self;
         let (files, checkpoints) = told;
-        Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints, network, disk, ledgers, orders }
+        Counted {
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            checkpoints,
+            network,
+            disk,
+            ledgers,
+            orders,
+        }
     }
 
     /// Every stack, and whose it is.

@@ -1,7 +1,10 @@
 //! The table of kernel fields that the programs read, and their offsets on the running kernel.
 //! `agent-ebpf/src/layout.rs` declares the globals that are set here.
 
-use super::{btf::Types, error::KernelError};
+use super::{
+    btf::{self, Types},
+    error::KernelError,
+};
 use crate::config::Kernel;
 
 /// Global, structure, field.
@@ -105,12 +108,15 @@ const OPTIONAL_FIELDS: [(&str, &str, &str); 26] = [
     ("MAPPING_INODE", "address_space", "host"),
 ];
 
+/// `I_DIRTY_PAGES` where it is a macro.
+const OLD_DIRTY_PAGES: u32 = 1 << 2;
+
 /// Every global with its value for the running kernel; `confidential`: it must not read the kernel's memory.
 pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, KernelError> {
     let path = "/sys/kernel/btf/vmlinux";
     let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
     let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
-    let mut globals = Vec::with_capacity(FIELDS.len() + OPTIONAL_FIELDS.len() + 4);
+    let mut globals = Vec::with_capacity(FIELDS.len() + OPTIONAL_FIELDS.len() + 5);
     for (global, structure, field) in FIELDS {
         let value = if field.is_empty() { types.size(structure) } else { types.offset(structure, field) };
         globals.push((global, value.ok_or(KernelError::NoField { structure, field })?));
@@ -127,6 +133,8 @@ pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, Ke
         .bit("task_struct", "in_iowait")
         .ok_or(KernelError::NoField { structure: "task_struct", field: "in_iowait" })?;
     globals.extend([("TASK_IOWAIT_BYTE", byte), ("TASK_IOWAIT_MASK", mask)]);
+    let dirty = btf::enumerator(&bytes, "I_DIRTY_PAGES").unwrap_or(OLD_DIRTY_PAGES);
+    globals.push(("INODE_DIRTY_PAGES", dirty));
     globals.push(("CAN_READ_KERNEL", u32::from(!confidential)));
     globals.push(("FIVE_LEVELS", u32::from(cpu_flag("la57"))));
     Ok(globals)

@@ -11,8 +11,8 @@ use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
-    file::FileStat,
     disk::{DiskOperation, DiskStat},
+    file::FileStat,
     id::ProcessId,
     ledger::Ledger,
     network::{NetworkStat, Peer},

@@ -190,8 +190,7 @@ mod tests {
 
     #[test]
     fn failures_add_up_by_errno() {
-        let peer =
-            Peer { address: None, port: 1, protocol: Protocol::Tcp, side: Side::Client, host: None };
+        let peer = Peer { address: None, port: 1, protocol: Protocol::Tcp, side: Side::Client, host: None };
         let mut sum = NetworkStat::new(ProcessId(1), peer);
         sum.fail(111, 1);
         sum.fail(110, 2);

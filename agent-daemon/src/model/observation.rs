@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{
     account::Account,
     cuda::CudaStat,
-    file::{Checkpoint, FileStat},
     disk::DiskStat,
+    file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
     ledger::Ledger,
     network::NetworkStat,

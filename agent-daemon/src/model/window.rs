@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::{
     cuda::CudaStat,
-    file::FileStat,
     disk::DiskStat,
+    file::FileStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
     network::NetworkStat,

@@ -32,7 +32,8 @@ pub(super) fn network(report: &NetworkReportDto) -> String {
         bytes(outside.sent_bytes),
         bytes(outside.received_bytes)
     );
-    let columns = ["SENT", "RECEIVED", "CONNECTED", "FAILED", "CONNECT MAX"].map(|title| (title, Align::Right));
+    let columns =
+        ["SENT", "RECEIVED", "CONNECTED", "FAILED", "CONNECT MAX"].map(|title| (title, Align::Right));
     let columns: Vec<_> = columns.into_iter().chain([("PEER", Align::Left)]).collect();
     let mut table = Table::new(&columns);
     for peer in report.peers.iter().take(ROWS) {

@@ -2,8 +2,8 @@
 
 mod calls;
 mod cuda;
-mod files;
 mod devices;
+mod files;
 mod ledger;
 mod render;
 mod verb;
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto, file::FileReportDto,
-        ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto, mcp::McpCallListDto, names::ProbeDto,
-        network::NetworkReportDto, off_cpu::OffCpuReportDto, process::ProcessDto, profile::ProfileDto,
-        syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto,
+        file::FileReportDto, ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto,
+        mcp::McpCallListDto, names::ProbeDto, network::NetworkReportDto, off_cpu::OffCpuReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
     },
     model::time::Timestamp,
 };

@@ -43,7 +43,13 @@ impl DeviceTotals {
 
     fn traffic(&mut self, stat: &NetworkStat) {
         let loopback = stat.peer.address.is_some_and(|address| address.is_loopback());
-        let place = if stat.peer.is_unix() { 0 } else if loopback { 1 } else { 2 };
+        let place = if stat.peer.is_unix() {
+            0
+        } else if loopback {
+            1
+        } else {
+            2
+        };
         if let Some([sent, received]) = self.bytes.get_mut(place) {
             *sent = sent.saturating_add(stat.sent_bytes);
             *received = received.saturating_add(stat.received_bytes);

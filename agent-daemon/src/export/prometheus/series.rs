@@ -143,7 +143,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => [tools::of, llm::of, cuda::of, files::of, devices::of].map(|of| of(family, totals, &with)).concat(),
+        _ => [tools::of, llm::of, cuda::of, files::of, devices::of]
+            .map(|of| of(family, totals, &with))
+            .concat(),
     }
 }
 

@@ -77,8 +77,10 @@ mod tests {
             window.disk = rows;
             Arc::new(window)
         };
-        let windows =
-            [window(0, vec![requests(100, "vda", 1), requests(101, "vda", 2)]), window(1, vec![requests(100, "vdb", 4)])];
+        let windows = [
+            window(0, vec![requests(100, "vda", 1), requests(101, "vda", 2)]),
+            window(1, vec![requests(100, "vdb", 4)]),
+        ];
         let rows = |by| {
             let rows = of(&windows, DiskFold::new(by));
             rows.iter().map(|row| (row.process.pid(), row.device.to_string(), row.count)).collect::<Vec<_>>()

@@ -45,7 +45,8 @@ pub struct NetworkTotals {
 /// Whose sums over all processes are: nobody's in particular.
 const ALL: ProcessId = ProcessId(0);
 /// With whom those over all peers are.
-const NOBODY: Peer = Peer { address: None, port: 0, protocol: Protocol::Other, side: Side::Client, host: None };
+const NOBODY: Peer =
+    Peer { address: None, port: 0, protocol: Protocol::Other, side: Side::Client, host: None };
 
 impl NetworkFold {
     /// Sums over each of these.
@@ -77,9 +78,10 @@ impl Fold for NetworkFold {
                 NetworkBy::Process => (stat.process, NOBODY),
                 NetworkBy::Host => (ALL, host(&stat.peer)),
             };
-            let sum = self.sums.entry(key).or_insert_with_key(|(process, peer)| {
-                NetworkStat::new(*process, peer.clone())
-            });
+            let sum = self
+                .sums
+                .entry(key)
+                .or_insert_with_key(|(process, peer)| NetworkStat::new(*process, peer.clone()));
             sum.merge(stat);
             self.total.merge(stat);
             if stat.peer.is_outside() {

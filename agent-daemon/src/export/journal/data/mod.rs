@@ -7,8 +7,8 @@
 //! merged into a store in [`import`](super::import).
 
 pub(super) mod agent;
-mod file;
 mod devices;
+mod file;
 mod gpu;
 pub(super) mod hexadecimal;
 pub(super) mod host;

@@ -2,14 +2,16 @@
 
 use super::{AGENT, CALLS, Column, END, PID, PROCESS, START, Type, column, optional};
 
-const ADDRESS: Column = optional("address", Type::Text, "the peer's address; none of unix sockets, and where many were merged");
+const ADDRESS: Column =
+    optional("address", Type::Text, "the peer's address; none of unix sockets, and where many were merged");
 const PORT: Column = column("port", Type::Int, "the port: the peer's of a client, else the process's own");
 const PROTOCOL: Column = column("protocol", Type::Text, "tcp, udp, unix or other");
 const SIDE: Column = column("side", Type::Text, "client, or server where the peer turned to the process");
 const HOST: Column = optional("host", Type::Text, "the name that was looked up for the address");
 const DEVICE: Column = column("device", Type::Text, "the device; empty where many were merged");
 const OPERATION: Column = column("operation", Type::Text, "read, write, flush or discard");
-const BACKGROUND: Column = column("background", Type::Bool, "whether the kernel wrote later what was left in memory");
+const BACKGROUND: Column =
+    column("background", Type::Bool, "whether the kernel wrote later what was left in memory");
 const LOG2: Column = column("log2_ns", Type::Int, "log2 of the time in ns, rounded down");
 
 pub(super) const NETWORK: [Column; 17] = [

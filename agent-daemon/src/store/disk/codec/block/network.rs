@@ -81,8 +81,18 @@ fn decode_rows(
     processes: &[u64],
     peers: &[Peer],
 ) -> Result<Vec<NetworkStat>, CodecError> {
-    let [mut process, mut peer, mut sent, mut received, mut connects, mut accepts, mut again, mut time, mut max, mut failures] =
-        read_columns(from, rows)?;
+    let [
+        mut process,
+        mut peer,
+        mut sent,
+        mut received,
+        mut connects,
+        mut accepts,
+        mut again,
+        mut time,
+        mut max,
+        mut failures,
+    ] = read_columns(from, rows)?;
     let row = |_| {
         let place = usize::try_from(next(&mut peer)?).ok();
         let peer = place.and_then(|place| peers.get(place)).ok_or(CodecError::Range("a place"))?;

@@ -10,8 +10,8 @@ use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         cuda::{CudaCall, CudaStat},
-        file::FileStat,
         disk::{DiskOperation, DiskStat},
+        file::FileStat,
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
         network::{NetworkStat, Peer, Protocol, Side},
