@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Store,
     query::{
-        self, By, CudaFold, DiskBy, DiskFold, NetworkBy, NetworkFold, OffCpuFold, ProfileFold, ProfileKind,
+        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold, ProfileFold, ProfileKind,
         QualityFold, SyscallFold,
     },
 };

@@ -102,7 +102,7 @@ fn latencies() -> impl Strategy<Value = Histogram> {
 fn peer() -> impl Strategy<Value = Peer> {
     let place = (any::<Option<std::net::IpAddr>>(), any::<u16>(), select(Protocol::ALL.as_slice()));
     let side = select([Side::Client, Side::Server].as_slice());
-    let host = proptest::option::of("[a-z.]{1,20}");
+    let host = option::of("[a-z.]{1,20}");
     (place, side, host).prop_map(|((address, port, protocol), side, host)| Peer {
         address,
         port,
