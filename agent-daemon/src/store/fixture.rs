@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Store,
-    query::{self, By, CudaFold, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+    query::{
+        self, By, CudaFold, FileBy, FileFold, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold,
+    },
 };
 use crate::model::{
     agent::{Agent, AgentSource},
