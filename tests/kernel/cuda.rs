@@ -34,7 +34,7 @@ fn calls(report: &Value, kind: &str, pid: Option<u32>) -> Calls {
         count: sum.count + row["count"].as_u64().unwrap(),
         errors: sum.errors + row["errors"].as_u64().unwrap(),
         bytes: sum.bytes + row["bytes"].as_u64().unwrap(),
-        seconds: sum.seconds + row["total_seconds"].as_f64().unwrap(),
+        seconds: sum.seconds + row["total_seconds"].as_f64().unwrap_or(0.0),
     })
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use crate::model::{
     control::AttachError,
     probe::{Probe, ProbeState, ProbeStatus},
+    shown::shown,
 };
 
 /// `task_struct.flags` of kernel threads, as /proc/PID/stat shows them.
@@ -20,6 +21,9 @@ pub(super) fn check(pid: u32) -> Result<(), AttachError> {
         && process != pid
     {
         return Err(AttachError::Thread { tid: pid, pid: process });
+    }
+    if pid == 1 {
+        return Err(AttachError::Init);
     }
     if pid == std::process::id() {
         return Err(AttachError::OwnProcess(pid));
@@ -63,7 +67,7 @@ pub(super) fn check_probe(probe: Probe, programs: &[ProbeStatus]) -> Result<(), 
 /// The process's name; its pid where it has none.
 pub(super) fn comm(pid: u32) -> String {
     let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let comm = String::from_utf8_lossy(&comm).trim().to_owned();
+    let comm = shown(String::from_utf8_lossy(&comm).trim()).into_owned();
     if comm.is_empty() { pid.to_string() } else { comm }
 }
 
@@ -76,6 +80,7 @@ mod tests {
     fn what_is_no_agent_is_refused_with_its_reason() {
         assert!(matches!(check(u32::MAX), Err(AttachError::NoSuchProcess(_))));
         assert!(matches!(check(std::process::id()), Err(AttachError::OwnProcess(_))));
+        assert!(matches!(check(1), Err(AttachError::Init)));
         assert!(matches!(check(2), Err(AttachError::KernelThread(2) | AttachError::NoSuchProcess(2))));
     }
 

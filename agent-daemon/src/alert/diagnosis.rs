@@ -1,5 +1,5 @@
-//! What an agent did when an alert began to fire: the largest stacks, processes and calls of the last windows. Read
-//! from the store, bounded, and without command lines.
+//! What an agent did when an alert began to fire: where its time went, and the largest stacks, processes and calls of the
+//! last windows. Read from the store, bounded, and without command lines.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
     },
     store::{
         Store, StoreError,
-        query::{self, By, ProfileFold, ProfileKind, SyscallFold},
+        query::{self, By, LedgerFold, ProfileFold, ProfileKind, SyscallFold},
     },
 };
 
@@ -40,6 +40,9 @@ pub struct Diagnosis {
     pub from: Timestamp,
     /// End of that time.
     pub to: Timestamp,
+    /// Where its wall clock went, by cause of the ledger, with seconds.
+    #[serde(default)]
+    pub ledger: Vec<Line>,
     /// Stacks on the CPU, folded, with seconds.
     pub cpu: Vec<Line>,
     /// Stacks off the CPU, folded, with seconds.
@@ -51,7 +54,7 @@ pub struct Diagnosis {
     pub memory: Vec<Held>,
     /// System calls, with seconds inside them.
     pub syscalls: Vec<Line>,
-    /// Where the API shows more.
+    /// Where the API shows more: the flame graph of what ran, or of what was waited for where little ran.
     pub link: String,
 }
 
@@ -92,8 +95,9 @@ impl Diagnosis {
             return Ok(None);
         }
         let of = |kind| ProfileFold::new(kind, None);
-        let folds = ((of(ProfileKind::Cpu), of(ProfileKind::OffCpu)), SyscallFold::new(By::Agent));
-        let ((cpu, off_cpu), calls) = query::over(store, &id, range, folds)?;
+        let sums = (SyscallFold::new(By::Agent), LedgerFold::default());
+        let folds = ((of(ProfileKind::Cpu), of(ProfileKind::OffCpu)), sums);
+        let ((cpu, off_cpu), (calls, ledger)) = query::over(store, &id, range, folds)?;
         let all = store.processes(&id, range)?;
         let memory = held(&all);
         let comms: FxHashMap<ProcessId, String> =
@@ -108,17 +112,20 @@ impl Diagnosis {
         };
         let processes = busiest.iter().map(|(id, ns)| (format!("{} ({})", comm(*id), id.pid()), *ns));
         let name = |number: u32| syscall_name(number).map_or_else(|| number.to_string(), str::to_owned);
+        let causes = ledger.causes().into_iter().map(|(cause, ns)| (cause.name().to_owned(), ns));
+        let kind = if is_busy(&cpu.stacks, range) { "cpu" } else { "off_cpu" };
         let (from, to) = (range.from, range.to);
         Ok(Some(Self {
             fired_at: alert.fired_at,
             from,
             to,
+            ledger: largest(causes),
             cpu: stacks(&cpu.stacks),
             off_cpu: stacks(&off_cpu.stacks),
             processes: largest(processes),
             memory,
             syscalls: largest(calls.iter().map(|call| (name(call.number), call.total_ns))),
-            link: format!("{api}/api/v1/agents/{id}/profile?type=cpu&format=svg&from={from}&to={to}"),
+            link: format!("{api}/api/v1/agents/{id}/profile?type={kind}&format=svg&from={from}&to={to}"),
         }))
     }
 }
@@ -129,6 +136,7 @@ impl From<&Diagnosis> for channel::Diagnosis {
             lines.iter().map(|line| format!("{:.3} s  {}", line.seconds, line.what)).collect()
         };
         let parts = [
+            ("where its time went", timed(&diagnosis.ledger)),
             ("on the CPU", timed(&diagnosis.cpu)),
             ("off the CPU", timed(&diagnosis.off_cpu)),
             ("processes", timed(&diagnosis.processes)),
@@ -148,6 +156,12 @@ impl Held {
         let growth = self.bytes_per_second.map(|bytes| format!(", {:+.3} MiB/s", mib(bytes as f64)));
         format!("{:.1} MiB{}  {}", mib(self.rss_bytes as f64), growth.unwrap_or_default(), self.what)
     }
+}
+
+/// Whether it ran for half of the time or more.
+fn is_busy(cpu: &[query::ProfileStack], range: TimeRange) -> bool {
+    let ran = cpu.iter().fold(0u64, |sum, row| sum.saturating_add(row.ns));
+    i128::from(ran) * 2 >= range.to.duration_since(range.from).as_nanos()
 }
 
 /// The live processes that hold most.
@@ -213,7 +227,7 @@ mod tests {
         model::off_cpu::WaitCause,
         store::{
             Limits, Memory, Store as _,
-            fixture::{agent_at, at, cpu, off_cpu, process_at, syscall, window_at},
+            fixture::{agent_at, at, cpu, ledger, off_cpu, process_at, syscall, window_at},
         },
     };
 
@@ -238,6 +252,7 @@ mod tests {
         window.cpu = vec![cpu(100, &["hot", "main"], 90), cpu(100, &["cold;\n", "main"], 10)];
         window.off_cpu = vec![off_cpu(100, WaitCause::Disk, &["k_io", "main"], 1_500_000, 400)];
         window.syscalls = vec![syscall(100, 0, 7_000_000)];
+        window.ledger = ledger(1);
         store.append(window);
         let range = TimeRange { from: at(0), to: at(5) };
         let found =
@@ -247,12 +262,15 @@ mod tests {
         assert_eq!(found.off_cpu[0].what, "python3;main;k_io_[k]");
         assert_eq!(found.processes[0].what, "python3 (100)");
         assert_eq!(found.syscalls[0].what, "read");
-        assert!(found.link.starts_with(&format!("http://127.0.0.1:1/api/v1/agents/{}/profile?", agent.id)));
+        let link = format!("http://127.0.0.1:1/api/v1/agents/{}/profile?type=off_cpu&", agent.id);
+        assert!(found.link.starts_with(&link), "it hardly ran: {}", found.link);
+        assert!(!found.ledger.is_empty());
         let told = channel::Diagnosis::from(&found);
         let titles: Vec<_> = told.findings.iter().map(|finding| finding.title.as_str()).collect();
-        assert_eq!(titles, ["on the CPU", "off the CPU", "processes", "memory", "system calls"]);
-        assert_eq!(told.findings[3].lines, ["0.5 MiB, -0.000 MiB/s  python3 (100)"]);
-        assert!(told.findings[0].lines[0].ends_with("python3;main;hot"), "{told:?}");
+        assert_eq!(titles[..2], ["where its time went", "on the CPU"]);
+        assert_eq!(titles[2..], ["off the CPU", "processes", "memory", "system calls"]);
+        assert_eq!(told.findings[4].lines, ["0.5 MiB, -0.000 MiB/s  python3 (100)"]);
+        assert!(told.findings[1].lines[0].ends_with("python3;main;hot"), "{told:?}");
         assert!(Diagnosis::of(&alert("1-1"), range, &store, "x").unwrap().is_none());
         assert!(Diagnosis::of(&alert("no id"), range, &store, "x").unwrap().is_none());
     }

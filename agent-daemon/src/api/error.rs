@@ -124,6 +124,7 @@ impl From<AttachError> for Problem {
             AttachError::Zombie(_) => (StatusCode::NOT_FOUND, "zombie", "Process has exited"),
             AttachError::Thread { .. } => (StatusCode::BAD_REQUEST, "thread", "Not a process"),
             AttachError::KernelThread(_) => (StatusCode::BAD_REQUEST, "kernel-thread", "Kernel thread"),
+            AttachError::Init => (StatusCode::FORBIDDEN, "host-init", "The host's init"),
             AttachError::OwnProcess(_) => (StatusCode::FORBIDDEN, "own-process", "Own process"),
             AttachError::AlreadyAttached { .. } | AttachError::Taken(_) => {
                 (StatusCode::CONFLICT, "already-attached", "Already attached")

@@ -1,14 +1,13 @@
 //! Standard output: a reader that goes away (`| head`) is no error, and nothing that was traced can write
 //! escape sequences to the terminal.
 
-use std::{
-    borrow::Cow,
-    io::{self, ErrorKind, Write},
-};
+use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
 use super::error::CliError;
+/// Text without characters that do not show as themselves.
+pub(super) use crate::model::shown::shown as plain;
 
 /// Writes text to standard output.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
@@ -40,13 +39,4 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
 pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value).map_err(|e| CliError::failed("cannot write JSON", e))?;
     Ok(text + "\n")
-}
-
-/// Text without control characters.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        Cow::Owned(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
 }

@@ -1,5 +1,5 @@
-//! `agentperf rules`: who would be found to be an agent. Its verbs `check` and `test` are of alert rules, which have
-//! files of their own, and the same as those of `agentperf alerts`.
+//! `agentperf rules`: who would be found to be an agent. Its verbs `check`, `test` and `default` are of alert rules, which
+//! have files of their own; the first two are the same as those of `agentperf alerts`.
 
 use std::path::PathBuf;
 
@@ -11,9 +11,12 @@ use super::{
     out,
     table::{Align, Table},
 };
-use crate::config::{Action, Config, Overrides, Rule, builtin_rules};
+use crate::{
+    alert::rule::DEFAULT_RULES,
+    config::{Action, Config, Overrides, Rule, builtin_rules},
+};
 
-/// List the rules that say who is an agent, in the order they are tried; or check and test alert rules.
+/// List the rules that say who is an agent, in the order they are tried; or check, test and print alert rules.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -24,6 +27,7 @@ Examples:
   agentperf rules --json | jq '.rules[].name'
   agentperf rules check /etc/agentperf/alerts.yaml
   agentperf rules test tests.yaml
+  agentperf rules default > alerts.yaml
 
 Exit codes: 0 listed, or fine; 1 tests failed; 2 bad usage or configuration, or mistakes in a file."
 )]
@@ -56,6 +60,8 @@ enum RulesVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Print the alert rules that are in force unless the configuration names others, as a file to change
+    Default,
 }
 
 #[derive(Serialize)]
@@ -80,6 +86,7 @@ pub(super) fn run(args: &RulesArgs) -> Result<(), CliError> {
     match &args.verb {
         Some(RulesVerb::Check { what, json }) => return files::check(what, *json),
         Some(RulesVerb::Test { what, json }) => return files::test(what, *json),
+        Some(RulesVerb::Default) => return out::print(DEFAULT_RULES),
         None => {}
     }
     let config = Config::load(args.config.as_deref(), Overrides::default())?;

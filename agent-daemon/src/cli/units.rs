@@ -1,10 +1,15 @@
 //! Figures for people: three digits that matter, with a unit.
 
-/// Seconds as `1.23 s`, `4.56 ms`, `7 µs`, `2 m 03 s`.
+/// Seconds as `1.23 s`, `4.56 ms`, `7 µs`, `2 m 03 s`, `3 h 07 m`, `5 d 03 h`.
 pub(super) fn seconds(value: f64) -> String {
     if value >= 120.0 {
         let whole = value.round() as u64;
-        return format!("{} m {:02} s", whole / 60, whole % 60);
+        let (minutes, hours) = (whole / 60, whole / 3600);
+        return match whole {
+            0..7200 => format!("{minutes} m {:02} s", whole % 60),
+            7200..172_800 => format!("{hours} h {:02} m", minutes % 60),
+            _ => format!("{} d {:02} h", hours / 24, hours % 24),
+        };
     }
     // A sum over nothing is -0.
     let (scaled, unit) = match value + 0.0 {
@@ -54,6 +59,9 @@ mod tests {
             (1.234, "1.23 s"),
             (119.0, "119 s"),
             (123.0, "2 m 03 s"),
+            (7199.0, "119 m 59 s"),
+            (11_220.0, "3 h 07 m"),
+            (443_000.0, "5 d 03 h"),
         ] {
             assert_eq!(seconds(value), text);
         }

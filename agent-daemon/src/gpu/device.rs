@@ -22,6 +22,9 @@ use super::{
 /// What NVML's KB of PCIe traffic is taken for. Its documentation does not say whether it is 1000 or 1024 bytes.
 const KILOBYTE: u64 = 1000;
 
+/// Hotter than any GPU gets.
+const MAX_CELSIUS: u32 = 200;
+
 /// Fills in what a GPU says of itself. Sums and means are of the time since `past`, which is brought up to date.
 pub(super) fn read(device: &Device<'_>, asker: &mut Asker<'_>, past: &mut Past, pids: &Pids, gpu: &mut Gpu) {
     let now = Instant::now();
@@ -30,7 +33,8 @@ pub(super) fn read(device: &Device<'_>, asker: &mut Asker<'_>, past: &mut Past, 
     gpu.memory = asker.ask(Feature::Memory, || device.memory_info()).map(Memory::from);
     gpu.energy = energy(device, asker, past, gpu, now);
     gpu.power_limit_watts = asker.ask(Feature::PowerLimit, || device.enforced_power_limit()).map(watts);
-    gpu.temperature_celsius = asker.ask(Feature::Temperature, || device.temperature(TemperatureSensor::Gpu));
+    let temperature = asker.ask(Feature::Temperature, || device.temperature(TemperatureSensor::Gpu));
+    gpu.temperature_celsius = within(asker, Feature::Temperature, temperature, MAX_CELSIUS);
     gpu.clocks = clocks(device, asker);
     gpu.throttle_reasons =
         asker.ask(Feature::ThrottleReasons, || device.current_throttle_reasons()).map(throttle::names);
@@ -39,10 +43,10 @@ pub(super) fn read(device: &Device<'_>, asker: &mut Asker<'_>, past: &mut Past, 
     gpu.pcie = pcie(device, asker);
     let nvlink = asker.ask(Feature::NvlinkTraffic, || nvlink::totals(device));
     gpu.nvlink = nvlink.and_then(|total| past.nvlink(total));
-    gpu.encoder_percent =
-        asker.ask(Feature::Encoder, || device.encoder_utilization()).map(|used| used.utilization);
-    gpu.decoder_percent =
-        asker.ask(Feature::Decoder, || device.decoder_utilization()).map(|used| used.utilization);
+    let encoder = asker.ask(Feature::Encoder, || device.encoder_utilization()).map(|used| used.utilization);
+    gpu.encoder_percent = within(asker, Feature::Encoder, encoder, 100);
+    let decoder = asker.ask(Feature::Decoder, || device.decoder_utilization()).map(|used| used.utilization);
+    gpu.decoder_percent = within(asker, Feature::Decoder, decoder, 100);
     let (mig, parts) = mig::read(device, asker);
     gpu.mig = mig;
     gpu.processes = processes::read(device, &parts, asker, &mut past.process_samples_until, pids);
@@ -53,6 +57,16 @@ pub(super) fn read(device: &Device<'_>, asker: &mut Asker<'_>, past: &mut Past, 
     if asker.down().is_none() {
         past.read = Some(now);
     }
+}
+
+/// What the driver says, if it can be: drivers have answered numbers that cannot.
+fn within(asker: &mut Asker<'_>, feature: Feature, told: Option<u32>, most: u32) -> Option<u32> {
+    let told = told?;
+    if told > most {
+        asker.miss(feature, Reason::BadAnswer(format!("{told}, where {most} is the most")));
+        return None;
+    }
+    Some(told)
 }
 
 /// The mean since the reading before; else what the driver says of its last period.

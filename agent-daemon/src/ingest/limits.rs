@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{operation::Call, time::Timestamp};
+use crate::model::{operation::Call, shown::is_shown, time::Timestamp};
 
 /// Bytes of a body, before and after decompression.
 pub const MAX_BODY: usize = 1 << 20;
@@ -71,13 +71,6 @@ pub(super) fn text(what: &str, text: &str, most: usize) -> Result<String, String
         return Err(format!("has a {what} that is empty, longer than {most} bytes, or not printable"));
     }
     Ok(text.to_owned())
-}
-
-/// Whether a character shows as itself: it is no control, and does not turn the order of others around.
-fn is_shown(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !c.is_control() && !turns
 }
 
 /// The kind of an operation: lower case, digits and `_`.

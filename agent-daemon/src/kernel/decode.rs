@@ -12,6 +12,7 @@ use crate::model::{
     account::Account,
     id::{ProcessId, Slot},
     process::Exit as ProcessExit,
+    shown::shown,
 };
 
 /// A life-cycle event. `at` is in ns of the monotonic clock.
@@ -215,7 +216,7 @@ fn account(raw: RawAccount) -> Account {
 /// A NUL-terminated name of any bytes.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+    shown(&String::from_utf8_lossy(bytes.get(..end).unwrap_or_default())).into_owned()
 }
 
 #[cfg(test)]

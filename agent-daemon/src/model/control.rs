@@ -62,6 +62,9 @@ pub enum AttachError {
     /// Kernel threads run no agent.
     #[error("process {0} is a kernel thread; agents run in user space")]
     KernelThread(u32),
+    /// Everything on the host descends from its first process.
+    #[error("process 1 is the host's init, and every process descends from it: attach to the agent itself")]
+    Init,
     /// agentperf does not trace itself.
     #[error("process {0} is agentperf itself, which never traces itself")]
     OwnProcess(u32),

@@ -24,6 +24,7 @@ pub mod probe;
 pub mod process;
 pub mod record;
 pub mod route;
+pub mod shown;
 pub mod signal_names;
 pub mod slope;
 pub mod stack;

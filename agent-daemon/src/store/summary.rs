@@ -4,6 +4,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeMap,
     hash::{Hash, Hasher},
     sync::Arc,
 };
@@ -11,7 +12,9 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::model::{
+    cuda::{CudaCall, CudaStat},
     id::ProcessId,
+    ledger::Cause,
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Frame, FrameKind, Stack},
     time::Timestamp,
@@ -72,7 +75,7 @@ impl Sums {
     }
 }
 
-/// What the sums are made of; each list is sorted, the largest first.
+/// What the sums are made of; each list of the largest is sorted, the largest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shares<F = Function> {
     /// Time off the CPU by cause: all of it.
@@ -85,12 +88,16 @@ pub struct Shares<F = Function> {
     pub cpu: Vec<(F, u64)>,
     /// Time off the CPU by the function of user code that waited, ns.
     pub off_cpu: Vec<(F, u64)>,
+    /// Wall clock by cause, ns: all of it. None where no ledger was kept.
+    pub ledger: Vec<(Cause, u64)>,
+    /// Calls of CUDA by kind: all of them.
+    pub cuda: Vec<(CudaCall, Cuda)>,
 }
 
 impl<F> Default for Shares<F> {
     fn default() -> Self {
-        let (causes, calls, processes, cpu, off_cpu) = Default::default();
-        Self { causes, calls, processes, cpu, off_cpu }
+        let (causes, calls, processes, cpu, off_cpu, ledger, cuda) = Default::default();
+        Self { causes, calls, processes, cpu, off_cpu, ledger, cuda }
     }
 }
 
@@ -114,6 +121,19 @@ pub struct Calls {
     pub errors: u64,
     /// Time inside the call, ns.
     pub total_ns: u64,
+}
+
+/// The share of one kind of CUDA's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cuda {
+    /// Calls.
+    pub calls: u64,
+    /// Of these, those that failed.
+    pub errors: u64,
+    /// Bytes that they asked for.
+    pub bytes: u64,
+    /// Time in which they waited for the GPU, ns.
+    pub wait_ns: u64,
 }
 
 /// A function, wherever in it a frame stands.
@@ -184,6 +204,10 @@ impl Summary {
             let calls = Calls { count: row.count, errors, total_ns: row.total_ns };
             shares.calls.entry(row.number).or_default().add(calls);
         }
+        shares.ledger.extend(window.ledger.causes());
+        for row in &window.cuda {
+            shares.cuda.entry(row.call).or_default().add(row.into());
+        }
         let sums = Sums::of(std::slice::from_ref(window));
         Self { start: window.start, end: window.end, sums, shares: shares.finish() }
     }
@@ -213,6 +237,8 @@ impl<F: Clone + Eq + Hash> Shares<F> {
             shares.processes.iter().for_each(|(id, ns)| add(sum.processes.entry(*id).or_default(), *ns));
             shares.cpu.iter().for_each(|(f, ns)| add(sum.cpu.entry(f.clone()).or_default(), *ns));
             shares.off_cpu.iter().for_each(|(f, ns)| add(sum.off_cpu.entry(f.clone()).or_default(), *ns));
+            shares.ledger.iter().for_each(|(cause, ns)| add(sum.ledger.entry(*cause).or_default(), *ns));
+            shares.cuda.iter().for_each(|(call, cuda)| sum.cuda.entry(*call).or_default().add(*cuda));
         }
         sum.finish()
     }
@@ -224,11 +250,12 @@ impl<F> Shares<F> {
     /// # Errors
     /// Those of `name`.
     pub fn try_map<T, E>(self, mut name: impl FnMut(F) -> Result<T, E>) -> Result<Shares<T>, E> {
-        let Self { causes, calls, processes, cpu, off_cpu } = self;
+        let Self { causes, calls, processes, cpu, off_cpu, ledger, cuda } = self;
         let mut named = |rows: Vec<(F, u64)>| {
             rows.into_iter().map(|(f, ns)| Ok((name(f)?, ns))).collect::<Result<Vec<_>, E>>()
         };
-        Ok(Shares { causes, calls, processes, cpu: named(cpu)?, off_cpu: named(off_cpu)? })
+        let (cpu, off_cpu) = (named(cpu)?, named(off_cpu)?);
+        Ok(Shares { causes, calls, processes, cpu, off_cpu, ledger, cuda })
     }
 }
 
@@ -239,12 +266,14 @@ struct Building<F> {
     processes: FxHashMap<ProcessId, u64>,
     cpu: FxHashMap<F, u64>,
     off_cpu: FxHashMap<F, u64>,
+    ledger: BTreeMap<Cause, u64>,
+    cuda: BTreeMap<CudaCall, Cuda>,
 }
 
 impl<F> Default for Building<F> {
     fn default() -> Self {
-        let (causes, calls, processes, cpu, off_cpu) = Default::default();
-        Self { causes, calls, processes, cpu, off_cpu }
+        let (causes, calls, processes, cpu, off_cpu, ledger, cuda) = Default::default();
+        Self { causes, calls, processes, cpu, off_cpu, ledger, cuda }
     }
 }
 
@@ -258,6 +287,8 @@ impl<F> Building<F> {
             processes: largest(self.processes, |ns| *ns),
             cpu: largest(self.cpu, |ns| *ns),
             off_cpu: largest(self.off_cpu, |ns| *ns),
+            ledger: self.ledger.into_iter().collect(),
+            cuda: self.cuda.into_iter().collect(),
         }
     }
 }
@@ -296,6 +327,22 @@ impl Calls {
         add(&mut self.count, other.count);
         add(&mut self.errors, other.errors);
         add(&mut self.total_ns, other.total_ns);
+    }
+}
+
+impl From<&CudaStat> for Cuda {
+    fn from(row: &CudaStat) -> Self {
+        Self { calls: row.calls, errors: row.errors, bytes: row.bytes, wait_ns: row.wait_ns() }
+    }
+}
+
+impl Cuda {
+    /// Adds other calls of the kind.
+    pub fn add(&mut self, other: Self) {
+        add(&mut self.calls, other.calls);
+        add(&mut self.errors, other.errors);
+        add(&mut self.bytes, other.bytes);
+        add(&mut self.wait_ns, other.wait_ns);
     }
 }
 

@@ -8,6 +8,11 @@ use super::{
 };
 use crate::alert::error::At;
 
+/// How often a subquery may be evaluated.
+const MAX_STEPS: i64 = 2000;
+/// How often one is that does not say, milliseconds.
+const DEFAULT_STEP: i64 = 60_000;
+
 type Parsed<T> = Result<T, At<String>>;
 
 impl Parser<'_> {
@@ -39,6 +44,13 @@ impl Parser<'_> {
                     at,
                     format!("a subquery repeats a vector, not {}", expr.result().name()),
                 ));
+            }
+            let steps = range / step.unwrap_or(DEFAULT_STEP);
+            if steps > MAX_STEPS {
+                let what = format!(
+                    "this is {steps} steps, of {MAX_STEPS} at most: take a longer one, as in [7d:10m]"
+                );
+                return Err(At::new(at, what));
             }
             Kind::Subquery { inner: Box::new(expr), range, step, offset: 0 }
         } else {

@@ -86,6 +86,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("x[0s]", 2, "above zero"),
         ("x[5m][5m]", 5, "only one range"),
         ("sum(x)[5m]", 0, "[1h:1m]"),
+        ("max_over_time(x[7d:1m])", 14, "10080 steps"),
         ("x y", 2, "expected an operator"),
         ("sum(1)", 4, "not a number"),
         ("topk(x)", 0, "a number and a vector"),

@@ -97,6 +97,8 @@ pub struct DiagnosisDto {
     pub from: Timestamp,
     /// End of that time.
     pub to: Timestamp,
+    /// Where its wall clock went, by cause of the ledger.
+    pub ledger: Vec<LineDto>,
     /// Stacks on the CPU, folded.
     pub cpu: Vec<LineDto>,
     /// Stacks off the CPU, folded.
@@ -321,6 +323,7 @@ impl From<&Diagnosis> for DiagnosisDto {
         Self {
             from: diagnosis.from,
             to: diagnosis.to,
+            ledger: lines(&diagnosis.ledger),
             cpu: lines(&diagnosis.cpu),
             off_cpu: lines(&diagnosis.off_cpu),
             processes: lines(&diagnosis.processes),

@@ -45,10 +45,10 @@ pub struct CudaCallsDto {
     pub errors: u64,
     /// Bytes that they asked for, as far as their arguments tell.
     pub bytes: u64,
-    /// Time inside, over all threads; 0 for calls that are only counted.
-    pub total_seconds: f64,
-    /// The longest.
-    pub max_seconds: f64,
+    /// Time inside, over all threads; null for calls that are only counted.
+    pub total_seconds: Option<f64>,
+    /// The longest; null for calls that are only counted.
+    pub max_seconds: Option<f64>,
 }
 
 /// Waits for the GPU.
@@ -85,6 +85,7 @@ impl CudaCallsDto {
     /// Sums on the wire; a process is told where they are one process's, and `comm` names it.
     #[must_use]
     pub fn new(sum: &CudaStat, process: Option<ProcessId>, comm: Option<String>) -> Self {
+        let timed = |ns: u64| (sum.total_ns > 0).then(|| seconds(ns));
         Self {
             call: sum.call.into(),
             pid: process.map(ProcessId::pid),
@@ -92,8 +93,8 @@ impl CudaCallsDto {
             count: sum.calls,
             errors: sum.errors,
             bytes: sum.bytes,
-            total_seconds: seconds(sum.total_ns),
-            max_seconds: seconds(sum.max_ns),
+            total_seconds: timed(sum.total_ns),
+            max_seconds: timed(sum.max_ns),
         }
     }
 }

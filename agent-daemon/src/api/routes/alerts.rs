@@ -133,6 +133,7 @@ pub(super) async fn silences(
     responses((status = 201, body = SilenceDto, description = "It is in force, or will be"), OffRefusals))]
 pub(super) async fn silence(
     Shared(state): Shared<State>,
+    _: StrictQuery<Nothing>,
     StrictJson(request): StrictJson<SilenceRequestDto>,
 ) -> Result<(StatusCode, Json<SilenceDto>), Problem> {
     let now = Timestamp::now();
@@ -150,6 +151,7 @@ pub(super) async fn silence(
 pub(super) async fn unsilence(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Json<SilenceDto>, Problem> {
     let id = Fingerprint::from_str(&id).map_err(Problem::bad_request)?;
     state.alerts.unsilence(id).await?;
@@ -182,6 +184,7 @@ pub(super) async fn receivers(
 pub(super) async fn test(
     Shared(state): Shared<State>,
     Path(name): Path<String>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Json<ReceiverTestDto>, Problem> {
     let tested = state.alerts.test(&name).await?;
     let tested = tested.ok_or_else(|| {

@@ -6,7 +6,7 @@ use crate::{
     api::{
         dto::coverage::{CoverageDto, ProcessCoverageDto},
         error::Problem,
-        extract::AgentPath,
+        extract::{AgentPath, Nothing, StrictQuery},
         openapi::{AgentRefusals, Refusals},
         state::State,
     },
@@ -22,7 +22,10 @@ use crate::{
 /// seen of it, and why not all. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
 #[utoipa::path(get, path = "/api/v1/coverage", tag = "reports",
     responses((status = 200, body = CoverageDto, description = "The processes"), Refusals))]
-pub(super) async fn all(Shared(state): Shared<State>) -> Result<Json<CoverageDto>, Problem> {
+pub(super) async fn all(
+    Shared(state): Shared<State>,
+    _: StrictQuery<Nothing>,
+) -> Result<Json<CoverageDto>, Problem> {
     let agents = state.store.agents().into_iter().filter(|agent| agent.ended.is_none()).collect();
     of(&state, agents).await
 }
@@ -36,6 +39,7 @@ pub(super) async fn all(Shared(state): Shared<State>) -> Result<Json<CoverageDto
 pub(super) async fn of_agent(
     Shared(state): Shared<State>,
     AgentPath(id): AgentPath,
+    _: StrictQuery<Nothing>,
 ) -> Result<Json<CoverageDto>, Problem> {
     let agent = state.agent(&id)?;
     of(&state, vec![agent]).await

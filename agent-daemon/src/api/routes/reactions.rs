@@ -51,6 +51,7 @@ pub(super) async fn list(
 pub(super) async fn undo(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Json<ReactionDto>, Problem> {
     let entry = state.alerts.reactions().undo(number(&id)?).await?;
     Ok(Json(ReactionDto::from(&entry)))
@@ -64,7 +65,10 @@ pub(super) async fn undo(
         (status = 409, body = ProblemDto, content_type = "application/problem+json", description = "There is no flight recorder, or the last dump was just now"),
         (status = 503, body = ProblemDto, content_type = "application/problem+json", description = "Alerts are off or busy, or the daemon stops"),
         Refusals))]
-pub(super) async fn dump(Shared(state): Shared<State>) -> Result<(StatusCode, Json<ReactionDto>), Problem> {
+pub(super) async fn dump(
+    Shared(state): Shared<State>,
+    _: StrictQuery<Nothing>,
+) -> Result<(StatusCode, Json<ReactionDto>), Problem> {
     let entry = state.alerts.reactions().dump().await?;
     Ok((StatusCode::CREATED, Json(ReactionDto::from(&entry))))
 }
@@ -81,6 +85,7 @@ pub(super) async fn dump(Shared(state): Shared<State>) -> Result<(StatusCode, Js
 pub(super) async fn file(
     Shared(state): Shared<State>,
     Path((id, name)): Path<(String, String)>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Response, Problem> {
     let gone = || {
         let detail =

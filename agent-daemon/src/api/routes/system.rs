@@ -7,7 +7,7 @@ use crate::{
     api::{
         dto::{system::SystemMetricsDto, system_info::SystemInfoDto},
         error::Problem,
-        extract::StrictQuery,
+        extract::{Nothing, StrictQuery},
         openapi::Refusals,
         range::RangeQuery,
         state::State,
@@ -40,7 +40,7 @@ pub(super) struct Params {
 /// container.
 #[utoipa::path(get, path = "/api/v1/system/info", tag = "host",
     responses((status = 200, body = SystemInfoDto, description = "The host"), Refusals))]
-pub(super) async fn info(Shared(state): Shared<State>) -> Json<SystemInfoDto> {
+pub(super) async fn info(Shared(state): Shared<State>, _: StrictQuery<Nothing>) -> Json<SystemInfoDto> {
     Json(SystemInfoDto::new(&state.host, &state.system, state.telemetry.gpus(), Timestamp::now()))
 }
 

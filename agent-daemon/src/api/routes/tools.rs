@@ -14,7 +14,7 @@ use crate::{
     api::{
         dto::tool::{ToolDetailDto, ToolDto, ToolKindDto, ToolListDto},
         error::Problem,
-        extract::{AgentPath, StrictQuery},
+        extract::{AgentPath, Nothing, StrictQuery},
         openapi::{AgentRefusals, ToolRefusals},
         range::RangeQuery,
         state::State,
@@ -125,6 +125,7 @@ pub(super) async fn of_agent(
 pub(super) async fn get(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
+    _: StrictQuery<Nothing>,
 ) -> Result<Json<ToolDetailDto>, Problem> {
     let range = moment(&id).ok_or_else(|| {
         Problem::bad_request("a tool call's id is written PID-STARTMS, as in 4711-1763738400123")

@@ -25,7 +25,10 @@ use crate::{
     cli::{error::CliError, out},
     config::{Alerts, Config, Overrides, RuleSource, parse_duration},
     export::prometheus,
-    model::time::{TimeRange, Timestamp},
+    model::{
+        agent::AgentEnd,
+        time::{TimeRange, Timestamp},
+    },
     store::{Disk, Options as StoreOptions, disk::info},
 };
 
@@ -156,6 +159,8 @@ fn look_back(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found
     // Looking first: opening would make a store where there is none.
     info(&folder).map_err(failed)?;
     let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
+    // As the next daemon would: else what a killed one watched would go on to the end.
+    store.close_watches(AgentEnd::Interrupted).map_err(failed)?;
     let to = Timestamp::now();
     let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
     let step = config.window;
@@ -226,6 +231,12 @@ pub(in crate::cli) fn test(args: &TestArgs, json: bool) -> Result<(), CliError> 
     let mut tested = Tested { checks: 0, failures: Vec::new() };
     for file in &args.files {
         let report = run_file(file)?;
+        if report.checks == 0 {
+            return Err(CliError::Usage(format!(
+                "{} expects nothing: there is no test in it",
+                file.display()
+            )));
+        }
         tested.checks += report.checks;
         tested.failures.extend(report.failures.into_iter().map(|failure| FailureDto {
             file: file.display().to_string(),

@@ -27,8 +27,8 @@ pub(super) fn cuda(report: &CudaReportDto) -> String {
             calls.count.to_string(),
             calls.errors.to_string(),
             bytes(calls.bytes),
-            seconds(calls.total_seconds),
-            seconds(calls.max_seconds),
+            calls.total_seconds.map_or_else(|| "-".to_owned(), seconds),
+            calls.max_seconds.map_or_else(|| "-".to_owned(), seconds),
             word(&calls.call),
         ]);
     }

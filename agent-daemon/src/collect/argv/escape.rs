@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::model::shown::is_shown;
+
 /// Decodes lossily and writes control characters, line and paragraph separators and the characters that
 /// reorder or hide text as escapes.
 pub(super) fn escape(text: &str, out: &mut String) {
@@ -10,20 +12,13 @@ pub(super) fn escape(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || is_invisible(c) => {
+            c if is_shown(c) => out.push(c),
+            c => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
             }
-            c => out.push(c),
         }
     }
-}
-
-/// Zero-width and bidirectional formatting characters, separators, tags and the byte order mark.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Cuts `text` to at most `limit` bytes at a character boundary, marking the cut.

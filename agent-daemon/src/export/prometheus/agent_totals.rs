@@ -11,18 +11,21 @@ use super::{
     throttled::Throttled,
     tools::ToolTotals,
 };
-use crate::model::{
-    agent::Agent,
-    cgroup::Cgroups,
-    cuda::{CudaCall, CudaStat},
-    file::FileStat,
-    id::ProcessId,
-    ledger::Cause,
-    off_cpu::WaitCause,
-    process::{Exit, Process, Resources},
-    syscall::SyscallStat,
-    time::Timestamp,
-    window::Window,
+use crate::{
+    model::{
+        agent::Agent,
+        cgroup::Cgroups,
+        cuda::CudaCall,
+        file::FileStat,
+        id::ProcessId,
+        ledger::Cause,
+        off_cpu::WaitCause,
+        process::{Exit, Process, Resources},
+        syscall::SyscallStat,
+        time::Timestamp,
+        window::Window,
+    },
+    store::summary::Cuda,
 };
 
 /// What one agent did, or those together that found no room.
@@ -38,7 +41,7 @@ pub(super) struct AgentTotals {
     /// Wall clock by cause, ns.
     pub(super) ledger: [u64; Cause::ALL.len()],
     /// Calls of CUDA by kind.
-    pub(super) cuda: [CudaTotals; CudaCall::ALL.len()],
+    pub(super) cuda: [Cuda; CudaCall::ALL.len()],
     /// Files, over all paths.
     pub(super) files: FileStat,
     pub(super) syscalls: Capped<u32, SyscallTotals>,
@@ -73,23 +76,6 @@ pub(super) struct WaitTotals {
     pub(super) count: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CudaTotals {
-    pub(super) calls: u64,
-    pub(super) errors: u64,
-    pub(super) bytes: u64,
-    pub(super) wait_ns: u64,
-}
-
-impl CudaTotals {
-    fn add(&mut self, stat: &CudaStat) {
-        self.calls = self.calls.saturating_add(stat.calls);
-        self.errors = self.errors.saturating_add(stat.errors);
-        self.bytes = self.bytes.saturating_add(stat.bytes);
-        self.wait_ns = self.wait_ns.saturating_add(stat.wait_ns());
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 pub(super) struct SyscallTotals {
     pub(super) count: u64,
@@ -114,7 +100,7 @@ impl AgentTotals {
             exits: [0; RESULTS.len()],
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
-            cuda: [CudaTotals::default(); CudaCall::ALL.len()],
+            cuda: [Cuda::default(); CudaCall::ALL.len()],
             files: FileStat::new(ProcessId(0), Arc::default()),
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
@@ -207,7 +193,7 @@ impl AgentTotals {
         }
         for stat in &window.cuda {
             if let Some(totals) = self.cuda.get_mut(usize::from(stat.call.number())) {
-                totals.add(stat);
+                totals.add(stat.into());
             }
         }
         window.files.iter().for_each(|stat| self.files.merge(stat));

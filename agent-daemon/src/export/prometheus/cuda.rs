@@ -1,11 +1,11 @@
 //! The series of calls of CUDA. An agent that has made none has none.
 
 use super::{
-    agent_totals::{AgentTotals, CudaTotals},
+    agent_totals::AgentTotals,
     families::Family,
     series::{Series, seconds},
 };
-use crate::model::cuda::CudaCall;
+use crate::{model::cuda::CudaCall, store::summary::Cuda};
 
 /// The series of one agent's calls; `with` adds labels to the agent's.
 pub(super) fn of(
@@ -29,7 +29,7 @@ pub(super) fn of(
 fn by_call(
     totals: &AgentTotals,
     with: &impl Fn(&[String]) -> Vec<String>,
-    value: impl Fn(&CudaTotals) -> u64,
+    value: impl Fn(&Cuda) -> u64,
 ) -> Vec<Series> {
     let calls = CudaCall::ALL.iter().zip(&totals.cuda).filter(|(_, calls)| calls.calls > 0);
     calls.map(|(call, calls)| (with(&[call.name().to_owned()]), value(calls) as f64)).collect()

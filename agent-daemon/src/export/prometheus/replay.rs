@@ -2,8 +2,7 @@
 //!
 //! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
 //! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
-//! told apart. Nothing is known of losses and of the daemon itself, nor, by these, of ledgers and CUDA. Stretches that were
-//! merged count at their end.
+//! told apart. Nothing is known of losses, of files and of the daemon itself. Stretches that were merged count at their end.
 
 use std::{
     ops::ControlFlow,
@@ -204,17 +203,6 @@ fn read(reading: &mut Reading, window: &HostWindow) {
 
 /// Whether the store tells of it, or it stays as it is.
 fn is_known(row: &Row) -> bool {
-    // What stretches come to says nothing of these.
-    let of_windows = [
-        Family::AgentLedgerSeconds,
-        Family::AgentCudaCalls,
-        Family::AgentCudaErrors,
-        Family::AgentCudaBytes,
-        Family::AgentCudaWaitSeconds,
-    ];
-    if of_windows.contains(&row.family) {
-        return false;
-    }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
     let of_host = ["agentperf_host_", "agentperf_gpu_"].iter().any(|of| row.full_name().starts_with(of));
     of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)
@@ -243,15 +231,28 @@ impl Totals {
             let total = totals.processes.entry(*process, &mut rooms.processes);
             total.cpu_ns = total.cpu_ns.saturating_add(*ns);
         }
+        for (cause, ns) in &summary.shares.ledger {
+            if let Some(total) = totals.ledger.get_mut(*cause as usize) {
+                *total = total.saturating_add(*ns);
+            }
+        }
+        for (call, cuda) in &summary.shares.cuda {
+            if let Some(total) = totals.cuda.get_mut(usize::from(call.number())) {
+                total.add(*cuda);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{
-        Limits, Memory,
-        fixture::{agent_at, at, cpu, process_at, window_at},
+    use crate::{
+        model::cuda::{CudaCall, CudaStat},
+        store::{
+            Limits, Memory,
+            fixture::{agent_at, at, cpu, ledger, process_at, process_id, window_at},
+        },
     };
 
     #[test]
@@ -285,6 +286,34 @@ mod tests {
         assert_eq!(first, 0.0);
         assert!((last - one).abs() < 1e-9, "{last} {one}");
         assert!(seen.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+    }
+
+    #[test]
+    fn ledgers_and_calls_of_cuda_come_back() {
+        let keep = Duration::from_secs(u32::MAX.into());
+        let store = Memory::new(Limits { keep, ..Limits::default() }, Arc::default());
+        let agent = agent_at(at(0));
+        store.put_agent(agent.clone());
+        let mut window = window_at(&agent.id, at(0), 0);
+        window.ledger = ledger(1);
+        let launches = CudaStat::new(process_id(100), CudaCall::Launch);
+        window.cuda = vec![CudaStat { calls: 7, ..launches }];
+        let wall = window.ledger.wall_ns() as f64 / 1e9;
+        store.append(window);
+        let (mut seconds, mut calls) = (0.0, 0.0);
+        let range = TimeRange { from: at(0), to: at(11) };
+        replay(&store, range, &|_| Duration::from_secs(10), &mut |now, samples| {
+            (seconds, calls) = (0.0, 0.0);
+            samples.samples(now, &|_| true, &mut |name, _, value| match name {
+                "agentperf_agent_ledger_seconds_total" => seconds += value,
+                "agentperf_agent_cuda_calls_total" => calls += value,
+                _ => {}
+            });
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!((seconds - wall).abs() < 1e-9 && wall > 0.0, "{seconds} of {wall}");
+        assert_eq!(calls, 7.0);
     }
 
     fn store_cpu(agent: &Agent, store: &Memory) -> f64 {

@@ -7,11 +7,14 @@ use super::{
     names::{kind_of, kind_tag},
 };
 use crate::{
-    model::{id::ProcessId, stack::FrameKind},
-    store::summary::{Calls, Shares, Waits},
+    model::{cuda::CudaCall, id::ProcessId, ledger::Cause, stack::FrameKind},
+    store::summary::{Calls, Cuda, Shares, Waits},
 };
 
-const VERSION: u8 = 1;
+/// Since 2 with ledgers and calls of CUDA.
+const VERSION: u8 = 2;
+/// Shares of neither.
+const WITHOUT_LEDGERS: u8 = 1;
 
 /// A function by the numbers of its texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,12 +51,22 @@ pub(in crate::store::disk) fn encode(shares: &Shares<Place>) -> Vec<u8> {
             to.varint(*ns);
         }
     }
+    to.varint(shares.ledger.len() as u64);
+    for (cause, ns) in &shares.ledger {
+        to.u8(ledger_tag(*cause));
+        to.varint(*ns);
+    }
+    to.varint(shares.cuda.len() as u64);
+    for (call, cuda) in &shares.cuda {
+        to.u8(call.number());
+        [cuda.calls, cuda.errors, cuda.bytes, cuda.wait_ns].into_iter().for_each(|n| to.varint(n));
+    }
     to.finish()
 }
 
 /// The shares of these bytes.
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Shares<Place>, CodecError> {
-    let mut from = Decoder::new(bytes, VERSION)?;
+    let (mut from, version) = Decoder::versioned(bytes, VERSION)?;
     let from = &mut from;
     let causes = rows(from, |from| {
         let cause = cause_of(from.varint()?)?;
@@ -71,7 +84,41 @@ pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Shares<Place>, Code
         Ok((Place { kind, name, path }, from.varint()?))
     };
     let (cpu, off_cpu) = (rows(from, function)?, rows(from, function)?);
-    from.end().map(|()| Shares { causes, calls, processes, cpu, off_cpu })
+    let (mut ledger, mut cuda) = Default::default();
+    if version > WITHOUT_LEDGERS {
+        ledger = rows(from, |from| Ok((ledger_cause(from.u8()?)?, from.varint()?)))?;
+        cuda = rows(from, |from| {
+            let call = CudaCall::from_number(from.u8()?.into()).ok_or(CodecError::Range("a call"))?;
+            let (calls, errors) = (from.varint()?, from.varint()?);
+            let (bytes, wait_ns) = (from.varint()?, from.varint()?);
+            Ok((call, Cuda { calls, errors, bytes, wait_ns }))
+        })?;
+    }
+    from.end().map(|()| Shares { causes, calls, processes, cpu, off_cpu, ledger, cuda })
+}
+
+/// How a cause of the ledger is written; never changes.
+fn ledger_tag(cause: Cause) -> u8 {
+    match cause {
+        Cause::AgentCpu => 0,
+        Cause::Tool => 1,
+        Cause::LlmConnect => 2,
+        Cause::LlmFirstToken => 3,
+        Cause::LlmStream => 4,
+        Cause::RunQueue => 5,
+        Cause::Disk => 6,
+        Cause::Lock => 7,
+        Cause::Network => 8,
+        Cause::Gpu => 9,
+        Cause::PageFault => 10,
+        Cause::Idle => 11,
+        Cause::Unknown => 12,
+    }
+}
+
+fn ledger_cause(tag: u8) -> Result<Cause, CodecError> {
+    let cause = Cause::ALL.into_iter().find(|cause| ledger_tag(*cause) == tag);
+    cause.ok_or(CodecError::Range("a cause of the ledger"))
 }
 
 fn rows<T>(
@@ -98,6 +145,8 @@ mod tests {
                 processes: vec![(ProcessId(n), 3)],
                 cpu: vec![(place, n), (place, 1)],
                 off_cpu: vec![(place, 9)],
+                ledger: Cause::ALL.map(|cause| (cause, n)).into(),
+                cuda: CudaCall::ALL.map(|call| (call, Cuda { calls: n, errors: 1, bytes: n >> 7, wait_ns: 2 })).into(),
             };
             prop_assert_eq!(decode(&encode(&shares)), Ok(shares));
         }
@@ -106,5 +155,13 @@ mod tests {
         fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = decode(&[&[VERSION], bytes.as_slice()].concat());
         }
+    }
+
+    #[test]
+    fn shares_without_ledgers_are_still_read() {
+        let mut bytes = encode(&Shares { processes: vec![(ProcessId(7), 3)], ..Shares::default() });
+        bytes[0] = WITHOUT_LEDGERS;
+        bytes.truncate(bytes.len() - 2);
+        assert_eq!(decode(&bytes).unwrap().processes, [(ProcessId(7), 3)]);
     }
 }
