@@ -10,13 +10,14 @@ const MAX_PATTERNS: usize = 64;
 
 /// Files that models and agents keep their state in.
 const CHECKPOINTS: [&str; 7] = [
+    // First, since YAML has a meaning of its own for what begins with a star.
+    "checkpoint*.sqlite*",
+    "checkpoint*.db*",
     "*.safetensors",
     "*.pt",
     "*.ckpt",
     "*.gguf",
     "**/checkpoint*/**",
-    "checkpoint*.sqlite*",
-    "checkpoint*.db*",
 ];
 
 /// What is kept of files.
@@ -72,7 +73,7 @@ pub(super) const OPTIONS: [Opt; 2] = [
     },
     Opt {
         key: "files.checkpoints",
-        doc: "Files whose saves and loads become operations of their own: patterns as in rules, separated by commas;\nnone for none.",
+        doc: "Files whose saves and loads become operations of their own: patterns as in rules, separated by commas\n(in quotes, if the first begins with a star); none for none.",
         get: |c| format_patterns(&c.files.checkpoints),
         set: |c, t| {
             put(

@@ -60,7 +60,7 @@ const VALUES: [&str; 61] = [
     "/srv/libnvidia-ml.so.1",
     "/host/proc",
     "directories",
-    "'*.bin'",
+    "model.bin",
     "false",
     "/srv/spool",
     "http://127.0.0.1:9090/api/v1/write",

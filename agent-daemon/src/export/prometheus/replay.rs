@@ -2,8 +2,8 @@
 //!
 //! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
 //! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
-//! told apart. Nothing is known of losses and of the daemon itself, nor, by these, of traffic and block I/O. Stretches
-//! that were merged count at their end.
+//! told apart. Nothing is known of losses, of files, traffic and block I/O, and of the daemon itself. Stretches that were
+//! merged count at their end.
 
 use std::{
     ops::ControlFlow,
