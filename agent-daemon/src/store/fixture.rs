@@ -11,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Store,
     query::{
-        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold, ProfileFold, ProfileKind,
-        QualityFold, SyscallFold,
+        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold,
+        ProfileFold, ProfileKind, QualityFold, SyscallFold,
     },
 };
 use crate::model::{

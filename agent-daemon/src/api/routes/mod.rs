@@ -16,6 +16,7 @@ mod health;
 mod ingest;
 mod ledger;
 mod locks;
+mod longest;
 mod metrics;
 mod network;
 mod off_cpu;
@@ -60,6 +61,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(disk::disk))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
+        .routes(routes!(longest::longest))
         .routes(routes!(timeline::timeline))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))

@@ -11,6 +11,7 @@ mod gpu;
 mod host;
 mod ledger;
 mod locks;
+mod longest;
 mod network;
 mod off_cpu;
 mod operations;
@@ -30,6 +31,7 @@ pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;
 pub use locks::{LockTotal, locks};
+pub use longest::{LongWait, LongWaitsFold, chain};
 pub use network::{NetworkBy, NetworkFold, NetworkTotals};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
