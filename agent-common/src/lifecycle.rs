@@ -21,6 +21,8 @@ pub mod kind {
     pub const MODEL_REQUEST: u32 = 7;
     /// [`super::LibraryLoaded`]
     pub const LIBRARY_LOADED: u32 = 8;
+    /// [`crate::network::NameAnswer`]
+    pub const NAME_ANSWER: u32 = 12;
 }
 
 /// Bytes kept of an executable's path.

@@ -175,7 +175,9 @@ pub struct Thread {
     pub cuda_bytes: u64,
     /// What it is: a [`crate::cuda::Cookie`].
     pub cuda_cookie: u64,
+    /// When the fsync began that the thread is in, ns; 0 if it is in none.
+    pub sync_at: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 192);
+const _: () = assert!(size_of::<Thread>() == 200);
 crate::pod!(Thread);

@@ -184,6 +184,10 @@ impl Names {
             off_cpu: Vec::new(),
             cpu,
             cuda: Vec::new(),
+            files: Vec::new(),
+            checkpoints: Vec::new(),
+            network: Vec::new(),
+            disk: Vec::new(),
             ledgers: Vec::new(),
             orders: Vec::new(),
         })

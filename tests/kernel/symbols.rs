@@ -150,8 +150,22 @@ fn kernel_stacks_begin_where_the_thread_was() {
     ];
     let sample = |stack| RawCpu { slot: Slot(0), process, stack, samples: 1, cpu_ns: 1 };
     let cpu = vec![sample(kernel_stack(&["vfs_read", "ksys_read"]))];
-    let (syscalls, cuda, ledgers, orders) = Default::default();
-    let window = names.resolve(Counted { start, end, off_cpu, cpu, syscalls, cuda, ledgers, orders });
+    let (syscalls, cuda, files, checkpoints) = Default::default();
+    let (network, disk, ledgers, orders) = Default::default();
+    let window = names.resolve(Counted {
+        start,
+        end,
+        off_cpu,
+        cpu,
+        syscalls,
+        cuda,
+        files,
+        checkpoints,
+        network,
+        disk,
+        ledgers,
+        orders,
+    });
     let seen: Vec<_> = window
         .off_cpu
         .iter()

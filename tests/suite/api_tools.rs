@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentperf::model::{
     id::{AgentId, ProcessId},
-    operation::{Bill, Operation, Source, TOOL, Tool, ToolEnd},
+    operation::{Bill, FileEffect, Operation, Source, TOOL, Tool, ToolEnd, ToolFiles},
     process::Exit,
     time::Timestamp,
 };
@@ -15,6 +15,11 @@ use crate::api_world::World;
 /// The calls of the live agent: three, of which the second failed and took longest.
 pub(crate) fn calls(agent: &AgentId, begin: Timestamp) -> Vec<Operation> {
     (0..3u64).map(|n| call(agent, n, begin + Duration::from_secs(10 * n))).collect()
+}
+
+fn files() -> ToolFiles {
+    let top = vec![(FileEffect::Created, "/src/new.rs".into())];
+    ToolFiles { created: 1, changed: 2, deleted: 0, renamed: 0, top }
 }
 
 fn call(agent: &AgentId, n: u64, start: Timestamp) -> Operation {
@@ -50,7 +55,12 @@ fn call(agent: &AgentId, n: u64, start: Timestamp) -> Operation {
         calls: Vec::new(),
         agent: Some(agent.clone()),
         process: Some(ProcessId(101)),
-        tool: Some(Box::new(Tool { end: ToolEnd::Exited, exit: Some(exit), bill })),
+        tool: Some(Box::new(Tool {
+            end: ToolEnd::Exited,
+            exit: Some(exit),
+            bill,
+            files: (n != 2).then(files),
+        })),
         llm: None,
     }
 }

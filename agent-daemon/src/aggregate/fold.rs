@@ -7,7 +7,10 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
+    file::{self, FileStat},
     id::ProcessId,
+    network::{NetworkStat, Peer, Protocol, Side},
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -35,6 +38,14 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
+        + fold(&mut window.files, FileStat::weight, |_| (), |(), rows| merge_files(&rows))
+        + fold(
+            &mut window.network,
+            |row| row.bytes().saturating_add(row.connects).saturating_add(row.failed()),
+            |row| (row.peer.protocol, row.peer.side),
+            merge_traffic,
+        )
+        + fold(&mut window.disk, DiskStat::total_ns, |row| (row.operation, row.background), merge_requests)
         + window.ledger.bound(MAX_ROWS)
 }
 
@@ -124,6 +135,28 @@ fn merge_cuda(call: CudaCall, rows: Vec<CudaStat>) -> CudaStat {
     })
 }
 
+fn merge_files(rows: &[FileStat]) -> FileStat {
+    rows.iter().fold(FileStat::new(MANY, file::OTHER.into()), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
+fn merge_traffic((protocol, side): (Protocol, Side), rows: Vec<NetworkStat>) -> NetworkStat {
+    let peer = Peer { address: None, port: 0, protocol, side, host: None };
+    rows.iter().fold(NetworkStat::new(MANY, peer), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
+fn merge_requests((operation, background): (DiskOperation, bool), rows: Vec<DiskStat>) -> DiskStat {
+    rows.iter().fold(DiskStat::new(MANY, "".into(), operation, background), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +182,9 @@ mod tests {
             off_cpu,
             cpu,
             cuda: Vec::new(),
+            files: Vec::new(),
+            network: Vec::new(),
+            disk: Vec::new(),
             ledger: Ledger::default(),
             unread: Vec::new(),
         }

@@ -3,6 +3,7 @@
 
 mod calls;
 mod channels;
+mod checkpoints;
 mod expiry;
 mod fold;
 mod roster;
@@ -269,11 +270,13 @@ impl Aggregator {
             Observation::ForeignExec { pid } => {
                 self.match_process(pid).await;
             }
-            Observation::Counted(counted) => {
+            Observation::Counted(mut counted) => {
                 for (agent, process) in self.roster.take_changed() {
                     self.record(Record::Process(agent, process)).await;
                 }
-                let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take()];
+                self.tools.used_files(&counted.files);
+                let saved = checkpoints::record(std::mem::take(&mut counted.checkpoints), &self.roster);
+                let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take(), saved];
                 for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }

@@ -64,6 +64,9 @@ impl Windows {
             counted.off_cpu.clear();
             counted.cpu.clear();
             counted.cuda.clear();
+            counted.files.clear();
+            counted.network.clear();
+            counted.disk.clear();
             counted.ledgers.clear();
         }
         // Asked here, not in the task: what is told of processes later must not overtake this window.
@@ -122,6 +125,21 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.cuda.push(row);
         }
     }
+    for (slot, row) in resolved.files {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.files.push(row);
+        }
+    }
+    for (slot, row) in resolved.network {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.network.push(row);
+        }
+    }
+    for (slot, row) in resolved.disk {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.disk.push(row);
+        }
+    }
     for (slot, ledger) in resolved.ledgers {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.ledger = ledger;
@@ -154,6 +172,9 @@ fn entry<'a>(
         off_cpu: Vec::new(),
         cpu: Vec::new(),
         cuda: Vec::new(),
+        files: Vec::new(),
+        network: Vec::new(),
+        disk: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     };

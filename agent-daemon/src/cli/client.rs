@@ -264,6 +264,18 @@ impl Client {
         self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
     }
 
+    /// The first rows of one of an agent's reports, such as `network`.
+    pub(super) fn rows<T: DeserializeOwned>(
+        &self,
+        id: &str,
+        report: &str,
+        (range, limit): (Range, usize),
+    ) -> Result<T, CliError> {
+        let mut query = range.query();
+        query.push(("limit", limit.to_string()));
+        self.get(&format!("/api/v1/agents/{id}/{report}"), &query)
+    }
+
     /// An agent's calls of CUDA.
     pub(super) fn cuda(&self, id: &str, range: Range) -> Result<CudaReportDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/cuda"), &range.query())

@@ -99,13 +99,14 @@ fn by_name(names: &[ToolNameDto]) -> String {
 
 fn calls(tools: &[ToolDto]) -> String {
     let first = [("START", Align::Left), ("TIME", Align::Right), ("END", Align::Left)];
-    let last = [("PROCS", Align::Right), ("PID", Align::Right), ("TOOL", Align::Left)];
+    let last =
+        [("FILES", Align::Right), ("PROCS", Align::Right), ("PID", Align::Right), ("TOOL", Align::Left)];
     let mut table = Table::new(&[&first[..], &BILL, &last].concat());
     for tool in tools {
         let first =
             [tool.start.strftime("%F %T").to_string(), units::seconds(tool.duration_seconds), end_of(tool)];
         let pid = tool.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let last = [tool.bill.processes.to_string(), pid, tool.name.clone()];
+        let last = [files(tool), tool.bill.processes.to_string(), pid, tool.name.clone()];
         table.row([&first[..], &bill(&tool.bill), &last].concat());
     }
     table.render("")
@@ -118,6 +119,14 @@ fn bill(bill: &BillDto) -> [String; 4] {
         units::bytes(bill.peak_rss_bytes),
         units::bytes(bill.storage_read_bytes.saturating_add(bill.storage_written_bytes)),
     ]
+}
+
+/// Files that it created, changed, deleted and renamed, as in `+2 ~1 -1 >1`; nothing where there were none.
+fn files(tool: &ToolDto) -> String {
+    let Some(files) = &tool.files else { return "-".to_owned() };
+    let counts = [('+', files.created), ('~', files.changed), ('-', files.deleted), ('>', files.renamed)];
+    let some = counts.into_iter().filter(|(_, n)| *n > 0);
+    some.map(|(sign, n)| format!("{sign}{n}")).collect::<Vec<_>>().join(" ")
 }
 
 /// `ok`, `exit 1`, `SIGKILL`, and what else there is to say of its end.
@@ -150,6 +159,7 @@ mod tests {
         let text = calls(&tools);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("ok") && lines[1].ends_with("cargo build"), "{text}");
+        assert!(lines[1].contains("+1 ~9 -1 >1"), "{text}");
         assert!(lines[2].contains("exit 3") && lines[2].contains("46.1 kB"), "{text}");
     }
 }

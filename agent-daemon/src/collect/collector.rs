@@ -21,6 +21,8 @@ use tokio::{
 use super::{
     attaching::{AttacherThread, Attaching},
     clock::{self, Clock, intervals, sleep_until},
+    files::{self, Files},
+    host_names::HostNames,
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -38,8 +40,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
-        ledger::MarkedLedger,
-        observation::{Counted, Observation},
+        observation::Observation,
         probe::ProbeSet,
         stack::StackEnd,
         time::Timestamp,
@@ -66,9 +67,11 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    host_names: HostNames,
     attaching: Attaching,
     attacher: Option<AttacherThread>,
     wire: WireReader,
+    files: Files,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     verdicts: Verdicts,
@@ -91,14 +94,16 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = model_hosts(config, &mut kernel);
+        let (model_hosts, host_names) = ModelHosts::start(config, kernel.take_model_endpoints());
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            host_names: HostNames::new(host_names),
             attaching,
             attacher,
             wire: WireReader::default(),
+            files: Files::new(&config.files),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -138,6 +143,7 @@ impl Collector {
         };
         self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
         let mut windows = intervals(window);
+        let mut files = intervals(files::EVERY);
         loop {
             let due = self.mapped.next_due();
             let hungry = self.outbox.len() < OUTBOX;
@@ -156,6 +162,9 @@ impl Collector {
                     }
                 }
                 _ = windows.tick() => self.close_window(Vec::new()),
+                _ = files.tick(), if self.files.are_watched() => {
+                    self.files.drain(&mut self.kernel, &self.telemetry.losses);
+                }
                 () = sleep_until(due), if due.is_some() => {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
@@ -251,7 +260,7 @@ impl Collector {
         self.agents.insert(slot, wanted);
         self.model_hosts.iter().for_each(ModelHosts::wake);
         self.enable()?;
-        let probes = wanted.without(self.kernel.refused());
+        let probes = wanted.without(self.kernel.refused()).without(self.files.refused());
         if probes != wanted {
             // What is left of a probe that lacks a program serves nobody.
             self.agents.insert(slot, probes);
@@ -284,6 +293,8 @@ impl Collector {
         self.agents.remove(&slot);
         self.attaching.released(slot);
         self.wire.forget(slot);
+        self.files.forget(slot);
+        self.host_names.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -300,6 +311,7 @@ impl Collector {
     fn enable(&mut self) -> Result<(), KernelError> {
         let probes = self.agents.values().fold(ProbeSet::EMPTY, |all, probes| all.union(*probes));
         self.wire.set_agents(!self.agents.is_empty());
+        self.files.set_watched(probes);
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
@@ -333,6 +345,9 @@ impl Collector {
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
+            Event::NameAnswer { slot, bytes } => {
+                return self.host_names.answered(*slot, bytes, Instant::now());
+            }
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
@@ -359,6 +374,7 @@ impl Collector {
         });
         // Exits that are still in the ring must not look like vanished processes.
         self.drain_events();
+        self.files.drain(&mut self.kernel, &self.telemetry.losses);
         let stacks = counts.stacks();
         let lost = stacks.clone().filter(|(_, stack)| stack.is_lost()).count();
         self.telemetry.losses.add(Loss::StackLost, lost as u64);
@@ -368,31 +384,16 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let Counts { syscalls, off_cpu, cpu, cuda, ledgers, .. } = counts;
-        let now_ns = ledgers.iter().map(|(_, ledger)| ledger.range.1).max().unwrap_or(0);
-        let mut flights = self.wire.flights(&self.agents, now_ns);
-        let settle = |(slot, ledger): (Slot, MarkedLedger)| {
-            (slot, ledger.settle(&flights.remove(&slot).unwrap_or_default()))
-        };
-        let ledgers = ledgers.into_iter().map(settle).filter(|(_, ledger)| !ledger.is_empty()).collect();
-        let counted = Counted { start, end, syscalls, off_cpu, cpu, cuda, ledgers, orders };
-        self.outbox.push_back(Observation::Counted(counted));
+        self.host_names.name(&mut counts.network, Instant::now());
+        let used = std::mem::take(&mut counts.files);
+        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let ledgers = self.wire.settle(&self.agents, std::mem::take(&mut counts.ledgers));
+        let told = self.files.close(counts.epoch, used, live, losses);
+        self.outbox.push_back(Observation::Counted(counts.of_window((start, end), (ledgers, told), orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),
             Err(error) => tracing::error!(%error, "the kernel's loss counters could not be read"),
-        }
-    }
-}
-
-/// Has it looked up where models answer. Without it, calls to them are network like any other.
-fn model_hosts(config: &Config, kernel: &mut Kernel) -> Option<ModelHosts> {
-    let hosts = config.ledger.model_hosts.clone();
-    match ModelHosts::spawn(hosts, kernel.take_model_endpoints()?) {
-        Ok(hosts) => Some(hosts),
-        Err(error) => {
-            tracing::warn!(%error, "models' hosts are not looked up");
-            None
         }
     }
 }

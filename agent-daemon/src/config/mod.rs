@@ -11,6 +11,7 @@ mod error;
 mod example;
 mod export;
 mod export_options;
+mod files;
 mod glob;
 mod gpu;
 mod ledger;
@@ -35,6 +36,7 @@ pub use example::example;
 pub use export::{
     Export, Headers, Otlp, OtlpOwn, OtlpProtocol, OtlpSignal, OtlpTarget, Pyroscope, Receiver, RemoteWrite,
 };
+pub use files::{FilePaths, Files};
 pub use glob::{Glob, GlobError};
 pub use gpu::Gpu;
 pub use ledger::{Ledger, ModelHost};
@@ -60,6 +62,8 @@ pub struct Config {
     pub agents: Agents,
     /// How it is told where an agent's time went.
     pub ledger: Ledger,
+    /// What is kept of files, and which are checkpoints.
+    pub files: Files,
     /// What the embedded store keeps.
     pub history: History,
     /// What is written down beside the store.
@@ -240,6 +244,7 @@ impl Default for Config {
             sampling: Sampling::default(),
             agents: Agents::default(),
             ledger: Ledger::default(),
+            files: Files::default(),
             history: History::default(),
             journal: Journal::default(),
             metrics: Metrics::default(),

@@ -8,7 +8,7 @@ use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
     duration::{format_duration, parse_duration},
-    export_options, gpu,
+    export_options, files, gpu,
     ledger::{format_hosts, parse_hosts},
     reactions,
     size::{format_bytes, parse_bytes},
@@ -64,7 +64,10 @@ pub static OPTIONS: [Opt; INSIDE.len() + export_options::OPTIONS.len()] =
     joined(&INSIDE, &export_options::OPTIONS);
 
 /// Those that are not of the doors out.
-const INSIDE: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
+const INSIDE: [Opt; OURS.len() + files::OPTIONS.len()] = joined(&OURS, &files::OPTIONS);
+
+/// And not of files.
+const OURS: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
 
 /// Those that have no file of their own.
 const GENERAL: [Opt; 34] = [

@@ -20,6 +20,7 @@ pub(super) struct Raw {
     sampling: Option<RawSampling>,
     agents: Option<RawAgents>,
     ledger: Option<RawLedger>,
+    files: Option<RawFiles>,
     history: Option<RawHistory>,
     journal: Option<RawJournal>,
     metrics: Option<RawMetrics>,
@@ -51,6 +52,13 @@ struct RawAgents {
 #[serde(deny_unknown_fields, default)]
 struct RawLedger {
     model_hosts: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawFiles {
+    paths: Text,
+    checkpoints: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -227,6 +235,7 @@ impl Raw {
         let sampling = self.sampling.unwrap_or_default();
         let agents = self.agents.unwrap_or_default();
         let ledger = self.ledger.unwrap_or_default();
+        let files = self.files.unwrap_or_default();
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
         let metrics = self.metrics.unwrap_or_default();
@@ -242,6 +251,8 @@ impl Raw {
             ("agents.max_agents", agents.max_agents),
             ("agents.max_processes", agents.max_processes),
             ("ledger.model_hosts", ledger.model_hosts),
+            ("files.paths", files.paths),
+            ("files.checkpoints", files.checkpoints),
             ("history.directory", history.directory),
             ("history.keep", history.keep),
             ("history.raw", history.raw),

@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 59] = [
+const VALUES: [&str; 61] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -59,6 +59,8 @@ const VALUES: [&str; 59] = [
     "false",
     "/srv/libnvidia-ml.so.1",
     "/host/proc",
+    "directories",
+    "model.bin",
     "false",
     "/srv/spool",
     "http://127.0.0.1:9090/api/v1/write",
@@ -159,7 +161,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "agents:\n  rules:\n    - name: x\n      comm: y\n      probes: [gpu]\n",
-            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger, cuda, wire",
+            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger, cuda, wire, files, network, disk",
         ),
         (
             "agents:\n  rules:\n    - name: x\n      argv: '('\n",

@@ -13,15 +13,27 @@ use aya::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    batch, copies::FoundInCopies, cuda, error::KernelError, ledger::LedgerReader, stacks::StackReader,
+    batch,
+    copies::FoundInCopies,
+    cuda,
+    disk::Devices,
+    error::KernelError,
+    files::{self, FileKey, FileUse},
+    ledger::LedgerReader,
+    network,
+    stacks::StackReader,
 };
 use crate::model::{
     cuda::CudaStat,
+    disk::DiskStat,
+    file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
-    ledger::MarkedLedger,
-    observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
+    ledger::{Ledger, MarkedLedger},
+    network::NetworkStat,
+    observation::{Counted, RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
+    time::Timestamp,
 };
 
 /// What the programs counted in one generation.
@@ -35,13 +47,49 @@ pub struct Counts {
     pub cpu: Vec<RawCpu>,
     /// Calls of CUDA.
     pub cuda: Vec<(Slot, CudaStat)>,
+    /// Files by process.
+    pub files: Vec<(FileKey, FileUse)>,
+    /// The generation.
+    pub epoch: u32,
+    /// Traffic; peers have no names yet.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
     /// Where the time of each agent went, before calls to models are entered.
     pub ledgers: Vec<(Slot, MarkedLedger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
     pub unused_copies: u64,
 }
 
+/// Files of a window by path, and checkpoints that came to their end.
+pub type FilesTold = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
+
 impl Counts {
+    /// The counts of the window of this time, with its ledgers and the files that it told of, closed on behalf of `orders`.
+    #[must_use]
+    pub fn of_window(
+        self,
+        (start, end): (Timestamp, Timestamp),
+        (ledgers, (files, checkpoints)): (Vec<(Slot, Ledger)>, FilesTold),
+        orders: Vec<u64>,
+    ) -> Counted {
+        let Self { syscalls, off_cpu, cpu, cuda, network, disk, .. } = self;
+        Counted {
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            checkpoints,
+            network,
+            disk,
+            ledgers,
+            orders,
+        }
+    }
+
     /// Every stack, and whose it is.
     pub fn stacks(&self) -> impl Iterator<Item = (ProcessId, &RawStack)> + Clone {
         let off_cpu = self.off_cpu.iter().map(|row| (row.process, &row.stack));
@@ -60,11 +108,13 @@ pub(super) struct Reader {
     epoch: u32,
     stacks: StackReader,
     pub(super) ledgers: LedgerReader,
+    devices: Devices,
 }
 
 impl Reader {
     pub(super) fn new(copies: FoundInCopies) -> Self {
-        Self { epoch: 0, stacks: StackReader::new(copies), ledgers: LedgerReader::default() }
+        let (ledgers, devices) = Default::default();
+        Self { epoch: 0, stacks: StackReader::new(copies), ledgers, devices }
     }
 
     /// A user stack by its id, as it was walked.
@@ -79,10 +129,23 @@ impl Reader {
         let map = ebpf.map_mut("EPOCH").ok_or(KernelError::NoMap("EPOCH"))?;
         Array::<_, u32>::try_from(map)?.set(0, self.epoch, 0)?;
         wait_for_programs();
-        let [calls, errors, waits, samples, sets, of_cuda] = if old & 1 == 0 {
-            ["SYSCALLS_EVEN", "ERRORS_EVEN", "OFF_CPU_EVEN", "CPU_EVEN", "LEDGER_EVEN", "CUDA_EVEN"]
+        let [calls, errors, waits, samples, sets, of_cuda, of_files] = if old & 1 == 0 {
+            [
+                "SYSCALLS_EVEN",
+                "ERRORS_EVEN",
+                "OFF_CPU_EVEN",
+                "CPU_EVEN",
+                "LEDGER_EVEN",
+                "CUDA_EVEN",
+                "FILES_EVEN",
+            ]
         } else {
-            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD"]
+            ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD", "FILES_ODD"]
+        };
+        let [traffic, failures, requests] = if old & 1 == 0 {
+            ["NETWORK_EVEN", "FAILURES_EVEN", "DISK_EVEN"]
+        } else {
+            ["NETWORK_ODD", "FAILURES_ODD", "DISK_ODD"]
         };
         // First: what it tells of goes on until it is read.
         let ledgers = self.ledgers.drain(ebpf, sets)?;
@@ -91,6 +154,10 @@ impl Reader {
             off_cpu: self.off_cpu(ebpf, waits)?,
             cpu: self.cpu(ebpf, samples, 1_000_000_000 / u64::from(hz))?,
             cuda: cuda::calls(ebpf, of_cuda)?,
+            files: files::files(ebpf, of_files)?,
+            epoch: old,
+            network: network::traffic(ebpf, traffic, failures)?,
+            disk: self.devices.requests(ebpf, requests)?,
             ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })
@@ -144,6 +211,16 @@ pub(super) fn drain<K: Pod, V: Pod>(
     each: impl FnMut(K, &[V]),
 ) -> Result<(), KernelError> {
     batch::drain(data(ebpf, name)?, each).map_err(|error| KernelError::Io { call: "draining a map", error })
+}
+
+/// Takes every entry out of the map `name`, which has one value for all CPUs.
+pub(super) fn drain_whole<K: Pod, V: Pod>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    each: impl FnMut(K, V),
+) -> Result<(), KernelError> {
+    let Some(Map::HashMap(data)) = ebpf.map(name) else { return Err(KernelError::NoMap(name)) };
+    batch::drain_whole(data, each).map_err(|error| KernelError::Io { call: "draining a map", error })
 }
 
 fn data<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a MapData, KernelError> {

@@ -5,6 +5,7 @@ use agent_common::lifecycle::{
     Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
     kind,
 };
+use agent_common::network::NameAnswer;
 use aya::Pod;
 
 use super::batch::read;
@@ -92,6 +93,13 @@ pub enum Event {
         /// When (ns, monotonic).
         at_ns: u64,
     },
+    /// A process of an agent received a datagram from the port of name servers.
+    NameAnswer {
+        /// Whose.
+        slot: Slot,
+        /// The datagram's beginning.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A process that was taken into an agent while it ran.
@@ -113,6 +121,13 @@ pub struct Seeded {
 pub struct DecodeError {
     kind: u32,
     length: usize,
+}
+
+impl DecodeError {
+    /// A record of another ring: its kind is unknown, or it is cut.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { kind: u32::MAX, length: bytes.len() }
+    }
 }
 
 /// Decodes one record.
@@ -138,6 +153,10 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }
+        kind::NAME_ANSWER => whole(bytes).map(|e: NameAnswer| Event::NameAnswer {
+            slot: Slot(e.agent),
+            bytes: e.bytes.get(..e.length as usize).unwrap_or_default().to_vec(),
+        }),
         _ => None,
     };
     event.ok_or(DecodeError { kind: number, length: bytes.len() })

@@ -10,13 +10,16 @@ mod copies;
 mod counts;
 mod cuda;
 mod decode;
+mod disk;
 pub mod error;
 pub mod features;
+mod files;
 mod iterate;
 mod layout;
 mod ledger;
 mod log;
 pub mod model_endpoints;
+mod network;
 mod object;
 mod perf;
 mod programs;
@@ -28,9 +31,10 @@ mod verdicts;
 mod waits;
 pub mod wire;
 
-pub use counts::Counts;
+pub use counts::{Counts, FilesTold};
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
+pub use files::{FileKey, FileRecord, FileUse, Told};
 pub use model_endpoints::ModelEndpoints;
 pub use unwind::UnwindMaps;
 pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
@@ -74,6 +78,7 @@ const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
 const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
 const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
+const _: () = assert!(Probe::Files.bit() == probe::FILES);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
 /// Processes that are sought in one run over all threads of the host; `TARGETS` has room for twice as many.
@@ -102,7 +107,10 @@ pub struct Kernel {
     unwind: Option<UnwindMaps>,
     model_endpoints: Option<ModelEndpoints>,
     wire: Option<WireRing>,
+    files: files::FileRing,
     outside: FxHashMap<Slot, Vec<u64>>,
+    /// Agents so far.
+    agents: u64,
     sampling_hz: u32,
 }
 
@@ -122,18 +130,33 @@ impl Kernel {
         syscall_class::fill(&mut ebpf)?;
         programs.note(late_stacks(&mut ebpf, confidential)?);
         programs.note(descriptors(confidential));
+        programs.note(files::paths(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
         let wire = Some(WireRing::take(&mut ebpf)?);
+        let files = files::FileRing::take(&mut ebpf)?;
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
         drop(btf);
         give_back_memory();
         let counts = counts::Reader::new(found);
         let outside = FxHashMap::default();
-        Ok(Self { ebpf, events, programs, counts, log, unwind, model_endpoints, wire, outside, sampling_hz })
+        Ok(Self {
+            ebpf,
+            events,
+            programs,
+            counts,
+            log,
+            unwind,
+            model_endpoints,
+            wire,
+            files,
+            outside,
+            agents: 0,
+            sampling_hz,
+        })
     }
 
     /// Attaches what `probes` need beyond life cycle, and detaches the rest. `agents` tells whether there is
@@ -198,12 +221,14 @@ impl Kernel {
             }
             _ => self.counts.ledgers.end(&mut self.ebpf, slot)?,
         }
+        self.agents += 1;
+        let generation = self.agents;
         let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
         let agent = match watch {
             None => Agent::default(),
             Some(Watch { root, probes, start, .. }) => match start {
-                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root },
-                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root },
+                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root, generation },
+                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root, generation },
             },
         };
         Ok(agents.set(slot.0, agent, 0)?)
@@ -301,6 +326,11 @@ impl Kernel {
     /// The next event of the ring, if there is one.
     pub fn next_event(&mut self) -> Option<Result<Event, DecodeError>> {
         self.events.next().map(|record| decode::event(&record))
+    }
+
+    /// The next record of files, if there is one.
+    pub fn next_file(&mut self) -> Option<Result<FileRecord, DecodeError>> {
+        self.files.next()
     }
 
     /// Writes the programs' debug lines to the log, if they were asked for.

@@ -161,8 +161,10 @@ impl Programs {
 
     /// The probes that lack a program, as far as it has been tried.
     pub(super) fn refused(&self) -> ProbeSet {
-        let refused = self.programs.iter().filter(|p| p.state == ProbeState::Unavailable);
-        refused.fold(ProbeSet::EMPTY, |all, p| all.union(p.row.need.probes()))
+        let programs = self.programs.iter().map(|p| (p.state, p.row.need.probes()));
+        let all = programs.chain(self.notes.iter().map(|note| (note.state, note.probes)));
+        let refused = all.filter(|(state, _)| *state == ProbeState::Unavailable);
+        refused.fold(ProbeSet::EMPTY, |all, (_, probes)| all.union(probes))
     }
 
     pub(super) fn status(&self) -> Vec<ProbeStatus> {

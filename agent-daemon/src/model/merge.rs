@@ -4,14 +4,18 @@
 use std::{
     collections::{BTreeMap, hash_map::Entry},
     hash::Hash,
+    sync::Arc,
 };
 
 use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
+    file::FileStat,
     id::ProcessId,
     ledger::Ledger,
+    network::{NetworkStat, Peer},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     syscall::SyscallStat,
     time::Timestamp,
@@ -39,6 +43,9 @@ impl<S: Clone + Eq + Hash> Window<S> {
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
+            files: sum.files.into_rows(),
+            network: sum.network.into_rows(),
+            disk: sum.disk.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -51,6 +58,9 @@ struct Sum<S> {
     off_cpu: Rows<OffCpuKey<S>, OffCpuStat<S>>,
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
     cuda: Rows<(ProcessId, CudaCall), CudaStat>,
+    files: Rows<(ProcessId, Arc<str>), FileStat>,
+    network: Rows<(ProcessId, Peer), NetworkStat>,
+    disk: Rows<(ProcessId, Arc<str>, DiskOperation, bool), DiskStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -62,7 +72,9 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        Self { syscalls, off_cpu, cpu, cuda, ledger: Ledger::default(), unread: BTreeMap::new() }
+        let (files, network, disk) = (Rows::new(), Rows::new(), Rows::new());
+        let (ledger, unread) = (Ledger::default(), BTreeMap::new());
+        Self { syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -78,6 +90,16 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.cuda {
             self.cuda.add((row.process, row.call), row, CudaStat::merge);
+        }
+        for row in window.files {
+            self.files.add((row.process, Arc::clone(&row.path)), row, FileStat::merge);
+        }
+        for row in window.network {
+            self.network.add((row.process, row.peer.clone()), row, NetworkStat::merge);
+        }
+        for row in window.disk {
+            let key = (row.process, Arc::clone(&row.device), row.operation, row.background);
+            self.disk.add(key, row, DiskStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

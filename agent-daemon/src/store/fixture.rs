@@ -1,19 +1,25 @@
 //! Agents, processes and windows for the tests of this crate.
 
 mod calls;
+mod devices;
 
 pub(crate) use calls::{llm_call_at, tool_call_at};
+pub(crate) use devices::{requests, traffic};
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Store,
-    query::{self, By, CudaFold, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold},
+    query::{
+        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold,
+        ProfileFold, ProfileKind, QualityFold, SyscallFold,
+    },
 };
 use crate::model::{
     agent::{Agent, AgentSource},
     cgroup::{Cgroup, MemoryLimit},
     cuda::{CudaCall, CudaStat},
+    file::FileStat,
     host::{
         Activity, Cpu, Disk, FileSystem, HostWindow, Interface, Memory, Pressure, Stall,
         gpu::{Amounts, Gpu, GpuPart, GpuProcess, Levels, Share, Throttled, XidCount},
@@ -103,6 +109,9 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         off_cpu: Vec::new(),
         cpu: Vec::new(),
         cuda: Vec::new(),
+        files: Vec::new(),
+        network: Vec::new(),
+        disk: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     }
@@ -197,10 +206,17 @@ pub(crate) fn cuda(pid: u32, call: CudaCall, calls: u64) -> CudaStat {
     CudaStat { calls, errors: calls / 7, bytes, total_ns, max_ns, ..CudaStat::new(process_id(pid), call) }
 }
 
+/// What the process with this pid did with a file.
+pub(crate) fn file(pid: u32, path: &str, n: u64) -> FileStat {
+    let amounts = [n, n + 1, n % 2, 2 * n, n % 3, n % 5, 4096 * n, 512 * n, n % 4, 1_000_000 * n];
+    FileStat::with(process_id(pid), path.into(), amounts)
+}
+
 /// A window with rows of every kind, told apart by `seed`: few processes and stacks, many numbers.
 pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Window {
     const CAUSES: [WaitCause; 3] = [WaitCause::Timer, WaitCause::PageFault, WaitCause::Network];
     const STACKS: [&[&str]; 4] = [&["k_wait", "leaf", "main"], &["leaf", "main"], &["main"], &[]];
+    const PATHS: [&str; 4] = ["/a", "/a/b.txt", "/src/main.rs", "/ä"];
     let pick = |n: u32, of: u32| (seed.wrapping_mul(2_654_435_761).wrapping_add(n * 7919) >> 7) % of;
     let ns = |n| 1_000 + u64::from(pick(n, 1 << 20));
     let mut window = window_at(agent, start, 0);
@@ -210,6 +226,9 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         window.off_cpu.push(off_cpu(100 + n, cause, stack, ns(n + 2), ns(n + 3)));
         window.cpu.push(cpu(100 + n, STACKS[pick(n + 4, 4) as usize], 1 + ns(n) % 7));
         window.cuda.push(cuda(100 + n, CudaCall::ALL[pick(n + 5, 9) as usize], ns(n)));
+        window.files.push(file(100 + n, PATHS[pick(n + 6, 4) as usize], ns(n) % 9));
+        window.network.push(traffic(100 + n, [10, 0, 0, pick(n, 3) as u8], 443, ns(n)));
+        window.disk.push(requests(100 + n, "vda", 1 + ns(n) % 9));
     }
     if seed.is_multiple_of(3) {
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
@@ -227,7 +246,10 @@ pub(crate) fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> S
 pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
     let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
     let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
-    let more = ((OffCpuFold::default(), QualityFold::default()), CudaFold::new(By::Process));
+    let devices = (NetworkFold::new(NetworkBy::Peer), DiskFold::new(DiskBy::Process));
+    let files = FileFold::new(FileBy::Process);
+    let more =
+        ((OffCpuFold::default(), QualityFold::default()), (CudaFold::new(By::Process), (files, devices)));
     format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
 }
 

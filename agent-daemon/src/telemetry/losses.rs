@@ -110,11 +110,13 @@ pub enum Loss {
     WireCallDropped,
     /// A request or answer of JSON-RPC found no room, or its other half never came.
     WireMessageDropped,
+    /// A checkpoint found no room among those of its window.
+    CheckpointDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -162,6 +164,7 @@ impl Loss {
         Self::WireUnfollowed,
         Self::WireCallDropped,
         Self::WireMessageDropped,
+        Self::CheckpointDropped,
     ];
 
     /// Stable name.
@@ -215,6 +218,7 @@ impl Loss {
             Self::WireUnfollowed => "wire_unfollowed",
             Self::WireCallDropped => "wire_call_dropped",
             Self::WireMessageDropped => "wire_message_dropped",
+            Self::CheckpointDropped => "checkpoint_dropped",
         }
     }
 }

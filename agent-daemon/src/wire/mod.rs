@@ -15,6 +15,7 @@ mod coding;
 mod connection;
 mod derived;
 mod dialect;
+pub mod dns;
 pub mod event_stream;
 mod exchange;
 mod facts;

@@ -10,10 +10,7 @@ use agent_common::{
     thread::Thread,
 };
 use aya_ebpf::{
-    helpers::{
-        bpf_probe_read_kernel,
-        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel as read_kernel},
-    },
+    helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
     maps::HashMap,
     programs::BtfTracePointContext,
@@ -23,7 +20,11 @@ use super::{
     is_watched, now,
     set::{answered, generation, round, shift},
 };
-use crate::{layout, lifecycle, losses, threads};
+use crate::{
+    lifecycle, losses,
+    sockets::{MSG_PEEK, Sock, family, tcp},
+    threads,
+};
 
 /// Where models answer, and how; filled by the daemon.
 #[map]
@@ -33,20 +34,6 @@ static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096,
 /// ever. Those of agents that are let go are removed by the daemon.
 #[map]
 static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(4096, 0);
-
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-const MSG_PEEK: u32 = 2;
-
-/// States of a TCP socket.
-mod tcp {
-    pub(super) const ESTABLISHED: u32 = 1;
-    pub(super) const SYN_SENT: u32 = 2;
-    pub(super) const FIN_WAIT1: u32 = 4;
-    pub(super) const FIN_WAIT2: u32 = 5;
-    pub(super) const CLOSE: u32 = 7;
-    pub(super) const CLOSE_WAIT: u32 = 8;
-}
 
 /// A TLS record of fewer bytes is no request: the end of a handshake, a window update of HTTP/2, a ping.
 const SMALL: u32 = 128;
@@ -59,7 +46,7 @@ const PRELUDE_TIME: u64 = 20_000_000;
 /// inet_sock_set_state(sk, oldstate, newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
-    let (socket, state): (*const u8, u32) = (ctx.arg(0), ctx.arg(2));
+    let (socket, state): (Sock, u32) = (Sock::of(&ctx), ctx.arg(2));
     match state {
         // The connecting thread's own doing; all others may come in an interrupt.
         tcp::SYN_SENT => {
@@ -82,7 +69,7 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
                 turn(connection, bit::NONE);
             }
             if state == tcp::CLOSE {
-                let _ = CONNECTIONS.remove(socket as u64);
+                let _ = CONNECTIONS.remove(socket.address());
             }
         }
         _ => {}
@@ -93,7 +80,7 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
 /// sock_send_length(sk, ret, flags)
 #[btf_tracepoint(function = "sock_send_length")]
 fn model_send(ctx: BtfTracePointContext) -> u32 {
-    let (socket, length): (*const u8, i32) = (ctx.arg(0), ctx.arg(1));
+    let (socket, length): (Sock, i32) = (Sock::of(&ctx), ctx.arg(1));
     let Some(thread) = asker() else { return 0 };
     if length <= 0 {
         return 0;
@@ -129,7 +116,7 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
 /// sock_recv_length(sk, ret, flags)
 #[btf_tracepoint(function = "sock_recv_length")]
 fn model_receive(ctx: BtfTracePointContext) -> u32 {
-    let (socket, length, flags): (*const u8, i32, u32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    let (socket, length, flags): (Sock, i32, u32) = (Sock::of(&ctx), ctx.arg(1), ctx.arg(2));
     if asker().is_none() || length <= 0 || flags & MSG_PEEK != 0 {
         return 0;
     }
@@ -168,8 +155,8 @@ fn asker() -> Option<&'static mut Thread> {
 
 /// A connection that is followed, for an agent that is still there.
 #[inline(always)]
-fn known(socket: *const u8) -> Option<&'static mut Connection> {
-    let connection = CONNECTIONS.get_ptr_mut(socket as u64)?;
+fn known(socket: Sock) -> Option<&'static mut Connection> {
+    let connection = CONNECTIONS.get_ptr_mut(socket.address())?;
     // SAFETY: an element of the map, whose words are written one by one.
     let connection = unsafe { &mut *connection };
     if connection.generation == generation(connection.agent) { Some(connection) } else { None }
@@ -177,7 +164,7 @@ fn known(socket: *const u8) -> Option<&'static mut Connection> {
 
 /// Begins to follow a connection of `thread`'s agent, if it leads to a model.
 #[inline(always)]
-fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Connection> {
+fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connection> {
     let endpoint = endpoint(socket)?;
     // SAFETY: an element of the map.
     let speaks = unsafe { *MODEL_ENDPOINTS.get_ptr(endpoint)? };
@@ -198,7 +185,7 @@ fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Co
         answered: sent,
         pad: 0,
     };
-    if CONNECTIONS.insert(socket as u64, &connection, 0).is_err() {
+    if CONNECTIONS.insert(socket.address(), &connection, 0).is_err() {
         losses::count(loss::CONNECTION_INSERT);
         return None;
     }
@@ -207,27 +194,12 @@ fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Co
 
 /// Where the socket leads.
 #[inline(always)]
-fn endpoint(socket: *const u8) -> Option<Endpoint> {
-    if layout::CAN_READ_KERNEL.load() == 0 {
-        return None;
-    }
-    let mut endpoint = Endpoint { address: [0; 16], port: 0 };
-    // SAFETY: the tracepoint's socket; the reads are checked.
-    unsafe {
-        let at = |offset: u32| (socket as u64 + u64::from(offset)) as *const u8;
-        let family: u16 = bpf_probe_read_kernel(at(layout::SOCK_FAMILY.load()).cast()).ok()?;
-        let port: u16 = bpf_probe_read_kernel(at(layout::SOCK_PORT.load()).cast()).ok()?;
-        endpoint.port = u32::from(u16::from_be(port));
-        let address = (&raw mut endpoint.address).cast::<u8>();
-        let failed = if family == AF_INET {
-            *address.add(10).cast::<u16>() = 0xffff;
-            read_kernel(address.add(12).cast(), 4, at(layout::SOCK_ADDRESS.load()).cast())
-        } else if family == AF_INET6 {
-            read_kernel(address.cast(), 16, at(layout::SOCK_ADDRESS6.load()).cast())
-        } else {
-            return None;
-        };
-        if failed == 0 { Some(endpoint) } else { None }
+fn endpoint(socket: Sock) -> Option<Endpoint> {
+    match socket.family() {
+        family::INET | family::INET6 => {
+            Some(Endpoint { address: socket.remote_address(), port: u32::from(socket.remote_port()) })
+        }
+        _ => None,
     }
 }
 

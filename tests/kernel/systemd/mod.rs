@@ -88,9 +88,9 @@ fn hardening_takes_no_probe_away() {
 
     container.let_service_see_the_host();
     let expected: &[&str] = if perf_needs_admin() {
-        &["off_cpu", "syscalls", "ledger", "cuda", "wire"]
+        &["off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
     } else {
-        &["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire"]
+        &["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
     };
     assert_eq!(watched_by(&container, &json!({})), expected);
 }
@@ -111,7 +111,10 @@ fn a_probe_that_the_host_refuses_leaves_the_others() {
     let refused = container.in_network(|| Api::new(PORT).unavailable());
     assert_eq!(Vec::from_iter(refused.keys()), ["\"cpu_sample\""], "known before anybody asks: {refused:?}");
 
-    assert_eq!(watched_by(&container, &json!({})), ["off_cpu", "syscalls", "ledger", "cuda", "wire"]);
+    assert_eq!(
+        watched_by(&container, &json!({})),
+        ["off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
+    );
     assert_eq!(watched_by(&container, &json!({ "probes": ["off_cpu"] })), ["off_cpu"]);
     let named = json!({ "pid": container.start_sleeper(), "probes": ["cpu"] });
     let refusal = container.in_network(|| Api::new(PORT).post("/api/v1/agents", &named).expect(409).text());

@@ -7,12 +7,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     GRACE, MAX_CALLS, MAX_NAMES, MAX_WAITING,
     call::{Call, age},
+    files::CallFiles,
     name,
 };
 use crate::{
     aggregate::roster::Roster,
     model::{
         account::Account,
+        file::FileStat,
         id::{AgentId, ProcessId},
         ledger::Verdict,
         operation::{Bill, Operation, ToolEnd},
@@ -62,10 +64,11 @@ pub(super) struct Book {
     names: FxHashSet<String>,
     /// What processes turned out to be, of those that the kernel programs take for tools.
     verdicts: Vec<(ProcessId, Verdict)>,
+    watches_files: bool,
 }
 
 impl Book {
-    pub(super) fn new(agent: AgentId, root: ProcessId) -> Self {
+    pub(super) fn new(agent: AgentId, root: ProcessId, watches_files: bool) -> Self {
         Self {
             agent,
             root,
@@ -78,6 +81,7 @@ impl Book {
             vanished: FxHashMap::default(),
             names: FxHashSet::default(),
             verdicts: Vec::new(),
+            watches_files,
         }
     }
 
@@ -140,6 +144,7 @@ impl Book {
             exit: None,
             unseen: false,
             bill: Bill { processes: 1, ..Bill::default() },
+            files: self.watches_files.then(CallFiles::default),
             ended_before: self.ended,
             serves: false,
         };
@@ -219,14 +224,27 @@ impl Book {
         *before = *account;
     }
 
+    /// Adds what a process did with a file in the window that closes, whether it still lives or not.
+    pub(super) fn used_file(&mut self, stat: &FileStat) {
+        let number = match (self.roles.get(&stat.process), self.over.get(&stat.process)) {
+            (Some(Role::Part(number)), _) | (None, Some((number, _))) => *number,
+            (Some(Role::Own { .. }), _) | (None, None) => return,
+        };
+        if let Some(files) = self.calls.get_mut(&number).and_then(|call| call.files.as_mut()) {
+            files.add(stat);
+        }
+    }
+
     /// Takes the calls that are over.
     pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
-        self.over.clear();
         self.settle(now, GRACE);
         self.find_servers(now, roster);
         let over = self.calls.iter().filter_map(|(number, call)| Some((*number, call.end(now)?)));
-        let over: Vec<_> = over.collect();
-        self.finish(over)
+        // What ended since the window did has a part of its files in the next one.
+        let over: Vec<_> = over.filter(|(_, (_, at))| *at <= now).collect();
+        let operations = self.finish(over);
+        self.over.retain(|_, (number, _)| self.calls.contains_key(number));
+        operations
     }
 
     /// Takes every call, over or not.

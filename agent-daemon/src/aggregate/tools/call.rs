@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::GRACE;
+use super::{GRACE, files::CallFiles};
 use crate::{
     collect::is_served,
     model::{
@@ -41,6 +41,8 @@ pub(super) struct Call {
     /// Whether the exit of a process was not seen.
     pub(super) unseen: bool,
     pub(super) bill: Bill,
+    /// What it did to files, where that is watched.
+    pub(super) files: Option<CallFiles>,
     /// Calls of the agent that had ended when this one began.
     pub(super) ended_before: u64,
     /// Whether it has turned out to be a server.
@@ -82,8 +84,10 @@ impl Call {
         let exit = self.exit.and_then(|(_, exit)| exit);
         let error_type = exit.and_then(error_type);
         let lasted = age(self.start, at);
+        let id = self.id();
+        let files = self.files.map(CallFiles::finish);
         Operation {
-            id: self.id(),
+            id,
             project: "".into(),
             source: Source::Kernel,
             kind: if self.serves { SERVER } else { TOOL }.to_owned(),
@@ -103,7 +107,7 @@ impl Call {
             calls: Vec::new(),
             agent: Some(agent),
             process: Some(self.process),
-            tool: Some(Box::new(Tool { end, exit, bill: self.bill })),
+            tool: Some(Box::new(Tool { end, exit, bill: self.bill, files })),
             llm: None,
         }
     }

@@ -15,6 +15,7 @@
 
 mod book;
 mod call;
+mod files;
 mod name;
 
 use std::{sync::Arc, time::Duration};
@@ -28,10 +29,12 @@ use crate::{
     collect::Order,
     model::{
         agent::Agent,
+        file::FileStat,
         id::{ProcessId, Slot},
         ledger::Verdict,
         observation::Observation,
         operation::{Operation, Sums},
+        probe::Probe,
         record::{Arrived, Record},
         time::Timestamp,
     },
@@ -62,7 +65,8 @@ impl Tools {
     }
 
     pub(super) fn enter(&mut self, slot: Slot, agent: &Agent) {
-        self.books.insert(slot, Book::new(agent.id.clone(), agent.root));
+        let watches_files = agent.probes.contains(Probe::Files);
+        self.books.insert(slot, Book::new(agent.id.clone(), agent.root, watches_files));
     }
 
     /// Sees a fact about a process before the roster does: `roster` knows what the process was until now.
@@ -96,6 +100,15 @@ impl Tools {
             | Observation::Mapped { .. }
             | Observation::Wire(_)
             | Observation::Counted(_) => {}
+        }
+    }
+
+    /// Sees what processes did with files in the window that closes, before the calls that are over are taken.
+    pub(super) fn used_files(&mut self, files: &[(Slot, FileStat)]) {
+        for (slot, stat) in files.iter().filter(|(_, stat)| stat.has_effect()) {
+            if let Some(book) = self.books.get_mut(slot) {
+                book.used_file(stat);
+            }
         }
     }
 

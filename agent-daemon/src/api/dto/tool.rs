@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    file::ToolFilesDto,
     names::ToolEndDto,
     operation::{MAX_GROUPS, StackLinksDto, links},
     seconds,
@@ -106,6 +107,8 @@ pub struct ToolDto {
     /// What it cost.
     #[serde(flatten)]
     pub bill: BillDto,
+    /// What it did to files; null where its agent was not watched by the files probe.
+    pub files: Option<ToolFilesDto>,
     /// Where its first process used the CPU, and waited, meanwhile.
     pub stacks: Option<StackLinksDto>,
 }
@@ -194,6 +197,7 @@ impl ToolDto {
             signal_name: signal.and_then(signal_name).map(str::to_owned),
             duration_seconds: seconds(operation.duration_ns),
             bill: BillDto::from(&tool.bill),
+            files: tool.files.as_ref().map(ToolFilesDto::from),
             stacks: links(operation),
         })
     }

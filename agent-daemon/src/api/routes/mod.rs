@@ -9,12 +9,16 @@ mod calls_by;
 mod coverage;
 mod cuda;
 mod dashboard;
+mod disk;
+mod files;
 mod gpus;
 mod health;
 mod ingest;
 mod ledger;
+mod locks;
 mod longest;
 mod metrics;
+mod network;
 mod off_cpu;
 mod operations;
 mod pages;
@@ -50,8 +54,12 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(processes::processes))
         .routes(routes!(gpus::gpus))
         .routes(routes!(cuda::cuda))
+        .routes(routes!(files::files))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(locks::locks))
+        .routes(routes!(network::network))
+        .routes(routes!(disk::disk))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
         .routes(routes!(longest::longest))

@@ -2,6 +2,8 @@
 
 mod calls;
 mod cuda;
+mod devices;
+mod files;
 mod ledger;
 mod render;
 mod turns;
@@ -15,9 +17,10 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, ledger::LedgerDto, llm::LlmCallListDto,
-        mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto, process::ProcessDto,
-        profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto,
+        file::FileReportDto, ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto,
+        mcp::McpCallListDto, names::ProbeDto, network::NetworkReportDto, off_cpu::OffCpuReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -29,6 +32,9 @@ pub(super) use verb::{ReportArgs, run};
 
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;
+
+/// Files that are shown.
+const FILES: usize = 15;
 
 /// What an agent did in a stretch of time.
 #[derive(Debug, Serialize)]
@@ -55,8 +61,15 @@ pub(super) struct Report {
     pub(super) functions: Vec<FunctionTime>,
     /// Waits; absent likewise.
     pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Where locks were waited for; absent likewise.
+    pub(super) locks: Option<LockReportDto>,
+    /// With whom it spoke; absent likewise.
+    pub(super) network: Option<NetworkReportDto>,
+    /// What it had disks do; absent likewise.
+    pub(super) disk: Option<DiskReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
+    pub(super) files: Option<FileReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
 }
@@ -77,6 +90,7 @@ impl Report {
     pub(super) fn gather(client: &Client, id: &str, range: Range) -> Result<Self, CliError> {
         let agent = client.agent(id)?;
         let watched = |probe| agent.probes.contains(&probe);
+        let first = (range, devices::ROWS);
         let mut cpu = watched(ProbeDto::Cpu).then(|| client.cpu(id, range)).transpose()?;
         let functions = cpu.as_ref().map(functions).unwrap_or_default();
         if let Some(profile) = &mut cpu {
@@ -91,7 +105,11 @@ impl Report {
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            locks: watched(ProbeDto::OffCpu).then(|| client.rows(id, "locks", first)).transpose()?,
+            network: watched(ProbeDto::Network).then(|| client.rows(id, "network", first)).transpose()?,
+            disk: watched(ProbeDto::Disk).then(|| client.rows(id, "disk", first)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
+            files: watched(ProbeDto::Files).then(|| client.rows(id, "files", (range, FILES))).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

@@ -1,4 +1,5 @@
-//! A report as text: a heading, then the ledger, processes, CPU, waits, calls of CUDA and syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, processes, CPU, waits, locks, network, disks, calls of CUDA, files and
+//! syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
@@ -10,6 +11,8 @@ use super::{
     },
     Report, calls,
     cuda::cuda,
+    devices,
+    files::files,
     ledger::ledger,
     turns::turns,
 };
@@ -51,9 +54,13 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(waits) = &report.off_cpu {
         out.push_str(&off_cpu(waits));
     }
+    out.extend(report.locks.iter().map(devices::locks));
+    out.extend(report.network.iter().map(devices::network));
+    out.extend(report.disk.iter().map(devices::disk));
     if let Some(calls) = &report.cuda {
         out.push_str(&cuda(calls));
     }
+    out.extend(report.files.iter().map(files));
     if let Some(calls) = &report.syscalls {
         out.push_str(&syscalls(calls));
     }

@@ -40,6 +40,17 @@ pub fn redact(word: &str) -> Cow<'_, str> {
     secrets::redact(word)
 }
 
+/// A path fit to store, of at most `limit` bytes: known keys in it hidden, what is not UTF-8 replaced, control characters
+/// escaped. Long random strings stay: files are named by what is in them.
+#[must_use]
+pub fn fit_path(path: &[u8], limit: usize) -> String {
+    let text = String::from_utf8_lossy(path);
+    let mut shown = String::with_capacity(text.len());
+    escape::escape(&secrets::redact_known(&text), &mut shown);
+    escape::cap(&mut shown, limit);
+    shown
+}
+
 /// A command line fit to store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {

@@ -49,8 +49,13 @@ pub(super) fn redact(text: &str) -> Cow<'_, str> {
     let text = redact_assignment(text);
     let text = then(text, redact_scheme);
     let text = then(text, redact_userinfo);
-    let text = then(text, |t| SHAPE.replace_all(t, REDACTED));
+    let text = then(text, redact_known);
     then(text, redact_random)
+}
+
+/// Replaces every key of a known shape.
+pub(super) fn redact_known(text: &str) -> Cow<'_, str> {
+    SHAPE.replace_all(text, REDACTED)
 }
 
 fn then(text: Cow<'_, str>, step: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {

@@ -26,7 +26,7 @@ use crate::{
     kernel::{Event, WireRing},
     model::{
         id::{ProcessId, Slot},
-        ledger::Flights,
+        ledger::{Flights, Ledger, MarkedLedger},
         observation::Observation,
         probe::{Probe, ProbeSet},
     },
@@ -109,7 +109,8 @@ impl WireReader {
             | Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
             | Event::LibraryLoaded { .. }
-            | Event::NewStack { .. } => {}
+            | Event::NewStack { .. }
+            | Event::NameAnswer { .. } => {}
         }
     }
 
@@ -118,13 +119,23 @@ impl WireReader {
         self.tell(Told::Forget(slot));
     }
 
-    /// The calls of each agent in the window that closes at `now_ns`, by what was read until now. Waits for them, but not
-    /// for ever: what is not told is guessed from connections.
-    pub(super) fn flights(
+    /// The ledgers of a window with what was read of calls to models in the place of what was guessed.
+    pub(super) fn settle(
         &self,
         agents: &FxHashMap<Slot, ProbeSet>,
-        now_ns: u64,
-    ) -> FxHashMap<Slot, Flights> {
+        ledgers: Vec<(Slot, MarkedLedger)>,
+    ) -> Vec<(Slot, Ledger)> {
+        let now_ns = ledgers.iter().map(|(_, ledger)| ledger.range.1).max().unwrap_or(0);
+        let mut flights = self.flights(agents, now_ns);
+        let settle = |(slot, ledger): (Slot, MarkedLedger)| {
+            (slot, ledger.settle(&flights.remove(&slot).unwrap_or_default()))
+        };
+        ledgers.into_iter().map(settle).filter(|(_, ledger)| !ledger.is_empty()).collect()
+    }
+
+    /// The calls of each agent in the window that closes at `now_ns`, by what was read until now. Waits for them, but not
+    /// for ever: what is not told is guessed from connections.
+    fn flights(&self, agents: &FxHashMap<Slot, ProbeSet>, now_ns: u64) -> FxHashMap<Slot, Flights> {
         if self.0.is_none() || !agents.values().any(|probes| probes.contains(Probe::Wire)) {
             return FxHashMap::default();
         }

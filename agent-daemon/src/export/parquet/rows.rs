@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod devices;
 mod gpu;
 mod host;
 mod operations;
@@ -107,6 +108,8 @@ impl Rows {
         self.off_cpu(window)?;
         window.syscalls.iter().try_for_each(|row| self.syscall(window, row))?;
         self.cuda(window)?;
+        self.files(window)?;
+        self.devices(window)?;
         self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);
@@ -124,6 +127,15 @@ impl Rows {
             let call = row.call.name().into();
             let cells = [agent, start, end, pid, process, call, calls, errors, bytes, total, max];
             self.tables.push(TableId::Cuda, cells)?;
+        }
+        Ok(())
+    }
+
+    fn files(&mut self, window: &Window) -> Outcome {
+        for row in &window.files {
+            let [agent, start, end, pid, process] = place(window, row.process);
+            let whose = [agent, start, end, pid, process, (&*row.path).into()];
+            self.tables.push_both(TableId::Files, whose, row.amounts().map(Cell::from))?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! A new kind of stored record is a table here, and its rows in [`rows`](super::rows).
 
+mod devices;
 mod gpu;
 mod host;
 mod operations;
@@ -38,7 +39,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 25] = [
+pub(super) const TABLES: [(TableId, &[Column]); 31] = [
     (
         TableId::Agents,
         &[
@@ -188,6 +189,32 @@ pub(super) const TABLES: [(TableId, &[Column]); 25] = [
             column("bytes", Type::Int, "bytes that they asked for"),
             column("total_ns", Type::Int, "time inside, where their return is seen, ns"),
             column("max_ns", Type::Int, "the longest, ns"),
+        ],
+    ),
+    (TableId::Network, &devices::NETWORK),
+    (TableId::NetworkFailures, &devices::NETWORK_FAILURES),
+    (TableId::NetworkConnectTimes, &devices::NETWORK_CONNECT_TIMES),
+    (TableId::Disk, &devices::DISK),
+    (TableId::DiskLatencies, &devices::DISK_LATENCIES),
+    (
+        TableId::Files,
+        &[
+            AGENT,
+            START,
+            END,
+            PID,
+            PROCESS,
+            column("path", Type::Text, "the file; `other` for those that have no row of their own"),
+            column("read_opens", Type::Int, "times it was opened for reading alone"),
+            column("write_opens", Type::Int, "times it was opened for writing"),
+            column("creates", Type::Int, "times it came to be"),
+            column("changes", Type::Int, "writes and truncations"),
+            column("deletes", Type::Int, "times its name was taken away"),
+            column("renames", Type::Int, "times it got this name by a rename"),
+            column("read_bytes", Type::Int, "bytes that were read"),
+            column("written_bytes", Type::Int, "bytes that were written"),
+            column("syncs", Type::Int, "calls of fsync and fdatasync"),
+            column("sync_ns", Type::Int, "time in these, ns"),
         ],
     ),
     (

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     capped::{Capped, Rooms},
+    devices::DeviceTotals,
     gpu_totals::Gpus,
     llm::LlmTotals,
     throttled::Throttled,
@@ -16,6 +17,7 @@ use crate::{
         agent::Agent,
         cgroup::Cgroups,
         cuda::CudaCall,
+        file::FileStat,
         id::ProcessId,
         ledger::Cause,
         off_cpu::WaitCause,
@@ -41,6 +43,10 @@ pub(super) struct AgentTotals {
     pub(super) ledger: [u64; Cause::ALL.len()],
     /// Calls of CUDA by kind.
     pub(super) cuda: [Cuda; CudaCall::ALL.len()],
+    /// Files, over all paths.
+    pub(super) files: FileStat,
+    /// Traffic and block I/O.
+    pub(super) devices: DeviceTotals,
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -98,6 +104,8 @@ impl AgentTotals {
             waits: [WaitTotals::default(); WaitCause::ALL.len()],
             ledger: [0; Cause::ALL.len()],
             cuda: [Cuda::default(); CudaCall::ALL.len()],
+            files: FileStat::new(ProcessId(0), Arc::default()),
+            devices: DeviceTotals::default(),
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -195,6 +203,8 @@ impl AgentTotals {
                 totals.add(stat.into());
             }
         }
+        window.files.iter().for_each(|stat| self.files.merge(stat));
+        self.devices.add(window);
         for stat in &window.syscalls {
             self.syscall(stat, rooms);
         }

@@ -6,7 +6,9 @@
 mod agent_totals;
 mod capped;
 mod cuda;
+mod devices;
 mod families;
+mod files;
 mod gpu;
 mod gpu_totals;
 mod host;

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use super::{
     agent_totals::{AgentTotals, ProcessTotals, RESULTS, WaitTotals},
-    cuda,
+    cuda, devices,
     families::Family,
-    gpu,
+    files, gpu,
     gpu_totals::GpuTotals,
     host, llm, tools,
     totals::Totals,
@@ -154,7 +154,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => [tools::of, llm::of, cuda::of].map(|of| of(family, totals, &with)).concat(),
+        _ => [tools::of, llm::of, cuda::of, files::of, devices::of]
+            .map(|of| of(family, totals, &with))
+            .concat(),
     }
 }
 

@@ -9,12 +9,14 @@ mod durations;
 mod llm;
 mod sums;
 mod tool;
+mod tool_files;
 
 pub use distinct::Distinct;
 pub use durations::Durations;
 pub use llm::{LLM, Llm, LlmSum, MCP};
 pub use sums::{Sum, SumKey, Sums};
-pub use tool::{Bill, SERVER, TOOL, Tool, ToolEnd};
+pub use tool::{Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, SERVER, TOOL, Tool, ToolEnd};
+pub use tool_files::{FileEffect, MAX_TOLD, ToolFiles};
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Tool calls: the process trees that an agent runs, each with its bill. They are operations that the kernel told of.
 
+use super::ToolFiles;
 use crate::model::{account::Account, process::Exit};
 
 /// How a tool call came to its end.
@@ -32,7 +33,7 @@ impl ToolEnd {
 }
 
 /// What is known of a tool call beyond what every operation has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
     /// How it came to its end.
     pub end: ToolEnd,
@@ -40,6 +41,8 @@ pub struct Tool {
     pub exit: Option<Exit>,
     /// What it cost.
     pub bill: Bill,
+    /// What it did to files; `None` where its agent was not watched by the files probe.
+    pub files: Option<ToolFiles>,
 }
 
 /// What tool calls cost: one, or several together. Sums saturate.
@@ -114,6 +117,11 @@ impl Bill {
 pub const TOOL: &str = "tool";
 /// The kind of one that serves its agent for as long as that lives, as MCP servers do.
 pub const SERVER: &str = "server";
+
+/// The kind of operation that saving a checkpoint is, as seen by its files.
+pub const CHECKPOINT_SAVE: &str = "checkpoint_save";
+/// The kind that loading one is.
+pub const CHECKPOINT_LOAD: &str = "checkpoint_load";
 
 #[cfg(test)]
 mod tests {

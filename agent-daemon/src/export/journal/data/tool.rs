@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use crate::model::{
-    operation::{Bill, Tool, ToolEnd},
+    operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles},
     process::Exit,
 };
 
@@ -19,6 +19,20 @@ pub(in crate::export::journal) struct ToolData {
     #[serde(default)]
     core_dumped: bool,
     bill: BillData,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<FilesData>,
+}
+
+/// What a tool call did to files.
+#[derive(Debug, Serialize, Deserialize)]
+struct FilesData {
+    created: u64,
+    changed: u64,
+    deleted: u64,
+    renamed: u64,
+    /// Some of them: what was done, and the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    top: Vec<(String, String)>,
 }
 
 /// What tool calls cost.
@@ -41,7 +55,9 @@ impl From<&Tool> for ToolData {
             Some(Exit::Code(code)) => (Some(code), None, false),
             Some(Exit::Signal { number, core_dumped }) => (None, Some(number), core_dumped),
         };
-        Self { end: tool.end.name().to_owned(), exit_code, signal, core_dumped, bill: tool.bill.into() }
+        let (end, bill) = (tool.end.name().to_owned(), tool.bill.into());
+        let files = tool.files.as_ref().map(FilesData::from);
+        Self { end, exit_code, signal, core_dumped, bill, files }
     }
 }
 
@@ -57,7 +73,29 @@ impl TryFrom<ToolData> for Tool {
             (Some(_), Some(_)) => return Err(DataError::Value("a tool call that ended in two ways")),
         };
         let end = end.ok_or(DataError::Value("an end of a tool call"))?;
-        Ok(Self { end, exit, bill: data.bill.into() })
+        let files = data.files.map(ToolFiles::try_from).transpose()?;
+        Ok(Self { end, exit, bill: data.bill.into(), files })
+    }
+}
+
+impl From<&ToolFiles> for FilesData {
+    fn from(files: &ToolFiles) -> Self {
+        let ToolFiles { created, changed, deleted, renamed, ref top } = *files;
+        let top = top.iter().map(|(effect, path)| (effect.name().to_owned(), path.to_string())).collect();
+        Self { created, changed, deleted, renamed, top }
+    }
+}
+
+impl TryFrom<FilesData> for ToolFiles {
+    type Error = DataError;
+
+    fn try_from(data: FilesData) -> Result<Self, DataError> {
+        let FilesData { created, changed, deleted, renamed, top } = data;
+        let effect = |(name, path): (String, String)| {
+            Ok((FileEffect::from_name(&name).ok_or(DataError::Value("an effect on a file"))?, path.into()))
+        };
+        let top = top.into_iter().map(effect).collect::<Result<_, DataError>>()?;
+        Ok(Self { created, changed, deleted, renamed, top })
     }
 }
 

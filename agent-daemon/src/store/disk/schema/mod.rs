@@ -4,12 +4,13 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Every step, oldest first. The number of steps is the schema's version.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("0001_initial.sql"),
     include_str!("0002_operations.sql"),
     include_str!("0003_shares.sql"),
     include_str!("0004_host.sql"),
     include_str!("0005_gpus.sql"),
+    include_str!("0006_files.sql"),
 ];
 
 /// The version of the newest schema that is understood.

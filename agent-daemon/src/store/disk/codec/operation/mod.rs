@@ -16,8 +16,8 @@ use crate::model::{
     operation::{Call, Operation, Source, Sums, TraceContext},
 };
 
-/// The first has no tool calls, the second no calls of models.
-const VERSION: u8 = 3;
+/// The first has no tool calls, the second no calls of models, the third nothing of what tools did to files.
+const VERSION: u8 = 4;
 
 /// What is in a block of operations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,7 +108,7 @@ fn decode_one(from: &mut Decoder<'_>, version: u8, names: &mut Names) -> Result<
         calls: (0..from.count()?).map(|_| call(from)).collect::<Result<_, _>>()?,
         agent: decode_agent(from)?,
         process: from.option()?.map(ProcessId),
-        tool: if version > 1 { tool::decode(from)?.map(Box::new) } else { None },
+        tool: if version > 1 { tool::decode(from, version)?.map(Box::new) } else { None },
         llm: if version > 2 { llm::decode(from)?.map(Box::new) } else { None },
     })
 }

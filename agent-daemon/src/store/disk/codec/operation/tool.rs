@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        operation::{Bill, Tool, ToolEnd},
+        operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles},
         process::Exit,
     },
     store::disk::codec::{
@@ -12,15 +12,19 @@ use crate::{
     },
 };
 
+/// Operations of this version and before say nothing of what tools did to files.
+const WITHOUT_FILES: u8 = 3;
+
 /// 0 for none.
 pub(super) fn encode(to: &mut Encoder, tool: Option<&Tool>) {
-    let Some(Tool { end, exit, bill }) = tool else { return to.u8(0) };
+    let Some(Tool { end, exit, bill, files }) = tool else { return to.u8(0) };
     to.u8(tag(*end));
     encode_exit(to, *exit);
     encode_bill(to, bill);
+    encode_files(to, files.as_ref());
 }
 
-pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Option<Tool>, CodecError> {
+pub(super) fn decode(from: &mut Decoder<'_>, version: u8) -> Result<Option<Tool>, CodecError> {
     let number = from.u8()?;
     if number == 0 {
         return Ok(None);
@@ -28,7 +32,45 @@ pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Option<Tool>, CodecError>
     let end = ToolEnd::ALL.into_iter().find(|end| tag(*end) == number);
     let end = end.ok_or(CodecError::Unknown("end of a tool call", number))?;
     let exit: Option<Exit> = decode_exit(from)?;
-    Ok(Some(Tool { end, exit, bill: decode_bill(from)? }))
+    let bill = decode_bill(from)?;
+    let files = if version > WITHOUT_FILES { decode_files(from)? } else { None };
+    Ok(Some(Tool { end, exit, bill, files }))
+}
+
+fn encode_files(to: &mut Encoder, files: Option<&ToolFiles>) {
+    let Some(ToolFiles { created, changed, deleted, renamed, top }) = files else { return to.u8(0) };
+    to.u8(1);
+    [created, changed, deleted, renamed].into_iter().for_each(|n| to.varint(*n));
+    to.varint(top.len() as u64);
+    for (effect, path) in top {
+        to.u8(effect_tag(*effect));
+        to.text(path);
+    }
+}
+
+fn decode_files(from: &mut Decoder<'_>) -> Result<Option<ToolFiles>, CodecError> {
+    if !from.flag()? {
+        return Ok(None);
+    }
+    let [created, changed, deleted, renamed] =
+        [from.varint()?, from.varint()?, from.varint()?, from.varint()?];
+    let mut top = Vec::new();
+    for _ in 0..from.count()? {
+        let number = from.u8()?;
+        let effect = FileEffect::ALL.into_iter().find(|effect| effect_tag(*effect) == number);
+        top.push((effect.ok_or(CodecError::Unknown("effect", number))?, from.text()?.into()));
+    }
+    Ok(Some(ToolFiles { created, changed, deleted, renamed, top }))
+}
+
+/// Written: never change meaning.
+fn effect_tag(effect: FileEffect) -> u8 {
+    match effect {
+        FileEffect::Created => 1,
+        FileEffect::Changed => 2,
+        FileEffect::Deleted => 3,
+        FileEffect::Renamed => 4,
+    }
 }
 
 pub(super) fn encode_bill(to: &mut Encoder, bill: &Bill) {

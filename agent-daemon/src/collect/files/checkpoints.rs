@@ -1,0 +1,319 @@
+//! Which of the files that were used are checkpoints, from open to close or rename.
+//!
+//! A file is a checkpoint if its path matches a pattern, at last: what is written under another name and renamed then counts
+//! from its beginning. One that stays open, as a database does, is told once in each window in which it was synced. A load is
+//! every reading of such a file; of one that is mapped, its size stands for what was read.
+//!
+//! Bounds: [`MAX_OPEN`] files are followed, [`MAX_TAKEN`] checkpoints of a window are told; what is beyond is counted.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    config::Glob,
+    kernel::{FileKey, FileUse},
+    model::{
+        file::{Checkpoint, Way},
+        id::{ProcessId, Slot},
+        time::Timestamp,
+    },
+    telemetry::{Loss, Losses},
+};
+
+/// Files that are followed at once.
+const MAX_OPEN: usize = 2048;
+/// Checkpoints that are told of one window.
+const MAX_TAKEN: usize = 1000;
+/// Windows without use after which a file is followed no more.
+const PATIENCE: u32 = 12;
+
+/// A rename.
+pub(super) struct Rename {
+    pub(super) process: ProcessId,
+    pub(super) from: Arc<str>,
+    pub(super) to: Arc<str>,
+    pub(super) at_ns: u64,
+}
+
+/// The files that are followed.
+pub(super) struct Checkpoints {
+    patterns: Vec<(Glob, Arc<str>)>,
+    open: FxHashMap<File, Open>,
+}
+
+/// A file, whatever it is called.
+type File = (ProcessId, u32, u64);
+
+struct Open {
+    slot: Slot,
+    path: Arc<str>,
+    pattern: Option<Arc<str>>,
+    used: FileUse,
+    renamed_ns: Option<u64>,
+    /// Syncs before this window.
+    synced: u64,
+    /// Windows since it was used.
+    idle: u32,
+}
+
+impl Checkpoints {
+    pub(super) fn new(patterns: &[Glob]) -> Self {
+        let named = |pattern: &Glob| (pattern.clone(), pattern.as_str().into());
+        Self { patterns: patterns.iter().map(named).collect(), open: FxHashMap::default() }
+    }
+
+    fn pattern(&self, path: &str) -> Option<Arc<str>> {
+        let found = self.patterns.iter().find(|(pattern, _)| pattern.matches(path));
+        found.map(|(_, name)| Arc::clone(name))
+    }
+
+    /// A file was used in this window.
+    pub(super) fn used(&mut self, key: &FileKey, path: &Arc<str>, used: &FileUse, losses: &Losses) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        let file = (key.process, key.device, key.inode);
+        let pattern = self.pattern(path);
+        if let Some(open) = self.open.get_mut(&file) {
+            open.pattern = pattern.or(open.pattern.take());
+            open.path = Arc::clone(path);
+            return open.add(used);
+        }
+        // What is new may get such a name yet.
+        if pattern.is_none() && used.creates == 0 {
+            return;
+        }
+        if self.open.len() >= MAX_OPEN {
+            if pattern.is_some() {
+                losses.count(Loss::CheckpointDropped);
+            }
+            return;
+        }
+        let path = Arc::clone(path);
+        let open = Open { slot: key.slot, path, pattern, used: *used, renamed_ns: None, synced: 0, idle: 0 };
+        self.open.insert(file, open);
+    }
+
+    /// A file got another name. Where its directory was written otherwise then, its own name has to do.
+    pub(super) fn renamed(&mut self, rename: &Rename) {
+        let pattern = self.pattern(&rename.to);
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut ours: Vec<_> =
+            self.open.iter_mut().filter(|((process, ..), _)| *process == rename.process).collect();
+        let at = ours.iter().position(|(_, open)| open.path == rename.from);
+        let at = at.or_else(|| ours.iter().position(|(_, open)| last(&open.path) == last(&rename.from)));
+        let Some((_, open)) = at.and_then(|at| ours.get_mut(at)) else { return };
+        open.path = Arc::clone(&rename.to);
+        open.pattern = pattern;
+        open.renamed_ns = Some(rename.at_ns);
+    }
+
+    /// Takes the checkpoints that are over, when a window closes.
+    pub(super) fn take(
+        &mut self,
+        is_live: impl Fn(ProcessId) -> bool,
+        at: &impl Fn(u64) -> Timestamp,
+        losses: &Losses,
+    ) -> Vec<(Slot, Checkpoint)> {
+        let mut taken = Vec::new();
+        self.open.retain(|(process, ..), open| {
+            let ends = open.is_over() || !is_live(*process) || open.idle >= PATIENCE;
+            let is_synced = open.used.syncs > open.synced && open.idle == 0;
+            if (ends || is_synced)
+                && let Some(checkpoint) = open.checkpoint(*process, at)
+            {
+                taken.push((open.slot, checkpoint));
+                // Of what stays open, the next one begins here.
+                open.used = FileUse { size: open.used.size, closes: 0, ..FileUse::default() };
+                open.synced = 0;
+                open.renamed_ns = None;
+            }
+            open.synced = open.used.syncs;
+            open.idle += 1;
+            // What has been closed under a name that does not match may be renamed in the next window.
+            !ends || (open.pattern.is_none() && open.idle < 2 && is_live(*process))
+        });
+        taken.sort_by(|(_, a), (_, b)| (a.start, &a.path).cmp(&(b.start, &b.path)));
+        losses.add(Loss::CheckpointDropped, taken.len().saturating_sub(MAX_TAKEN) as u64);
+        taken.truncate(MAX_TAKEN);
+        taken
+    }
+
+    /// An agent is let go.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.open.retain(|_, open| open.slot != slot);
+    }
+}
+
+impl Open {
+    fn add(&mut self, used: &FileUse) {
+        let sum = &mut self.used;
+        let first_ns = if sum.first_ns == 0 { used.first_ns } else { sum.first_ns.min(used.first_ns) };
+        *sum = FileUse {
+            read_opens: sum.read_opens.saturating_add(used.read_opens),
+            write_opens: sum.write_opens.saturating_add(used.write_opens),
+            creates: sum.creates.saturating_add(used.creates),
+            changes: sum.changes.saturating_add(used.changes),
+            read_bytes: sum.read_bytes.saturating_add(used.read_bytes),
+            written_bytes: sum.written_bytes.saturating_add(used.written_bytes),
+            syncs: sum.syncs.saturating_add(used.syncs),
+            sync_ns: sum.sync_ns.saturating_add(used.sync_ns),
+            errors: sum.errors.saturating_add(used.errors),
+            closes: sum.closes.saturating_add(used.closes),
+            first_ns,
+            last_ns: sum.last_ns.max(used.last_ns),
+            size: if used.size > 0 { used.size } else { sum.size },
+        };
+        self.idle = 0;
+    }
+
+    fn is_over(&self) -> bool {
+        let opens = self.used.read_opens.saturating_add(self.used.write_opens);
+        self.used.closes > 0 && self.used.closes >= opens
+    }
+
+    /// What it was, if it was used as a checkpoint.
+    fn checkpoint(&self, process: ProcessId, at: &impl Fn(u64) -> Timestamp) -> Option<Checkpoint> {
+        let (used, pattern) = (&self.used, self.pattern.clone()?);
+        let is_save = [used.creates, used.changes, used.written_bytes, used.syncs].iter().any(|n| *n > 0);
+        let (way, moved) = match is_save {
+            true => (Way::Save, used.written_bytes),
+            false if used.read_opens > 0 || used.read_bytes > 0 => (Way::Load, used.read_bytes),
+            false => return None,
+        };
+        let by_size = moved < used.size && (moved == 0 || way == Way::Load);
+        let end = self.renamed_ns.unwrap_or(used.last_ns);
+        Some(Checkpoint {
+            process,
+            way,
+            pattern,
+            path: Arc::clone(&self.path),
+            start: at(used.first_ns),
+            duration_ns: end.saturating_sub(used.first_ns),
+            bytes: if by_size { used.size } else { moved },
+            by_size,
+            sync_ns: used.sync_ns,
+            error: (used.errors > 0).then_some("write_failed"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+
+    const PROCESS: ProcessId = ProcessId(1 << 22 | 7);
+
+    fn checkpoints() -> Checkpoints {
+        Checkpoints::new(&Files::default().checkpoints)
+    }
+
+    fn used(checkpoints: &mut Checkpoints, inode: u64, path: &str, used: FileUse) {
+        let key = FileKey { process: PROCESS, slot: Slot(1), device: 1, inode, name: 1 };
+        checkpoints.used(&key, &path.into(), &used, &Losses::default());
+    }
+
+    fn renamed(checkpoints: &mut Checkpoints, from: &str, to: &str, at_ns: u64) {
+        checkpoints.renamed(&Rename { process: PROCESS, from: from.into(), to: to.into(), at_ns });
+    }
+
+    fn take(checkpoints: &mut Checkpoints, lives: bool) -> Vec<Checkpoint> {
+        let at = |ns| Timestamp::from_nanosecond(i128::from(ns)).unwrap();
+        checkpoints.take(|_| lives, &at, &Losses::default()).into_iter().map(|(_, c)| c).collect()
+    }
+
+    const WRITTEN: FileUse = FileUse {
+        read_opens: 0,
+        write_opens: 1,
+        creates: 1,
+        changes: 3,
+        read_bytes: 0,
+        written_bytes: 300,
+        syncs: 1,
+        sync_ns: 20,
+        errors: 0,
+        closes: 1,
+        first_ns: 100,
+        last_ns: 200,
+        size: 300,
+    };
+
+    #[test]
+    fn a_file_that_is_renamed_is_one_save_from_its_beginning() {
+        let mut all = checkpoints();
+        let half = FileUse { closes: 0, syncs: 0, sync_ns: 0, size: 0, ..WRITTEN };
+        used(&mut all, 1, "/m/model.tmp", half);
+        assert_eq!(take(&mut all, true), []);
+        let rest = FileUse { write_opens: 0, creates: 0, first_ns: 300, last_ns: 400, ..WRITTEN };
+        used(&mut all, 1, "/m/model.tmp", rest);
+        renamed(&mut all, "/other/spelling/model.tmp", "/m/model.safetensors", 450);
+        let [save] = &take(&mut all, true)[..] else { panic!("one") };
+        assert_eq!(
+            (save.way, &*save.path, &*save.pattern),
+            (Way::Save, "/m/model.safetensors", "*.safetensors")
+        );
+        assert_eq!((save.duration_ns, save.bytes, save.sync_ns, save.error), (350, 600, 20, None));
+        assert_eq!(take(&mut all, true), []);
+    }
+
+    #[test]
+    fn a_name_given_a_window_later_still_counts() {
+        let mut all = checkpoints();
+        used(&mut all, 1, "/m/x.part", WRITTEN);
+        assert_eq!(take(&mut all, true), []);
+        renamed(&mut all, "/m/x.part", "/m/x.pt", 900);
+        assert_eq!(take(&mut all, true).len(), 1);
+        used(&mut all, 2, "/m/other", WRITTEN);
+        take(&mut all, true);
+        take(&mut all, true);
+        assert!(all.open.is_empty());
+    }
+
+    #[test]
+    fn loads_of_mapped_files_have_their_size() {
+        let mut all = checkpoints();
+        let mapped = FileUse {
+            read_opens: 2,
+            closes: 2,
+            read_bytes: 8,
+            size: 1000,
+            first_ns: 1,
+            last_ns: 4,
+            ..FileUse::default()
+        };
+        used(&mut all, 1, "/m/x.gguf", mapped);
+        let [load] = &take(&mut all, true)[..] else { panic!("one") };
+        assert_eq!((load.way, load.bytes, load.by_size, load.duration_ns), (Way::Load, 1000, true, 3));
+    }
+
+    #[test]
+    fn what_stays_open_is_told_when_it_is_synced_and_when_its_process_ends() {
+        let mut all = checkpoints();
+        let open = FileUse { closes: 0, ..WRITTEN };
+        for _ in 0..2 {
+            used(&mut all, 1, "/a/checkpoints.sqlite", open);
+            assert_eq!(take(&mut all, true).len(), 1);
+        }
+        assert_eq!(take(&mut all, true), []);
+        used(&mut all, 1, "/a/checkpoints.sqlite", FileUse { syncs: 0, errors: 1, ..open });
+        assert_eq!(take(&mut all, true), []);
+        assert_eq!(take(&mut all, false).first().and_then(|save| save.error), Some("write_failed"));
+        assert!(all.open.is_empty());
+    }
+
+    #[test]
+    fn files_that_are_followed_are_bounded() {
+        let (mut all, losses) = (checkpoints(), Losses::default());
+        for inode in 0..MAX_OPEN as u64 + 3 {
+            let key = FileKey { process: PROCESS, slot: Slot(1), device: 1, inode, name: 1 };
+            all.used(&key, &"/m/x.pt".into(), &WRITTEN, &losses);
+        }
+        assert_eq!(all.open.len(), MAX_OPEN);
+        assert_eq!(losses.all().get(Loss::CheckpointDropped.name()), Some(&3));
+        assert_eq!(take(&mut all, true).len(), MAX_TAKEN);
+        all.forget(Slot(1));
+        assert!(all.open.is_empty());
+    }
+}
