@@ -338,17 +338,14 @@ impl Collector {
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
-            Event::NameAnswer { slot, bytes } => {
-                return self.host_names.answered(*slot, bytes, Instant::now());
-            }
+            Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
     }
 
-    /// Tells helpers from tools, of an agent that has asked its model. Not for each of many requests at once: the next
-    /// one does as well.
+    /// Tells helpers from tools, of an agent that has asked its model; not for each of many requests at once.
     fn find_helpers(&mut self, slot: Slot) {
         let due = self.helpers_sought.is_none_or(|sought| sought.elapsed() >= HELPERS_EVERY);
         if !due || !self.agents.contains_key(&slot) {
@@ -391,9 +388,8 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         self.host_names.name(&mut counts.network, Instant::now());
-        let used = std::mem::take(&mut counts.files);
-        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
-        let told = self.files.close(counts.epoch, used, live, losses);
+        let (used, live) = (std::mem::take(&mut counts.files), (&self.live, &self.clock));
+        let told = self.files.close(counts.epoch, used, live, &self.telemetry.losses);
         self.outbox.push_back(Observation::Counted(counts.of_window((start, end), told, orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
