@@ -345,9 +345,7 @@ impl Collector {
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
-            Event::NameAnswer { slot, bytes } => {
-                return self.host_names.answered(*slot, bytes, Instant::now());
-            }
+            Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
@@ -385,10 +383,9 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         self.host_names.name(&mut counts.network, Instant::now());
-        let used = std::mem::take(&mut counts.files);
-        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let (used, live) = (std::mem::take(&mut counts.files), (&self.live, &self.clock));
         let ledgers = self.wire.settle(&self.agents, std::mem::take(&mut counts.ledgers));
-        let told = self.files.close(counts.epoch, used, live, losses);
+        let told = self.files.close(counts.epoch, used, live, &self.telemetry.losses);
         self.outbox.push_back(Observation::Counted(counts.of_window((start, end), (ledgers, told), orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {

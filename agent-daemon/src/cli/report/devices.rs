@@ -141,7 +141,7 @@ mod tests {
         let mut named = fixture::traffic(1, [192, 0, 2, 7], 443, 1_000_000);
         (named.connect_ns, named.connect_max_ns) = (30_000_000, 30_000_000);
         named.connect_histogram = Histogram::default();
-        named.fail(111, 2);
+        named.fail(111, 1);
         let mut report = NetworkReportDto {
             agent: "1-1".to_owned(),
             covered: None,
