@@ -290,12 +290,12 @@ pub(crate) fn report_library(process: u64) {
 
 /// Tells that an agent sent a request to its model. Called by `ledger`.
 #[inline(always)]
-pub(crate) fn report_model_request(agent: u32, process: u64) {
+pub(crate) fn report_model_request(agent: u32, process: u64, at: u64) {
     let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
-    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process });
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at });
     event.submit(0);
 }
 

@@ -30,6 +30,7 @@ mod gpu;
 mod host;
 mod journal;
 mod ledger;
+mod ledger_calls;
 mod lifecycle;
 mod metrics;
 mod network;

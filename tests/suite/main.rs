@@ -25,6 +25,7 @@ mod api_schema;
 mod api_server;
 mod api_system;
 mod api_tools;
+mod api_turns;
 mod api_windows;
 mod api_world;
 #[path = "../chains/mod.rs"]

@@ -31,6 +31,7 @@ use crate::{
         system::SystemMetricsDto,
         system_info::SystemInfoDto,
         tool::ToolListDto,
+        turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -243,6 +244,11 @@ impl Client {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
     }
 
+    /// An agent's turns.
+    pub(super) fn turns(&self, id: &str, range: Range) -> Result<TurnListDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/turns"), &range.query())
+    }
+
     /// Who an agent waits for at this moment.
     pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
@@ -330,6 +336,7 @@ impl Client {
     fn accepted(&self, response: Response<Body>) -> Result<Response<Body>, CliError> {
         match response.status().as_u16() {
             200..=299 => Ok(response),
+            404 | 410 => Err(CliError::Gone(self.problem(response))),
             400..=499 => Err(CliError::Refused(self.problem(response))),
             _ => Err(CliError::Failed(self.problem(response))),
         }

@@ -30,6 +30,7 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    verdicts::Verdicts,
     waits,
     wire::WireReader,
 };
@@ -52,8 +53,6 @@ use crate::{
 const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
-/// How often helpers are told from tools, at most: it looks at every thread of the host.
-const HELPERS_EVERY: Duration = Duration::from_millis(20);
 
 /// The collector ended because nobody listens any more.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ pub struct Collector {
     files: Files,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
-    helpers_sought: Option<Instant>,
+    verdicts: Verdicts,
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
 }
@@ -112,7 +111,7 @@ impl Collector {
             agents: FxHashMap::default(),
             outbox: VecDeque::new(),
             window_start: clock::now(),
-            helpers_sought: None,
+            verdicts: Verdicts::default(),
             interpreters,
             telemetry,
         })
@@ -170,6 +169,9 @@ impl Collector {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
                 }
+                () = sleep_until(self.verdicts.due), if self.verdicts.due.is_some() => {
+                    self.verdicts.carry_out(&mut self.kernel);
+                }
                 ready = ring.readable(), if hungry => {
                     let mut ready = ready?;
                     if self.drain_events() {
@@ -201,6 +203,10 @@ impl Collector {
             }
             Order::Waits { reply } => {
                 let _ = reply.send(waits::threads(&mut self.kernel, &self.clock));
+                false
+            }
+            Order::Verdict { process, verdict } => {
+                self.verdicts.add(process, verdict);
                 false
             }
             Order::Close { token } => {
@@ -337,24 +343,15 @@ impl Collector {
             Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
+            Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
+            // Of one that has been let go, as above.
+            Event::NameAnswer { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
-    }
-
-    /// Tells helpers from tools, of an agent that has asked its model; not for each of many requests at once.
-    fn find_helpers(&mut self, slot: Slot) {
-        let due = self.helpers_sought.is_none_or(|sought| sought.elapsed() >= HELPERS_EVERY);
-        if !due || !self.agents.contains_key(&slot) {
-            return;
-        }
-        if let Err(error) = self.kernel.find_helpers(slot) {
-            tracing::debug!(%error, "helpers could not be told from tools");
-        }
-        self.helpers_sought = Some(Instant::now());
     }
 
     /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
@@ -388,9 +385,11 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         self.host_names.name(&mut counts.network, Instant::now());
-        let (used, live) = (std::mem::take(&mut counts.files), (&self.live, &self.clock));
-        let told = self.files.close(counts.epoch, used, live, &self.telemetry.losses);
-        self.outbox.push_back(Observation::Counted(counts.of_window((start, end), told, orders)));
+        let used = std::mem::take(&mut counts.files);
+        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let ledgers = self.wire.settle(&self.agents, std::mem::take(&mut counts.ledgers));
+        let told = self.files.close(counts.epoch, used, live, losses);
+        self.outbox.push_back(Observation::Counted(counts.of_window((start, end), (ledgers, told), orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),

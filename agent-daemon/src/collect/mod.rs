@@ -21,6 +21,7 @@ mod proc_tree;
 mod resources;
 mod stdio;
 mod usage;
+mod verdicts;
 mod waits;
 mod wire;
 mod worker;

@@ -28,7 +28,7 @@ use crate::model::{
     disk::DiskStat,
     file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
-    ledger::Ledger,
+    ledger::{Ledger, MarkedLedger},
     network::NetworkStat,
     observation::{Counted, RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
@@ -55,8 +55,8 @@ pub struct Counts {
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.
     pub disk: Vec<(Slot, DiskStat)>,
-    /// Where the time of each agent went.
-    pub ledgers: Vec<(Slot, Ledger)>,
+    /// Where the time of each agent went, before calls to models are entered.
+    pub ledgers: Vec<(Slot, MarkedLedger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
     pub unused_copies: u64,
 }
@@ -65,16 +65,15 @@ pub struct Counts {
 pub type FilesTold = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
 
 impl Counts {
-    /// The counts of the window of this time, with the files that it `told` of, closed on behalf of `orders`.
+    /// The counts of the window of this time, with its ledgers and the files that it told of, closed on behalf of `orders`.
     #[must_use]
     pub fn of_window(
         self,
         (start, end): (Timestamp, Timestamp),
-        told: FilesTold,
+        (ledgers, (files, checkpoints)): (Vec<(Slot, Ledger)>, FilesTold),
         orders: Vec<u64>,
     ) -> Counted {
-        let Self { syscalls, off_cpu, cpu, cuda, network, disk, ledgers, .. } = self;
-        let (files, checkpoints) = told;
+        let Self { syscalls, off_cpu, cpu, cuda, network, disk, .. } = self;
         Counted {
             start,
             end,

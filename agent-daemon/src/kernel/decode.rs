@@ -90,6 +90,8 @@ pub enum Event {
         slot: Slot,
         /// The process that sent it.
         process: ProcessId,
+        /// When (ns, monotonic).
+        at_ns: u64,
     },
     /// A process of an agent received a datagram from the port of name servers.
     NameAnswer {
@@ -146,6 +148,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::MODEL_REQUEST => whole(bytes).map(|e: ModelRequest| Event::ModelRequest {
             slot: Slot(e.agent),
             process: ProcessId(e.process),
+            at_ns: e.at,
         }),
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })

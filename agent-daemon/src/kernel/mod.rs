@@ -27,6 +27,7 @@ mod stacks;
 mod syscall_class;
 pub mod unwind;
 mod uprobes;
+mod verdicts;
 mod waits;
 pub mod wire;
 
@@ -61,7 +62,8 @@ use crate::{
     config::Config,
     model::{
         control::Start,
-        id::{PID_BITS, START_SHIFT, Slot},
+        id::{PID_BITS, ProcessId, START_SHIFT, Slot},
+        ledger::Verdict,
         observation::RawUserStack,
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         syscall,
@@ -248,7 +250,15 @@ impl Kernel {
     /// # Errors
     /// An iterator could not run.
     pub fn find_helpers(&mut self, slot: Slot) -> Result<(), KernelError> {
-        ledger::find_helpers(&mut self.ebpf, slot)
+        verdicts::find_helpers(&mut self.ebpf, slot)
+    }
+
+    /// Has the kernel programs count processes for what they turned out to be.
+    ///
+    /// # Errors
+    /// A map refused the write, or an iterator could not run.
+    pub fn tell_verdicts(&mut self, found: &[(ProcessId, Verdict)]) -> Result<(), KernelError> {
+        verdicts::tell(&mut self.ebpf, found)
     }
 
     /// What every thread of every agent does or waits for at this moment.

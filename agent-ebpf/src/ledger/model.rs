@@ -12,7 +12,7 @@ use agent_common::{
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
-    maps::{HashMap, LruHashMap},
+    maps::HashMap,
     programs::BtfTracePointContext,
 };
 
@@ -30,14 +30,18 @@ use crate::{
 #[map]
 static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096, 0);
 
-/// Connections to them, by the address of their `struct sock`.
+/// Connections to them, by the address of their `struct sock`. None is pushed out: what it counts would be counted for
+/// ever. Those of agents that are let go are removed by the daemon.
 #[map]
-static CONNECTIONS: LruHashMap<u64, Connection> = LruHashMap::with_max_entries(4096, 0);
+static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(4096, 0);
 
 /// A TLS record of fewer bytes is no request: the end of a handshake, a window update of HTTP/2, a ping.
 const SMALL: u32 = 128;
 /// What a server sends before it answers the first request, at most, bytes: session tickets, settings.
 const PRELUDE: u64 = 1024;
+/// When such things have come at the latest: so many round trips after the first request, and so long, ns.
+const PRELUDE_ROUND_TRIPS: u64 = 2;
+const PRELUDE_TIME: u64 = 20_000_000;
 
 /// inet_sock_set_state(sk, oldstate, newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -53,10 +57,11 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
             }
         }
         tcp::ESTABLISHED => {
-            if let Some(connection) = known(socket)
-                && connection.speaks == speaks::PLAIN
-            {
-                turn(connection, bit::NONE);
+            if let Some(connection) = known(socket) {
+                connection.round_trip = now() - connection.since;
+                if connection.speaks == speaks::PLAIN {
+                    turn(connection, bit::NONE);
+                }
             }
         }
         tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::CLOSE | tcp::CLOSE_WAIT => {
@@ -90,16 +95,20 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
     };
     let tls = connection.speaks == speaks::TLS;
     if tls && (length as u32) < SMALL {
+        // The end of the handshake: it is connected.
+        if connection.sent != 0 && connection.phase == bit::LLM_CONNECT {
+            turn(connection, bit::NONE);
+        }
         return 0;
     }
     connection.sent += 1;
     if tls && connection.sent == 1 {
         return 0;
     }
-    connection.received = 0;
     if connection.phase != bit::LLM_FIRST_TOKEN {
+        connection.since = now();
         turn(connection, bit::LLM_FIRST_TOKEN);
-        lifecycle::report_model_request(thread.agent, thread.process);
+        lifecycle::report_model_request(thread.agent, thread.process, connection.since);
     }
     0
 }
@@ -115,13 +124,24 @@ fn model_receive(ctx: BtfTracePointContext) -> u32 {
     if connection.phase != bit::LLM_FIRST_TOKEN && connection.phase != bit::LLM_STREAM {
         return 0;
     }
-    connection.received += length as u64;
-    let first = connection.speaks == speaks::TLS && connection.sent == 2;
-    if connection.phase == bit::LLM_FIRST_TOKEN && first && connection.received < PRELUDE {
+    if is_prelude(connection, length as u64) {
         return 0;
     }
+    connection.answered = 1;
     stream(connection);
     0
+}
+
+/// Whether the `length` bytes that came are what a server sends by itself once the handshake is over, such as TLS 1.3's
+/// session tickets: few, and too early for an answer. A client may send its first request in several pieces meanwhile.
+#[inline(always)]
+fn is_prelude(connection: &mut Connection, length: u64) -> bool {
+    if connection.speaks != speaks::TLS || connection.answered != 0 {
+        return false;
+    }
+    connection.received += length;
+    let late = connection.since + PRELUDE_ROUND_TRIPS * connection.round_trip + PRELUDE_TIME;
+    connection.received < PRELUDE && now() < late
 }
 
 /// The current thread, if it is one of an agent's own.
@@ -148,6 +168,10 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
     let endpoint = endpoint(socket)?;
     // SAFETY: an element of the map.
     let speaks = unsafe { *MODEL_ENDPOINTS.get_ptr(endpoint)? };
+    // The socket's memory may have been another's, or it another agent's: what that counted is over.
+    if let Some(before) = known(socket) {
+        turn(before, bit::NONE);
+    }
     let connection = Connection {
         agent: thread.agent,
         phase: bit::NONE,
@@ -156,6 +180,10 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
         speaks,
         sent: if speaks == speaks::TLS { sent } else { 0 },
         received: 0,
+        since: now(),
+        round_trip: 0,
+        answered: sent,
+        pad: 0,
     };
     if CONNECTIONS.insert(socket.address(), &connection, 0).is_err() {
         losses::count(loss::CONNECTION_INSERT);

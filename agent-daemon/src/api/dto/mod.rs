@@ -38,6 +38,7 @@ pub mod system_info;
 pub mod system_point;
 pub mod timeline;
 pub mod tool;
+pub mod turn;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

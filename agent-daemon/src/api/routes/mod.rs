@@ -32,6 +32,7 @@ mod syscalls;
 mod system;
 mod timeline;
 mod tools;
+mod turns;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -63,6 +64,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(blocked::blocked_on))
         .routes(routes!(longest::longest))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(turns::turns))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))

@@ -6,6 +6,7 @@ mod devices;
 mod files;
 mod ledger;
 mod render;
+mod turns;
 mod verb;
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::{
         agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto,
         file::FileReportDto, ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto,
         mcp::McpCallListDto, names::ProbeDto, network::NetworkReportDto, off_cpu::OffCpuReportDto,
-        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -44,6 +45,8 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Where the time went; absent where the agent is not watched by that probe.
     pub(super) ledger: Option<LedgerDto>,
+    /// Its turns; absent likewise.
+    pub(super) turns: Option<TurnListDto>,
     /// Calls of models; absent likewise.
     pub(super) llm_calls: Option<LlmCallListDto>,
     /// Calls of MCP servers; absent likewise.
@@ -96,6 +99,7 @@ impl Report {
         Ok(Self {
             seconds: seconds(&agent, range),
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
+            turns: watched(ProbeDto::Ledger).then(|| client.turns(id, range)).transpose()?,
             llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
             mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,

@@ -14,6 +14,7 @@ use super::{
     devices,
     files::files,
     ledger::ledger,
+    turns::turns,
 };
 use crate::api::dto::{
     names::FrameKindDto,
@@ -42,6 +43,7 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(times) = &report.ledger {
         out.push_str(&ledger(times));
     }
+    out.extend(report.turns.iter().map(turns));
     out.extend(report.llm_calls.iter().map(calls::llm));
     out.extend(report.mcp_calls.iter().map(calls::mcp));
     out.extend(report.coverage.iter().map(calls::blind));

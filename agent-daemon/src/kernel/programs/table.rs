@@ -115,7 +115,12 @@ pub(super) static ROWS: [Row; 38] = [
         "whose data the kernel writes in the background",
     ),
     row("tool_threads", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
-    row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
+    row(
+        "carry_out_verdicts",
+        Hook::Iterator,
+        Need::Helps(&[Probe::Ledger]),
+        "counts processes for what they turned out to be",
+    ),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
     row(

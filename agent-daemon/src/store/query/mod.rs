@@ -21,6 +21,7 @@ mod quality;
 mod stacks;
 mod syscalls;
 mod timeline;
+mod turns;
 
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
@@ -44,6 +45,7 @@ pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
 pub use timeline::{Segment, Timeline, TimelineFold};
+pub use turns::{Turn, Turns, turns};
 
 use super::{Store, StoreError};
 use crate::model::{id::AgentId, time::TimeRange, window::Window};
