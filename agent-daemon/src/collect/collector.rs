@@ -345,6 +345,8 @@ impl Collector {
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
+            // Of one that has been let go, as above.
+            Event::NameAnswer { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
