@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Not eprintln!, which panics where nobody reads it.
-            let _ = writeln!(io::stderr(), "agentperf: {error}");
+            let _ = writeln!(io::stderr(), "agentperf: {}", cli::plain_lines(&error.to_string()));
             error.exit_code()
         }
     }

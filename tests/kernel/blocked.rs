@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{api::eventually, binary::agentperf, daemon::Daemon, workload::source};
+use crate::support::{api::eventually, binary::agentperf, daemon::Daemon, python::Python, workload::source};
 
 /// A line of processes; all of them end when it is dropped.
 struct Line(Child);
@@ -171,4 +171,40 @@ fn who_ended_or_is_not_watched_is_refused() {
     daemon.api().get(&format!("/api/v1/agents/{id}/blocked-on?x=1")).expect(400);
     daemon.api().detach(&id);
     daemon.api().get(&format!("/api/v1/agents/{id}/blocked-on")).expect(409);
+}
+
+#[test]
+fn the_longest_waits_are_told_with_whom_they_were_for() {
+    const WORK: &str = "
+import subprocess, time
+print('ready', flush=True)
+while True:
+    subprocess.run(['sh', '-c', 'sleep 1.5; true'])
+    time.sleep(0.2)
+";
+    let daemon = Daemon::start(json!({"window": "1s"}));
+    let agent = Python::start(WORK, &[]);
+    let id = daemon.api().attach(agent.pid());
+    let chain = eventually("a wait from its begin to its end", || {
+        let path = format!("/api/v1/agents/{id}/blocked-on/longest?since=60s");
+        let page = daemon.api().get(&path).expect(200).json();
+        let chain = page["chains"][0].as_array()?.clone();
+        let whole = chain[0]["pid"] == agent.pid() && chain[0]["seconds"].as_f64()? > 1.4;
+        (whole && chain.len() == 2).then_some(chain)
+    });
+    let [run, shell] = chain.as_slice() else { panic!("{chain:#?}") };
+    assert_eq!((&run["cause"], &run["waker_comm"]), (&json!("child"), &json!("sh")), "{run:#}");
+    assert_eq!((&shell["comm"], &shell["cause"]), (&json!("sh"), &json!("child")), "{shell:#}");
+    assert_eq!((&shell["waker_comm"], &shell["pid"]), (&json!("sleep"), &run["waker_pid"]), "{shell:#}");
+    for wait in [run, shell] {
+        let seconds = wait["seconds"].as_f64().unwrap();
+        assert!((1.4..1.9).contains(&seconds), "{wait:#}");
+        assert!(!wait["stack"]["frames"].as_array().unwrap().is_empty(), "{wait:#}");
+    }
+    let said = Command::new(agentperf())
+        .args(["blocked-on", &id, "--since", "60s", "--url", daemon.api().base()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(told.contains("which likely waited for") && told.contains("ended by sleep"), "{told}");
 }

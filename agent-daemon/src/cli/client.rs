@@ -20,7 +20,7 @@ use crate::{
         ledger::LedgerDto,
         llm::LlmCallListDto,
         mcp::McpCallListDto,
-        off_cpu::OffCpuReportDto,
+        off_cpu::{LongestWaitsDto, OffCpuReportDto},
         operation::{OperationListDto, OperationSummaryDto},
         problem::ProblemDto,
         process::ProcessTreeDto,
@@ -247,6 +247,11 @@ impl Client {
     /// Who an agent waits for at this moment.
     pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
+    }
+
+    /// Its longest waits, and whom they were for.
+    pub(super) fn longest_waits(&self, id: &str, since: &str) -> Result<LongestWaitsDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/blocked-on/longest"), &[("since", since.to_owned())])
     }
 
     /// What an agent waited for.

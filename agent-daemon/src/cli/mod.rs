@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use error::CliError;
+pub use out::plain_lines;
 
 /// Profiles AI agents from outside: where their time goes, down to the line, without changing them.
 #[derive(Debug, Parser)]

@@ -9,6 +9,11 @@ use super::error::CliError;
 /// Text without characters that do not show as themselves.
 pub(super) use crate::model::shown::shown as plain;
 
+/// Lines without characters that do not show as themselves.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Writes text to standard output.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     write(text.as_bytes())

@@ -9,7 +9,10 @@ use crate::{
         reaction::{self, ReactionThread, Reactions},
     },
     config::Config,
-    export::{Doors, prometheus},
+    export::{
+        Doors,
+        prometheus::{self, Detail},
+    },
     store::{Limits, Memory, Store, disk::while_alone},
     telemetry::{HostInfo, Telemetry},
 };
@@ -35,7 +38,7 @@ pub(super) fn open_alerts(
         samples: doors.metrics(),
         store: Arc::clone(store),
         replay: Arc::new(move |range, step, visit| {
-            if let Err(error) = prometheus::replay(stored.as_ref(), range, step, visit) {
+            if let Err(error) = prometheus::replay(stored.as_ref(), (range, Detail::Sums), step, visit) {
                 tracing::warn!(%error, "alerts know less of the time before than they could");
             }
         }),

@@ -81,6 +81,7 @@ impl<'nvml> Session<'nvml> {
     /// # Errors
     /// NVML must be started again.
     pub(super) fn read(&mut self, around: &mut Surroundings<'_>) -> Result<GpuReading, Reason> {
+        self.drain(around);
         let xids_missing = self.events.missing().to_vec();
         if self.events.is_broken() {
             // Told in this reading, and better in the next, perhaps.
@@ -98,6 +99,14 @@ impl<'nvml> Session<'nvml> {
         let availability =
             Availability::Running { driver: self.driver.clone(), library: self.library.clone() };
         Ok(GpuReading { gpus, xids_missing, ..GpuReading::empty(availability) })
+    }
+
+    /// Takes what errors are waiting: a GPU that falls off tells why just before, and nobody does once events are asked for
+    /// anew.
+    pub(super) fn drain(&mut self, around: &mut Surroundings<'_>) {
+        if !self.events.is_broken() {
+            self.events.wait(Duration::ZERO, around.progress, around.xids);
+        }
     }
 
     /// Spends time between readings: waits for XID errors, and samples power where there is no counter of energy.

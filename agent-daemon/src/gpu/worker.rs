@@ -140,7 +140,10 @@ impl Worker {
             if !std::mem::take(&mut is_fresh) {
                 match self.must_start_again(&session) {
                     Ok(false) => {}
-                    Ok(true) => return End::Changed,
+                    Ok(true) => {
+                        session.drain(&mut self.split().0);
+                        return End::Changed;
+                    }
                     Err(reason) => return End::Failed(reason),
                 }
             }

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     model::{
-        id::AgentId,
+        agent::Agent,
+        id::{AgentId, ProcessId},
         time::{TimeRange, Timestamp},
     },
     store::StoreError,
@@ -32,11 +33,11 @@ pub(super) fn find(agent: &AgentId, tools: &Tools) -> Result<Members, NotDone> {
     }
     let table = tools.proc.all().map_err(|error| NotDone::failed("processes cannot be listed", error))?;
     let unread = |error: StoreError| NotDone::failed("the store cannot be read", error);
-    let mut found = alive(agent, tools, &table).map_err(unread)?;
+    let mut found = alive(&known, tools, &table).map_err(unread)?;
     let mut others = BTreeSet::new();
     let live = tools.store.agents().into_iter().filter(|other| other.ended.is_none() && other.id != *agent);
     for other in live {
-        others.extend(alive(&other.id, tools, &table).map_err(unread)?);
+        others.extend(alive(&other, tools, &table).map_err(unread)?);
     }
     grow(&mut found, &table, &others);
     if found.is_empty() {
@@ -54,15 +55,13 @@ pub(super) fn identified(members: &Members) -> impl Iterator<Item = Member> {
     members.iter().map(|(pid, stat)| Member { pid: *pid, start_ticks: stat.start_ticks })
 }
 
-/// Those that the store knows and that are still there.
-fn alive(agent: &AgentId, tools: &Tools, table: &Table) -> Result<BTreeSet<u32>, StoreError> {
+/// Those that the store knows and that are still there. Of an agent that was attached this moment it knows the root alone.
+fn alive(agent: &Agent, tools: &Tools, table: &Table) -> Result<BTreeSet<u32>, StoreError> {
     let now = TimeRange { from: Timestamp::now(), to: TimeRange::ALL.to };
-    let known = tools.store.processes(agent, now)?;
-    let there = |id: crate::model::id::ProcessId| {
-        table.get(&id.pid()).is_some_and(|stat| stat.is_of(id) && !stat.is_dead())
-    };
-    let live = known.into_iter().filter(|process| process.ended.is_none());
-    Ok(live.filter(|process| there(process.id)).map(|process| process.id.pid()).collect())
+    let known = tools.store.processes(&agent.id, now)?;
+    let there = |id: ProcessId| table.get(&id.pid()).is_some_and(|stat| stat.is_of(id) && !stat.is_dead());
+    let live = known.into_iter().filter(|process| process.ended.is_none()).map(|process| process.id);
+    Ok(live.chain([agent.root]).filter(|id| there(*id)).map(ProcessId::pid).collect())
 }
 
 /// Adds children of theirs, and children of those.

@@ -11,8 +11,8 @@ use super::{
     syscall::call_name,
 };
 use crate::{
-    model::off_cpu::WaitCause,
-    store::query::{CauseTotal, OffCpuTotals, StackTotal},
+    model::{off_cpu::WaitCause, time::Timestamp},
+    store::query::{CauseTotal, LongWait, OffCpuTotals, StackTotal},
 };
 
 /// What an agent's threads waited for.
@@ -131,6 +131,69 @@ impl WaitDto {
             syscall: wait.syscall.map(call_name),
             descriptor: wait.descriptor.map(DescriptorDto::from),
             waker_pid: wait.waker,
+            stack: wait.stack.as_ref().into(),
+        }
+    }
+}
+
+/// The longest waits of a range, with whom they were for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LongestWaits)]
+pub struct LongestWaitsDto {
+    /// Whose.
+    pub agent: String,
+    /// The time spoken of; null where nothing was stored.
+    pub covered: Option<CoveredDto>,
+    /// Whether the agent is watched by the off-CPU probe. Where it is not, an empty list means nothing.
+    pub watched: bool,
+    /// The longest waits, the longest first. Each list begins with the wait; each next one is what the process that ended the
+    /// one before likely waited for itself meanwhile.
+    pub chains: Vec<Vec<LongWaitDto>>,
+}
+
+/// A wait of a thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LongWait)]
+pub struct LongWaitDto {
+    /// Who waited.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Option<String>,
+    /// What for.
+    pub cause: WaitCauseDto,
+    /// How long.
+    pub seconds: f64,
+    /// Start of the window in which it is first seen.
+    pub from: Timestamp,
+    /// End of the window in which it ended, or was last seen.
+    pub to: Timestamp,
+    /// The syscall in progress; null outside syscalls.
+    pub syscall: Option<String>,
+    /// The kind of descriptor that was waited on.
+    pub descriptor: Option<DescriptorDto>,
+    /// Pid of the process that ended it; null for timers, devices and interrupts, and where it has not ended.
+    pub waker_pid: Option<u32>,
+    /// Name of the process that ended it, where it is the agent's.
+    pub waker_comm: Option<String>,
+    /// Where.
+    pub stack: StackDto,
+}
+
+impl LongWaitDto {
+    /// A wait on the wire; the names are those of who waited, and who ended it.
+    #[must_use]
+    pub fn new(wait: &LongWait, comm: Option<String>, waker_comm: Option<String>) -> Self {
+        Self {
+            pid: wait.process.pid(),
+            comm,
+            cause: wait.cause.into(),
+            seconds: seconds(wait.ns),
+            from: wait.from,
+            to: wait.to,
+            syscall: wait.syscall.map(call_name),
+            descriptor: wait.descriptor.map(DescriptorDto::from),
+            waker_pid: wait.waker,
+            waker_comm,
             stack: wait.stack.as_ref().into(),
         }
     }

@@ -14,6 +14,7 @@ mod gpus;
 mod health;
 mod ingest;
 mod ledger;
+mod longest;
 mod metrics;
 mod off_cpu;
 mod operations;
@@ -54,6 +55,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(off_cpu::off_cpu))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
+        .routes(routes!(longest::longest))
         .routes(routes!(timeline::timeline))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))

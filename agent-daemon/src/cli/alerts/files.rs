@@ -2,25 +2,22 @@
 //! files of alert rules, what they would say of given series, and what they would have said of what was stored.
 
 use std::{
-    collections::BTreeMap,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::Serialize;
 
+use super::look_back::{Found, look_back};
+
 use crate::{
     alert::{
-        Engine,
         check::{self, TestReport},
-        history::History,
         live::{
             LOG_RECEIVER,
             files::{at, load, read},
         },
         rule::RuleSet,
-        state::{Options, Phase},
     },
     cli::{error::CliError, out},
     config::{Alerts, Config, Overrides, RuleSource, parse_duration},
@@ -73,22 +70,23 @@ struct Checked {
     history: Option<Found>,
 }
 
-/// What was found in what was stored.
-#[derive(Serialize)]
-struct Found {
-    from: Timestamp,
-    to: Timestamp,
-    evaluations: usize,
-    fired: Vec<Fired>,
-}
-
-#[derive(Serialize)]
-struct Fired {
-    alert: String,
-    labels: BTreeMap<String, String>,
-    from: Timestamp,
-    /// Absent where it still fires at the end.
-    to: Option<Timestamp>,
+/// What the rules would have found in what was stored.
+fn history(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found, CliError> {
+    let since = parse_duration(&args.since)
+        .ok_or_else(|| CliError::Usage(format!("{:?} is no duration such as 24h", args.since)))?;
+    let folder = args.directory.clone().or_else(|| config.history.directory.clone());
+    let folder = folder.ok_or_else(|| {
+        CliError::Usage("history.directory is memory: there is nothing to look back on".to_owned())
+    })?;
+    let failed = |error| CliError::Failed(format!("{error}"));
+    // Looking first: opening would make a store where there is none.
+    info(&folder).map_err(failed)?;
+    let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
+    // As the next daemon would: else what a killed one watched would go on to the end.
+    store.close_watches(AgentEnd::Interrupted).map_err(failed)?;
+    let to = Timestamp::now();
+    let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
+    look_back(&store, rules, TimeRange { from, to }, config.window).map_err(failed)
 }
 
 /// Checks.
@@ -117,7 +115,7 @@ pub(in crate::cli) fn check(args: &CheckArgs, json: bool) -> Result<(), CliError
         rules: loaded.rules.len(),
         unknown_metrics: unknown.map(|name| (*name).to_owned()).collect(),
         metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
-        history: if args.history { Some(look_back(args, &config, &loaded.rules)?) } else { None },
+        history: if args.history { Some(history(args, &config, &loaded.rules)?) } else { None },
     };
     if json { out::print_json(&checked) } else { out::print(&render(&checked)) }
 }
@@ -145,71 +143,6 @@ fn render(checked: &Checked) -> String {
         }
     }
     text
-}
-
-/// Evaluates the rules on what was stored.
-fn look_back(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found, CliError> {
-    let since = parse_duration(&args.since)
-        .ok_or_else(|| CliError::Usage(format!("{:?} is no duration such as 24h", args.since)))?;
-    let folder = args.directory.clone().or_else(|| config.history.directory.clone());
-    let folder = folder.ok_or_else(|| {
-        CliError::Usage("history.directory is memory: there is nothing to look back on".to_owned())
-    })?;
-    let failed = |error| CliError::Failed(format!("{error}"));
-    // Looking first: opening would make a store where there is none.
-    info(&folder).map_err(failed)?;
-    let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
-    // As the next daemon would: else what a killed one watched would go on to the end.
-    store.close_watches(AgentEnd::Interrupted).map_err(failed)?;
-    let to = Timestamp::now();
-    let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
-    let step = config.window;
-    let interval = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-    let mut engine = Engine::new(rules.clone(), Options { interval, ..Options::default() });
-    let mut history = History::new(rules, interval);
-    let mut found = Found { from, to, evaluations: 0, fired: Vec::new() };
-    let mut firing: BTreeMap<_, usize> = BTreeMap::new();
-    prometheus::replay(&store, TimeRange { from, to }, &|_| step, &mut |now, samples| {
-        history.record(now, samples);
-        engine.evaluate(now.as_millisecond(), &history);
-        found.evaluations += 1;
-        note(&engine, now, &mut firing, &mut found.fired);
-        ControlFlow::Continue(())
-    })
-    .map_err(failed)?;
-    Ok(found)
-}
-
-/// The most alerts that are told.
-const MAX_FIRED: usize = 10_000;
-
-/// Notes what began to fire, and what is over.
-fn note(
-    engine: &Engine,
-    now: Timestamp,
-    firing: &mut BTreeMap<crate::alert::labels::Fingerprint, usize>,
-    fired: &mut Vec<Fired>,
-) {
-    let mut before = std::mem::take(firing);
-    for alert in engine.alerts().filter(|alert| alert.phase == Phase::Firing) {
-        if let Some(index) = before.remove(&alert.id) {
-            firing.insert(alert.id, index);
-        } else if fired.len() < MAX_FIRED {
-            firing.insert(alert.id, fired.len());
-            let labels = alert.labels.iter().filter(|(name, _)| *name != crate::alert::labels::ALERT_NAME);
-            fired.push(Fired {
-                alert: alert.labels.get(crate::alert::labels::ALERT_NAME).to_owned(),
-                labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-                from: now,
-                to: None,
-            });
-        }
-    }
-    for index in before.into_values() {
-        if let Some(over) = fired.get_mut(index) {
-            over.to = Some(now);
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! `agentperf alerts`: what is wrong, by which rules, and who does not want to hear of it.
 
 pub(super) mod files;
+mod look_back;
 mod reactions;
 mod receivers;
 mod silences;

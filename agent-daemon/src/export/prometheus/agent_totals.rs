@@ -131,8 +131,11 @@ impl AgentTotals {
     }
 
     /// What they have together.
-    pub(super) fn resources(&self) -> Resources {
-        Resources::sum(self.live().filter_map(|live| live.resources))
+    /// `None` before any was read: nothing grew from 0 then.
+    pub(super) fn resources(&self) -> Option<Resources> {
+        let mut read = self.live().filter_map(|live| live.resources).peekable();
+        let all_ended = self.processes_started > 0 && self.live().next().is_none();
+        (read.peek().is_some() || all_ended).then(|| Resources::sum(read))
     }
 
     /// What their control groups come to.

@@ -1,8 +1,8 @@
 //! What was stored, through the same counters: the samples that would have been scraped.
 //!
-//! Made of the store's summaries, so that a week of a hundred agents is read in seconds; hence less than was scraped:
-//! CPU time is what was sampled, system calls and processes are the largest of each stretch, and their errors are not
-//! told apart. Nothing is known of losses, of files and of the daemon itself. Stretches that were merged count at their end.
+//! Less than was scraped: CPU time is what was sampled, system calls and processes are the largest of each stretch, and their
+//! errors are not told apart. Nothing is known of losses, files and of the daemon itself. A stretch counts at its end: it is a window,
+//! or, where a week of a hundred agents is to be read in seconds, as much as the store keeps sums of ([`Detail::Sums`]).
 
 use std::{
     ops::ControlFlow,
@@ -30,11 +30,27 @@ use crate::{
     telemetry::{HostInfo, Reading, Telemetry},
 };
 
-/// What is read of the store at once.
-const CHUNK: Duration = Duration::from_secs(3600);
+impl Detail {
+    /// What is read of the store at once.
+    fn chunk(self) -> Duration {
+        match self {
+            Self::Windows => Duration::from_secs(600),
+            Self::Sums => Duration::from_secs(3600),
+        }
+    }
+}
 
 /// The most series of each kind that is many.
 const MAX_SERIES: usize = 100_000;
+
+/// How closely is looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// At every window.
+    Windows,
+    /// At the store's sums.
+    Sums,
+}
 
 /// A fact and when it was.
 enum Fact {
@@ -52,7 +68,7 @@ enum Fact {
 /// The store cannot be read.
 pub fn replay(
     store: &dyn Store,
-    range: TimeRange,
+    (range, detail): (TimeRange, Detail),
     step: &dyn Fn(Timestamp) -> Duration,
     visit: &mut dyn FnMut(Timestamp, &dyn Samples) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
@@ -65,8 +81,8 @@ pub fn replay(
     let mut chunk = TimeRange { from: range.from, to: range.from };
     let mut next = range.from;
     while chunk.to < range.to {
-        chunk = TimeRange { from: chunk.to, to: later(chunk.to, CHUNK).min(range.to) };
-        let mut facts = facts(store, range, chunk)?.into_iter().peekable();
+        chunk = TimeRange { from: chunk.to, to: later(chunk.to, detail.chunk()).min(range.to) };
+        let mut facts = facts(store, (range, detail), chunk)?.into_iter().peekable();
         while next < chunk.to {
             while let Some((_, fact)) = facts.next_if(|(at, _)| *at <= next) {
                 replayed.add(fact);
@@ -84,7 +100,7 @@ pub fn replay(
 /// What happened in a chunk of the range, in order. What happened before the range stands at its beginning.
 fn facts(
     store: &dyn Store,
-    range: TimeRange,
+    (range, detail): (TimeRange, Detail),
     chunk: TimeRange,
 ) -> Result<Vec<(Timestamp, Fact)>, StoreError> {
     let first = chunk.from == range.from;
@@ -102,15 +118,25 @@ fn facts(
         for process in store.processes(&agent.id, chunk)? {
             processes(&agent, process, &is_in, &mut facts);
         }
+        if detail == Detail::Windows {
+            store.visit(&agent.id, chunk, &mut |window| {
+                if window.end > chunk.from && window.end <= chunk.to {
+                    let summary = Box::new(Summary::of(window));
+                    facts.push((window.end, Fact::Stretch(agent.id.clone(), summary)));
+                }
+            })?;
+        }
         if is_in(ended) {
             facts.push((ended, Fact::Agent(agent)));
         }
     }
-    store.summarize(chunk, &mut |agent, summary| {
-        if summary.end > chunk.from && summary.end <= chunk.to {
-            facts.push((summary.end, Fact::Stretch(agent.clone(), Box::new(summary.clone()))));
-        }
-    })?;
+    if detail == Detail::Sums {
+        store.summarize(chunk, &mut |agent, summary| {
+            if summary.end > chunk.from && summary.end <= chunk.to {
+                facts.push((summary.end, Fact::Stretch(agent.clone(), Box::new(summary.clone()))));
+            }
+        })?;
+    }
     store.visit_operations(chunk, &mut |kept| {
         // Those that were added up had no time of their own.
         let Kept::One(operation) = kept else { return };
@@ -271,7 +297,7 @@ mod tests {
         }
         let mut seen: Vec<(Timestamp, f64)> = Vec::new();
         let range = TimeRange { from: at(0), to: at(101) };
-        replay(&store, range, &|_| Duration::from_secs(5), &mut |now, samples| {
+        replay(&store, (range, Detail::Sums), &|_| Duration::from_secs(5), &mut |now, samples| {
             let wanted = |name: &str| name == "agentperf_agent_cpu_seconds_total";
             samples.samples(now, &wanted, &mut |_, labels, value| {
                 assert_eq!(labels.first(), Some(&("agent", "worker")));
@@ -302,7 +328,7 @@ mod tests {
         store.append(window);
         let (mut seconds, mut calls) = (0.0, 0.0);
         let range = TimeRange { from: at(0), to: at(11) };
-        replay(&store, range, &|_| Duration::from_secs(10), &mut |now, samples| {
+        replay(&store, (range, Detail::Sums), &|_| Duration::from_secs(10), &mut |now, samples| {
             (seconds, calls) = (0.0, 0.0);
             samples.samples(now, &|_| true, &mut |name, _, value| match name {
                 "agentperf_agent_ledger_seconds_total" => seconds += value,

@@ -85,6 +85,17 @@ pub(super) fn of(
     series
 }
 
+/// What the live processes of an agent hold.
+fn held(family: Family, totals: &AgentTotals) -> Option<f64> {
+    let sum = totals.resources()?;
+    match family {
+        Family::AgentResidentMemory => Some(sum.rss_bytes as f64),
+        Family::AgentThreads => Some(sum.threads.into()),
+        Family::AgentDescriptors => Some(sum.descriptors.unwrap_or(0).into()),
+        _ => None,
+    }
+}
+
 /// The series of one agent, or of those together that found no room.
 fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
     let agent = totals.agent.as_deref();
@@ -103,9 +114,9 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentCpuSeconds => one(seconds(totals.cpu_ns)),
         Family::AgentCpuSamples => one(totals.cpu_samples as f64),
         Family::AgentProcesses => one(totals.live_processes() as f64),
-        Family::AgentResidentMemory => one(totals.resources().rss_bytes as f64),
-        Family::AgentThreads => one(totals.resources().threads.into()),
-        Family::AgentDescriptors => one(totals.resources().descriptors.unwrap_or(0).into()),
+        Family::AgentResidentMemory | Family::AgentThreads | Family::AgentDescriptors => {
+            held(family, totals).map(|held| (own(), held)).into_iter().collect()
+        }
         Family::AgentCgroupCpuLimit => {
             let limit = totals.cgroups().cpu_limit_millis;
             limit.map(|millis| (own(), millis as f64 / 1e3)).into_iter().collect()

@@ -9,6 +9,7 @@ mod files;
 mod gpu;
 mod host;
 mod ledger;
+mod longest;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -25,6 +26,7 @@ pub use files::{FileBy, FileFold, FileTotals};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;
+pub use longest::{LongWait, LongWaitsFold, chain};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,

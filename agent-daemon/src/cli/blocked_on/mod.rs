@@ -1,4 +1,6 @@
-//! `agentperf blocked-on`: who an agent waits for at this moment, link by link.
+//! `agentperf blocked-on`: who an agent waits for at this moment, link by link, or whom its longest waits were for.
+
+mod longest;
 
 use std::fmt::Write as _;
 
@@ -18,18 +20,23 @@ use crate::api::dto::{
 const TARGETS: usize = 3;
 const FRAMES: usize = 12;
 
-/// Show who an agent waits for at this moment, from its own threads through children, pipes, sockets and locks.
+/// Show who an agent waits for at this moment, from its own threads through children, pipes, sockets and locks; or whom its
+/// longest waits of late were for.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   agentperf blocked-on 4711
   agentperf blocked-on claude --stacks
+  agentperf blocked-on claude --since 10m
   agentperf blocked-on claude --json | jq '.chains[0].links[-1]'
 
 Exit codes: 0 shown; 1 no daemon answers; 2 bad usage, or there is no such agent, or more than one.")]
 pub(super) struct BlockedOnArgs {
     /// The agent: its id, the pid of its root process, or its name
     agent: String,
+    /// Show the longest waits of this time instead, such as 10m
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
     /// Show where each thread waits, too
     #[arg(long)]
     stacks: bool,
@@ -44,6 +51,14 @@ pub(super) struct BlockedOnArgs {
 pub(super) fn run(args: &BlockedOnArgs) -> Result<(), CliError> {
     let client = args.daemon.client()?;
     let agent = find(&client, &args.agent)?;
+    if let Some(since) = &args.since {
+        let waits = client.longest_waits(&agent.id, since)?;
+        return if args.json {
+            out::print_json(&waits)
+        } else {
+            out::print(&longest::render(&agent.name, &waits, args.stacks))
+        };
+    }
     let blocked = client.blocked_on(&agent.id)?;
     if args.json {
         out::print_json(&blocked)
