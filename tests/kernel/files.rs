@@ -108,8 +108,8 @@ fn names_are_counted_exactly_however_they_are_written() {
     assert_eq!((&of("a/b/hard")["creates"], &of("link")["creates"]), (&json!(1), &json!(1)));
     // Over processes and directories the same comes out.
     let report = daemon.api().get(&format!("/api/v1/agents/{agent}/files?by=directory")).json();
-    let directory = report["files"].as_array().unwrap().iter();
-    let directory = directory.filter(|row| row["directory"] == json!(folder.0.join("a/b"))).next_back();
+    let rows = report["files"].as_array().unwrap();
+    let directory = rows.iter().find(|row| row["directory"] == json!(folder.0.join("a/b")));
     assert_eq!(directory.unwrap()["deletes"], 50, "{report}");
     assert_eq!(daemon.api().rows_of(&agent, "files?by=process", "files")[0]["comm"], "files");
 }
