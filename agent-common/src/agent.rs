@@ -20,6 +20,10 @@ pub mod probe {
     pub const WIRE: u32 = 32;
     /// Files.
     pub const FILES: u32 = 64;
+    /// Connections and traffic by peer.
+    pub const NETWORK: u32 = 128;
+    /// Block I/O by device.
+    pub const DISK: u32 = 256;
 }
 
 /// An agent, by slot. Written by the daemon, read by every program.
@@ -34,7 +38,9 @@ pub struct Agent {
     pub at_exec: u32,
     /// Pid of its root process.
     pub root: u32,
+    /// Which of the slot's agents this is: what outlives an agent in maps is known by it. Never 0 while it lives.
+    pub generation: u64,
 }
 
-const _: () = assert!(size_of::<Agent>() == 16);
+const _: () = assert!(size_of::<Agent>() == 24);
 crate::pod!(Agent);

@@ -9,7 +9,8 @@ pub mod role {
     pub const OWN: u16 = 0;
     /// A tool's: a descendant that executed a program.
     pub const TOOL: u16 = 1;
-    /// A helper's: a tool that was found waiting for input while the agent asked its model.
+    /// A helper's: a tool that was found waiting for input while the agent asked its model, what such a one runs by itself,
+    /// and what a tool left behind.
     pub const HELPER: u16 = 2;
 }
 
@@ -32,6 +33,8 @@ pub mod bit {
 
 /// An answer of which nothing has come for this long is over, ns: a socket does not tell where an answer ends.
 pub const QUIET: u64 = 2_000_000_000;
+/// The same where the agent begins a tool: models are done when they have one called.
+pub const QUIET_AT_TOOL: u64 = 50_000_000;
 
 /// Length of the LEDGERS array's counts. A power of two, by which an index is bounded.
 pub const BITS: usize = 64;
@@ -63,10 +66,10 @@ pub struct Counts {
     pub at: [u64; BITS],
 }
 
-/// Whether the set's answers had been over for long when the stretch that ends at `now` began.
+/// Whether the set's answers had been over for `quiet` ns when the stretch that ends at `now` began.
 #[must_use]
-pub fn is_quiet(stream_at: u64, since: u64, now: u64) -> bool {
-    since >= stream_at && now > stream_at + QUIET
+pub fn is_quiet(stream_at: u64, since: u64, now: u64, quiet: u64) -> bool {
+    since >= stream_at && now > stream_at + quiet
 }
 
 /// An agent's ledger, as the daemon sees it.
@@ -101,7 +104,24 @@ impl Ledger {
     }
 }
 
-/// Time is summed by agent and set.
+/// How often plaintext of an agent is marked at most, ns: sums are kept apart from mark to mark.
+pub const MARK_EVERY: u64 = 1_000_000;
+
+/// The mark of time of which it is not known when it was.
+pub const UNMARKED: u32 = u32::MAX;
+
+/// The marks of an agent: each time that its own threads send or receive plaintext, the number goes up. What is summed
+/// under a number was between that mark and the next, so that who reads the plaintext knows when it was.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    /// The number of the last one.
+    pub number: u64,
+    /// When it was made (ns, monotonic).
+    pub at: u64,
+}
+
+/// Time is summed by agent and set, from mark to mark.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SetKey {
@@ -109,8 +129,8 @@ pub struct SetKey {
     pub set: u64,
     /// The agent's slot.
     pub agent: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// The mark at its end, or [`UNMARKED`].
+    pub mark: u32,
 }
 
 /// Where a model answers.
@@ -147,8 +167,28 @@ pub struct Connection {
     pub speaks: u32,
     /// Requests sent, and a TLS handshake.
     pub sent: u32,
-    /// Bytes that came since the last request, as far as they are counted.
+    /// Bytes that came since the first request, until there was an answer.
     pub received: u64,
+    /// When it began to connect; when it was asked first, once it was (ns, monotonic).
+    pub since: u64,
+    /// How long it took to connect, ns; 0 where that was not seen.
+    pub round_trip: u64,
+    /// 1 once an answer has come: what a server says before that by itself has come, too.
+    pub answered: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+/// What the daemon finds a process to be.
+pub mod verdict {
+    /// The agent itself: a program that a launcher launched, or its own program again.
+    pub const OWN: u32 = 1;
+    /// A helper, once it waits for input.
+    pub const HELPER: u32 = 2;
+    /// What a tool left behind: a helper, whatever it does.
+    pub const LEFT: u32 = 3;
+    /// The agent's own, and has launched the agent: its waits are those of a helper.
+    pub const LAUNCHER: u32 = 4;
 }
 
 /// A thread of a tool, as the iterator shows it.
@@ -157,6 +197,8 @@ pub struct Connection {
 pub struct ToolThread {
     /// The process.
     pub process: u64,
+    /// The process that forked it, or took it over.
+    pub parent: u64,
     /// The agent's slot.
     pub agent: u32,
     /// The bit it is counted under.
@@ -165,8 +207,9 @@ pub struct ToolThread {
 
 const _: () = assert!(size_of::<Counts>() == 56 + 20 * BITS);
 const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
+const _: () = assert!(size_of::<Marks>() == 16);
 const _: () = assert!(size_of::<SetKey>() == 16);
 const _: () = assert!(size_of::<Endpoint>() == 20);
-const _: () = assert!(size_of::<Connection>() == 40);
-const _: () = assert!(size_of::<ToolThread>() == 16);
-crate::pod!(Ledger, SetKey, Endpoint, Connection, ToolThread);
+const _: () = assert!(size_of::<Connection>() == 64);
+const _: () = assert!(size_of::<ToolThread>() == 24);
+crate::pod!(Ledger, Marks, SetKey, Endpoint, Connection, ToolThread);

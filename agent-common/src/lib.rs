@@ -7,10 +7,12 @@
 pub mod agent;
 pub mod cpu;
 pub mod cuda;
+pub mod disk;
 pub mod files;
 pub mod ledger;
 pub mod lifecycle;
 pub mod loss;
+pub mod network;
 pub mod off_cpu;
 pub mod stack;
 pub mod syscalls;

@@ -21,6 +21,8 @@ pub mod kind {
     pub const MODEL_REQUEST: u32 = 7;
     /// [`super::LibraryLoaded`]
     pub const LIBRARY_LOADED: u32 = 8;
+    /// [`crate::network::NameAnswer`]
+    pub const NAME_ANSWER: u32 = 12;
 }
 
 /// Bytes kept of an executable's path.
@@ -167,6 +169,8 @@ pub struct ModelRequest {
     pub agent: u32,
     /// The process.
     pub process: u64,
+    /// When (ns, monotonic).
+    pub at: u64,
 }
 
 /// A process of an agent loaded a library, or let go of one.
@@ -207,7 +211,7 @@ const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
 const _: () = assert!(size_of::<LibraryLoaded>() == 16);
-const _: () = assert!(size_of::<ModelRequest>() == 16);
+const _: () = assert!(size_of::<ModelRequest>() == 24);
 const _: () = assert!(size_of::<Seeded>() == 96);
 crate::pod!(
     Account,

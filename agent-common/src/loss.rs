@@ -66,7 +66,23 @@ losses! {
     FILE_RING_FULL = 29, "kernel_file_ring_full";
     /// A file or a path could not be read.
     FILE_UNREADABLE = 30, "kernel_file_unreadable";
+    /// The map of traffic was full.
+    NETWORK_INSERT = 36, "kernel_network_insert";
+    /// The map of failed connections was full.
+    NETWORK_FAILURE_INSERT = 37, "kernel_network_failure_insert";
+    /// A socket could not be remembered: what happens to its connection is not seen.
+    SOCKET_INSERT = 38, "kernel_socket_insert";
+    /// An answer of a name server could not be read: its addresses have no names.
+    NAME_ANSWER_UNREADABLE = 39, "kernel_name_answer_unreadable";
+    /// The map of block I/O was full.
+    DISK_INSERT = 40, "kernel_disk_insert";
+    /// Block I/O could not be remembered until it completed.
+    BIO_INSERT = 41, "kernel_bio_insert";
+    /// Who wrote to a file could not be remembered: what the kernel writes of it later is nobody's.
+    DIRTIER_INSERT = 42, "kernel_dirtier_insert";
+    /// A request of more parts than are looked at: of the others the end is not seen.
+    BIO_PARTS = 43, "kernel_bio_parts";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 31;
+pub const COUNT: u32 = 44;

@@ -154,7 +154,7 @@ pub struct Thread {
     pub role: u16,
     /// 1 while the ledger counts the thread under [`crate::ledger::bit::TOOL_ALIVE`].
     pub alive: u16,
-    /// 1 once its process was found to be a helper.
+    /// 1 once its process was found to be a helper, or, of the agent's own, a launcher.
     pub helper: u16,
     /// 1 if who last woke it asks on the agent's behalf.
     pub asked: u16,

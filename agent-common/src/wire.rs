@@ -80,8 +80,12 @@ pub struct Piece {
     pub source: u32,
     /// Bytes that follow.
     pub length: u32,
+    /// The agent's mark then (see [`crate::ledger::Marks`]); 0 where a tool's or helper's thread moved them.
+    pub mark: u32,
+    /// Explicit padding.
+    pub pad: u32,
 }
 
 const _: () = assert!(size_of::<ConnectionKey>() == 16);
-const _: () = assert!(size_of::<Piece>() == 56);
+const _: () = assert!(size_of::<Piece>() == 64);
 crate::pod!(ConnectionKey, Piece);

@@ -12,6 +12,12 @@ pub(crate) fn wants(slot: u32, probe: u32) -> bool {
     AGENTS.get(slot).is_some_and(|agent| agent.probes & probe != 0)
 }
 
+/// Which of its agents the slot has now; 0 if none.
+#[inline(always)]
+pub(crate) fn generation(slot: u32) -> u64 {
+    AGENTS.get(slot).map_or(0, |agent| agent.generation)
+}
+
 /// Pid of the root process of the agent in `slot`.
 #[inline(always)]
 pub(crate) fn root(slot: u32) -> u32 {

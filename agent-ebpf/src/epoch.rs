@@ -29,15 +29,21 @@ pub(crate) fn is_odd() -> bool {
 /// is full.
 #[inline(always)]
 pub(crate) fn entry<K, V>(map: &PerCpuHashMap<K, V>, key: &K, zero: &'static V, loss: u32) -> Option<*mut V> {
+    let value = find(map, key, zero);
+    if value.is_none() {
+        losses::count(loss);
+    }
+    value
+}
+
+/// The value of `key`, made from `zero` where it is absent; `None` where the map is full.
+#[inline(always)]
+pub(crate) fn find<K, V>(map: &PerCpuHashMap<K, V>, key: &K, zero: &'static V) -> Option<*mut V> {
     if let Some(value) = map.get_ptr_mut(key) {
         return Some(value);
     }
     // Never over an entry that is there by now: the iterators can be preempted between the two steps, by a
     // switch on the same CPU that counts under the same key.
     let _ = map.insert(key, zero, u64::from(BPF_NOEXIST));
-    let value = map.get_ptr_mut(key);
-    if value.is_none() {
-        losses::count(loss);
-    }
-    value
+    map.get_ptr_mut(key)
 }

@@ -36,10 +36,15 @@ offsets! {
     DENTRY_NAME, DENTRY_NAME_TEXT,
     /// Of `struct mount`, which is around `struct vfsmount`.
     MOUNT_MNT, MOUNT_ROOT, MOUNT_PARENT, MOUNT_POINT,
-    SOCKET_SK, SOCK_FAMILY, SOCK_PORT, SOCK_ADDRESS, SOCK_ADDRESS6,
+    SOCKET_SK, SOCK_FAMILY, SOCK_PORT, SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_PROTOCOL, SOCK_COOKIE, SOCK_ERROR,
+    SOCK_NAMESPACE, SOCK_LOCAL_PORT,
+    BIO_NEXT, BIO_DEVICE, BIO_OPERATION, BIO_SIZE, BIO_STATUS, BIO_PRIVATE, BIO_PARTS, PART_PAGE, DEVICE_NUMBER,
+    REQUEST_BIO, PAGE_HEAD, PAGE_MAPPING, MAPPING_INODE,
     /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
     /// verifier does not look at code behind a constant 0.
     CAN_READ_KERNEL,
+    /// The flag of `__mark_inode_dirty` that tells of data.
+    INODE_DIRTY_PAGES,
     /// 1 where page tables have five levels.
     FIVE_LEVELS,
 }

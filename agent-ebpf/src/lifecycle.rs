@@ -16,7 +16,7 @@ use aya_ebpf::{
         generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user},
     },
     macros::{btf_tracepoint, map},
-    maps::RingBuf,
+    maps::{RingBuf, ring_buf::RingBufEntry},
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
@@ -35,6 +35,16 @@ const SIGNAL_GROUP_EXIT: u32 = 4;
 const PAGE_SIZE: u64 = 4096;
 /// Size of a counter of `mm_struct.rss_stat` that is no `percpu_counter`.
 const PLAIN_COUNTER: u32 = 8;
+
+/// Room for an event of another file; counts where there is none.
+#[inline(always)]
+pub(crate) fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
+    let event = EVENTS.reserve::<T>(0);
+    if event.is_none() {
+        losses::count(loss::EVENT_RING_FULL);
+    }
+    event
+}
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn process_fork(ctx: BtfTracePointContext) -> u32 {
@@ -280,12 +290,12 @@ pub(crate) fn report_library(process: u64) {
 
 /// Tells that an agent sent a request to its model. Called by `ledger`.
 #[inline(always)]
-pub(crate) fn report_model_request(agent: u32, process: u64) {
+pub(crate) fn report_model_request(agent: u32, process: u64, at: u64) {
     let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
-    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process });
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at });
     event.submit(0);
 }
 

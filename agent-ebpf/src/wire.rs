@@ -10,6 +10,7 @@ use core::ffi::c_void;
 
 use agent_common::{
     agent::probe,
+    ledger::role,
     loss,
     wire::{CONNECTIONS, ConnectionKey, HEADS, LARGEST, Piece, RING_BYTES, action, direction, length, parts},
 };
@@ -26,7 +27,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::{agents, losses, threads};
+use crate::{agents, ledger, losses, threads};
 
 /// What goes up.
 #[map]
@@ -62,6 +63,8 @@ struct Call {
     /// The fourth argument: where the number of bytes will be.
     told: u64,
     at: u64,
+    /// The agent's mark when it began.
+    mark: u64,
 }
 
 /// Where a connection stands.
@@ -87,12 +90,16 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // SAFETY: the helper has no preconditions.
     let at = unsafe { bpf_ktime_get_ns() };
     let address = registers.rdi;
-    let (action, _, _, source) = parts(cookie);
+    let (action, direction, _, source) = parts(cookie);
     if action == action::CLOSE {
         close(ConnectionKey { process: thread.process, address }, (thread.agent, source), at);
         return 0;
     }
-    let call = Call { cookie, address, buffer: registers.rsi, told: registers.rcx, at };
+    // What is sent goes while the call lasts, what is received has come when it returns.
+    let mark =
+        if direction == direction::SENT && thread.role == role::OWN { ledger::mark(thread.agent) } else { 0 };
+    let mark = u64::from(mark);
+    let call = Call { cookie, address, buffer: registers.rsi, told: registers.rcx, at, mark };
     if WIRE_CALLS.insert(bpf_get_current_pid_tgid(), &call, 0).is_err() {
         losses::count(loss::WIRE_CALL_INSERT);
     }
@@ -127,20 +134,24 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     // SAFETY: the helper has no preconditions.
     let at = if direction == direction::SENT { call.at } else { unsafe { bpf_ktime_get_ns() } };
     let key = ConnectionKey { process: thread.process, address: call.address };
-    let head = Piece { at, key, opened: 0, position: 0, agent: thread.agent, direction, source, length: 0 };
-    through(head, call.buffer, moved);
+    let (agent, mark) = (thread.agent, call.mark as u32);
+    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+    through(head, call.buffer, moved, thread.role == role::OWN);
     0
 }
 
 /// Bytes went through.
 #[inline(always)]
-fn through(mut head: Piece, buffer: u64, moved: u64) {
+fn through(mut head: Piece, buffer: u64, moved: u64, own: bool) {
     let Some(connection) = connection(&head.key, head.at) else { return };
     if is_dismissed(&head.key, connection) {
         if head.direction == direction::RECEIVED || !begins_request(buffer) {
             return count(connection, head.direction, moved);
         }
         *connection = Connection { opened: head.at, sent: 0, received: 0 };
+    }
+    if own && head.direction == direction::RECEIVED {
+        head.mark = ledger::mark(head.agent);
     }
     head.opened = connection.opened;
     head.position = if head.direction == direction::SENT { connection.sent } else { connection.received };
@@ -258,6 +269,7 @@ fn close(key: ConnectionKey, (agent, source): (u32, u32), at: u64) {
     let _ = WIRE_CONNECTIONS.remove(&key);
     let Some(mut entry) = WIRE.reserve::<Piece>(0) else { return losses::count(loss::WIRE_RING_FULL) };
     let direction = direction::CLOSED;
-    entry.write(Piece { at, key, opened, position: 0, agent, direction, source, length: 0 });
+    let (position, length, mark, pad) = (0, 0, 0, 0);
+    entry.write(Piece { at, key, opened, position, agent, direction, source, length, mark, pad });
     entry.submit(NO_WAKEUP);
 }

@@ -186,6 +186,8 @@ impl Names {
             cuda: Vec::new(),
             files: Vec::new(),
             checkpoints: Vec::new(),
+            network: Vec::new(),
+            disk: Vec::new(),
             ledgers: Vec::new(),
             orders: Vec::new(),
         })

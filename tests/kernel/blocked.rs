@@ -134,7 +134,8 @@ fn within_a_process(kind: &str, by: &[&str]) {
     assert_eq!(links[0]["tid"], links[0]["pid"], "{chain:#}");
     assert_eq!((&links[0]["state"], &links[1]["by"]), (&json!("futex"), &json!("pipe")), "{chain:#}");
     assert!(by.iter().any(|by| links[0]["by"] == *by), "{chain:#}");
-    assert!(links[2..].iter().all(|link| link["role"] != "own"), "threads of tools are tools': {chain:#}");
+    // All of them run the agent's own program, which is no tool.
+    assert!(links.iter().all(|link| link["role"] == "own"), "{chain:#}");
 }
 
 #[test]
@@ -176,14 +177,20 @@ fn who_ended_or_is_not_watched_is_refused() {
 #[test]
 fn the_longest_waits_are_told_with_whom_they_were_for() {
     const WORK: &str = "
-import subprocess, time
+import subprocess, sys, time
 print('ready', flush=True)
+longest = 0
 while True:
+    begin = time.monotonic()
     subprocess.run(['sh', '-c', 'sleep 1.5; true'])
+    longest = max(longest, time.monotonic() - begin)
+    open(sys.argv[1], 'w').write(str(longest))
     time.sleep(0.2)
 ";
     let daemon = Daemon::start(json!({"window": "1s"}));
-    let agent = Python::start(WORK, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let truth = folder.path().join("longest");
+    let agent = Python::start(WORK, &[truth.to_str().unwrap()]);
     let id = daemon.api().attach(agent.pid());
     let chain = eventually("a wait from its begin to its end", || {
         let path = format!("/api/v1/agents/{id}/blocked-on/longest?since=60s");
@@ -198,7 +205,8 @@ while True:
     assert_eq!((&shell["waker_comm"], &shell["pid"]), (&json!("sleep"), &run["waker_pid"]), "{shell:#}");
     for wait in [run, shell] {
         let seconds = wait["seconds"].as_f64().unwrap();
-        assert!((1.4..1.9).contains(&seconds), "{wait:#}");
+        let longest: f64 = std::fs::read_to_string(&truth).unwrap().parse().unwrap();
+        assert!(seconds > 1.4 && seconds < longest, "{longest}: {wait:#}");
         assert!(!wait["stack"]["frames"].as_array().unwrap().is_empty(), "{wait:#}");
     }
     let said = Command::new(agentperf())

@@ -2,10 +2,9 @@
 //! wall.
 
 use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -15,9 +14,10 @@ use serde_json::{Value, json};
 use crate::support::{
     api::eventually,
     daemon::Daemon,
+    ledger::{Seen, sees_models, watch},
     puppet::Puppet,
     tolerance::allowed,
-    workload::{Truth, program, source},
+    workload::{program, source},
 };
 
 /// How long the model lets one wait for its first byte, and how long its answer comes.
@@ -56,64 +56,6 @@ fn answer(mut connection: TcpStream) {
     while Instant::now() < end && connection.write_all(b"word ").is_ok() {
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// What agentperf says of one stretch.
-#[derive(Debug)]
-struct Seen {
-    wall: f64,
-    causes: BTreeMap<String, f64>,
-    answer: Value,
-}
-
-impl Seen {
-    fn of(daemon: &Daemon, agent: &str) -> Self {
-        let answer = daemon.api().get(&format!("/api/v1/agents/{agent}/ledger")).expect(200).json();
-        let cause = |c: &Value| (c["cause"].as_str().unwrap().to_owned(), c["seconds"].as_f64().unwrap());
-        let causes: BTreeMap<_, _> = answer["causes"].as_array().unwrap().iter().map(cause).collect();
-        let seen = Self { wall: answer["wall_seconds"].as_f64().unwrap(), causes, answer };
-        assert_eq!(seen.causes.len(), 13, "{seen:?}");
-        let sum: f64 = seen.causes.values().sum();
-        assert!((sum - seen.wall).abs() < 1e-6, "the sum {sum} is the wall: {seen:?}");
-        seen
-    }
-
-    fn cause(&self, cause: &str) -> f64 {
-        self.causes[cause]
-    }
-
-    /// Asserts that these causes have these times, the rest of the wall is idle, and next to nothing is unknown.
-    #[track_caller]
-    fn is(&self, what: &str, truths: &[(&str, f64)]) {
-        let off = (self.wall * allowed(0.03)).max(allowed(0.02));
-        for (cause, truth) in truths {
-            let seen = self.cause(cause);
-            assert!(
-                (seen - truth).abs() <= off,
-                "{what}: {cause} was {truth:.4}, seen {seen:.4}, {off:.4} are allowed: {self:?}"
-            );
-        }
-        assert!(self.cause("unknown") < 0.02 * self.wall, "{what}: {self:?}");
-    }
-}
-
-/// Whether the kernel tells what sockets send and receive; those before 6.3 do not.
-fn sees_models(daemon: &Daemon) -> bool {
-    !daemon.api().unavailable().contains_key("model_send")
-}
-
-/// Has an agent do one thing while it is watched.
-fn watch(daemon: &Daemon, agent: &mut Puppet, command: &str) -> (Truth, Seen) {
-    let began = Instant::now();
-    let id = daemon.api().attach(agent.pid());
-    let attached = Instant::now();
-    let truth = agent.tell(command);
-    let told = attached.elapsed().as_secs_f64();
-    daemon.api().detach(&id);
-    let seen = Seen::of(daemon, &id);
-    let longest = began.elapsed().as_secs_f64();
-    assert!((told..=longest).contains(&seen.wall), "{command}: {told} to {longest}: {seen:?}");
-    (truth, seen)
 }
 
 #[test]
@@ -247,6 +189,80 @@ fn a_server_that_waits_to_be_asked_is_no_tool() {
     let worked = tool() - idle;
     assert!((worked - served).abs() < allowed(0.05), "served for {served}, seen {worked}");
     daemon.api().detach(&id);
+}
+
+#[test]
+fn what_a_launcher_launches_is_the_agent() {
+    let daemon = Daemon::start(json!({}));
+    let mut command = Command::new("timeout");
+    command.arg("600").arg("python3").arg(source("ledger.py"));
+    let mut agent = Puppet::spawn(command);
+    let id = daemon.api().attach(agent.pid());
+    agent.tell("sleep 0.2");
+    // Up to the last window.
+    thread::sleep(Duration::from_millis(1200));
+    let before = Seen::of(&daemon, &id);
+    let truth = agent.tell("tool 0.6").seconds("seconds") - agent.tell("sleep 0.6").seconds("seconds");
+    thread::sleep(Duration::from_millis(1200));
+    let after = Seen::of(&daemon, &id);
+    daemon.api().detach(&id);
+    let tool = after.cause("tool") - before.cause("tool");
+    assert!(
+        truth.abs() < allowed(0.2) && (tool - 0.6).abs() < allowed(0.1),
+        "its tool, and no more: {after:?}"
+    );
+    assert!(before.cause("tool") < allowed(0.05), "until it was known for the agent: {before:?}");
+}
+
+#[test]
+fn a_job_in_the_background_is_no_tool() {
+    let model = Model::start();
+    let daemon = model.daemon();
+    if !sees_models(&daemon) {
+        return;
+    }
+    let mut command = Command::new("python3");
+    command.arg(source("ledger.py"));
+    let mut agent = Puppet::spawn(command);
+    let id = daemon.api().attach(agent.pid());
+    agent.tell("background");
+    // It has asked its model since: what waits for input, and who merely waits for that, are helpers.
+    agent.tell(&format!("llm {}", model.0));
+    let tool = || {
+        thread::sleep(Duration::from_millis(1200));
+        Seen::of(&daemon, &id).cause("tool")
+    };
+    let before = tool();
+    agent.tell("sleep 1");
+    let idle = tool();
+    daemon.api().detach(&id);
+    assert!(idle - before < allowed(0.02), "nobody waits for it: {before}, then {idle}");
+}
+
+#[test]
+fn an_agent_at_a_terminal_is_idle() {
+    let daemon = Daemon::start(json!({}));
+    let mut terminal = Command::new("python3");
+    let mut terminal = terminal
+        .arg(source("terminal.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let mut line = String::new();
+    BufReader::new(terminal.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let id = daemon.api().attach(line.trim().parse().unwrap());
+    thread::sleep(Duration::from_millis(700));
+    daemon.api().detach(&id);
+    drop(terminal.stdin.take());
+    terminal.wait().unwrap();
+    let seen = Seen::of(&daemon, &id);
+    // It may have waited for a CPU at first.
+    let local =
+        ["run_queue", "agent_cpu", "page_fault", "disk"].map(|cause| seen.cause(cause)).iter().sum::<f64>();
+    seen.is("terminal", &[("idle", seen.wall - local)]);
+    let most = &seen.answer["thread_seconds"][0];
+    assert_eq!((&most["role"], &most["state"]), (&json!("own"), &json!("terminal")), "{seen:?}");
 }
 
 #[test]

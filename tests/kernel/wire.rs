@@ -14,7 +14,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{api::eventually, daemon::Daemon, puppet::Puppet, tolerance::is_slow, workload::source};
+use crate::support::{
+    api::eventually, daemon::Daemon, puppet::Puppet, tls, tolerance::is_slow, workload::source,
+};
 
 /// What clients and provider plant: keys, prompts, answers, arguments, headers.
 const MARK: &str = "PLANTED";
@@ -30,12 +32,7 @@ impl Provider {
     /// One behind TLS.
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-        openssl.args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
-        let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output();
-        assert!(made.unwrap().status.success(), "a certificate is made");
+        let (certificate, key) = tls::certificate(folder.path());
         Self::spawn(folder, &[OsStr::new("tls"), certificate.as_os_str(), key.as_os_str()])
     }
 
@@ -131,15 +128,7 @@ impl Drop for Client {
 
 /// Attaches, and waits until the client's TLS library is probed.
 fn attach(daemon: &Daemon, client: &Client) -> String {
-    let agent = daemon.api().attach(client.pid());
-    let path = format!("/api/v1/agents/{agent}/coverage");
-    eventually("its TLS library is probed", || {
-        let answer = daemon.api().get(&path).expect(200).json();
-        let attached = |library: &Value| library["library"] == "openssl" && library["state"] == "attached";
-        let of = |process: &Value| process["libraries"].as_array().unwrap().iter().any(attached);
-        answer["processes"].as_array().unwrap().iter().any(of).then_some(())
-    });
-    agent
+    tls::attach_probed(daemon, client.pid())
 }
 
 /// The agent's calls of models, the first first.

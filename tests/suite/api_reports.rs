@@ -87,9 +87,18 @@ fn the_ledger_sums_up_to_the_wall() {
     assert_eq!((&report["wall_seconds"], &report["estimated"]), (&json!(10.0), &json!(true)));
     let causes = report["causes"].as_array().unwrap();
     assert_eq!(causes.len(), 13, "those without time as well");
-    assert_eq!(causes[0], json!({"cause": "agent_cpu", "seconds": 2.0, "share": 0.2}));
-    assert_eq!(causes[3], json!({"cause": "llm_first_token", "seconds": 3.0, "share": 0.3}));
-    assert_eq!(causes[12], json!({"cause": "unknown", "seconds": 0.002, "share": 0.0002}));
+    assert_eq!(
+        causes[0],
+        json!({"cause": "agent_cpu", "seconds": 2.0, "share": 0.2, "estimated_seconds": 0.0})
+    );
+    assert_eq!(
+        causes[3],
+        json!({"cause": "llm_first_token", "seconds": 3.0, "share": 0.3, "estimated_seconds": 3.0})
+    );
+    assert_eq!(
+        causes[12],
+        json!({"cause": "unknown", "seconds": 0.002, "share": 0.0002, "estimated_seconds": 0.0})
+    );
     let sum: f64 = causes.iter().map(|c| c["seconds"].as_f64().unwrap()).sum();
     assert!((sum - 10.0).abs() < 1e-9);
     let hidden = json!({"hidden": "llm_first_token", "under": "agent_cpu", "seconds": 1.0});

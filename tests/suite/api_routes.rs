@@ -62,7 +62,8 @@ fn an_agent_is_attached_read_and_detached() {
 fn every_probe_is_on_unless_some_are_named() {
     let world = World::new();
     let all = world.post("/api/v1/agents", r#"{"pid": 4711}"#).json();
-    assert_eq!(all["probes"], json!(["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]));
+    let probes = ["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire", "files", "network", "disk"];
+    assert_eq!(all["probes"], json!(probes));
     assert_eq!(all["expires"], json!(null));
     let none = world.post("/api/v1/agents", r#"{"pid": 4712, "probes": []}"#).json();
     assert_eq!(none["probes"], json!([]));

@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use agentperf::model::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
     file::FileStat,
     id::AgentId,
     ledger::{Bit, Ledger, StateSet},
+    network::{NetworkStat, Peer, Protocol, Side},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Binary, Frame, FrameKind, Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -58,8 +60,48 @@ pub(crate) fn busy(agent: &AgentId, start: Timestamp) -> Window {
             file(101, "/src/old.rs", [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]),
             file(101, "/usr/lib/libc.so.6", [2, 0, 0, 0, 0, 0, 832, 0, 0, 0]),
         ],
+        network: vec![traffic(100, None, 1000), traffic(101, Some("api.test"), 500)],
+        disk: vec![requests(100, false), requests(101, true)],
         ledger: ledger(),
         unread: vec![],
+    }
+}
+
+/// A connection by which so much was sent, and one that was refused.
+fn traffic(pid: u32, host: Option<&str>, sent_bytes: u64) -> NetworkStat {
+    let peer = Peer {
+        address: Some([192, 0, 2, 7].into()),
+        port: 443,
+        protocol: Protocol::Tcp,
+        side: Side::Client,
+        host: host.map(Into::into),
+    };
+    let mut connect_histogram = Histogram::default();
+    connect_histogram.0[24] = 1;
+    NetworkStat {
+        sent_bytes,
+        received_bytes: 3 * sent_bytes,
+        connects: 1,
+        connect_ns: 20_000_000,
+        connect_max_ns: 20_000_000,
+        connect_histogram,
+        failures: vec![(111, 1)],
+        ..NetworkStat::new(process_id(pid), peer)
+    }
+}
+
+/// Two writes of a page each.
+fn requests(pid: u32, background: bool) -> DiskStat {
+    let mut histogram = Histogram::default();
+    histogram.0[20] = 2;
+    DiskStat {
+        count: 2,
+        bytes: 8192,
+        queue_ns: 500_000,
+        device_ns: 2_000_000,
+        max_ns: 1_500_000,
+        histogram,
+        ..DiskStat::new(process_id(pid), "vda".into(), DiskOperation::Write, background)
     }
 }
 
@@ -118,6 +160,8 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         cpu: vec![cpu(100, &hot, 70), cpu(101, &hot, 5), cpu(100, &read, 25)],
         cuda: vec![],
         files: vec![],
+        network: vec![],
+        disk: vec![],
         ledger: Ledger::default(),
         unread: vec![],
     }

@@ -11,6 +11,7 @@ mod api_alerts;
 mod api_blocked;
 mod api_calls;
 mod api_dashboard;
+mod api_devices;
 mod api_docs;
 mod api_files;
 mod api_gpus;
@@ -24,6 +25,7 @@ mod api_schema;
 mod api_server;
 mod api_system;
 mod api_tools;
+mod api_turns;
 mod api_windows;
 mod api_world;
 #[path = "../chains/mod.rs"]

@@ -7,6 +7,7 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     llm PORT       connects, asks, waits for the first byte (`first`) and for the end (`stream`)
     helper         starts a server on pipes, as an MCP server is one, and asks it once
     ask S          has it work for S seconds
+    background     has a shell start a server and its wrapper in the background, and ends that shell
 """
 
 import asyncio
@@ -56,6 +57,14 @@ async def ask(seconds):
     server = servers[-1]
     server.stdin.write(f"{seconds}\n".encode())
     await server.stdout.readline()
+
+
+async def background():
+    waits = f"{sys.executable} -S -c 'import select; select.epoll().poll()'; true"
+    started = f'sh -c "{waits}" </dev/null >/dev/null 2>&1 &'
+    shell = await asyncio.create_subprocess_exec("sh", "-c", started)
+    await shell.wait()
+    await asyncio.sleep(0.3)
 
 
 async def getppid(_):

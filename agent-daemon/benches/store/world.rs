@@ -80,6 +80,8 @@ impl World {
             cpu: chosen(RUNS, 70, 10, random).into_iter().filter_map(|s| run(actor, s, random)).collect(),
             cuda: Vec::new(),
             files: Vec::new(),
+            network: Vec::new(),
+            disk: Vec::new(),
             ledger: ledger(random),
             unread: Vec::new(),
         })

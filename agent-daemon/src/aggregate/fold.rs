@@ -7,8 +7,10 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
     file::{self, FileStat},
     id::ProcessId,
+    network::{NetworkStat, Peer, Protocol, Side},
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -37,6 +39,13 @@ pub(super) fn bound(window: &mut Window) -> usize {
         )
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
         + fold(&mut window.files, FileStat::weight, |_| (), |(), rows| merge_files(&rows))
+        + fold(
+            &mut window.network,
+            |row| row.bytes().saturating_add(row.connects).saturating_add(row.failed()),
+            |row| (row.peer.protocol, row.peer.side),
+            merge_traffic,
+        )
+        + fold(&mut window.disk, DiskStat::total_ns, |row| (row.operation, row.background), merge_requests)
         + window.ledger.bound(MAX_ROWS)
 }
 
@@ -133,6 +142,21 @@ fn merge_files(rows: &[FileStat]) -> FileStat {
     })
 }
 
+fn merge_traffic((protocol, side): (Protocol, Side), rows: Vec<NetworkStat>) -> NetworkStat {
+    let peer = Peer { address: None, port: 0, protocol, side, host: None };
+    rows.iter().fold(NetworkStat::new(MANY, peer), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
+fn merge_requests((operation, background): (DiskOperation, bool), rows: Vec<DiskStat>) -> DiskStat {
+    rows.iter().fold(DiskStat::new(MANY, "".into(), operation, background), |mut sum, row| {
+        sum.merge(row);
+        sum
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +183,8 @@ mod tests {
             cpu,
             cuda: Vec::new(),
             files: Vec::new(),
+            network: Vec::new(),
+            disk: Vec::new(),
             ledger: Ledger::default(),
             unread: Vec::new(),
         }

@@ -280,6 +280,7 @@ impl Aggregator {
                 for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }
+                self.tools.tell_verdicts(&self.orders).await;
                 let agents = self.roster.by_slot();
                 self.windows.close(counted, agents).await;
             }
@@ -302,6 +303,7 @@ impl Aggregator {
             _ => {}
         }
         self.tools.observe(&observation, &self.roster);
+        self.tools.tell_verdicts(&self.orders).await;
         let change = self.roster.observe(observation);
         if let Some((agent, process)) = change.process {
             self.record(Record::Process(agent, process)).await;

@@ -65,6 +65,8 @@ impl Windows {
             counted.cpu.clear();
             counted.cuda.clear();
             counted.files.clear();
+            counted.network.clear();
+            counted.disk.clear();
             counted.ledgers.clear();
         }
         // Asked here, not in the task: what is told of processes later must not overtake this window.
@@ -128,6 +130,16 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.files.push(row);
         }
     }
+    for (slot, row) in resolved.network {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.network.push(row);
+        }
+    }
+    for (slot, row) in resolved.disk {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.disk.push(row);
+        }
+    }
     for (slot, ledger) in resolved.ledgers {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.ledger = ledger;
@@ -161,6 +173,8 @@ fn entry<'a>(
         cpu: Vec::new(),
         cuda: Vec::new(),
         files: Vec::new(),
+        network: Vec::new(),
+        disk: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     };

@@ -17,6 +17,8 @@ const PEER: u16 = 2;
 /// `struct nlmsghdr`, and `struct unix_diag_msg` behind it.
 const HEADER: usize = 16;
 const MESSAGE: usize = 16;
+/// Late answers to earlier questions that are passed over.
+const MAX_LATE: usize = 16;
 /// How long the kernel may take, ms: it answers before the request returns.
 const PATIENCE_MS: libc::suseconds_t = 200;
 
@@ -52,11 +54,29 @@ impl Diagnostics {
         if usize::try_from(sent) != Ok(request.len()) {
             return None;
         }
-        let mut answer = [0u8; 4096];
+        (0..MAX_LATE).find_map(|_| {
+            let answer = match self.receive() {
+                Some(answer) => answer,
+                None => return Some(None),
+            };
+            // To a question before this one, which was given up: it came late.
+            (sequence(&answer)? == u32::try_from(inode).ok()?).then(|| peer_in(&answer, inode))
+        })?
+    }
+
+    /// The next answer, if it comes in time.
+    fn receive(&self) -> Option<Vec<u8>> {
+        let mut answer = vec![0u8; 4096];
         // SAFETY: the buffer is valid for the write of its length.
         let read = unsafe { libc::recv(self.0.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) };
-        peer_in(answer.get(..usize::try_from(read).ok()?)?, inode)
+        answer.truncate(usize::try_from(read).ok()?);
+        Some(answer)
     }
+}
+
+/// To which question an answer is: they are numbered by what they ask for.
+fn sequence(answer: &[u8]) -> Option<u32> {
+    u32_at(answer, 8)
 }
 
 /// The header, then `struct unix_diag_req` with any state and no cookie.
@@ -64,7 +84,7 @@ fn request(inode: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40);
     bytes.extend(40u32.to_ne_bytes());
     bytes.extend([BY_FAMILY, REQUEST].map(u16::to_ne_bytes).concat());
-    bytes.extend([0; 8]);
+    bytes.extend([inode, 0].map(u32::to_ne_bytes).concat());
     bytes.extend([libc::AF_UNIX as u8, 0, 0, 0]);
     bytes.extend([u32::MAX, inode, SHOW_PEER, u32::MAX, u32::MAX].map(u32::to_ne_bytes).concat());
     bytes
@@ -124,6 +144,21 @@ mod tests {
         for nobody in [0, 1, u64::MAX] {
             assert_eq!(diagnostics.peer(nobody), None);
         }
+    }
+
+    #[test]
+    fn an_answer_that_came_late_is_none_to_the_next_question() {
+        let ((a, b), (c, d)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let diagnostics = Diagnostics::open().unwrap();
+        for late in [&a, &c] {
+            let request = request(u32::try_from(inode(late)).unwrap());
+            // SAFETY: the request is valid for the read of its length.
+            let sent =
+                unsafe { libc::send(diagnostics.0.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) };
+            assert!(sent > 0);
+        }
+        assert_eq!(diagnostics.peer(inode(&b)), Some(Some(inode(&a))));
+        assert_eq!(diagnostics.peer(inode(&d)), Some(Some(inode(&c))));
     }
 
     proptest! {

@@ -16,7 +16,6 @@ use crate::{
         blocked::BlockedOnDto,
         coverage::CoverageDto,
         cuda::CudaReportDto,
-        file::FileReportDto,
         ledger::LedgerDto,
         llm::LlmCallListDto,
         mcp::McpCallListDto,
@@ -32,6 +31,7 @@ use crate::{
         system::SystemMetricsDto,
         system_info::SystemInfoDto,
         tool::ToolListDto,
+        turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -244,6 +244,11 @@ impl Client {
         self.get(&format!("/api/v1/agents/{id}/ledger"), &range.query())
     }
 
+    /// An agent's turns.
+    pub(super) fn turns(&self, id: &str, range: Range) -> Result<TurnListDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/turns"), &range.query())
+    }
+
     /// Who an agent waits for at this moment.
     pub(super) fn blocked_on(&self, id: &str) -> Result<BlockedOnDto, CliError> {
         self.get(&format!("/api/v1/agents/{id}/blocked-on"), &[])
@@ -259,11 +264,16 @@ impl Client {
         self.get(&format!("/api/v1/agents/{id}/off-cpu"), &range.query())
     }
 
-    /// The files that had most done to them.
-    pub(super) fn files(&self, id: &str, range: Range, most: usize) -> Result<FileReportDto, CliError> {
+    /// The first rows of one of an agent's reports, such as `network`.
+    pub(super) fn rows<T: DeserializeOwned>(
+        &self,
+        id: &str,
+        report: &str,
+        (range, limit): (Range, usize),
+    ) -> Result<T, CliError> {
         let mut query = range.query();
-        query.push(("limit", most.to_string()));
-        self.get(&format!("/api/v1/agents/{id}/files"), &query)
+        query.push(("limit", limit.to_string()));
+        self.get(&format!("/api/v1/agents/{id}/{report}"), &query)
     }
 
     /// An agent's calls of CUDA.
@@ -326,6 +336,7 @@ impl Client {
     fn accepted(&self, response: Response<Body>) -> Result<Response<Body>, CliError> {
         match response.status().as_u16() {
             200..=299 => Ok(response),
+            404 | 410 => Err(CliError::Gone(self.problem(response))),
             400..=499 => Err(CliError::Refused(self.problem(response))),
             _ => Err(CliError::Failed(self.problem(response))),
         }

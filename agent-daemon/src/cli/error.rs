@@ -16,6 +16,9 @@ pub enum CliError {
     /// The daemon refused.
     #[error("{0}")]
     Refused(String),
+    /// The daemon does not know, or no longer, what was asked for.
+    #[error("{0}")]
+    Gone(String),
     /// Nothing answers where a daemon was expected.
     #[error("no agentperf answers at {url} ({reason}): start one with `agentperf serve`")]
     Unreachable {
@@ -42,7 +45,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Refused(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Usage(_) | Self::Refused(_) | Self::Gone(_) => ExitCode::from(2),
             Self::Unreachable { .. } | Self::Write { .. } | Self::Failed(_) => ExitCode::FAILURE,
         }
     }

@@ -4,6 +4,7 @@ use super::{
     backend::DaemonArgs,
     error::CliError,
     out,
+    report::find,
     table::{Align, Table},
     units,
 };
@@ -16,14 +17,14 @@ use crate::api::dto::{
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  agentperf tools 4711-1763738400123
+  agentperf tools claude
   agentperf tools 4711-1763738400123 --since 10m --failed
   agentperf tools 4711-1763738400123 --order busiest --name 'cargo test'
   agentperf tools 4711-1763738400123 --json | jq '.names[] | [.name, .calls, .cpu_user_seconds]'
 
-Exit codes: 0 shown; 1 no daemon answers, or there is no such agent; 2 bad usage.")]
+Exit codes: 0 shown; 1 no daemon answers; 2 bad usage, or there is no such agent, or more than one.")]
 pub(super) struct ToolsArgs {
-    /// The agent's id, as `agentperf agents` lists it
+    /// The agent: its id, the pid of its root process, or its name
     #[arg(value_name = "AGENT")]
     agent: String,
     /// How far back; all of the agent's present watch if absent
@@ -58,7 +59,8 @@ pub(super) fn run(args: &ToolsArgs) -> Result<(), CliError> {
     query.extend([("failed", args.failed.to_string()), ("kind", kind.to_owned())]);
     let filters = [("since", &args.since), ("name", &args.name)];
     query.extend(filters.iter().filter_map(|(key, value)| Some((*key, (*value).clone()?))));
-    let list = args.daemon.client()?.tools(&args.agent, &query)?;
+    let client = args.daemon.client()?;
+    let list = client.tools(&find(&client, &args.agent)?.id, &query)?;
     if args.json { out::print_json(&list) } else { out::print(&render(&list)) }
 }
 

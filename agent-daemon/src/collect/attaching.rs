@@ -62,7 +62,8 @@ impl Attaching {
             | Event::ForeignExec { .. }
             | Event::NewStack { .. }
             | Event::LibraryLoaded { .. }
-            | Event::ModelRequest { .. } => {}
+            | Event::ModelRequest { .. }
+            | Event::NameAnswer { .. } => {}
         }
     }
 }

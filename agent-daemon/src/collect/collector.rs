@@ -22,6 +22,7 @@ use super::{
     attaching::{AttacherThread, Attaching},
     clock::{self, Clock, intervals, sleep_until},
     files::{self, Files},
+    host_names::HostNames,
     lifecycle::Lifecycle,
     mapped::Mapped,
     model_hosts::ModelHosts,
@@ -29,6 +30,7 @@ use super::{
     outside,
     proc_tree::{ProcessTree, Stat},
     usage::Live,
+    verdicts::Verdicts,
     waits,
     wire::WireReader,
 };
@@ -38,7 +40,7 @@ use crate::{
     model::{
         control::Start,
         id::{ProcessId, Slot},
-        observation::{Counted, Observation},
+        observation::Observation,
         probe::ProbeSet,
         stack::StackEnd,
         time::Timestamp,
@@ -51,8 +53,6 @@ use crate::{
 const OUTBOX: usize = 4096;
 /// Rounds of looking for descendants that were forked while their parents were taken in.
 const SEED_ROUNDS: usize = 8;
-/// How often helpers are told from tools, at most: it looks at every thread of the host.
-const HELPERS_EVERY: Duration = Duration::from_millis(20);
 
 /// The collector ended because nobody listens any more.
 #[derive(Debug)]
@@ -67,13 +67,14 @@ pub struct Collector {
     mapped: Mapped,
     agents: FxHashMap<Slot, ProbeSet>,
     model_hosts: Option<ModelHosts>,
+    host_names: HostNames,
     attaching: Attaching,
     attacher: Option<AttacherThread>,
     wire: WireReader,
     files: Files,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
-    helpers_sought: Option<Instant>,
+    verdicts: Verdicts,
     interpreters: Arc<Interpreters>,
     telemetry: Arc<Telemetry>,
 }
@@ -93,11 +94,12 @@ impl Collector {
         kernel.enable(true, ProbeSet::ALL)?;
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
-        let model_hosts = ModelHosts::start(config, &mut kernel);
+        let (model_hosts, host_names) = ModelHosts::start(config, kernel.take_model_endpoints());
         let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
         Ok(Self {
             kernel,
             model_hosts,
+            host_names: HostNames::new(host_names),
             attaching,
             attacher,
             wire: WireReader::default(),
@@ -109,7 +111,7 @@ impl Collector {
             agents: FxHashMap::default(),
             outbox: VecDeque::new(),
             window_start: clock::now(),
-            helpers_sought: None,
+            verdicts: Verdicts::default(),
             interpreters,
             telemetry,
         })
@@ -167,6 +169,9 @@ impl Collector {
                     let read = self.mapped.read_due(Instant::now(), &self.live, &self.telemetry.losses);
                     self.outbox.extend(read);
                 }
+                () = sleep_until(self.verdicts.due), if self.verdicts.due.is_some() => {
+                    self.verdicts.carry_out(&mut self.kernel);
+                }
                 ready = ring.readable(), if hungry => {
                     let mut ready = ready?;
                     if self.drain_events() {
@@ -198,6 +203,10 @@ impl Collector {
             }
             Order::Waits { reply } => {
                 let _ = reply.send(waits::threads(&mut self.kernel, &self.clock));
+                false
+            }
+            Order::Verdict { process, verdict } => {
+                self.verdicts.add(process, verdict);
                 false
             }
             Order::Close { token } => {
@@ -285,6 +294,7 @@ impl Collector {
         self.attaching.released(slot);
         self.wire.forget(slot);
         self.files.forget(slot);
+        self.host_names.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -333,24 +343,13 @@ impl Collector {
             Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot, .. } => return self.find_helpers(*slot),
+            Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
+            Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
+            Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
             Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
-    }
-
-    /// Tells helpers from tools, of an agent that has asked its model. Not for each of many requests at once: the next
-    /// one does as well.
-    fn find_helpers(&mut self, slot: Slot) {
-        let due = self.helpers_sought.is_none_or(|sought| sought.elapsed() >= HELPERS_EVERY);
-        if !due || !self.agents.contains_key(&slot) {
-            return;
-        }
-        if let Err(error) = self.kernel.find_helpers(slot) {
-            tracing::debug!(%error, "helpers could not be told from tools");
-        }
-        self.helpers_sought = Some(Instant::now());
     }
 
     /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
@@ -383,12 +382,11 @@ impl Collector {
         let changed = self.mapped.compare(ran, Instant::now(), &self.live, &self.telemetry.losses);
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
-        let Counts { syscalls, off_cpu, cpu, cuda, files, epoch, ledgers, .. } = counts;
-        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
-        let (files, checkpoints) = self.files.close(epoch, files, live, losses);
-        let counted =
-            Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints, ledgers, orders };
-        self.outbox.push_back(Observation::Counted(counted));
+        self.host_names.name(&mut counts.network, Instant::now());
+        let (used, live) = (std::mem::take(&mut counts.files), (&self.live, &self.clock));
+        let ledgers = self.wire.settle(&self.agents, std::mem::take(&mut counts.ledgers));
+        let told = self.files.close(counts.epoch, used, live, &self.telemetry.losses);
+        self.outbox.push_back(Observation::Counted(counts.of_window((start, end), (ledgers, told), orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {
             Ok(losses) => self.telemetry.losses.set_kernel(losses),

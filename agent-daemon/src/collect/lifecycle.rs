@@ -111,7 +111,10 @@ impl Lifecycle {
             }
             Event::ThreadExit { process, account } => self.thread_exited(process, account),
             Event::ForeignExec { pid } => Some(Observation::ForeignExec { pid }),
-            Event::NewStack { .. } | Event::LibraryLoaded { .. } | Event::ModelRequest { .. } => None,
+            Event::NewStack { .. }
+            | Event::LibraryLoaded { .. }
+            | Event::ModelRequest { .. }
+            | Event::NameAnswer { .. } => None,
         }
     }
 

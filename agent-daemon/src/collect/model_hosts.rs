@@ -7,47 +7,54 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs as _},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
+    },
     time::{Duration, Instant},
 };
 
+use super::host_names::Found;
 use crate::{
     config::{Config, ModelHost},
-    kernel::{Kernel, ModelEndpoints},
+    kernel::ModelEndpoints,
 };
 
 /// How often names are looked up.
 const EVERY: Duration = Duration::from_secs(300);
 /// Addresses of one name that count.
 const MAX_ADDRESSES: usize = 16;
+/// Addresses found that nobody has taken yet. Beyond, they have no names until the next look.
+const QUEUE: usize = 1024;
 
 /// Wakes the thread when there is an agent; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct ModelHosts(Sender<()>);
 
 impl ModelHosts {
-    /// Has it looked up where models answer. Without it, calls to them are network like any other.
-    pub(super) fn start(config: &Config, kernel: &mut Kernel) -> Option<Self> {
-        let hosts = config.ledger.model_hosts.clone();
-        match Self::spawn(hosts, kernel.take_model_endpoints()?) {
-            Ok(hosts) => Some(hosts),
+    /// Starts the thread, and what it finds comes. Without it, calls to models are network like any other.
+    pub(super) fn start(
+        config: &Config,
+        endpoints: Option<ModelEndpoints>,
+    ) -> (Option<Self>, Option<Receiver<Found>>) {
+        let Some(endpoints) = endpoints else { return (None, None) };
+        match Self::spawn(config.ledger.model_hosts.clone(), endpoints) {
+            Ok((hosts, found)) => (Some(hosts), Some(found)),
             Err(error) => {
                 tracing::warn!(%error, "models' hosts are not looked up");
-                None
+                (None, None)
             }
         }
     }
 
     /// Starts the thread. It is not waited for: a look-up may last, and changes nothing but a map.
-    ///
-    /// # Errors
-    /// The thread cannot start.
-    fn spawn(hosts: Vec<ModelHost>, endpoints: ModelEndpoints) -> io::Result<Self> {
+    fn spawn(hosts: Vec<ModelHost>, endpoints: ModelEndpoints) -> io::Result<(Self, Receiver<Found>)> {
         let (wake, woken) = channel();
+        let (found, names) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("model-hosts".to_owned())
-            .spawn(move || run(&hosts, endpoints, &woken))?;
-        Ok(Self(wake))
+            .spawn(move || run(&hosts, endpoints, &woken, &found))?;
+        Ok((Self(wake), names))
     }
 
     /// There is an agent.
@@ -57,7 +64,12 @@ impl ModelHosts {
     }
 }
 
-fn run(hosts: &[ModelHost], mut endpoints: ModelEndpoints, woken: &Receiver<()>) {
+fn run(
+    hosts: &[ModelHost],
+    mut endpoints: ModelEndpoints,
+    woken: &Receiver<()>,
+    names_found: &SyncSender<Found>,
+) {
     // Addresses are no names: nobody is asked, and they are known before the first agent.
     let (addresses, names): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| address(host).is_some());
     tell(&mut endpoints, addresses.into_iter().filter_map(address));
@@ -67,7 +79,15 @@ fn run(hosts: &[ModelHost], mut endpoints: ModelEndpoints, woken: &Receiver<()>)
     while !is_over(woken, Duration::ZERO) {
         for host in &names {
             match (host.host.as_str(), host.port).to_socket_addrs() {
-                Ok(found) => tell(&mut endpoints, found.take(MAX_ADDRESSES)),
+                Ok(found) => {
+                    let found: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+                    let name: Arc<str> = host.host.as_str().into();
+                    for address in &found {
+                        // A queue that is full, or that nobody reads: the peer has no name.
+                        let _ = names_found.try_send((Arc::clone(&name), address.ip()));
+                    }
+                    tell(&mut endpoints, found);
+                }
                 Err(error) => tracing::debug!(host = host.host, %error, "a model's host is not known"),
             }
         }

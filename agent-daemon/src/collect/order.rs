@@ -8,6 +8,7 @@ use crate::{
         blocked::ThreadWait,
         control::Start,
         id::{ProcessId, Slot},
+        ledger::Verdict,
         probe::ProbeSet,
         time::Timestamp,
     },
@@ -40,6 +41,13 @@ pub enum Order {
     Waits {
         /// Answers with the threads.
         reply: oneshot::Sender<Result<Vec<ThreadWait>, KernelError>>,
+    },
+    /// Count a process for what it turned out to be.
+    Verdict {
+        /// The process.
+        process: ProcessId,
+        /// What it is.
+        verdict: Verdict,
     },
     /// Close the window. It carries `token`.
     Close {

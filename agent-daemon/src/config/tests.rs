@@ -161,7 +161,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "agents:\n  rules:\n    - name: x\n      comm: y\n      probes: [gpu]\n",
-            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger, cuda, wire, files",
+            "a.yaml:5:16: agents.rules[0].probes has \"gpu\" but knows only cpu, off_cpu, syscalls, ledger, cuda, wire, files, network, disk",
         ),
         (
             "agents:\n  rules:\n    - name: x\n      argv: '('\n",

@@ -7,9 +7,11 @@ use rustc_hash::FxHashMap;
 
 use crate::model::{
     cuda::CudaStat,
+    disk::DiskStat,
     file::FileStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
+    network::NetworkStat,
     observation::{Counted, RawCpu, RawOffCpu},
     off_cpu::OffCpuStat,
     stack::Stack,
@@ -35,6 +37,10 @@ pub struct Resolved {
     pub cuda: Vec<(Slot, CudaStat)>,
     /// Files.
     pub files: Vec<(Slot, FileStat)>,
+    /// Traffic.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -42,8 +48,8 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// The window's rows with their stacks: those of the off-CPU rows, then those of the CPU rows. The syscalls, the
-    /// calls of CUDA, the files, the ledgers and what is unread are the caller's to add.
+    /// The window's rows with their stacks: those of the off-CPU rows, then those of the CPU rows. What has no
+    /// stacks is the caller's to add.
     pub(super) fn of(counted: &Counted, stacks: Vec<Arc<Stack>>) -> Self {
         let mut stacks = stacks.into_iter();
         let off_cpu = counted.off_cpu.iter().zip(stacks.by_ref()).map(off_cpu_row);
@@ -58,8 +64,8 @@ impl Resolved {
             sum.cpu_ns += row.cpu_ns;
         });
         let (start, end) = (counted.start, counted.end);
-        let (syscalls, cuda, files, ledgers, unread) = Default::default();
-        Self { start, end, syscalls, off_cpu, cpu, cuda, files, ledgers, unread }
+        let (syscalls, cuda, files, network, disk, ledgers, unread) = Default::default();
+        Self { start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledgers, unread }
     }
 }
 

@@ -143,6 +143,7 @@ impl Resolver {
     pub fn resolve(&self, mut counted: Counted) -> impl Future<Output = Resolved> + Send + use<> {
         let syscalls = std::mem::take(&mut counted.syscalls);
         let (cuda, files) = (std::mem::take(&mut counted.cuda), std::mem::take(&mut counted.files));
+        let (network, disk) = (std::mem::take(&mut counted.network), std::mem::take(&mut counted.disk));
         let ledgers = std::mem::take(&mut counted.ledgers);
         let counted = Arc::new(counted);
         let (reply, answer) = oneshot::channel();
@@ -155,7 +156,7 @@ impl Resolver {
                 let stacks = asked(&counted).map(|a| Arc::new(unnamed(a.stack))).collect();
                 Resolved::of(&counted, stacks)
             });
-            Resolved { syscalls, cuda, files, ledgers, ..resolved }
+            Resolved { syscalls, cuda, files, network, disk, ledgers, ..resolved }
         }
     }
 }
@@ -256,8 +257,22 @@ mod tests {
         };
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         let cpu = addresses.iter().map(row).collect();
-        let (syscalls, off_cpu, cuda, files, ledgers, orders) = Default::default();
-        Counted { start, end, syscalls, off_cpu, cpu, cuda, files, checkpoints: Vec::new(), ledgers, orders }
+        let (syscalls, off_cpu, cuda, files, checkpoints) = Default::default();
+        let (network, disk, ledgers, orders) = Default::default();
+        Counted {
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            checkpoints,
+            network,
+            disk,
+            ledgers,
+            orders,
+        }
     }
 
     /// Stacks that know a process with one mapping, of this code, from 0x10000 on.

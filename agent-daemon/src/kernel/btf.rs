@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u8 = 4;
 const UNION: u8 = 5;
+const ENUM: u8 = 6;
 
 /// Parsed BTF.
 pub(super) struct Types {
@@ -55,15 +56,8 @@ fn string(strings: &[u8], offset: u32) -> Option<String> {
 impl Types {
     /// Parses a BTF blob; `None` if it is malformed.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let magic = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
-        if magic != MAGIC {
-            return None;
-        }
-        let header = at(bytes, 4)? as usize;
-        let types = header + at(bytes, 8)? as usize;
-        let types_end = types + at(bytes, 12)? as usize;
-        let strings = bytes.get(header + at(bytes, 16)? as usize..)?;
-        let mut cursor = Cursor { bytes: bytes.get(..types_end)?, at: types };
+        let (mut cursor, strings) = sections(bytes)?;
+        let types_end = cursor.bytes.len();
         // Type ids start at 1: 0 is void.
         let void = Type { kind: 0, size_or_type: 0, bitfields: false, members: Vec::new() };
         let mut parsed = Self { types: vec![void], structs: FxHashMap::default() };
@@ -151,6 +145,40 @@ impl Types {
     }
 }
 
+/// The types, and the strings.
+fn sections(bytes: &[u8]) -> Option<(Cursor<'_>, &[u8])> {
+    let magic = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
+    if magic != MAGIC {
+        return None;
+    }
+    let header = at(bytes, 4)? as usize;
+    let types = header + at(bytes, 8)? as usize;
+    let types_end = types + at(bytes, 12)? as usize;
+    let strings = bytes.get(header + at(bytes, 16)? as usize..)?;
+    Some((Cursor { bytes: bytes.get(..types_end)?, at: types }, strings))
+}
+
+/// The value of an enumerator; `None` where a kernel has none of this name, such as one that defines it by a macro.
+pub(super) fn enumerator(bytes: &[u8], name: &str) -> Option<u32> {
+    let (mut cursor, strings) = sections(bytes)?;
+    while cursor.at < cursor.bytes.len() {
+        let (_, info, _) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+        let (kind, count) = ((info >> 24 & 31) as u8, (info & 0xffff) as usize);
+        if kind == ENUM {
+            for _ in 0..count {
+                let (at, value) = (cursor.u32()?, cursor.u32()?);
+                let text = strings.get(at as usize..)?;
+                if text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0)) {
+                    return Some(value);
+                }
+            }
+        } else {
+            cursor.at += if kind == STRUCT || kind == UNION { 12 * count } else { trailer(kind, count) };
+        }
+    }
+    None
+}
+
 /// Bytes after the common part of a type that is no struct.
 fn trailer(kind: u8, count: usize) -> usize {
     match kind {
@@ -164,12 +192,20 @@ fn trailer(kind: u8, count: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Types;
+    use super::{Types, enumerator};
 
     #[test]
     fn garbage_is_refused() {
         assert!(Types::parse(b"").is_none());
         assert!(Types::parse(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 255, 255, 255, 255]).is_none());
+    }
+
+    #[test]
+    fn enumerators_have_their_values() {
+        let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else { return };
+        assert_eq!(enumerator(&bytes, "BPF_MAP_TYPE_ARRAY"), Some(2));
+        assert_eq!(enumerator(&bytes, "BPF_MAP_TYPE_ARRA"), None);
+        assert_eq!(enumerator(&bytes[..1000], "BPF_MAP_TYPE_ARRAY"), None);
     }
 
     #[test]

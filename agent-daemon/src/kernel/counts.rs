@@ -16,18 +16,24 @@ use super::{
     batch,
     copies::FoundInCopies,
     cuda,
+    disk::Devices,
     error::KernelError,
     files::{self, FileKey, FileUse},
     ledger::LedgerReader,
+    network,
     stacks::StackReader,
 };
 use crate::model::{
     cuda::CudaStat,
+    disk::DiskStat,
+    file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
-    ledger::Ledger,
-    observation::{RawCpu, RawOffCpu, RawStack, RawUserStack},
+    ledger::{Ledger, MarkedLedger},
+    network::NetworkStat,
+    observation::{Counted, RawCpu, RawOffCpu, RawStack, RawUserStack},
     off_cpu::{Descriptor, WaitCause},
     syscall::{BUCKETS, Histogram, SyscallStat},
+    time::Timestamp,
 };
 
 /// What the programs counted in one generation.
@@ -45,13 +51,45 @@ pub struct Counts {
     pub files: Vec<(FileKey, FileUse)>,
     /// The generation.
     pub epoch: u32,
-    /// Where the time of each agent went.
-    pub ledgers: Vec<(Slot, Ledger)>,
+    /// Traffic; peers have no names yet.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
+    /// Where the time of each agent went, before calls to models are entered.
+    pub ledgers: Vec<(Slot, MarkedLedger)>,
     /// Stacks that were copied, and of whose copies nothing was made in time: they end where their walks did.
     pub unused_copies: u64,
 }
 
+/// Files of a window by path, and checkpoints that came to their end.
+pub type FilesTold = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
+
 impl Counts {
+    /// The counts of the window of this time, with its ledgers and the files that it told of, closed on behalf of `orders`.
+    #[must_use]
+    pub fn of_window(
+        self,
+        (start, end): (Timestamp, Timestamp),
+        (ledgers, (files, checkpoints)): (Vec<(Slot, Ledger)>, FilesTold),
+        orders: Vec<u64>,
+    ) -> Counted {
+        let Self { syscalls, off_cpu, cpu, cuda, network, disk, .. } = self;
+        Counted {
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            checkpoints,
+            network,
+            disk,
+            ledgers,
+            orders,
+        }
+    }
+
     /// Every stack, and whose it is.
     pub fn stacks(&self) -> impl Iterator<Item = (ProcessId, &RawStack)> + Clone {
         let off_cpu = self.off_cpu.iter().map(|row| (row.process, &row.stack));
@@ -70,11 +108,13 @@ pub(super) struct Reader {
     epoch: u32,
     stacks: StackReader,
     pub(super) ledgers: LedgerReader,
+    devices: Devices,
 }
 
 impl Reader {
     pub(super) fn new(copies: FoundInCopies) -> Self {
-        Self { epoch: 0, stacks: StackReader::new(copies), ledgers: LedgerReader::default() }
+        let (ledgers, devices) = Default::default();
+        Self { epoch: 0, stacks: StackReader::new(copies), ledgers, devices }
     }
 
     /// A user stack by its id, as it was walked.
@@ -102,6 +142,11 @@ impl Reader {
         } else {
             ["SYSCALLS_ODD", "ERRORS_ODD", "OFF_CPU_ODD", "CPU_ODD", "LEDGER_ODD", "CUDA_ODD", "FILES_ODD"]
         };
+        let [traffic, failures, requests] = if old & 1 == 0 {
+            ["NETWORK_EVEN", "FAILURES_EVEN", "DISK_EVEN"]
+        } else {
+            ["NETWORK_ODD", "FAILURES_ODD", "DISK_ODD"]
+        };
         // First: what it tells of goes on until it is read.
         let ledgers = self.ledgers.drain(ebpf, sets)?;
         Ok(Counts {
@@ -111,6 +156,8 @@ impl Reader {
             cuda: cuda::calls(ebpf, of_cuda)?,
             files: files::files(ebpf, of_files)?,
             epoch: old,
+            network: network::traffic(ebpf, traffic, failures)?,
+            disk: self.devices.requests(ebpf, requests)?,
             ledgers,
             unused_copies: self.stacks.take_unused_copies(),
         })

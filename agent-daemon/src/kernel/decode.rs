@@ -5,6 +5,7 @@ use agent_common::lifecycle::{
     Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
     kind,
 };
+use agent_common::network::NameAnswer;
 use aya::Pod;
 
 use super::batch::read;
@@ -89,6 +90,15 @@ pub enum Event {
         slot: Slot,
         /// The process that sent it.
         process: ProcessId,
+        /// When (ns, monotonic).
+        at_ns: u64,
+    },
+    /// A process of an agent received a datagram from the port of name servers.
+    NameAnswer {
+        /// Whose.
+        slot: Slot,
+        /// The datagram's beginning.
+        bytes: Vec<u8>,
     },
 }
 
@@ -138,10 +148,15 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::MODEL_REQUEST => whole(bytes).map(|e: ModelRequest| Event::ModelRequest {
             slot: Slot(e.agent),
             process: ProcessId(e.process),
+            at_ns: e.at,
         }),
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })
         }
+        kind::NAME_ANSWER => whole(bytes).map(|e: NameAnswer| Event::NameAnswer {
+            slot: Slot(e.agent),
+            bytes: e.bytes.get(..e.length as usize).unwrap_or_default().to_vec(),
+        }),
         _ => None,
     };
     event.ok_or(DecodeError { kind: number, length: bytes.len() })

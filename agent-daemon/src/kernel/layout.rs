@@ -1,11 +1,14 @@
 //! The table of kernel fields that the programs read, and their offsets on the running kernel.
 //! `agent-ebpf/src/layout.rs` declares the globals that are set here.
 
-use super::{btf::Types, error::KernelError};
+use super::{
+    btf::{self, Types},
+    error::KernelError,
+};
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 61] = [
+const FIELDS: [(&str, &str, &str); 66] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -65,13 +68,18 @@ const FIELDS: [(&str, &str, &str); 61] = [
     ("SOCK_PORT", "sock", "__sk_common.skc_dport"),
     ("SOCK_ADDRESS", "sock", "__sk_common.skc_daddr"),
     ("SOCK_ADDRESS6", "sock", "__sk_common.skc_v6_daddr"),
+    ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_COOKIE", "sock", "__sk_common.skc_cookie.counter"),
+    ("SOCK_ERROR", "sock", "sk_err"),
+    ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),
+    ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),
     ("RSS_COUNTER_SIZE", "percpu_counter", ""),
 ];
 
 /// The same for fields that a kernel may be built without: 0 there.
-const OPTIONAL_FIELDS: [(&str, &str, &str); 13] = [
+const OPTIONAL_FIELDS: [(&str, &str, &str); 26] = [
     ("TASK_UTASK", "task_struct", "utask"),
     ("UTASK_RETURNS", "uprobe_task", "return_instances"),
     ("RETURN_STACK", "return_instance", "stack"),
@@ -85,14 +93,30 @@ const OPTIONAL_FIELDS: [(&str, &str, &str); 13] = [
     ("SIGNAL_WRITTEN_CHARS", "signal_struct", "ioac.wchar"),
     ("SIGNAL_READ_BYTES", "signal_struct", "ioac.read_bytes"),
     ("SIGNAL_WRITTEN_BYTES", "signal_struct", "ioac.write_bytes"),
+    ("BIO_NEXT", "bio", "bi_next"),
+    ("BIO_DEVICE", "bio", "bi_bdev"),
+    ("BIO_OPERATION", "bio", "bi_opf"),
+    ("BIO_SIZE", "bio", "bi_iter.bi_size"),
+    ("BIO_STATUS", "bio", "bi_status"),
+    ("BIO_PRIVATE", "bio", "bi_private"),
+    ("BIO_PARTS", "bio", "bi_io_vec"),
+    ("PART_PAGE", "bio_vec", "bv_page"),
+    ("DEVICE_NUMBER", "block_device", "bd_dev"),
+    ("REQUEST_BIO", "request", "bio"),
+    ("PAGE_HEAD", "page", "compound_head"),
+    ("PAGE_MAPPING", "page", "mapping"),
+    ("MAPPING_INODE", "address_space", "host"),
 ];
+
+/// `I_DIRTY_PAGES` where it is a macro.
+const OLD_DIRTY_PAGES: u32 = 1 << 2;
 
 /// Every global with its value for the running kernel; `confidential`: it must not read the kernel's memory.
 pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, KernelError> {
     let path = "/sys/kernel/btf/vmlinux";
     let bytes = std::fs::read(path).map_err(|e| KernelError::NoBtf(format!("{path}: {e}")))?;
     let types = Types::parse(&bytes).ok_or_else(|| KernelError::NoBtf(format!("{path} is malformed")))?;
-    let mut globals = Vec::with_capacity(FIELDS.len() + OPTIONAL_FIELDS.len() + 4);
+    let mut globals = Vec::with_capacity(FIELDS.len() + OPTIONAL_FIELDS.len() + 5);
     for (global, structure, field) in FIELDS {
         let value = if field.is_empty() { types.size(structure) } else { types.offset(structure, field) };
         globals.push((global, value.ok_or(KernelError::NoField { structure, field })?));
@@ -109,6 +133,8 @@ pub(super) fn resolve(confidential: bool) -> Result<Vec<(&'static str, u32)>, Ke
         .bit("task_struct", "in_iowait")
         .ok_or(KernelError::NoField { structure: "task_struct", field: "in_iowait" })?;
     globals.extend([("TASK_IOWAIT_BYTE", byte), ("TASK_IOWAIT_MASK", mask)]);
+    let dirty = btf::enumerator(&bytes, "I_DIRTY_PAGES").unwrap_or(OLD_DIRTY_PAGES);
+    globals.push(("INODE_DIRTY_PAGES", dirty));
     globals.push(("CAN_READ_KERNEL", u32::from(!confidential)));
     globals.push(("FIVE_LEVELS", u32::from(cpu_flag("la57"))));
     Ok(globals)

@@ -2,17 +2,17 @@
 //! lies in it. What was told of a stretch that still goes on is taken off when it ends, so that windows follow each
 //! other without a gap.
 
-use agent_common::ledger::{Ledger as Raw, SetKey, ToolThread, bit, is_quiet};
+use agent_common::ledger::{Connection, Ledger as Raw, Marks, QUIET, SetKey, UNMARKED, bit, is_quiet};
 use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use super::{batch, error::KernelError, iterate};
+use super::error::KernelError;
 use crate::model::{
     id::Slot,
-    ledger::{Bit, Ledger, Role, StateSet, ThreadState},
+    ledger::{Bit, Mark, MarkedLedger, StateSet},
 };
 
 // The model imports nothing of ours, so what both sides must agree on is written twice.
@@ -23,8 +23,9 @@ const _: () = assert!(Bit::TOOL_ALIVE.number() as u32 == bit::TOOL_ALIVE);
 
 /// `BPF_F_LOCK`: with the element's lock held.
 const LOCKED: u64 = 4;
-/// Helpers that are told to the kernel at once; the map has room for twice as many.
-const MAX_HELPERS: usize = 512;
+
+/// Time by set, and by the mark at its end.
+type Sets = FxHashMap<(u64, u32), u64>;
 
 /// What has been told of each agent.
 #[derive(Debug, Default)]
@@ -33,11 +34,18 @@ pub(super) struct LedgerReader {
     generation: u64,
 }
 
+/// A set, the mark, and for how long the set has held, ns.
+type Open = (u64, u32, u64);
+
 /// What has been told of one agent.
 #[derive(Debug, Default)]
 struct Told {
-    /// The set that held when the last window closed, and for how long it had, ns.
-    open: (u64, u64),
+    /// The set that held when the last window closed with the mark then, and for how long it had, ns.
+    open: Open,
+    /// What of it was told, and has not come by since: the stretch ended while that window was being closed.
+    owed: Open,
+    /// When the last window closed (ns, monotonic).
+    at: u64,
     /// Thread-time by bit, ns.
     threads: FxHashMap<Bit, u64>,
 }
@@ -46,14 +54,17 @@ impl LedgerReader {
     /// A new agent comes to `slot`.
     pub(super) fn begin(&mut self, ebpf: &mut Ebpf, slot: Slot) -> Result<(), KernelError> {
         self.generation += 1;
-        self.told.insert(slot, Told::default());
+        self.told.insert(slot, Told { at: monotonic_ns(), ..Told::default() });
         Ok(ledgers(ebpf)?.set(slot.0, Raw::new(self.generation), LOCKED)?)
     }
 
     /// The agent in `slot` is let go. Connections to models that it leaves are nobody's.
     pub(super) fn end(&mut self, ebpf: &mut Ebpf, slot: Slot) -> Result<(), KernelError> {
         match self.told.remove(&slot) {
-            Some(_) => Ok(ledgers(ebpf)?.set(slot.0, Raw::new(0), LOCKED)?),
+            Some(_) => {
+                ledgers(ebpf)?.set(slot.0, Raw::new(0), LOCKED)?;
+                self.forget_connections(ebpf, slot)
+            }
             None => Ok(()),
         }
     }
@@ -63,44 +74,64 @@ impl LedgerReader {
         &mut self,
         ebpf: &mut Ebpf,
         map: &'static str,
-    ) -> Result<Vec<(Slot, Ledger)>, KernelError> {
-        let mut ended: FxHashMap<Slot, FxHashMap<u64, u64>> = FxHashMap::default();
+    ) -> Result<Vec<(Slot, MarkedLedger)>, KernelError> {
+        let mut ended: FxHashMap<Slot, Sets> = FxHashMap::default();
         super::counts::drain(ebpf, map, |key: SetKey, values: &[u64]| {
-            *ended.entry(Slot(key.agent)).or_default().entry(key.set).or_default() +=
+            *ended.entry(Slot(key.agent)).or_default().entry((key.set, key.mark)).or_default() +=
                 values.iter().sum::<u64>();
         })?;
+        let mut marks: FxHashMap<Slot, u32> = FxHashMap::default();
+        for slot in self.told.keys() {
+            marks.insert(*slot, last_mark(ebpf, *slot)?);
+        }
         let ledgers = ledgers(ebpf)?;
         let mut rows = Vec::new();
         for (slot, told) in &mut self.told {
             let sets = ended.remove(slot).unwrap_or_default();
             // Before the look: what begins after it is the next window's.
             let now = monotonic_ns();
-            let ledger = told.take(&ledgers.get(&slot.0, LOCKED)?, now, sets);
+            let mark = marks.get(slot).copied().unwrap_or(UNMARKED);
+            let ledger = told.take(&ledgers.get(&slot.0, LOCKED)?, mark, now, sets);
             if !ledger.is_empty() {
                 rows.push((*slot, ledger));
             }
         }
         Ok(rows)
     }
+
+    /// Connections that an agent leaves are nobody's, and so are those whose end nobody saw.
+    fn forget_connections(&self, ebpf: &mut Ebpf, slot: Slot) -> Result<(), KernelError> {
+        let map = ebpf.map_mut("CONNECTIONS").ok_or(KernelError::NoMap("CONNECTIONS"))?;
+        let mut connections: HashMap<_, u64, Connection> = HashMap::try_from(map)?;
+        let is_over = |connection: &Connection| {
+            connection.agent == slot.0 || !self.told.contains_key(&Slot(connection.agent))
+        };
+        let known: Vec<_> = connections.iter().filter_map(Result::ok).collect();
+        for (socket, _) in known.into_iter().filter(|(_, connection)| is_over(connection)) {
+            match connections.remove(&socket) {
+                // It was closed meanwhile.
+                Ok(()) | Err(MapError::SyscallError(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Told {
     /// What is new: stretches that ended, and the open one up to `now`.
-    fn take(&mut self, seen: &Raw, now: u64, mut sets: FxHashMap<u64, u64>) -> Ledger {
-        let open = open(seen, now);
-        *sets.entry(open.0).or_default() += open.1;
-        let (set, mut owed) = std::mem::replace(&mut self.open, open);
-        // An answer that turned out to be over was told with its bit, and ended without.
-        for set in [set, set & !(1 << bit::LLM_STREAM)] {
-            if let Some(ns) = sets.get_mut(&set) {
-                let paid = owed.min(*ns);
-                (*ns, owed) = (*ns - paid, owed - paid);
-            }
-        }
-        let mut ledger = Ledger { sets: Vec::new(), threads: self.threads(seen, now) };
-        ledger.sets = sets.into_iter().filter(|(_, ns)| *ns > 0).map(|(s, ns)| (named(s), ns)).collect();
-        ledger.sets.sort_unstable();
-        ledger
+    fn take(&mut self, seen: &Raw, mark: u32, now: u64, mut sets: Sets) -> MarkedLedger {
+        let (set, held) = open(seen, now);
+        let open = (set, mark, held);
+        *sets.entry((set, mark)).or_default() += held;
+        let told = std::mem::replace(&mut self.open, open);
+        pay(&mut sets, std::mem::take(&mut self.owed));
+        self.owed = pay(&mut sets, told);
+        let named = |((set, mark), ns)| (StateSet::from_bits(set), Mark(mark), ns);
+        let mut told: Vec<_> = sets.into_iter().filter(|(_, ns)| *ns > 0).map(named).collect();
+        told.sort_unstable();
+        let range = (std::mem::replace(&mut self.at, now), now);
+        MarkedLedger { sets: told, threads: self.threads(seen, now), range }
     }
 
     fn threads(&mut self, seen: &Raw, now: u64) -> Vec<(Bit, u64)> {
@@ -121,79 +152,44 @@ impl Told {
     }
 }
 
+/// Takes off what was told already; what could not be.
+fn pay(sets: &mut Sets, (set, mark, mut owed): Open) -> Open {
+    // An answer that turned out to be over was told with its bit, and ended without.
+    for set in [set, set & !(1 << bit::LLM_STREAM)] {
+        // While the agent was on a CPU there may have been marks.
+        let mut ends: Vec<u32> =
+            sets.keys().filter(|(s, m)| *s == set && *m >= mark).map(|(_, m)| *m).collect();
+        ends.sort_unstable();
+        for end in ends {
+            if let Some(ns) = sets.get_mut(&(set, end)) {
+                let paid = owed.min(*ns);
+                (*ns, owed) = (*ns - paid, owed - paid);
+            }
+        }
+    }
+    (set, mark, owed)
+}
+
+/// The number of the agent's last mark.
+fn last_mark(ebpf: &mut Ebpf, slot: Slot) -> Result<u32, KernelError> {
+    let marks: Array<_, Marks> = Array::try_from(ebpf.map("MARKS").ok_or(KernelError::NoMap("MARKS"))?)?;
+    // The kernel's sums have as many bits of it.
+    Ok(marks.get(&slot.0, 0)?.number as u32)
+}
+
 /// The set that holds at `now`, and for how long it has, ns.
 fn open(seen: &Raw, now: u64) -> (u64, u64) {
     let counts = &seen.counts;
     if counts.since == 0 || now <= counts.since {
         return (counts.set, 0);
     }
-    let quiet = is_quiet(counts.stream_at, counts.since, now);
+    let quiet = is_quiet(counts.stream_at, counts.since, now, QUIET);
     let set = if quiet { counts.set & !(1 << bit::LLM_STREAM) } else { counts.set };
     (set, now - counts.since)
 }
 
-fn named(bits: u64) -> StateSet {
-    StateSet::from_bits(bits)
-}
-
-/// Looks for tools of the agent in `slot` that are helpers by now, and has the kernel programs count them for such: at
-/// this moment the agent has asked its model, so what merely waits for input is not what it waits for.
-pub(super) fn find_helpers(ebpf: &mut Ebpf, slot: Slot) -> Result<(), KernelError> {
-    tools_of(ebpf)?.set(0, slot.0, 0)?;
-    let seen = iterate::run(ebpf, "tool_threads")?;
-    let threads = seen.chunks_exact(size_of::<ToolThread>()).map(batch::read::<ToolThread>);
-    let helpers = helpers(threads);
-    if helpers.is_empty() {
-        return Ok(());
-    }
-    let told = tell(ebpf, &helpers).and_then(|()| iterate::run(ebpf, "demote_helpers").map(drop));
-    let mut map = helpers_map(ebpf)?;
-    for process in &helpers {
-        match map.remove(process) {
-            // Where an insertion failed, what came after it is not there.
-            Ok(()) | Err(MapError::SyscallError(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    told
-}
-
-fn tell(ebpf: &mut Ebpf, helpers: &[u64]) -> Result<(), KernelError> {
-    let mut map = helpers_map(ebpf)?;
-    helpers.iter().try_for_each(|process| Ok(map.insert(process, 1, 0)?))
-}
-
-/// The processes of which some thread waits for input, and no thread does anything else.
-fn helpers(threads: impl Iterator<Item = ToolThread>) -> Vec<u64> {
-    let (mut waiting, mut busy) = (FxHashSet::default(), FxHashSet::default());
-    for thread in threads {
-        let state = u8::try_from(thread.counted).ok().and_then(Bit::new).and_then(Bit::thread);
-        match state {
-            Some((
-                Role::Tool,
-                ThreadState::Ipc | ThreadState::Poll | ThreadState::Terminal | ThreadState::Outside,
-            )) => {
-                waiting.insert(thread.process);
-            }
-            Some((Role::Tool, ThreadState::Futex)) => {}
-            _ => {
-                busy.insert(thread.process);
-            }
-        }
-    }
-    waiting.into_iter().filter(|process| !busy.contains(process)).take(MAX_HELPERS).collect()
-}
-
 fn ledgers(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, Raw>, KernelError> {
     Ok(Array::try_from(ebpf.map_mut("LEDGERS").ok_or(KernelError::NoMap("LEDGERS"))?)?)
-}
-
-fn tools_of(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, u32>, KernelError> {
-    Ok(Array::try_from(ebpf.map_mut("TOOLS_OF").ok_or(KernelError::NoMap("TOOLS_OF"))?)?)
-}
-
-fn helpers_map(ebpf: &mut Ebpf) -> Result<HashMap<&mut MapData, u64, u32>, KernelError> {
-    Ok(HashMap::try_from(ebpf.map_mut("HELPERS").ok_or(KernelError::NoMap("HELPERS"))?)?)
 }
 
 /// The clock that the kernel programs read.
@@ -218,8 +214,9 @@ mod tests {
     }
 
     fn take(told: &mut Told, seen: &Raw, now: u64, ended: &[(u64, u64)]) -> Vec<(u64, u64)> {
-        let ledger = told.take(seen, now, ended.iter().copied().collect());
-        ledger.sets.into_iter().map(|(set, ns)| (set.bits(), ns)).collect()
+        let ended = ended.iter().map(|(set, ns)| ((*set, 1), *ns)).collect();
+        let ledger = told.take(seen, 1, now, ended);
+        ledger.sets.into_iter().map(|(set, _, ns)| (set.bits(), ns)).collect()
     }
 
     #[test]
@@ -230,6 +227,26 @@ mod tests {
         assert_eq!(take(&mut told, &seen(2, 300), 310, &[(POLL, 200)]), [(2, 10), (POLL, 50)]);
         assert_eq!(take(&mut told, &seen(2, 400), 390, &[(2, 60), (POLL, 30)]), [(2, 50), (POLL, 30)]);
         assert_eq!(take(&mut told, &seen(0, 0), 500, &[(2, 5)]), [(2, 5)], "nobody is left");
+    }
+
+    #[test]
+    fn a_stretch_that_ends_while_a_window_is_closed_is_told_once() {
+        let mut told = Told::default();
+        assert_eq!(take(&mut told, &seen(POLL, 100), 150, &[]), [(POLL, 50)]);
+        // It ended at 190, after the generation was closed that is read at 200.
+        assert_eq!(take(&mut told, &seen(2, 190), 200, &[]), [(2, 10)]);
+        assert_eq!(take(&mut told, &seen(2, 190), 300, &[(POLL, 90)]), [(2, 100), (POLL, 40)]);
+        assert_eq!(take(&mut told, &seen(2, 190), 400, &[(POLL, 70)]), [(2, 100), (POLL, 70)], "it is paid");
+    }
+
+    #[test]
+    fn marks_while_on_a_cpu_change_no_sum() {
+        let mut told = Told::default();
+        let ended = |mark, ns| [((2, mark), ns)].into_iter().collect();
+        assert_eq!(told.take(&seen(2, 100), 3, 150, Sets::default()).sets.len(), 1);
+        let ledger = told.take(&seen(POLL, 180), 7, 200, ended(5, 80));
+        let sums: Vec<_> = ledger.sets.iter().map(|(set, mark, ns)| (set.bits(), mark.0, *ns)).collect();
+        assert_eq!((sums, ledger.range), (vec![(2, 5, 30), (POLL, 7, 20)], (150, 200)));
     }
 
     #[test]
@@ -252,25 +269,7 @@ mod tests {
         let mut raw = seen(POLL, 0);
         (raw.counts.counts[10], raw.counts.times[10], raw.counts.at[10]) = (3, 1000, 100);
         let bit = Bit::new(10).unwrap();
-        assert_eq!(told.take(&raw, 110, FxHashMap::default()).threads, [(bit, 1030)]);
-        assert_eq!(told.take(&raw, 120, FxHashMap::default()).threads, [(bit, 30)]);
-    }
-
-    #[test]
-    fn a_helper_waits_with_all_its_threads() {
-        let thread = |process, state| ToolThread {
-            process,
-            agent: 1,
-            counted: u32::from(Bit::of(Role::Tool, state).number()),
-        };
-        let threads = [
-            thread(1, ThreadState::Ipc),
-            thread(1, ThreadState::Futex),
-            thread(2, ThreadState::Poll),
-            thread(2, ThreadState::Cpu),
-            thread(3, ThreadState::Futex),
-            thread(4, ThreadState::Timer),
-        ];
-        assert_eq!(helpers(threads.into_iter()), [1]);
+        assert_eq!(told.take(&raw, 0, 110, Sets::default()).threads, [(bit, 1030)]);
+        assert_eq!(told.take(&raw, 0, 120, Sets::default()).threads, [(bit, 30)]);
     }
 }

@@ -3,6 +3,7 @@
 //! [`Kernel`] loads the programs once, attaches those that some agent needs, and hands out decoded events
 //! and drained counts. It belongs to one thread, the collector's.
 
+mod agents;
 mod as_compiled;
 mod batch;
 mod btf;
@@ -10,6 +11,7 @@ mod copies;
 mod counts;
 mod cuda;
 mod decode;
+mod disk;
 pub mod error;
 pub mod features;
 mod files;
@@ -18,6 +20,7 @@ mod layout;
 mod ledger;
 mod log;
 pub mod model_endpoints;
+mod network;
 mod object;
 mod perf;
 mod programs;
@@ -25,10 +28,11 @@ mod stacks;
 mod syscall_class;
 pub mod unwind;
 mod uprobes;
+mod verdicts;
 mod waits;
 pub mod wire;
 
-pub use counts::Counts;
+pub use counts::{Counts, FilesTold};
 pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use files::{FileKey, FileRecord, FileUse, Told};
@@ -38,19 +42,12 @@ pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
 pub use waits::SeenThread;
 pub use wire::WireRing;
 
-use std::{
-    io::ErrorKind,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use agent_common::{
-    agent::{Agent, probe},
-    loss, thread,
-    unwind::NO_DIRECT_MAP,
-};
+use agent_common::{agent::probe, loss, thread, unwind::NO_DIRECT_MAP};
 use aya::{
     Btf, Ebpf,
-    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf},
 };
 
 use rustc_hash::FxHashMap;
@@ -59,7 +56,8 @@ use crate::{
     config::Config,
     model::{
         control::Start,
-        id::{PID_BITS, START_SHIFT, Slot},
+        id::{PID_BITS, ProcessId, START_SHIFT, Slot},
+        ledger::Verdict,
         observation::RawUserStack,
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         syscall,
@@ -105,6 +103,8 @@ pub struct Kernel {
     wire: Option<WireRing>,
     files: files::FileRing,
     outside: FxHashMap<Slot, Vec<u64>>,
+    /// Agents so far.
+    agents: u64,
     sampling_hz: u32,
 }
 
@@ -148,6 +148,7 @@ impl Kernel {
             wire,
             files,
             outside,
+            agents: 0,
             sampling_hz,
         })
     }
@@ -202,46 +203,20 @@ impl Kernel {
         self.programs.status()
     }
 
-    /// Tells the programs of an agent in `slot`: `None` ends it.
-    ///
-    /// # Errors
-    /// A map refused the write.
-    pub fn set_agent(&mut self, slot: Slot, watch: Option<Watch<'_>>) -> Result<(), KernelError> {
-        self.set_outside(slot, watch.map_or(&[], |watch| watch.outside))?;
-        match watch {
-            Some(watch) if watch.probes.contains(Probe::Ledger) => {
-                self.counts.ledgers.begin(&mut self.ebpf, slot)?;
-            }
-            _ => self.counts.ledgers.end(&mut self.ebpf, slot)?,
-        }
-        let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
-        let agent = match watch {
-            None => Agent::default(),
-            Some(Watch { root, probes, start, .. }) => match start {
-                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root },
-                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root },
-            },
-        };
-        Ok(agents.set(slot.0, agent, 0)?)
-    }
-
-    /// Notes the pipes and sockets that lead out of the agent in `slot`.
-    fn set_outside(&mut self, slot: Slot, inodes: &[u64]) -> Result<(), KernelError> {
-        let before = self.outside.insert(slot, inodes.to_vec()).unwrap_or_default();
-        let mut map: HashMap<_, u64, u32> = HashMap::try_from(self.map_mut("OUTSIDE")?)?;
-        for inode in before {
-            // Another agent's by now, perhaps: then it is written anew, if that is watched again.
-            let _ = map.remove(&inode);
-        }
-        inodes.iter().try_for_each(|inode| Ok(map.insert(inode, slot.0, 0)?))
-    }
-
     /// Looks for tools of the agent in `slot` that are helpers, when it has asked its model.
     ///
     /// # Errors
     /// An iterator could not run.
     pub fn find_helpers(&mut self, slot: Slot) -> Result<(), KernelError> {
-        ledger::find_helpers(&mut self.ebpf, slot)
+        verdicts::find_helpers(&mut self.ebpf, slot)
+    }
+
+    /// Has the kernel programs count processes for what they turned out to be.
+    ///
+    /// # Errors
+    /// A map refused the write, or an iterator could not run.
+    pub fn tell_verdicts(&mut self, found: &[(ProcessId, Verdict)]) -> Result<(), KernelError> {
+        verdicts::tell(&mut self.ebpf, found)
     }
 
     /// What every thread of every agent does or waits for at this moment.
@@ -250,51 +225,6 @@ impl Kernel {
     /// The iterator could not run.
     pub fn waits(&mut self) -> Result<Vec<SeenThread>, KernelError> {
         iterate::run(&mut self.ebpf, "show_waits").map(|seen| waits::threads(&seen))
-    }
-
-    /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.
-    ///
-    /// # Errors
-    /// The iterator could not run.
-    pub fn seed(&mut self, slot: Slot, pids: &[u32]) -> Result<Vec<Seeded>, KernelError> {
-        let mut all = Vec::new();
-        for pids in pids.chunks(TARGETS) {
-            let seeded = self.target(slot, pids).and_then(|()| iterate::run(&mut self.ebpf, "seed_threads"));
-            // Whatever went wrong: a pid that stayed would be taken into this slot by a later seeding.
-            self.untarget(pids)?;
-            all.extend(decode::seeded(&seeded?));
-        }
-        Ok(all)
-    }
-
-    fn target(&mut self, slot: Slot, pids: &[u32]) -> Result<(), KernelError> {
-        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
-        pids.iter().try_for_each(|pid| Ok(targets.insert(pid, slot.0, 0)?))
-    }
-
-    fn untarget(&mut self, pids: &[u32]) -> Result<(), KernelError> {
-        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
-        for pid in pids {
-            match targets.remove(pid) {
-                // Where an insertion failed, what came after it is not there.
-                Ok(()) => {}
-                Err(MapError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the threads of the agent in `slot` go.
-    ///
-    /// # Errors
-    /// The iterator could not run.
-    pub fn release(&mut self, slot: Slot) -> Result<(), KernelError> {
-        {
-            let mut release: Array<_, u32> = Array::try_from(self.map_mut("RELEASE")?)?;
-            release.set(0, slot.0, 0)?;
-        }
-        iterate::run(&mut self.ebpf, "release_threads").map(drop)
     }
 
     /// Accounts the waits that are still going on, closes the current generation of counts and returns it.

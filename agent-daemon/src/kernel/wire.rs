@@ -8,7 +8,10 @@ use aya::{
 };
 
 use super::{batch::read, error::KernelError};
-use crate::model::id::{ProcessId, Slot};
+use crate::model::{
+    id::{ProcessId, Slot},
+    ledger::Mark,
+};
 
 pub use agent_common::wire::{action, direction as way, length};
 
@@ -55,6 +58,8 @@ pub struct Said<'a> {
     pub position: u64,
     /// By which finder's probe.
     pub source: u32,
+    /// The agent's mark then; `None` where it was no thread of the agent's own.
+    pub mark: Option<Mark>,
     /// The plaintext.
     pub bytes: &'a [u8],
 }
@@ -135,6 +140,7 @@ fn said(record: &[u8]) -> Option<Said<'_>> {
         way,
         position: head.position,
         source: head.source,
+        mark: (head.mark != 0).then_some(Mark(head.mark)),
         bytes: bytes.get(..head.length as usize)?,
     })
 }

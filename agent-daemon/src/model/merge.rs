@@ -11,9 +11,11 @@ use rustc_hash::FxHashMap;
 
 use super::{
     cuda::{CudaCall, CudaStat},
+    disk::{DiskOperation, DiskStat},
     file::FileStat,
     id::ProcessId,
     ledger::Ledger,
+    network::{NetworkStat, Peer},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     syscall::SyscallStat,
     time::Timestamp,
@@ -42,6 +44,8 @@ impl<S: Clone + Eq + Hash> Window<S> {
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
             files: sum.files.into_rows(),
+            network: sum.network.into_rows(),
+            disk: sum.disk.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -55,6 +59,8 @@ struct Sum<S> {
     cpu: Rows<(ProcessId, S), CpuStat<S>>,
     cuda: Rows<(ProcessId, CudaCall), CudaStat>,
     files: Rows<(ProcessId, Arc<str>), FileStat>,
+    network: Rows<(ProcessId, Peer), NetworkStat>,
+    disk: Rows<(ProcessId, Arc<str>, DiskOperation, bool), DiskStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -66,8 +72,9 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        let (files, ledger, unread) = (Rows::new(), Ledger::default(), BTreeMap::new());
-        Self { syscalls, off_cpu, cpu, cuda, files, ledger, unread }
+        let (files, network, disk) = (Rows::new(), Rows::new(), Rows::new());
+        let (ledger, unread) = (Ledger::default(), BTreeMap::new());
+        Self { syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -86,6 +93,13 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         }
         for row in window.files {
             self.files.add((row.process, Arc::clone(&row.path)), row, FileStat::merge);
+        }
+        for row in window.network {
+            self.network.add((row.process, row.peer.clone()), row, NetworkStat::merge);
+        }
+        for row in window.disk {
+            let key = (row.process, Arc::clone(&row.device), row.operation, row.background);
+            self.disk.add(key, row, DiskStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

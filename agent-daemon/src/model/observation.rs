@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::{
     account::Account,
     cuda::CudaStat,
+    disk::DiskStat,
     file::{Checkpoint, FileStat},
     id::{ProcessId, Slot},
     ledger::Ledger,
+    network::NetworkStat,
     off_cpu::{Descriptor, WaitCause},
     process::{Exit, Resources},
     stack::{Frame, StackEnd},
@@ -150,6 +152,10 @@ pub struct Counted {
     pub files: Vec<(Slot, FileStat)>,
     /// Checkpoints that were saved or loaded.
     pub checkpoints: Vec<(Slot, Checkpoint)>,
+    /// Traffic.
+    pub network: Vec<(Slot, NetworkStat)>,
+    /// Block I/O.
+    pub disk: Vec<(Slot, DiskStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.

@@ -20,12 +20,25 @@ pub enum Probe {
     Wire,
     /// Files: what is opened, created, changed, deleted and renamed.
     Files,
+    /// Connections and traffic by peer.
+    Network,
+    /// Block I/O by device.
+    Disk,
 }
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 7] =
-        [Self::Cpu, Self::OffCpu, Self::Syscalls, Self::Ledger, Self::Cuda, Self::Wire, Self::Files];
+    pub const ALL: [Self; 9] = [
+        Self::Cpu,
+        Self::OffCpu,
+        Self::Syscalls,
+        Self::Ledger,
+        Self::Cuda,
+        Self::Wire,
+        Self::Files,
+        Self::Network,
+        Self::Disk,
+    ];
 
     /// The probe's name in the configuration and the API.
     #[must_use]
@@ -38,6 +51,8 @@ impl Probe {
             Self::Cuda => "cuda",
             Self::Wire => "wire",
             Self::Files => "files",
+            Self::Network => "network",
+            Self::Disk => "disk",
         }
     }
 
@@ -52,6 +67,8 @@ impl Probe {
             Self::Cuda => 16,
             Self::Wire => 32,
             Self::Files => 64,
+            Self::Network => 128,
+            Self::Disk => 256,
         }
     }
 }
@@ -64,9 +81,9 @@ impl ProbeSet {
     /// No probe: life cycle only.
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
-    pub const ALL: Self = Self(127);
+    pub const ALL: Self = Self(511);
     /// What a rule turns on unless it names its own: all but system calls.
-    pub const RULE_DEFAULT: Self = Self(123);
+    pub const RULE_DEFAULT: Self = Self(507);
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use super::{
     cuda::CudaStat,
+    disk::DiskStat,
     file::FileStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
+    network::NetworkStat,
     off_cpu::OffCpuStat,
     stack::Stack,
     syscall::SyscallStat,
@@ -48,6 +50,10 @@ pub struct Window<S = Arc<Stack>> {
     pub cuda: Vec<CudaStat>,
     /// Files by process and path.
     pub files: Vec<FileStat>,
+    /// Traffic by process and peer.
+    pub network: Vec<NetworkStat>,
+    /// Block I/O by process and device.
+    pub disk: Vec<DiskStat>,
     /// Where the time went; empty where that was not watched.
     pub ledger: Ledger,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -60,16 +66,19 @@ impl<S> Window<S> {
     pub fn rows(&self) -> usize {
         let ledger = self.ledger.sets.len() + self.ledger.threads.len();
         let of_calls = self.syscalls.len() + self.cuda.len() + self.files.len();
-        of_calls + self.off_cpu.len() + self.cpu.len() + ledger
+        let of_devices = self.network.len() + self.disk.len();
+        of_calls + of_devices + self.off_cpu.len() + self.cpu.len() + ledger
     }
 
     /// The same window with its stacks named otherwise.
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
-        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, files, ledger, unread } = self;
+        let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, .. } = self;
+        let (files, network, disk) = (self.files, self.network, self.disk);
+        let (ledger, unread) = (self.ledger, self.unread);
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, ledger, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
     }
 }
 

@@ -1,15 +1,18 @@
 //! Agents, processes and windows for the tests of this crate.
 
 mod calls;
+mod devices;
 
 pub(crate) use calls::{llm_call_at, tool_call_at};
+pub(crate) use devices::{requests, traffic};
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Store,
     query::{
-        self, By, CudaFold, FileBy, FileFold, OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold,
+        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold,
+        ProfileFold, ProfileKind, QualityFold, SyscallFold,
     },
 };
 use crate::model::{
@@ -107,6 +110,8 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         cpu: Vec::new(),
         cuda: Vec::new(),
         files: Vec::new(),
+        network: Vec::new(),
+        disk: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     }
@@ -222,6 +227,8 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         window.cpu.push(cpu(100 + n, STACKS[pick(n + 4, 4) as usize], 1 + ns(n) % 7));
         window.cuda.push(cuda(100 + n, CudaCall::ALL[pick(n + 5, 9) as usize], ns(n)));
         window.files.push(file(100 + n, PATHS[pick(n + 6, 4) as usize], ns(n) % 9));
+        window.network.push(traffic(100 + n, [10, 0, 0, pick(n, 3) as u8], 443, ns(n)));
+        window.disk.push(requests(100 + n, "vda", 1 + ns(n) % 9));
     }
     if seed.is_multiple_of(3) {
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
@@ -239,8 +246,10 @@ pub(crate) fn answers(store: &dyn Store, agent: &AgentId, range: TimeRange) -> S
 pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> String {
     let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
     let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
+    let devices = (NetworkFold::new(NetworkBy::Peer), DiskFold::new(DiskBy::Process));
     let files = FileFold::new(FileBy::Process);
-    let more = ((OffCpuFold::default(), QualityFold::default()), (CudaFold::new(By::Process), files));
+    let more =
+        ((OffCpuFold::default(), QualityFold::default()), (CudaFold::new(By::Process), (files, devices)));
     format!("{:#?}", query::over(store, agent, range, (syscalls, (profiles, more))).unwrap())
 }
 

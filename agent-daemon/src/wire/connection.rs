@@ -12,6 +12,7 @@ use super::{
     http2::Http2,
     lines::Lines,
     sniff::{self, Verdict},
+    under_way::UnderWay,
     websocket::Socket,
 };
 use crate::model::wire::Role;
@@ -254,6 +255,16 @@ impl Connection {
             Speaks::Http2(http2) => http2.is_wanted(),
             Speaks::Dismissed(looks) => *looks > 0,
             Speaks::Unknown { .. } | Speaks::Socket(_) | Speaks::Lines(_) => true,
+        }
+    }
+
+    /// The calls to models on it that are not over.
+    pub(super) fn under_way(&mut self) -> Vec<UnderWay> {
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.under_way().collect(),
+            Speaks::Http2(http2) => http2.under_way().collect(),
+            Speaks::Socket(socket) => socket.under_way().into_iter().collect(),
+            Speaks::Unknown { .. } | Speaks::Lines(_) | Speaks::Dismissed(_) => Vec::new(),
         }
     }
 

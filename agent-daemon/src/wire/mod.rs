@@ -15,6 +15,7 @@ mod coding;
 mod connection;
 mod derived;
 mod dialect;
+pub mod dns;
 pub mod event_stream;
 mod exchange;
 mod facts;
@@ -32,6 +33,7 @@ mod sniff;
 pub mod sse;
 #[cfg(test)]
 mod tests;
+mod under_way;
 pub mod websocket;
 
 use std::num::NonZeroUsize;
@@ -42,6 +44,7 @@ use self::{connection::Connection, derived::Derived};
 use crate::model::wire::WireRecord;
 
 pub use derived::Losses;
+pub use under_way::UnderWay;
 
 /// Connections that are followed at once, unless told otherwise.
 pub const USUAL_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();

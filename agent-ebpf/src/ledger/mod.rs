@@ -9,12 +9,13 @@ mod set;
 
 use agent_common::{
     agent::probe,
-    ledger::{OUTSIDE, bit, role},
+    ledger::{OUTSIDE, QUIET, QUIET_AT_TOOL, bit, role},
     thread::{Thread, state},
 };
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 
-use self::set::{Move, shift};
+pub(crate) use self::set::mark;
+use self::set::{Move, shift, shift_after};
 use crate::{
     agents,
     layout::{self, field},
@@ -126,7 +127,14 @@ fn leaves_cpu(thread: &mut Thread) -> u32 {
     if thread.helper != 0 && thread.role == role::TOOL && waits_for_input(state) {
         thread.role = role::HELPER;
     }
-    bit_of(thread.role, state)
+    counts_as(thread, state)
+}
+
+/// The bit of a thread in this state. A launcher waits for the agent itself, which is nothing that the agent waits for.
+#[inline(always)]
+fn counts_as(thread: &Thread, state: u32) -> u32 {
+    let launcher = thread.role == role::OWN && thread.helper != 0;
+    bit_of(if launcher && state > state::DISK { role::HELPER } else { thread.role }, state)
 }
 
 /// A thread that waited can run. A helper that was asked on the agent's behalf serves from now on: it is a tool.
@@ -164,19 +172,24 @@ pub(crate) fn forked(thread: &mut Thread, role: u16, helper: u16) {
     shift(slot, now(), Some(Move { thread, to }), None, bit::NONE, alive);
 }
 
-/// A process of an agent executed a program: it is a tool, unless it is the agent itself.
+/// A process of an agent executed a program: it is a tool, unless it is the agent itself. What a helper runs while nobody
+/// asks it is a helper too.
 #[inline(always)]
 pub(crate) fn executed(thread: &mut Thread) {
     if !is_watched(thread) {
         return;
     }
     let slot = thread.agent;
-    if thread.process as u32 & PID_MASK != agents::root(slot) {
-        (thread.role, thread.helper) = (role::TOOL, 0);
+    if thread.role == role::HELPER {
+        thread.helper = 1;
+    } else {
+        let is_root = thread.process as u32 & PID_MASK == agents::root(slot);
+        (thread.role, thread.helper) = (if is_root { thread.role } else { role::TOOL }, 0);
     }
     let to = bit_of(thread.role, state::CPU);
     let alive = comes_alive(thread);
-    shift(slot, now(), Some(Move { thread, to }), None, bit::NONE, alive);
+    let quiet = if thread.role == role::TOOL { QUIET_AT_TOOL } else { QUIET };
+    shift_after(quiet, slot, now(), Some(Move { thread, to }), None, bit::NONE, alive);
 }
 
 /// The bits of a process's identity that are its pid.

@@ -10,12 +10,9 @@ use agent_common::{
     thread::Thread,
 };
 use aya_ebpf::{
-    helpers::{
-        bpf_probe_read_kernel,
-        generated::{bpf_get_current_task_btf, bpf_probe_read_kernel as read_kernel},
-    },
+    helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
-    maps::{HashMap, LruHashMap},
+    maps::HashMap,
     programs::BtfTracePointContext,
 };
 
@@ -23,39 +20,33 @@ use super::{
     is_watched, now,
     set::{answered, generation, round, shift},
 };
-use crate::{layout, lifecycle, losses, threads};
+use crate::{
+    lifecycle, losses,
+    sockets::{MSG_PEEK, Sock, family, tcp},
+    threads,
+};
 
 /// Where models answer, and how; filled by the daemon.
 #[map]
 static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096, 0);
 
-/// Connections to them, by the address of their `struct sock`.
+/// Connections to them, by the address of their `struct sock`. None is pushed out: what it counts would be counted for
+/// ever. Those of agents that are let go are removed by the daemon.
 #[map]
-static CONNECTIONS: LruHashMap<u64, Connection> = LruHashMap::with_max_entries(4096, 0);
-
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-const MSG_PEEK: u32 = 2;
-
-/// States of a TCP socket.
-mod tcp {
-    pub(super) const ESTABLISHED: u32 = 1;
-    pub(super) const SYN_SENT: u32 = 2;
-    pub(super) const FIN_WAIT1: u32 = 4;
-    pub(super) const FIN_WAIT2: u32 = 5;
-    pub(super) const CLOSE: u32 = 7;
-    pub(super) const CLOSE_WAIT: u32 = 8;
-}
+static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(4096, 0);
 
 /// A TLS record of fewer bytes is no request: the end of a handshake, a window update of HTTP/2, a ping.
 const SMALL: u32 = 128;
 /// What a server sends before it answers the first request, at most, bytes: session tickets, settings.
 const PRELUDE: u64 = 1024;
+/// When such things have come at the latest: so many round trips after the first request, and so long, ns.
+const PRELUDE_ROUND_TRIPS: u64 = 2;
+const PRELUDE_TIME: u64 = 20_000_000;
 
 /// inet_sock_set_state(sk, oldstate, newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
-    let (socket, state): (*const u8, u32) = (ctx.arg(0), ctx.arg(2));
+    let (socket, state): (Sock, u32) = (Sock::of(&ctx), ctx.arg(2));
     match state {
         // The connecting thread's own doing; all others may come in an interrupt.
         tcp::SYN_SENT => {
@@ -66,10 +57,11 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
             }
         }
         tcp::ESTABLISHED => {
-            if let Some(connection) = known(socket)
-                && connection.speaks == speaks::PLAIN
-            {
-                turn(connection, bit::NONE);
+            if let Some(connection) = known(socket) {
+                connection.round_trip = now() - connection.since;
+                if connection.speaks == speaks::PLAIN {
+                    turn(connection, bit::NONE);
+                }
             }
         }
         tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::CLOSE | tcp::CLOSE_WAIT => {
@@ -77,7 +69,7 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
                 turn(connection, bit::NONE);
             }
             if state == tcp::CLOSE {
-                let _ = CONNECTIONS.remove(socket as u64);
+                let _ = CONNECTIONS.remove(socket.address());
             }
         }
         _ => {}
@@ -88,7 +80,7 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
 /// sock_send_length(sk, ret, flags)
 #[btf_tracepoint(function = "sock_send_length")]
 fn model_send(ctx: BtfTracePointContext) -> u32 {
-    let (socket, length): (*const u8, i32) = (ctx.arg(0), ctx.arg(1));
+    let (socket, length): (Sock, i32) = (Sock::of(&ctx), ctx.arg(1));
     let Some(thread) = asker() else { return 0 };
     if length <= 0 {
         return 0;
@@ -103,16 +95,20 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
     };
     let tls = connection.speaks == speaks::TLS;
     if tls && (length as u32) < SMALL {
+        // The end of the handshake: it is connected.
+        if connection.sent != 0 && connection.phase == bit::LLM_CONNECT {
+            turn(connection, bit::NONE);
+        }
         return 0;
     }
     connection.sent += 1;
     if tls && connection.sent == 1 {
         return 0;
     }
-    connection.received = 0;
     if connection.phase != bit::LLM_FIRST_TOKEN {
+        connection.since = now();
         turn(connection, bit::LLM_FIRST_TOKEN);
-        lifecycle::report_model_request(thread.agent, thread.process);
+        lifecycle::report_model_request(thread.agent, thread.process, connection.since);
     }
     0
 }
@@ -120,7 +116,7 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
 /// sock_recv_length(sk, ret, flags)
 #[btf_tracepoint(function = "sock_recv_length")]
 fn model_receive(ctx: BtfTracePointContext) -> u32 {
-    let (socket, length, flags): (*const u8, i32, u32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    let (socket, length, flags): (Sock, i32, u32) = (Sock::of(&ctx), ctx.arg(1), ctx.arg(2));
     if asker().is_none() || length <= 0 || flags & MSG_PEEK != 0 {
         return 0;
     }
@@ -128,13 +124,24 @@ fn model_receive(ctx: BtfTracePointContext) -> u32 {
     if connection.phase != bit::LLM_FIRST_TOKEN && connection.phase != bit::LLM_STREAM {
         return 0;
     }
-    connection.received += length as u64;
-    let first = connection.speaks == speaks::TLS && connection.sent == 2;
-    if connection.phase == bit::LLM_FIRST_TOKEN && first && connection.received < PRELUDE {
+    if is_prelude(connection, length as u64) {
         return 0;
     }
+    connection.answered = 1;
     stream(connection);
     0
+}
+
+/// Whether the `length` bytes that came are what a server sends by itself once the handshake is over, such as TLS 1.3's
+/// session tickets: few, and too early for an answer. A client may send its first request in several pieces meanwhile.
+#[inline(always)]
+fn is_prelude(connection: &mut Connection, length: u64) -> bool {
+    if connection.speaks != speaks::TLS || connection.answered != 0 {
+        return false;
+    }
+    connection.received += length;
+    let late = connection.since + PRELUDE_ROUND_TRIPS * connection.round_trip + PRELUDE_TIME;
+    connection.received < PRELUDE && now() < late
 }
 
 /// The current thread, if it is one of an agent's own.
@@ -148,8 +155,8 @@ fn asker() -> Option<&'static mut Thread> {
 
 /// A connection that is followed, for an agent that is still there.
 #[inline(always)]
-fn known(socket: *const u8) -> Option<&'static mut Connection> {
-    let connection = CONNECTIONS.get_ptr_mut(socket as u64)?;
+fn known(socket: Sock) -> Option<&'static mut Connection> {
+    let connection = CONNECTIONS.get_ptr_mut(socket.address())?;
     // SAFETY: an element of the map, whose words are written one by one.
     let connection = unsafe { &mut *connection };
     if connection.generation == generation(connection.agent) { Some(connection) } else { None }
@@ -157,10 +164,14 @@ fn known(socket: *const u8) -> Option<&'static mut Connection> {
 
 /// Begins to follow a connection of `thread`'s agent, if it leads to a model.
 #[inline(always)]
-fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Connection> {
+fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connection> {
     let endpoint = endpoint(socket)?;
     // SAFETY: an element of the map.
     let speaks = unsafe { *MODEL_ENDPOINTS.get_ptr(endpoint)? };
+    // The socket's memory may have been another's, or it another agent's: what that counted is over.
+    if let Some(before) = known(socket) {
+        turn(before, bit::NONE);
+    }
     let connection = Connection {
         agent: thread.agent,
         phase: bit::NONE,
@@ -169,8 +180,12 @@ fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Co
         speaks,
         sent: if speaks == speaks::TLS { sent } else { 0 },
         received: 0,
+        since: now(),
+        round_trip: 0,
+        answered: sent,
+        pad: 0,
     };
-    if CONNECTIONS.insert(socket as u64, &connection, 0).is_err() {
+    if CONNECTIONS.insert(socket.address(), &connection, 0).is_err() {
         losses::count(loss::CONNECTION_INSERT);
         return None;
     }
@@ -179,27 +194,12 @@ fn meet(socket: *const u8, thread: &Thread, sent: u32) -> Option<&'static mut Co
 
 /// Where the socket leads.
 #[inline(always)]
-fn endpoint(socket: *const u8) -> Option<Endpoint> {
-    if layout::CAN_READ_KERNEL.load() == 0 {
-        return None;
-    }
-    let mut endpoint = Endpoint { address: [0; 16], port: 0 };
-    // SAFETY: the tracepoint's socket; the reads are checked.
-    unsafe {
-        let at = |offset: u32| (socket as u64 + u64::from(offset)) as *const u8;
-        let family: u16 = bpf_probe_read_kernel(at(layout::SOCK_FAMILY.load()).cast()).ok()?;
-        let port: u16 = bpf_probe_read_kernel(at(layout::SOCK_PORT.load()).cast()).ok()?;
-        endpoint.port = u32::from(u16::from_be(port));
-        let address = (&raw mut endpoint.address).cast::<u8>();
-        let failed = if family == AF_INET {
-            *address.add(10).cast::<u16>() = 0xffff;
-            read_kernel(address.add(12).cast(), 4, at(layout::SOCK_ADDRESS.load()).cast())
-        } else if family == AF_INET6 {
-            read_kernel(address.cast(), 16, at(layout::SOCK_ADDRESS6.load()).cast())
-        } else {
-            return None;
-        };
-        if failed == 0 { Some(endpoint) } else { None }
+fn endpoint(socket: Sock) -> Option<Endpoint> {
+    match socket.family() {
+        family::INET | family::INET6 => {
+            Some(Endpoint { address: socket.remote_address(), port: u32::from(socket.remote_port()) })
+        }
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use agent_common::{
     agent::SLOTS,
-    ledger::{BITS, Counts, SetKey, bit, is_quiet},
+    ledger::{BITS, Counts, MARK_EVERY, Marks, QUIET, SetKey, UNMARKED, bit, is_quiet},
     loss,
     thread::Thread,
 };
@@ -15,10 +15,13 @@ use aya_ebpf::{
     btf_maps::Array,
     helpers::generated::{bpf_spin_lock as lock, bpf_spin_unlock as unlock},
     macros::{btf_map, map},
-    maps::PerCpuHashMap,
+    maps::{self, PerCpuHashMap},
 };
 
-use crate::{atomics::add, epoch, losses};
+use crate::{
+    atomics::{add, compare_exchange},
+    epoch, losses,
+};
 
 /// `agent_common::ledger::Ledger`, with a lock that the verifier knows for one.
 #[repr(C)]
@@ -36,9 +39,17 @@ static LEDGERS: Array<Ledger, { SLOTS as usize }> = Array::new();
 type Sets = PerCpuHashMap<SetKey, u64>;
 
 #[map]
-static LEDGER_EVEN: Sets = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+static LEDGER_EVEN: Sets = PerCpuHashMap::with_max_entries(SETS, BPF_F_NO_PREALLOC);
 #[map]
-static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(SETS, BPF_F_NO_PREALLOC);
+
+/// The most sets of one window, of all agents, between all marks. Where there are more, those without a mark still find
+/// theirs.
+const SETS: u32 = 65_536;
+
+/// The marks of every agent.
+#[map]
+static MARKS: maps::Array<Marks> = maps::Array::with_max_entries(SLOTS, 0);
 
 static ZERO: u64 = 0;
 
@@ -51,13 +62,27 @@ pub(super) struct Move<'a> {
 /// Moves up to two threads of the agent in `slot`, takes one from the bit `left` and adds one to the bit `entered`.
 #[inline(always)]
 pub(super) fn shift(slot: u32, now: u64, first: Option<Move>, second: Option<Move>, left: u32, entered: u32) {
+    shift_after(QUIET, slot, now, first, second, left, entered);
+}
+
+/// The same, for which answers are over of which nothing has come for `quiet` ns.
+#[inline(always)]
+pub(super) fn shift_after(
+    quiet: u64,
+    slot: u32,
+    now: u64,
+    first: Option<Move>,
+    second: Option<Move>,
+    left: u32,
+    entered: u32,
+) {
     let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return };
     // SAFETY: an element of the map; what the lock guards is touched only while it is held.
     unsafe {
         let counts = &raw mut (*ledger).counts;
         lock(&raw mut (*ledger).lock);
         let now = tick(counts, now);
-        let closed = forget_quiet(counts, now);
+        let closed = forget_quiet(counts, now, quiet);
         if let Some(Move { thread, to }) = first {
             step(counts, now, thread.counted, false);
             step(counts, now, to, true);
@@ -86,7 +111,7 @@ pub(super) fn enter(slot: u32, now: u64, Move { thread, to }: Move, entered: u32
         let counts = &raw mut (*ledger).counts;
         lock(&raw mut (*ledger).lock);
         let now = tick(counts, now);
-        let closed = forget_quiet(counts, now);
+        let closed = forget_quiet(counts, now, QUIET);
         if thread.counted == bit::NONE {
             step(counts, now, to, true);
             thread.counted = to;
@@ -128,12 +153,12 @@ unsafe fn tick(counts: *mut Counts, now: u64) -> u64 {
 /// # Safety
 /// As `tick`.
 #[inline(always)]
-unsafe fn forget_quiet(counts: *mut Counts, now: u64) -> Closed {
+unsafe fn forget_quiet(counts: *mut Counts, now: u64, quiet: u64) -> Closed {
     // SAFETY: by contract.
     unsafe {
         let (old, underflows) = ((*counts).set, (*counts).underflows);
         let stream = 1 << bit::LLM_STREAM;
-        if old & stream == 0 || !is_quiet((*counts).stream_at, (*counts).since, now) {
+        if old & stream == 0 || !is_quiet((*counts).stream_at, (*counts).since, now, quiet) {
             return Closed { old, held: old, underflows };
         }
         let at = bit::LLM_STREAM as usize;
@@ -214,16 +239,36 @@ fn record(slot: u32, closed: Closed, ns: u64, underflows: u64) {
     if ns == 0 {
         return;
     }
-    let key = SetKey { set: closed.held, agent: slot, pad: 0 };
-    let time = if epoch::is_odd() {
-        epoch::entry(&LEDGER_ODD, &key, &ZERO, loss::LEDGER_INSERT)
-    } else {
-        epoch::entry(&LEDGER_EVEN, &key, &ZERO, loss::LEDGER_INSERT)
+    let key = SetKey { set: closed.held, agent: slot, mark: marked(slot) };
+    let sets = if epoch::is_odd() { &LEDGER_ODD } else { &LEDGER_EVEN };
+    let time = match epoch::find(sets, &key, &ZERO) {
+        Some(time) => Some(time),
+        None => epoch::entry(sets, &SetKey { mark: UNMARKED, ..key }, &ZERO, loss::LEDGER_INSERT),
     };
     if let Some(time) = time {
         // SAFETY: a per-CPU value; a wake-up may interrupt who is not at a switch, hence in one instruction.
         add(unsafe { &mut *time }, ns);
     }
+}
+
+/// The number of the last mark of the agent in `slot`.
+#[inline(always)]
+fn marked(slot: u32) -> u32 {
+    MARKS.get(slot).map_or(0, |marks| marks.number as u32)
+}
+
+/// An own thread of the agent in `slot` sends or has received plaintext: returns the mark of that. May be preempted, and
+/// takes no lock; the thread is on a CPU, so that no stretch in which the agent waits has a mark in its middle.
+#[inline(always)]
+pub(crate) fn mark(slot: u32) -> u32 {
+    let Some(marks) = MARKS.get_ptr_mut(slot) else { return 0 };
+    // SAFETY: an element of the map, whose words change atomically.
+    let marks = unsafe { &mut *marks };
+    let (now, at) = (super::now(), marks.at);
+    if now > at + MARK_EVERY && compare_exchange(&mut marks.at, at, now) {
+        add(&mut marks.number, 1);
+    }
+    marks.number as u32
 }
 
 /// The generation of the agent in `slot`; 0 if there is none.

@@ -48,6 +48,8 @@ async fn each_profile_comes_whole_also_after_an_outage() {
         cpu: vec![CpuStat { process: agent.root, stack: stack(), samples: 7, cpu_ns: 70_000_000 }],
         cuda: Vec::new(),
         files: Vec::new(),
+        network: Vec::new(),
+        disk: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     });

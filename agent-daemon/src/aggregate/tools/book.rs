@@ -16,6 +16,7 @@ use crate::{
         account::Account,
         file::FileStat,
         id::{AgentId, ProcessId},
+        ledger::Verdict,
         operation::{Bill, Operation, ToolEnd},
         process::{Exit, Process},
         time::Timestamp,
@@ -61,6 +62,8 @@ pub(super) struct Book {
     /// Processes that are gone though no exit was seen, and when that was noticed. They are in `roles`.
     vanished: FxHashMap<ProcessId, Timestamp>,
     names: FxHashSet<String>,
+    /// What processes turned out to be, of those that the kernel programs take for tools.
+    verdicts: Vec<(ProcessId, Verdict)>,
     watches_files: bool,
 }
 
@@ -77,6 +80,7 @@ impl Book {
             over: FxHashMap::default(),
             vanished: FxHashMap::default(),
             names: FxHashSet::default(),
+            verdicts: Vec::new(),
             watches_files,
         }
     }
@@ -106,6 +110,12 @@ impl Book {
         let Some(Role::Own { launches }) = self.roles.get(&process).copied() else { return };
         let is_own = process == self.root || image.is_worker || is_same_program(image, before);
         let launches_on = name::is_launcher(image.args) || launches && name::is_shell(image.args);
+        if (is_own || launches) && process != self.root {
+            self.verdicts.push((process, Verdict::Own));
+            let parent = before.and_then(|before| before.parent).filter(|_| launches);
+            let launcher = parent.filter(|p| self.roles.get(p) == Some(&Role::Own { launches: true }));
+            self.verdicts.extend(launcher.map(|launcher| (launcher, Verdict::Launcher)));
+        }
         let role = match is_own || launches {
             true => Role::Own { launches: launches_on && (launches || process == self.root) },
             false if self.open >= MAX_CALLS || self.calls.len() >= MAX_WAITING => {
@@ -258,12 +268,21 @@ impl Book {
         let mut operations = Vec::with_capacity(over.len());
         for (number, end) in over {
             let Some(call) = self.calls.remove(&number) else { continue };
+            if end.0 == ToolEnd::Left {
+                let left = self.roles.iter().filter(|(_, role)| **role == Role::Part(number));
+                self.verdicts.extend(left.map(|(process, _)| (*process, Verdict::Left)));
+            }
             self.open = self.open.saturating_sub(usize::from(call.live > 0));
             self.ended += u64::from(!call.serves);
             operations.push(call.operation(self.agent.clone(), end));
         }
         operations.sort_by_key(|operation| operation.start);
         operations
+    }
+
+    /// Takes what processes turned out to be.
+    pub(super) fn take_verdicts(&mut self) -> Vec<(ProcessId, Verdict)> {
+        std::mem::take(&mut self.verdicts)
     }
 
     fn find_servers(&mut self, now: Timestamp, roster: &Roster) {

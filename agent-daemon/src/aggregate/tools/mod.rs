@@ -21,14 +21,17 @@ mod name;
 use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
 
 use self::book::Book;
 use super::roster::Roster;
 use crate::{
+    collect::Order,
     model::{
         agent::Agent,
         file::FileStat,
         id::{ProcessId, Slot},
+        ledger::Verdict,
         observation::Observation,
         operation::{Operation, Sums},
         probe::Probe,
@@ -116,6 +119,18 @@ impl Tools {
             bound(book.take_over(now, roster), &mut arrived);
         }
         record(arrived)
+    }
+
+    /// Has the ledger count processes for what they turned out to be. Once the collector is gone, nobody counts.
+    pub(super) async fn tell_verdicts(&mut self, orders: &mpsc::Sender<Order>) {
+        for (process, verdict) in self.take_verdicts() {
+            let _ = orders.send(Order::Verdict { process, verdict }).await;
+        }
+    }
+
+    /// What processes turned out to be since the last time, of those that the kernel programs take for tools.
+    fn take_verdicts(&mut self) -> Vec<(ProcessId, Verdict)> {
+        self.books.values_mut().flat_map(Book::take_verdicts).collect()
     }
 
     /// The agent in `slot` is let go: its calls end, over or not.

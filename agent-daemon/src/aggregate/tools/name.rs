@@ -1,8 +1,11 @@
 //! What a person calls a command: `cargo test` for `bash -c 'cd /r && cargo test -p x'`, `x.py` for `python3 x.py`.
 //!
 //! Reads command lines that redaction has been through, and takes of them a program, and a subcommand, script, module or
-//! package at most: nothing that tells one call from another. Limit: of several commands in one shell the first that
-//! does something names the call.
+//! package at most: nothing that tells one call from another, no value of an option, and nothing that redaction hid.
+//!
+//! Of several commands in one shell the first names the call that neither prepares another (`cd`, `export`) nor keeps house
+//! (`mkdir`, `echo`, `tail`); where all keep house, the first of these. What comes after an option that is not known may be
+//! its value, so nothing after it is taken for a subcommand.
 
 /// The longest name, bytes.
 const MAX_BYTES: usize = 64;
@@ -37,11 +40,22 @@ const MULTIPLE: &str = "git cargo npm pnpm yarn uv pip pip3 pipx poetry go gh gl
 /// Options whose value is the next argument.
 const VALUED: &str = "-C -c -f -n -u -p -k -j -I -W -X --prefix --cwd --directory --manifest-path --namespace --context \
     --python --project --package --with --git-dir --work-tree --config --require --import --user --group";
+/// The same, of programs with subcommands.
+const SUBCOMMAND_VALUED: &str = "-C -c -f -n -p -j -R -H --prefix --cwd --directory --manifest-path --namespace --context \
+    --python --project --package --git-dir --work-tree --config --kubeconfig --cluster --profile --region --output \
+    --endpoint-url --zone --account --subscription --host --log-level --file --repo --color --target-dir --workspace";
+/// Options of programs with subcommands that have no value.
+const FLAGS: &str = "-v -q -s -y -g -k -i -w -B -P --verbose --quiet --silent --yes --offline --locked --frozen --no-pager \
+    --paginate --global --user --system --debug --no-color --assume-yes --workspaces --keep-going --non-interactive";
 /// The same, of interpreters.
 const INTERPRETER_VALUED: &str = "-W -X -r -I --require --import --loader --env-file";
 /// Commands of shells that only prepare another.
 const PREPARE: &str = "cd pushd popd export set source . pwd true : umask shopt setopt trap unset alias test [ [[ ulimit wait \
     for case select function local declare done fi esac }";
+
+/// Commands that people run beside the one that they mean.
+const HOUSEKEEPING: &str = "mkdir rmdir touch rm cp mv ln chmod chown echo printf cat ls tail head tee wc sort uniq cut tr \
+    sleep true false date clear which";
 
 /// The name of a command line.
 pub(super) fn of(args: &[String], comm: &str) -> String {
@@ -91,8 +105,7 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
     let words = skip_assignments(words);
     let (first, rest) = words.split_first()?;
     let program = program(first);
-    // What redaction hid, and signs.
-    if program.is_empty() || program.starts_with(['[', '$', '`', '<', '>', '(']) || depth > MAX_DEPTH {
+    if program.is_empty() || is_hidden(program) || depth > MAX_DEPTH {
         return None;
     }
     if has(SHELLS, program) {
@@ -111,7 +124,7 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
     if has(INTERPRETERS, program) && !has(MULTIPLE, program) {
         return Some(interpreted(program, rest, depth));
     }
-    let subcommand = operands(rest).next().filter(|word| has(MULTIPLE, program) && is_plain(word));
+    let subcommand = subcommand(rest).filter(|word| has(MULTIPLE, program) && is_plain(word));
     Some(subcommand.map_or_else(|| program.to_owned(), |subcommand| format!("{program} {subcommand}")))
 }
 
@@ -127,27 +140,41 @@ fn shell(program: &str, rest: &[&str], depth: u8) -> String {
     named.unwrap_or_else(|| program.to_owned())
 }
 
-/// The first command of shell code that does something; the first of all where none does.
+/// What names shell code: see above.
 fn code(text: &str, depth: u8) -> Option<String> {
     let words = split(text);
-    let mut prepares = None;
+    let (mut keeps_house, mut prepares) = (None, None);
     for simple in words.split(|word| matches!(word.as_str(), "&&" | "||" | "|" | ";" | "&" | "(" | ")")) {
         let simple: Vec<&str> = simple.iter().map(String::as_str).collect();
         let Some(name) = command(&simple, depth) else { continue };
-        if !has(PREPARE, &name) {
+        if has(PREPARE, &name) {
+            prepares.get_or_insert(name);
+        } else if has(HOUSEKEEPING, &name) {
+            keeps_house.get_or_insert(name);
+        } else {
             return Some(name);
         }
-        prepares.get_or_insert(name);
     }
-    prepares
+    keeps_house.or(prepares)
 }
 
-/// Words as they were shown: blanks divide them, but not in quotes.
+/// Words as they were shown: blanks divide them, but not in quotes, nor in what stands for what is hidden.
 fn split(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let mut before = ' ';
     for c in text.chars() {
+        let hides = before == '[' && c.is_ascii_digit();
+        before = c;
         match quote {
+            Some(']') if c == ']' => {
+                word.push(c);
+                quote = None;
+            }
             Some(end) if c == end => quote = None,
+            None if hides && word == "[" => {
+                word.push(c);
+                quote = Some(']');
+            }
             None if matches!(c, '\'' | '"') => quote = Some(c),
             None if c.is_whitespace() => {
                 words.extend(Some(std::mem::take(&mut word)).filter(|w| !w.is_empty()))
@@ -211,7 +238,7 @@ fn runs<'a, 'b>(mut rest: &'b [&'a str]) -> Runs<'a, 'b> {
 
 /// What a script is called, which stands before its arguments: some are programs that people know.
 fn scripted(rest: &[&str], depth: u8) -> Option<String> {
-    let (script, after) = rest.split_first()?;
+    let (script, after) = rest.split_first().filter(|(script, _)| !is_hidden(script))?;
     let known = known_script(script);
     match has(RUNNERS, known) || has(MULTIPLE, known) {
         true => command(&[&[known], after].concat(), depth + 1),
@@ -265,14 +292,24 @@ fn skip_assignments<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     words
 }
 
-/// Arguments that are neither options nor their values.
-fn operands<'a>(rest: &[&'a str]) -> impl Iterator<Item = &'a str> {
-    let mut is_value = false;
-    rest.iter().copied().filter(move |arg| {
-        let skip = std::mem::take(&mut is_value) || arg.starts_with('-');
-        is_value = has(VALUED, arg);
-        !skip
-    })
+/// The first argument that is neither an option nor the value of one, as far as that is known for sure.
+fn subcommand<'a>(mut rest: &[&'a str]) -> Option<&'a str> {
+    while let [arg, after @ ..] = rest {
+        rest = match arg.strip_prefix('-') {
+            None => return Some(arg),
+            Some(_) if has(SUBCOMMAND_VALUED, arg) => after.get(1..)?,
+            Some(_) if has(FLAGS, arg) || arg.contains('=') => after,
+            // `-j8`: the value is in it.
+            Some(short) if short.ends_with(|c: char| c.is_ascii_digit()) => after,
+            Some(_) => return None,
+        };
+    }
+    None
+}
+
+/// What redaction hid, and signs.
+fn is_hidden(word: &str) -> bool {
+    word.starts_with(['[', '$', '`', '<', '>', '(', '{', '&', '|'])
 }
 
 /// The name of a program's file, of Python's without its version.
@@ -312,84 +349,4 @@ fn has(list: &str, word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::{any, prop, proptest};
-
-    use super::*;
-
-    fn named(args: &[&str]) -> String {
-        of(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), "comm")
-    }
-
-    #[test]
-    fn calls_are_named_as_people_name_them() {
-        for (args, name) in [
-            (&["/bin/bash", "-c", "cd /repo && cargo test -p x 2>&1 | tail -20"][..], "cargo test"),
-            (&["bash", "-lc", "FOO=1 git -C /r status"], "git status"),
-            (
-                &[
-                    "/bin/bash",
-                    "-c",
-                    "-l",
-                    "source /h/s.sh && eval 'npm run build' < /dev/null && pwd -P >|/tmp/c",
-                ],
-                "npm run",
-            ),
-            (&["sh", "-c", "cd /tmp"], "cd"),
-            (&["sh", "-c", "for f in a b ; do wc -l ; done"], "wc"),
-            (&["sh", "-c", "timeout 5s env A=1 python3.12 -m pytest -q"], "pytest"),
-            (&["/bin/sh", "./run.sh", "x"], "run.sh"),
-            (&["bash", "-c", "bash -c 'ls -l'"], "ls"),
-            (&["bash", "-c", "[300 bytes]"], "bash"),
-            (&["bash"], "bash"),
-            (&["npx", "-y", "@scope/pkg@1.2.3", "arg"], "npx pkg"),
-            (&["npx", "cowsay"], "npx cowsay"),
-            (&["/usr/bin/env", "node", "/usr/bin/npx", "-y", "cowsay@1.5.0"], "npx cowsay"),
-            (&["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "run", "build"], "npm run"),
-            (&["/bin/sh", "/tmp/npx", "cowsay"], "npx cowsay"),
-            (&["uv", "run", "--with", "rich", "y.py"], "uv run y.py"),
-            (&["uv", "run", "python", "z.py"], "uv run z.py"),
-            (&["uv", "sync"], "uv sync"),
-            (&["/usr/bin/python3.12", "-u", "/w/z.py", "secret"], "z.py"),
-            (&["python3", "-c", "[8 bytes]"], "python -c"),
-            (&["node", "--require", "x", "/a/tool.js"], "tool.js"),
-            (&["java", "-jar", "/a/b.jar"], "b.jar"),
-            (&["docker", "run", "--rm", "img"], "docker run"),
-            (&["make"], "make"),
-            (&["make", "VAR=hunter2"], "make"),
-            (&["/usr/bin/rg", "needle"], "rg"),
-            (&["sudo", "-u", "bob", "apt-get", "install", "x"], "apt-get install"),
-            (&["sudo"], "sudo"),
-            (&[], "comm"),
-            (&["", ""], "comm"),
-        ] {
-            assert_eq!(named(args), name, "{args:?}");
-        }
-    }
-
-    #[test]
-    fn launchers_are_told_from_programs() {
-        for (args, launches) in [
-            (&["uv", "run", "agent.py"][..], true),
-            (&["node", "/usr/bin/npx", "agent"], true),
-            (&["npm", "exec", "agent"], true),
-            (&["timeout", "5", "agent"], true),
-            (&["npm", "install"], false),
-            (&["python3", "agent.py"], false),
-            (&["bash", "-c", "agent"], false),
-        ] {
-            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-            assert_eq!(is_launcher(&args), launches, "{args:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_command_line_has_a_short_name(args in prop::collection::vec(any::<String>(), 0..6), code: String) {
-            let name = of(&args, "c");
-            assert!(!name.is_empty() && name.len() <= MAX_BYTES, "{name}");
-            let name = of(&["bash".to_owned(), "-c".to_owned(), code], "c");
-            assert!(!name.is_empty() && name.len() <= MAX_BYTES, "{name}");
-        }
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use crate::{
         account::Account,
         agent::{Agent, AgentEnd},
         id::{ProcessId, Slot},
+        ledger::Verdict,
         observation::Observation,
         operation::{Operation, SERVER, Source, Sums, TOOL, ToolEnd},
         process::Exit,
@@ -196,6 +197,12 @@ fn what_a_launcher_launches_is_own() {
     world.exit(103, 4, 0);
     let names: Vec<String> = world.over(10).into_iter().map(|call| call.name).collect();
     assert_eq!(names, ["npm test"]);
+    let of = |launcher, launched| [(id(launched), Verdict::Own), (id(launcher), Verdict::Launcher)];
+    assert_eq!(
+        world.tools.take_verdicts(),
+        [of(100, 101), of(101, 102)].concat(),
+        "the kernel takes them for tools"
+    );
 }
 
 #[test]
@@ -208,6 +215,7 @@ fn descendants_that_stay_have_left() {
     assert!(world.over(20).is_empty(), "they may be about to end");
     let [call] = world.over(21).try_into().unwrap();
     assert_eq!((end(&call), call.end(), call.success), (ToolEnd::Left, at(11), true));
+    assert_eq!(world.tools.take_verdicts(), [(id(102), Verdict::Left)], "nobody waits for it");
     // What they do later is in no bill, and no call.
     world.fork(102, 103);
     world.exec(103, 22, &["ls"]);

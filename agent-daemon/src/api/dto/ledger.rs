@@ -20,7 +20,7 @@ pub struct LedgerDto {
     pub wall_seconds: f64,
     /// The exclusive division, every cause in a fixed order.
     pub causes: Vec<LedgerShareDto>,
-    /// Whether the `llm_*` causes, where there are any, are told by connections alone: an estimate.
+    /// Whether part of the `llm_*` causes is told by connections alone: an estimate. Which part, each cause says.
     pub estimated: bool,
     /// What was true beside it: time in which one thing was in flight while another one was the cause.
     pub overlaps: Vec<OverlapDto>,
@@ -40,6 +40,10 @@ pub struct LedgerShareDto {
     pub seconds: f64,
     /// Its part of the wall clock, 0 to 1; 0 where nothing was watched.
     pub share: f64,
+    /// Of its time: what is an estimate, guessed from connections, since what was said on them was not read. The rest is
+    /// exact.
+    #[serde(default)]
+    pub estimated_seconds: f64,
 }
 
 /// Time of which two things were true.
@@ -82,25 +86,25 @@ impl LedgerDto {
     /// A ledger on the wire.
     #[must_use]
     pub fn new(agent: String, watched: bool, covered: Option<CoveredDto>, ledger: &Ledger) -> Self {
-        let (wall, causes) = (ledger.wall_ns(), ledger.causes());
+        let (wall, causes, guessed) = (ledger.wall_ns(), ledger.causes(), ledger.guessed());
         let share = |cause: Cause| {
             let ns = causes.get(&cause).copied().unwrap_or(0);
             let share = if wall == 0 { 0.0 } else { ns as f64 / wall as f64 };
-            LedgerShareDto { cause: cause.into(), seconds: seconds(ns), share }
+            let estimated_seconds = seconds(guessed.get(&cause).copied().unwrap_or(0));
+            LedgerShareDto { cause: cause.into(), seconds: seconds(ns), share, estimated_seconds }
         };
         let overlap = |((hidden, under), ns): ((Cause, Cause), u64)| OverlapDto {
             hidden: hidden.into(),
             under: under.into(),
             seconds: seconds(ns),
         };
-        let llm = ledger.sets.iter().any(|(set, _)| LLM.iter().any(|bit| set.has(*bit)));
         Self {
             agent,
             covered,
             watched,
             wall_seconds: seconds(wall),
             causes: Cause::ALL.into_iter().map(share).collect(),
-            estimated: llm,
+            estimated: guessed.values().any(|ns| *ns > 0),
             overlaps: ledger.overlaps().into_iter().map(overlap).collect(),
             thread_seconds: threads(ledger),
             call_seconds: calls(ledger),

@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 use crate::model::{
     agent::AgentEnd,
     cuda::CudaCall,
+    disk::DiskOperation,
     ledger::Cause as LedgerCause,
+    network::{Protocol, Side},
     off_cpu::{Descriptor, WaitCause},
     operation::{Source, ToolEnd},
     probe::{Probe, ProbeState},
@@ -53,6 +55,10 @@ mirror! {
         Wire,
         /// Files: what is opened, created, changed, deleted and renamed.
         Files,
+        /// Connections and traffic by peer.
+        Network,
+        /// Block I/O by device.
+        Disk,
     }
 }
 
@@ -66,7 +72,47 @@ impl From<ProbeDto> for Probe {
             ProbeDto::Cuda => Self::Cuda,
             ProbeDto::Wire => Self::Wire,
             ProbeDto::Files => Self::Files,
+            ProbeDto::Network => Self::Network,
+            ProbeDto::Disk => Self::Disk,
         }
+    }
+}
+
+mirror! {
+    /// What carries traffic.
+    ProtocolDto as Protocol of Protocol {
+        /// TCP, and MPTCP.
+        Tcp,
+        /// UDP, and what is built on it.
+        Udp,
+        /// Unix sockets.
+        Unix,
+        /// Another protocol of IP.
+        Other,
+    }
+}
+
+mirror! {
+    /// Who turned to whom.
+    SideDto as Side of Side {
+        /// The process turned to the peer.
+        Client,
+        /// The peer turned to the process.
+        Server,
+    }
+}
+
+mirror! {
+    /// What a device is asked to do.
+    DiskOperationDto as DiskOperation of DiskOperation {
+        /// Read.
+        Read,
+        /// Write.
+        Write,
+        /// Keep what was written before.
+        Flush,
+        /// Give blocks back.
+        Discard,
     }
 }
 

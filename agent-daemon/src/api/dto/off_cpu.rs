@@ -163,7 +163,7 @@ pub struct LongWaitDto {
     pub cause: WaitCauseDto,
     /// How long.
     pub seconds: f64,
-    /// Start of the window in which it is first seen.
+    /// When it began, at the earliest: up to a window before.
     pub from: Timestamp,
     /// End of the window in which it ended, or was last seen.
     pub to: Timestamp,

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{CoveredDto, names::LedgerCauseDto, seconds};
 use crate::{
-    model::time::Timestamp,
+    model::{ledger::Ledger, time::Timestamp},
     store::query::{Segment, Timeline},
 };
 
@@ -62,17 +62,20 @@ impl TimelineDto {
 
 impl From<&Segment> for SegmentDto {
     fn from(segment: &Segment) -> Self {
-        let mut causes: Vec<_> = segment.ledger.causes().into_iter().filter(|(_, ns)| *ns > 0).collect();
-        causes.sort_by_key(|(cause, ns)| (std::cmp::Reverse(*ns), *cause));
-        let cause = |(cause, ns): (crate::model::ledger::Cause, u64)| SegmentCauseDto {
-            cause: cause.into(),
-            seconds: seconds(ns),
-        };
         Self {
             from: segment.range.from,
             to: segment.range.to,
             wall_seconds: seconds(segment.ledger.wall_ns()),
-            causes: causes.into_iter().map(cause).collect(),
+            causes: SegmentCauseDto::of(&segment.ledger),
         }
+    }
+}
+
+impl SegmentCauseDto {
+    /// The causes that have time, most first.
+    pub(super) fn of(ledger: &Ledger) -> Vec<Self> {
+        let mut causes: Vec<_> = ledger.causes().into_iter().filter(|(_, ns)| *ns > 0).collect();
+        causes.sort_by_key(|(cause, ns)| (std::cmp::Reverse(*ns), *cause));
+        causes.into_iter().map(|(cause, ns)| Self { cause: cause.into(), seconds: seconds(ns) }).collect()
     }
 }

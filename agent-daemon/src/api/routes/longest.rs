@@ -50,7 +50,7 @@ pub(super) struct Params {
 ///
 /// The longest waits of the agent's threads in a range, each with its stack and the process that ended it; and, as far as it is
 /// likely, what that process waited for itself meanwhile, and so on. Sleeps, waits at terminals, parked threads and event loops
-/// that nobody is known to have woken are left out. `from` and `to` are those of whole windows.
+/// that nobody is known to have woken are left out. When a wait ended is known to the window.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/blocked-on/longest", tag = "reports",
     params(("id" = String, Path, description = "The agent's id, PID-STARTMS"), Params),
     responses((status = 200, body = LongestWaitsDto, description = "The waits, with their chains"), AgentRefusals))]

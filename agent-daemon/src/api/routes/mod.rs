@@ -9,13 +9,16 @@ mod calls_by;
 mod coverage;
 mod cuda;
 mod dashboard;
+mod disk;
 mod files;
 mod gpus;
 mod health;
 mod ingest;
 mod ledger;
+mod locks;
 mod longest;
 mod metrics;
+mod network;
 mod off_cpu;
 mod operations;
 mod pages;
@@ -29,6 +32,7 @@ mod syscalls;
 mod system;
 mod timeline;
 mod tools;
+mod turns;
 
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -53,10 +57,14 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(files::files))
         .routes(routes!(syscalls::syscalls))
         .routes(routes!(off_cpu::off_cpu))
+        .routes(routes!(locks::locks))
+        .routes(routes!(network::network))
+        .routes(routes!(disk::disk))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
         .routes(routes!(longest::longest))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(turns::turns))
         .routes(routes!(profile::profile))
         .routes(routes!(quality::quality))
         .routes(routes!(operations::list))

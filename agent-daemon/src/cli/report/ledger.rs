@@ -31,7 +31,7 @@ pub(super) fn ledger(ledger: &LedgerDto) -> String {
         [("", Align::Left), ("CAUSE", Align::Left), ("TIME", Align::Right), ("SHARE", Align::Right)];
     let mut table = Table::new(&columns);
     for share in shares {
-        let told = ledger.estimated && name(share.cause).starts_with("llm_");
+        let told = share.estimated_seconds > 0.0;
         table.row(vec![
             letter(share.cause).to_string(),
             format!("{}{}", name(share.cause), if told { " (estimate)" } else { "" }),

@@ -2,9 +2,11 @@
 
 mod calls;
 mod cuda;
+mod devices;
 mod files;
 mod ledger;
 mod render;
+mod turns;
 mod verb;
 
 use serde::Serialize;
@@ -15,9 +17,10 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, file::FileReportDto, ledger::LedgerDto,
-        llm::LlmCallListDto, mcp::McpCallListDto, names::ProbeDto, off_cpu::OffCpuReportDto,
-        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto,
+        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto,
+        file::FileReportDto, ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto,
+        mcp::McpCallListDto, names::ProbeDto, network::NetworkReportDto, off_cpu::OffCpuReportDto,
+        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -42,6 +45,8 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Where the time went; absent where the agent is not watched by that probe.
     pub(super) ledger: Option<LedgerDto>,
+    /// Its turns; absent likewise.
+    pub(super) turns: Option<TurnListDto>,
     /// Calls of models; absent likewise.
     pub(super) llm_calls: Option<LlmCallListDto>,
     /// Calls of MCP servers; absent likewise.
@@ -56,6 +61,12 @@ pub(super) struct Report {
     pub(super) functions: Vec<FunctionTime>,
     /// Waits; absent likewise.
     pub(super) off_cpu: Option<OffCpuReportDto>,
+    /// Where locks were waited for; absent likewise.
+    pub(super) locks: Option<LockReportDto>,
+    /// With whom it spoke; absent likewise.
+    pub(super) network: Option<NetworkReportDto>,
+    /// What it had disks do; absent likewise.
+    pub(super) disk: Option<DiskReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
     pub(super) files: Option<FileReportDto>,
@@ -79,6 +90,7 @@ impl Report {
     pub(super) fn gather(client: &Client, id: &str, range: Range) -> Result<Self, CliError> {
         let agent = client.agent(id)?;
         let watched = |probe| agent.probes.contains(&probe);
+        let first = (range, devices::ROWS);
         let mut cpu = watched(ProbeDto::Cpu).then(|| client.cpu(id, range)).transpose()?;
         let functions = cpu.as_ref().map(functions).unwrap_or_default();
         if let Some(profile) = &mut cpu {
@@ -87,13 +99,17 @@ impl Report {
         Ok(Self {
             seconds: seconds(&agent, range),
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
+            turns: watched(ProbeDto::Ledger).then(|| client.turns(id, range)).transpose()?,
             llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
             mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             processes: client.processes(id, range)?.processes,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
+            locks: watched(ProbeDto::OffCpu).then(|| client.rows(id, "locks", first)).transpose()?,
+            network: watched(ProbeDto::Network).then(|| client.rows(id, "network", first)).transpose()?,
+            disk: watched(ProbeDto::Disk).then(|| client.rows(id, "disk", first)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
-            files: watched(ProbeDto::Files).then(|| client.files(id, range, FILES)).transpose()?,
+            files: watched(ProbeDto::Files).then(|| client.rows(id, "files", (range, FILES))).transpose()?,
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,

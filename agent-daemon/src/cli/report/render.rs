@@ -1,4 +1,5 @@
-//! A report as text: a heading, then the ledger, processes, CPU, waits, calls of CUDA, files and syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, processes, CPU, waits, locks, network, disks, calls of CUDA, files and
+//! syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
@@ -10,8 +11,10 @@ use super::{
     },
     Report, calls,
     cuda::cuda,
+    devices,
     files::files,
     ledger::ledger,
+    turns::turns,
 };
 use crate::api::dto::{
     names::FrameKindDto,
@@ -40,6 +43,7 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(times) = &report.ledger {
         out.push_str(&ledger(times));
     }
+    out.extend(report.turns.iter().map(turns));
     out.extend(report.llm_calls.iter().map(calls::llm));
     out.extend(report.mcp_calls.iter().map(calls::mcp));
     out.extend(report.coverage.iter().map(calls::blind));
@@ -50,6 +54,9 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     if let Some(waits) = &report.off_cpu {
         out.push_str(&off_cpu(waits));
     }
+    out.extend(report.locks.iter().map(devices::locks));
+    out.extend(report.network.iter().map(devices::network));
+    out.extend(report.disk.iter().map(devices::disk));
     if let Some(calls) = &report.cuda {
         out.push_str(&cuda(calls));
     }

@@ -1,4 +1,4 @@
-//! One look at the live agents over the API: three small requests for each.
+//! One look at the live agents over the API: a small request for each, and two more for each that is shown.
 
 use super::row::{LastTool, Row, Running, Snapshot};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     model::{ledger::ThreadState, time::Timestamp},
 };
 
-/// Agents that are looked at: three requests each.
+/// Agents that are shown: of more, those that use the CPUs most.
 const MAX_AGENTS: usize = 64;
 /// How far back a tool call may have ended to be shown.
 const TOOLS_SINCE: &str = "10m";
@@ -36,30 +36,45 @@ impl Gatherer {
     pub(super) fn look(&self, selected: Option<&str>) -> Result<Snapshot, CliError> {
         let mut live = self.client.agents()?.agents;
         live.retain(|agent| agent.state == AgentStateDto::Live);
-        let left_out = live.len().saturating_sub(MAX_AGENTS);
-        live.truncate(MAX_AGENTS);
-        let mut agents = Vec::with_capacity(live.len());
-        for agent in &live {
-            match self.row(agent) {
-                Ok(row) => agents.push(row),
-                // It has been forgotten since the list was made.
-                Err(CliError::Refused(_)) => {}
-                Err(error) => return Err(error),
-            }
+        let over = [("since", self.over.clone())];
+        let ledgers = live.iter().map(|agent| present(self.client.ledger_by(&agent.id, &over)));
+        let ledgers: Vec<_> = ledgers.collect::<Result<_, _>>()?;
+        let mut found: Vec<_> =
+            live.iter().zip(ledgers).filter_map(|(agent, ledger)| Some((agent, ledger?))).collect();
+        let left_out = busiest(&mut found, MAX_AGENTS);
+        let mut agents = Vec::with_capacity(found.len());
+        for (agent, ledger) in found {
+            agents.extend(present(self.row(agent, &ledger))?);
         }
         // Where it has ended, or is not watched by what tells, that is no failure.
         let blocked_on = selected.and_then(|id| self.client.blocked_on(id).ok());
         Ok(Snapshot { at: Timestamp::now(), agents, left_out, blocked_on })
     }
 
-    fn row(&self, agent: &AgentDto) -> Result<Row, CliError> {
+    fn row(&self, agent: &AgentDto, ledger: &LedgerDto) -> Result<Row, CliError> {
         let since = |length: &str| ("since", length.to_owned());
-        let ledger = self.client.ledger_by(&agent.id, &[since(&self.over)])?;
         let tree = self.client.processes_by(&agent.id, &[since(PROCESSES_SINCE)])?;
         let newest = [since(TOOLS_SINCE), ("limit", "1".to_owned())];
         let tools = self.client.tools(&agent.id, &newest)?;
-        Ok(row(agent, &ledger, &tree, tools.tools.first(), Timestamp::now()))
+        Ok(row(agent, ledger, &tree, tools.tools.first(), Timestamp::now()))
     }
+}
+
+/// The answer; none where the agent has been forgotten since the list was made.
+fn present<T>(answer: Result<T, CliError>) -> Result<Option<T>, CliError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(CliError::Gone(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Leaves the `most` that use the CPUs most; how many went.
+fn busiest(found: &mut Vec<(&AgentDto, LedgerDto)>, most: usize) -> usize {
+    found.sort_by(|(_, a), (_, b)| cpus(b).unwrap_or(0.0).total_cmp(&cpus(a).unwrap_or(0.0)));
+    let left_out = found.len().saturating_sub(most);
+    found.truncate(most);
+    left_out
 }
 
 fn row(
@@ -137,6 +152,22 @@ mod tests {
         let last = row.last_tool.unwrap();
         assert_eq!((last.end.as_str(), last.seconds_ago), ("exit 3", 7.0));
         assert!(row.running.is_none());
+    }
+
+    #[test]
+    fn of_many_the_busiest_are_shown() {
+        let agent = AgentDto::from(agent_at(at(0)));
+        let ledger = |n| LedgerDto::new(format!("{n}-1"), true, None, &fixture::ledger(n));
+        let mut found: Vec<_> = [0, 2500, 100].map(|n| (&agent, ledger(n))).into();
+        assert_eq!(busiest(&mut found, 1), 2);
+        assert_eq!(found[0].1.agent, "2500-1");
+    }
+
+    #[test]
+    fn only_what_is_gone_is_passed_over() {
+        assert_eq!(present(Ok(1)).unwrap(), Some(1));
+        assert_eq!(present::<u8>(Err(CliError::Gone(String::new()))).unwrap(), None);
+        assert!(present::<u8>(Err(CliError::Refused("no such option".to_owned()))).is_err());
     }
 
     #[test]

@@ -171,7 +171,7 @@ pub(super) mod tests {
     use crate::store::fixture::at;
 
     fn share(cause: LedgerCauseDto, share: f64) -> LedgerShareDto {
-        LedgerShareDto { cause, seconds: 10.0 * share, share }
+        LedgerShareDto { cause, seconds: 10.0 * share, share, estimated_seconds: 0.0 }
     }
 
     /// Two agents: one that waits for its model, and one of which nothing is known yet.

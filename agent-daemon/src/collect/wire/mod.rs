@@ -7,6 +7,7 @@
 //! ([`connections`]); how much of what a process says is seen is kept for whoever asks ([`Coverage`](crate::telemetry::Coverage)).
 
 mod connections;
+mod flights;
 mod reader;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::{
     kernel::{Event, WireRing},
     model::{
         id::{ProcessId, Slot},
+        ledger::{Flights, Ledger, MarkedLedger},
         observation::Observation,
         probe::{Probe, ProbeSet},
     },
@@ -45,8 +47,10 @@ enum Told {
     Agents(bool),
     /// A process is gone: its connections are over.
     Exited(ProcessId),
-    /// A process sent a request on a socket that leads to a model.
-    ModelRequest(Slot, ProcessId),
+    /// A process sent a request on a socket that leads to a model, then (ns, monotonic).
+    ModelRequest(Slot, ProcessId, u64),
+    /// Tell the calls of the window that closes then (ns, monotonic).
+    Flights(u64, Sender<FxHashMap<Slot, Flights>>),
     /// Say when all that was said is handed on.
     Flush(Sender<()>),
     /// An agent is let go.
@@ -97,19 +101,50 @@ impl WireReader {
             // Who is not to be read is not missed either.
             Event::ModelRequest { slot, .. } if !reads(slot) => {}
             Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
-            Event::ModelRequest { slot, process } => self.tell(Told::ModelRequest(*slot, *process)),
+            Event::ModelRequest { slot, process, at_ns } => {
+                self.tell(Told::ModelRequest(*slot, *process, *at_ns));
+            }
             Event::Fork { .. }
             | Event::Exec { .. }
             | Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
             | Event::LibraryLoaded { .. }
-            | Event::NewStack { .. } => {}
+            | Event::NewStack { .. }
+            | Event::NameAnswer { .. } => {}
         }
     }
 
     /// An agent is let go.
     pub(super) fn forget(&self, slot: Slot) {
         self.tell(Told::Forget(slot));
+    }
+
+    /// The ledgers of a window with what was read of calls to models in the place of what was guessed.
+    pub(super) fn settle(
+        &self,
+        agents: &FxHashMap<Slot, ProbeSet>,
+        ledgers: Vec<(Slot, MarkedLedger)>,
+    ) -> Vec<(Slot, Ledger)> {
+        let now_ns = ledgers.iter().map(|(_, ledger)| ledger.range.1).max().unwrap_or(0);
+        let mut flights = self.flights(agents, now_ns);
+        let settle = |(slot, ledger): (Slot, MarkedLedger)| {
+            (slot, ledger.settle(&flights.remove(&slot).unwrap_or_default()))
+        };
+        ledgers.into_iter().map(settle).filter(|(_, ledger)| !ledger.is_empty()).collect()
+    }
+
+    /// The calls of each agent in the window that closes at `now_ns`, by what was read until now. Waits for them, but not
+    /// for ever: what is not told is guessed from connections.
+    fn flights(&self, agents: &FxHashMap<Slot, ProbeSet>, now_ns: u64) -> FxHashMap<Slot, Flights> {
+        if self.0.is_none() || !agents.values().any(|probes| probes.contains(Probe::Wire)) {
+            return FxHashMap::default();
+        }
+        let (reply, answer) = channel();
+        self.tell(Told::Flights(now_ns, reply));
+        answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            tracing::debug!(%error, "what agents say is read too slowly to wait for");
+            FxHashMap::default()
+        })
     }
 
     /// Waits, not for ever, until all that was said is handed on.
@@ -132,7 +167,9 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
         match next {
             Ok(Told::Agents(any)) => agents = any,
             Ok(Told::Exited(process)) => reader.exited(process),
-            Ok(Told::ModelRequest(slot, process)) => reader.model_request(slot, process),
+            Ok(Told::ModelRequest(slot, process, at_ns)) => reader.model_request(slot, process, at_ns),
+            // Whoever asked may have stopped waiting.
+            Ok(Told::Flights(now_ns, reply)) => drop(reply.send(reader.take_flights(now_ns))),
             Ok(Told::Flush(done)) => {
                 reader.read();
                 // Whoever asked may have stopped waiting.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::connections::Connections;
+use super::{connections::Connections, flights::FlightBook};
 use crate::{
     collect::clock::Clock,
     kernel::{
@@ -13,6 +14,7 @@ use crate::{
     },
     model::{
         id::{ProcessId, Slot},
+        ledger::Flights,
         observation::Observation,
         time::Timestamp,
         wire::{Seen, WireObserved, WireRecord},
@@ -29,6 +31,7 @@ pub(super) struct Reader {
     ring: WireRing,
     wire: Wire,
     connections: Connections,
+    flights: FlightBook,
     clock: Clock,
     observations: mpsc::Sender<Observation>,
     telemetry: Arc<Telemetry>,
@@ -46,6 +49,7 @@ impl Reader {
             ring,
             wire: Wire::default(),
             connections: Connections::new(),
+            flights: FlightBook::default(),
             clock: Clock::new(),
             observations,
             telemetry,
@@ -56,9 +60,10 @@ impl Reader {
     /// Reads the ring until it is empty; tells whether anybody listens.
     pub(super) fn read(&mut self) -> bool {
         loop {
-            let Self { ring, wire, connections, telemetry, .. } = self;
+            let Self { ring, wire, connections, flights, telemetry, .. } = self;
             let mut idle = Vec::new();
             let (taken, damaged) = ring.read(BATCH, |said| {
+                flights.said(said);
                 let is_idle = take(said, (wire, connections), telemetry);
                 idle.extend(is_idle.then_some(said.key));
             });
@@ -99,6 +104,9 @@ impl Reader {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
+            if let WireRecord::Llm(call) = &record {
+                self.flights.ended((slot, process), call);
+            }
             self.telemetry.coverage.note((process, slot), |seen| match &record {
                 WireRecord::Llm(_) => seen.llm_calls += 1,
                 WireRecord::Mcp(_) => seen.mcp_calls += 1,
@@ -120,11 +128,12 @@ impl Reader {
             self.wire.close(number, 0);
         }
         self.hand_on();
+        self.flights.exited(process);
         self.telemetry.coverage.exited(process);
     }
 
     /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.
-    pub(super) fn model_request(&mut self, slot: Slot, process: ProcessId) {
+    pub(super) fn model_request(&mut self, slot: Slot, process: ProcessId, at_ns: u64) {
         let now = Timestamp::now();
         self.telemetry.coverage.note((process, slot), |seen| {
             seen.model_requests += 1;
@@ -132,6 +141,14 @@ impl Reader {
             seen.unseen_since.get_or_insert(now);
         });
         self.read();
+        self.flights.requested(slot, process, at_ns);
+    }
+
+    /// The calls of each agent in the window that closes at `now_ns`, and those that go on.
+    pub(super) fn take_flights(&mut self, now_ns: u64) -> FxHashMap<Slot, Flights> {
+        self.read();
+        let (under_way, connections) = (self.wire.under_way(), &self.connections);
+        self.flights.take(now_ns, &under_way, |connection| connections.owner(connection))
     }
 
     /// An agent is let go.
@@ -141,6 +158,7 @@ impl Reader {
             self.wire.close(number, 0);
         }
         self.hand_on();
+        self.flights.forget(slot);
         self.telemetry.coverage.forget(slot);
     }
 

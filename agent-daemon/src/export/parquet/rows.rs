@@ -1,5 +1,6 @@
 //! Records into rows of the tables.
 
+mod devices;
 mod gpu;
 mod host;
 mod operations;
@@ -108,6 +109,7 @@ impl Rows {
         window.syscalls.iter().try_for_each(|row| self.syscall(window, row))?;
         self.cuda(window)?;
         self.files(window)?;
+        self.devices(window)?;
         self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);

@@ -13,6 +13,11 @@ pub(super) enum TableId {
     SyscallLatencies,
     Cuda,
     Files,
+    Network,
+    NetworkFailures,
+    NetworkConnectTimes,
+    Disk,
+    DiskLatencies,
     Ledger,
     ThreadTime,
     InterpretersUnread,
@@ -45,6 +50,11 @@ impl TableId {
             Self::SyscallLatencies => "syscall_latencies",
             Self::Cuda => "cuda",
             Self::Files => "files",
+            Self::Network => "network",
+            Self::NetworkFailures => "network_failures",
+            Self::NetworkConnectTimes => "network_connect_times",
+            Self::Disk => "disk",
+            Self::DiskLatencies => "disk_latencies",
             Self::Ledger => "ledger",
             Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
@@ -81,6 +91,15 @@ impl TableId {
             }
             Self::Cuda => "Calls of CUDA by window, process and kind.",
             Self::Files => "Files by window, process and path.",
+            Self::Network => "Traffic by window, process and peer.",
+            Self::NetworkFailures => "Connections that failed, by errno.",
+            Self::NetworkConnectTimes => {
+                "Connections by how long they took to make: at least 2^log2_ns ns, and less than twice that."
+            }
+            Self::Disk => "Block I/O by window, process, device and operation.",
+            Self::DiskLatencies => {
+                "Block I/O by latency: how many requests took at least 2^log2_ns ns, and less than twice that."
+            }
             Self::Ledger => {
                 "Wall clock by window and by what was true at once; the rows of a window sum up to it."
             }

@@ -2,6 +2,7 @@
 //!
 //! A new kind of stored record is a table here, and its rows in [`rows`](super::rows).
 
+mod devices;
 mod gpu;
 mod host;
 mod operations;
@@ -38,7 +39,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 26] = [
+pub(super) const TABLES: [(TableId, &[Column]); 31] = [
     (
         TableId::Agents,
         &[
@@ -190,6 +191,11 @@ pub(super) const TABLES: [(TableId, &[Column]); 26] = [
             column("max_ns", Type::Int, "the longest, ns"),
         ],
     ),
+    (TableId::Network, &devices::NETWORK),
+    (TableId::NetworkFailures, &devices::NETWORK_FAILURES),
+    (TableId::NetworkConnectTimes, &devices::NETWORK_CONNECT_TIMES),
+    (TableId::Disk, &devices::DISK),
+    (TableId::DiskLatencies, &devices::DISK_LATENCIES),
     (
         TableId::Files,
         &[

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     capped::{Capped, Rooms},
+    devices::DeviceTotals,
     gpu_totals::Gpus,
     llm::LlmTotals,
     throttled::Throttled,
@@ -44,6 +45,8 @@ pub(super) struct AgentTotals {
     pub(super) cuda: [Cuda; CudaCall::ALL.len()],
     /// Files, over all paths.
     pub(super) files: FileStat,
+    /// Traffic and block I/O.
+    pub(super) devices: DeviceTotals,
     pub(super) syscalls: Capped<u32, SyscallTotals>,
     /// By syscall and errno.
     pub(super) syscall_errors: Capped<(u32, u32), u64>,
@@ -102,6 +105,7 @@ impl AgentTotals {
             ledger: [0; Cause::ALL.len()],
             cuda: [Cuda::default(); CudaCall::ALL.len()],
             files: FileStat::new(ProcessId(0), Arc::default()),
+            devices: DeviceTotals::default(),
             syscalls: Capped::default(),
             syscall_errors: Capped::default(),
             processes: Capped::default(),
@@ -200,6 +204,7 @@ impl AgentTotals {
             }
         }
         window.files.iter().for_each(|stat| self.files.merge(stat));
+        self.devices.add(window);
         for stat in &window.syscalls {
             self.syscall(stat, rooms);
         }

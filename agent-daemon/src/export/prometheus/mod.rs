@@ -6,6 +6,7 @@
 mod agent_totals;
 mod capped;
 mod cuda;
+mod devices;
 mod families;
 mod files;
 mod gpu;

@@ -1,8 +1,8 @@
 //! What was stored, through the same counters: the samples that would have been scraped.
 //!
 //! Less than was scraped: CPU time is what was sampled, system calls and processes are the largest of each stretch, and their
-//! errors are not told apart. Nothing is known of losses, files and of the daemon itself. A stretch counts at its end: it is a window,
-//! or, where a week of a hundred agents is to be read in seconds, as much as the store keeps sums of ([`Detail::Sums`]).
+//! errors are not told apart. Nothing is known of losses, of files, traffic and block I/O, and of the daemon itself. A stretch counts
+//! at its end: it is a window, or, where a week of a hundred agents is to be read in seconds, as much as the store keeps sums of ([`Detail::Sums`]).
 
 use std::{
     ops::ControlFlow,
@@ -229,6 +229,11 @@ fn read(reading: &mut Reading, window: &HostWindow) {
 
 /// Whether the store tells of it, or it stays as it is.
 fn is_known(row: &Row) -> bool {
+    // What stretches come to says nothing of these.
+    let of_windows = ["agentperf_agent_network_", "agentperf_agent_disk_", "agentperf_agent_file_"];
+    if of_windows.iter().any(|of| row.full_name().starts_with(of)) {
+        return false;
+    }
     let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
     let of_host = ["agentperf_host_", "agentperf_gpu_"].iter().any(|of| row.full_name().starts_with(of));
     of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)

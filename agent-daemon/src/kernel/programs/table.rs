@@ -18,7 +18,11 @@ const FILES: Need = Need::Probes(&[Probe::Files]);
 
 const CUDA: Need = Need::Probes(&[Probe::Cuda]);
 
-pub(super) static ROWS: [Row; 28] = [
+const NETWORK: Need = Need::Probes(&[Probe::Network]);
+
+const DISK: Need = Need::Probes(&[Probe::Disk]);
+
+pub(super) static ROWS: [Row; 38] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -70,8 +74,53 @@ pub(super) static ROWS: [Row; 28] = [
         Need::Helps(&[Probe::Ledger]),
         "answers of models, by connection",
     ),
+    row(
+        "network_state",
+        Hook::Tracepoint("inet_sock_set_state"),
+        NETWORK,
+        "connections that are made, accepted and refused",
+    ),
+    row(
+        "network_send",
+        Hook::Tracepoint("sock_send_length"),
+        Need::Helps(&[Probe::Network]),
+        "bytes sent, by peer",
+    ),
+    row(
+        "network_receive",
+        Hook::Tracepoint("sock_recv_length"),
+        Need::Helps(&[Probe::Network]),
+        "bytes received, by peer, and names of addresses",
+    ),
+    row(
+        "network_retransmit",
+        Hook::Tracepoint("tcp_retransmit_skb"),
+        Need::Helps(&[Probe::Network]),
+        "segments sent again",
+    ),
+    row("disk_queue", Hook::Tracepoint("block_bio_queue"), DISK, "whose block I/O is"),
+    row("disk_split", Hook::Tracepoint("block_split"), Need::Helps(&[Probe::Disk]), "block I/O in parts"),
+    row("disk_issue", Hook::Tracepoint("block_rq_issue"), DISK, "when block I/O leaves its queue"),
+    row("disk_complete", Hook::Tracepoint("block_rq_complete"), DISK, "when block I/O is done"),
+    row(
+        "disk_bio_complete",
+        Hook::Tracepoint("block_bio_complete"),
+        Need::Helps(&[Probe::Disk]),
+        "when block I/O of devices without a queue is done",
+    ),
+    row(
+        "disk_dirty",
+        Hook::Tracepoint("writeback_mark_inode_dirty"),
+        Need::Helps(&[Probe::Disk]),
+        "whose data the kernel writes in the background",
+    ),
     row("tool_threads", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
-    row("demote_helpers", Hook::Iterator, Need::Helps(&[Probe::Ledger]), "tells helpers from tools"),
+    row(
+        "carry_out_verdicts",
+        Hook::Iterator,
+        Need::Helps(&[Probe::Ledger]),
+        "counts processes for what they turned out to be",
+    ),
     row("seed_threads", Hook::Iterator, Need::Agents, "takes running processes into an agent"),
     row("release_threads", Hook::Iterator, Need::Agents, "lets an agent go"),
     row(

@@ -3,12 +3,25 @@
 //! true at once.
 
 mod cause;
+mod marked;
 mod state;
 
 use std::collections::BTreeMap;
 
 pub use cause::Cause;
+pub use marked::{Flight, Flights, Instant, Mark, MarkedLedger};
 pub use state::{BITS, Bit, Role, StateSet, ThreadState, UnknownState};
+
+/// What a process turned out to be that was taken for a tool, or for all that the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The agent itself: what a launcher launched, or the agent's own program again.
+    Own,
+    /// What a tool left behind, for which nobody waits.
+    Left,
+    /// The agent's own, and has launched the agent: what it waits for is the agent itself.
+    Launcher,
+}
 
 /// Where the time of one window went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +54,16 @@ impl Ledger {
             *sum = sum.saturating_add(*ns);
         }
         causes
+    }
+
+    /// The part of each cause that is guessed from connections: phases of calls that nobody read, ns.
+    #[must_use]
+    pub fn guessed(&self) -> BTreeMap<Cause, u64> {
+        let is_guessed = |(set, _): &&(StateSet, u64)| {
+            matches!(set.cause(), Cause::LlmFirstToken | Cause::LlmStream) && !set.has(Bit::LLM_READ)
+        };
+        let sets = self.sets.iter().filter(is_guessed).copied().collect();
+        Self { sets, threads: Vec::new() }.causes()
     }
 
     /// What was hidden: time of the first cause that went to the second one, ns.

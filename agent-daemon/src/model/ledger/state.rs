@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::model::off_cpu::WaitCause;
 
 /// Bits in use; those of no role are the last.
-pub const BITS: u8 = 52;
+pub const BITS: u8 = 53;
 
 /// Bits that each role has.
 const ROLE_BITS: u8 = 16;
@@ -148,13 +148,16 @@ impl Bit {
     pub const LLM_STREAM: Self = Self(50);
     /// A tool that is no helper lives.
     pub const TOOL_ALIVE: Self = Self(51);
+    /// The calls to models in this set were read, and not guessed from connections.
+    pub const LLM_READ: Self = Self(52);
 
     /// The bits that are of no thread, with their stable names.
-    pub const FLIGHTS: [(Self, &'static str); 4] = [
+    pub const FLIGHTS: [(Self, &'static str); 5] = [
         (Self::LLM_CONNECT, "llm_connect"),
         (Self::LLM_FIRST_TOKEN, "llm_first_token"),
         (Self::LLM_STREAM, "llm_stream"),
         (Self::TOOL_ALIVE, "tool_alive"),
+        (Self::LLM_READ, "llm_read"),
     ];
 
     /// The bit of a thread of this role in this state.

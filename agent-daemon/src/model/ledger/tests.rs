@@ -49,7 +49,7 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
 fn sets_are_written_by_name_and_read_back() {
     let states = set("own.cpu+tool.poll+helper.outside+llm_stream");
     assert_eq!(states.to_string(), "own.cpu+tool.poll+helper.outside+llm_stream");
-    assert_eq!(StateSet::from_bits(u64::MAX).iter().count(), 3 * ThreadState::ALL.len() + 4);
+    assert_eq!(StateSet::from_bits(u64::MAX).iter().count(), 3 * ThreadState::ALL.len() + 5);
     assert!("own.cpu+own.what".parse::<StateSet>().is_err());
     assert_eq!(set("llm_connect").iter().next().and_then(Bit::thread), None);
     assert_eq!(Bit::of(Role::Tool, ThreadState::Cpu).thread(), Some((Role::Tool, ThreadState::Cpu)));

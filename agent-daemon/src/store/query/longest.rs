@@ -1,10 +1,9 @@
-//! The longest waits of a range, and who each was for. A wait that outlasts windows is stored in parts, of which the last
-//! alone says who ended it: parts that follow each other are one wait again.
+//! The longest waits of a range, and who each was for. A wait that outlasts windows has a row in each, with its length so far:
+//! the last one alone says who ended it, and how long it was.
 //!
-//! Threads of a process that wait alike share rows, so a wait of one may be put together with the end of another's. Of a
-//! window with several waits that are alike, the longest is told.
+//! Threads of a process that wait alike share rows: of several waits in one window the longest is told.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use super::{Fold, stacks::StackTable};
 use crate::model::{
@@ -37,7 +36,7 @@ pub struct LongWait {
     pub waker: Option<u32>,
     /// Where: innermost frame first.
     pub stack: Arc<Stack>,
-    /// Start of the window in which it is first seen.
+    /// When it began, at the earliest: it ended up to a window later than it would have then.
     pub from: Timestamp,
     /// End of the window in which it ended, or was last seen.
     pub to: Timestamp,
@@ -55,7 +54,7 @@ pub struct LongWaitsFold {
 /// What two parts of one wait share: process, cause, syscall, descriptor, number of the stack.
 type Key = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, usize);
 
-/// A wait's part in one window.
+/// The longest of some waits that are alike, as seen in one window.
 #[derive(Clone, Debug)]
 struct Part {
     key: Key,
@@ -64,20 +63,8 @@ struct Part {
     /// It ended in this window.
     ended: bool,
     waker: Option<u32>,
+    /// How long it was until then, also in earlier windows.
     ns: u64,
-}
-
-impl Part {
-    /// Which of a window's parts that are alike goes on from the window before: one that fills the window, else one that ended
-    /// in it, else what has only begun.
-    fn rank(&self) -> u8 {
-        let window = u64::try_from(self.to.duration_since(self.from).as_nanos()).unwrap_or(0);
-        match self.ended {
-            false if self.ns >= window / 20 * 19 => 0,
-            true => 1,
-            false => 2,
-        }
-    }
 }
 
 /// Whether what ends such a wait was waited for. Of sleeps and at terminals it is a clock or a person; of threads that are
@@ -125,31 +112,24 @@ impl Fold for LongWaitsFold {
 
     /// The longest first. One whose end nobody is known for, and which an event loop may have had for nothing, is left out.
     fn finish(mut self) -> Vec<LongWait> {
-        self.parts.sort_unstable_by_key(|part| (part.key, part.from, part.rank(), Reverse(part.ns)));
-        let mut waits: Vec<LongWait> = Vec::new();
-        let mut open: Option<Part> = None;
-        for part in self.parts {
-            let goes_on = open.take_if(|open| open.key == part.key && open.to == part.from);
-            if let Some(left) = open.take() {
-                waits.extend(wait(&self.table, left));
-            }
-            let before = goes_on.map_or((part.from, 0), |open| (open.from, open.ns));
-            let part = Part { from: before.0, ns: part.ns.saturating_add(before.1), ..part };
-            if part.ended {
-                waits.extend(wait(&self.table, part));
-            } else {
-                open = Some(part);
-            }
-        }
-        waits.extend(open.and_then(|left| wait(&self.table, left)));
+        self.parts.sort_unstable_by_key(|part| (part.key, part.from, part.ns));
+        let goes_on = |(index, part): (usize, &Part)| {
+            let later = self.parts.get(index + 1..).unwrap_or_default().iter();
+            let mut alike = later.take_while(|next| next.key == part.key && next.from <= part.to);
+            !part.ended && alike.any(|next| next.from == part.to && next.ns > part.ns)
+        };
+        let superseded: Vec<bool> = self.parts.iter().enumerate().map(goes_on).collect();
+        let last = self.parts.iter().zip(superseded).filter(|(_, superseded)| !superseded);
+        let mut waits: Vec<LongWait> = last.filter_map(|(part, _)| wait(&self.table, part)).collect();
         waits.retain(|wait| wait.cause != WaitCause::Poll || wait.waker.is_some());
         waits.sort_by_key(|wait| (Reverse(wait.ns), wait.process, wait.from));
         waits
     }
 }
 
-fn wait(table: &StackTable, part: Part) -> Option<LongWait> {
-    let Part { key: (process, cause, syscall, descriptor, stack), from, to, waker, ns, .. } = part;
+fn wait(table: &StackTable, part: &Part) -> Option<LongWait> {
+    let Part { key: (process, cause, syscall, descriptor, stack), to, waker, ns, .. } = *part;
+    let from = to.checked_sub(Duration::from_nanos(ns)).unwrap_or(part.from).min(part.from);
     Some(LongWait { process, cause, syscall, descriptor, waker, stack: table.stack(stack)?, from, to, ns })
 }
 
@@ -197,21 +177,6 @@ mod tests {
         rows.into_iter().enumerate().map(window).collect()
     }
 
-    #[test]
-    fn a_wait_that_begins_where_another_one_ended_is_another_one() {
-        let part = |seconds: u64| off_cpu(100, WaitCause::Child, &["k_wait", "main"], seconds * S, 0);
-        let rows = vec![
-            vec![goes_on(part(3))],
-            vec![ended_by(7, part(1)), goes_on(part(4))],
-            vec![ended_by(8, part(2))],
-        ];
-        let waits = of(&windows(rows), LongWaitsFold::default());
-        assert_eq!(
-            waits.iter().map(|wait| (wait.ns / S, wait.waker)).collect::<Vec<_>>(),
-            [(6, Some(8)), (4, Some(7))]
-        );
-    }
-
     fn ended_by(waker: u32, stat: OffCpuStat) -> OffCpuStat {
         OffCpuStat { waker: Some(waker), ..stat }
     }
@@ -221,18 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_follow_each_other_are_one_wait_whatever_their_order() {
-        let part = |seconds: u64| off_cpu(100, WaitCause::Ipc, &["k_read", "main"], seconds * S, 0);
+    fn of_rows_of_one_wait_the_last_one_counts_whatever_their_order() {
+        let so_far = |seconds: u64| off_cpu(100, WaitCause::Ipc, &["k_read", "main"], seconds * S, 0);
         let mut windows = windows(vec![
-            vec![goes_on(part(2))],
-            vec![goes_on(part(5))],
-            vec![ended_by(200, part(1))],
-            vec![],
-            vec![ended_by(200, part(3))],
+            vec![goes_on(so_far(2))],
+            vec![goes_on(so_far(7))],
+            vec![ended_by(200, so_far(8)), goes_on(so_far(3))],
+            vec![ended_by(300, so_far(4))],
+            vec![goes_on(so_far(1))],
         ]);
         let waits = of(&windows, LongWaitsFold::default());
         let told: Vec<_> = waits.iter().map(|wait| (wait.ns / S, wait.waker, wait.from, wait.to)).collect();
-        assert_eq!(told, [(8, Some(200), at(0), at(15)), (3, Some(200), at(20), at(25))]);
+        let expected =
+            [(8, Some(200), at(7), at(15)), (4, Some(300), at(15), at(20)), (1, None, at(20), at(25))];
+        assert_eq!(told, expected);
         windows.reverse();
         assert_eq!(of(&windows, LongWaitsFold::default()), waits);
     }

@@ -5,11 +5,14 @@
 mod covered;
 mod cuda;
 mod dashboard;
+mod disk;
 mod files;
 mod gpu;
 mod host;
 mod ledger;
+mod locks;
 mod longest;
+mod network;
 mod off_cpu;
 mod operations;
 mod processes;
@@ -18,15 +21,19 @@ mod quality;
 mod stacks;
 mod syscalls;
 mod timeline;
+mod turns;
 
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
+pub use disk::{DiskBy, DiskFold};
 pub use files::{FileBy, FileFold, FileTotals};
 pub use gpu::{AgentGpu, AgentGpus, agent_gpus};
 pub use host::{HostHistory, host_history};
 pub use ledger::LedgerFold;
+pub use locks::{LockTotal, locks};
 pub use longest::{LongWait, LongWaitsFold, chain};
+pub use network::{NetworkBy, NetworkFold, NetworkTotals};
 pub use off_cpu::{CauseTotal, OffCpuFold, OffCpuTotals, StackTotal};
 pub use operations::{
     Group, GroupBy, OperationFilter, OperationPage, OperationSummary, Order, operation_summary, operations,
@@ -38,6 +45,7 @@ pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
 pub use timeline::{Segment, Timeline, TimelineFold};
+pub use turns::{Turn, Turns, turns};
 
 use super::{Store, StoreError};
 use crate::model::{id::AgentId, time::TimeRange, window::Window};

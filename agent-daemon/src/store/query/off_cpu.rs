@@ -39,6 +39,14 @@ impl CauseTotal {
         self.max_ns = self.max_ns.max(stat.max_ns);
     }
 
+    /// Adds another share.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.blocked_ns = self.blocked_ns.saturating_add(other.blocked_ns);
+        self.run_queue_ns = self.run_queue_ns.saturating_add(other.run_queue_ns);
+        self.count = self.count.saturating_add(other.count);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
     /// Blocked and run queue together, ns.
     #[must_use]
     pub fn ns(&self) -> u64 {

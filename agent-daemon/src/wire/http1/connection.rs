@@ -15,6 +15,7 @@ use crate::{
         derived::Derived,
         exchange::{Context, Ending, Exchange},
         head::{Head, Upgrade},
+        under_way::UnderWay,
     },
 };
 
@@ -65,6 +66,11 @@ impl Http1 {
     /// Whether something of interest is under way.
     pub(in crate::wire) fn is_wanted(&mut self) -> bool {
         self.open.iter_mut().any(Exchange::is_wanted)
+    }
+
+    /// The calls to models that are not over.
+    pub(in crate::wire) fn under_way(&mut self) -> impl Iterator<Item = UnderWay> {
+        self.open.iter_mut().filter_map(Exchange::under_way)
     }
 
     fn parser(&mut self, side: Side) -> &mut Parser {

@@ -14,6 +14,7 @@ use crate::{
         derived::Derived,
         exchange::{Context, Ending, Exchange},
         head::{Head, method},
+        under_way::UnderWay,
     },
 };
 
@@ -64,6 +65,11 @@ impl Http2 {
     /// Whether something of interest is under way, or was.
     pub(in crate::wire) fn is_wanted(&mut self) -> bool {
         self.recognised || self.streams.values_mut().any(Exchange::is_wanted)
+    }
+
+    /// The calls to models that are not over.
+    pub(in crate::wire) fn under_way(&mut self) -> impl Iterator<Item = UnderWay> {
+        self.streams.values_mut().filter_map(Exchange::under_way)
     }
 
     fn half(&mut self, direction: Direction) -> &mut Half {

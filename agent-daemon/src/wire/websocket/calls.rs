@@ -12,6 +12,7 @@ use crate::{
         exchange::{Context, Ending, Exchange},
         head::{Head, Media},
         provider::Recognised,
+        under_way::UnderWay,
     },
 };
 
@@ -43,6 +44,11 @@ impl Socket {
     /// Which end the observed process is.
     pub(in crate::wire) fn role(&self) -> Role {
         self.context.role
+    }
+
+    /// The call that is not over.
+    pub(in crate::wire) fn under_way(&mut self) -> Option<UnderWay> {
+        self.call.as_mut().and_then(Exchange::under_way)
     }
 
     fn frames(&mut self, side: Side) -> &mut Frames {

@@ -7,10 +7,12 @@
 //! merged into a store in [`import`](super::import).
 
 pub(super) mod agent;
+mod devices;
 mod file;
 mod gpu;
 pub(super) mod hexadecimal;
 pub(super) mod host;
+mod latencies;
 mod llm;
 pub(super) mod names;
 pub(super) mod operation;

@@ -4,14 +4,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Kind, file::FileData, names::Names, process_id::Id};
+use super::{
+    DataError, Kind,
+    devices::{DiskData, NetworkData},
+    file::FileData,
+    latencies::{self, Latencies},
+    names::Names,
+    process_id::Id,
+};
 use crate::model::{
     cuda::{CudaCall, CudaStat},
+    disk::DiskStat,
     file::FileStat,
     ledger::{Bit, Ledger, StateSet},
+    network::NetworkStat,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
-    syscall::{Histogram, SyscallStat},
+    syscall::SyscallStat,
     time::Timestamp,
     window::{CpuStat, Window},
 };
@@ -34,6 +43,10 @@ pub(in crate::export::journal) struct WindowData {
     cuda: Vec<CudaData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<FileData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    network: Vec<NetworkData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    disk: Vec<DiskData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ledger: Vec<StretchData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,8 +90,7 @@ struct SyscallData {
     errors: Vec<(u32, u64)>,
     total_ns: u64,
     max_ns: u64,
-    /// log2 of the latency in ns, and the count; those that count nothing are left out.
-    latency_log2_ns: Vec<(usize, u64)>,
+    latency_log2_ns: Latencies,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,6 +137,8 @@ impl WindowData {
             syscalls: window.syscalls.into_iter().map(SyscallData::from).collect(),
             cuda: window.cuda.into_iter().map(CudaData::from).collect(),
             files: window.files.into_iter().map(FileData::from).collect(),
+            network: window.network.into_iter().map(NetworkData::from).collect(),
+            disk: window.disk.into_iter().map(DiskData::from).collect(),
             ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
             thread_time: window.ledger.threads.into_iter().map(ThreadTimeData::from).collect(),
             interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
@@ -142,6 +156,8 @@ impl WindowData {
             syscalls: self.syscalls.into_iter().map(SyscallStat::try_from).collect::<Result<_, _>>()?,
             cuda: self.cuda.into_iter().map(CudaStat::from).collect(),
             files: self.files.into_iter().map(FileStat::from).collect(),
+            network: self.network.into_iter().map(NetworkStat::try_from).collect::<Result<_, _>>()?,
+            disk: self.disk.into_iter().map(DiskStat::try_from).collect::<Result<_, _>>()?,
             ledger: ledger(self.ledger, self.thread_time)?,
             unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
         };
@@ -247,7 +263,7 @@ impl From<CudaData> for CudaStat {
 impl From<SyscallStat> for SyscallData {
     fn from(row: SyscallStat) -> Self {
         let SyscallStat { process, number, count, errors, total_ns, max_ns, histogram } = row;
-        let latency_log2_ns = histogram.0.into_iter().enumerate().filter(|(_, n)| *n > 0).collect();
+        let latency_log2_ns = latencies::told(&histogram);
         Self { process: Id(process), number, count, errors, total_ns, max_ns, latency_log2_ns }
     }
 }
@@ -257,10 +273,7 @@ impl TryFrom<SyscallData> for SyscallStat {
 
     fn try_from(row: SyscallData) -> Result<Self, DataError> {
         let SyscallData { process, number, count, errors, total_ns, max_ns, latency_log2_ns } = row;
-        let mut histogram = Histogram::default();
-        for (bucket, count) in latency_log2_ns {
-            *histogram.0.get_mut(bucket).ok_or(DataError::Value("a latency"))? = count;
-        }
+        let histogram = latencies::histogram(latency_log2_ns)?;
         Ok(Self { process: process.0, number, count, errors, total_ns, max_ns, histogram })
     }
 }

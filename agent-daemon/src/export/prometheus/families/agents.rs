@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-pub(super) static ROWS: [Row; 33] = [
+pub(super) static ROWS: [Row; 41] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -213,6 +213,70 @@ pub(super) static ROWS: [Row; 33] = [
         Counter,
         AGENT,
         "Time in calls of fsync and fdatasync, over all threads (probe files)",
+    ),
+    row(
+        F::AgentNetworkBytes,
+        "agent_network",
+        Some(Bytes),
+        Counter,
+        &["agent", "agent_id", "place", "direction"],
+        "Bytes that calls on sockets sent and received, by where the peer is: unix, loopback or address (probe network)",
+    ),
+    row(
+        F::AgentNetworkConnections,
+        "agent_network_connections",
+        None,
+        Counter,
+        &["agent", "agent_id", "result"],
+        "Connections of TCP that were made, accepted or failed (probe network)",
+    ),
+    row(
+        F::AgentNetworkConnectSeconds,
+        "agent_network_connect",
+        Some(Seconds),
+        Counter,
+        AGENT,
+        "Time that making connections took, over those that were made (probe network)",
+    ),
+    row(
+        F::AgentNetworkRetransmits,
+        "agent_network_retransmits",
+        None,
+        Counter,
+        AGENT,
+        "Times that segments of TCP were sent again (probe network)",
+    ),
+    row(
+        F::AgentDiskBytes,
+        "agent_disk",
+        Some(Bytes),
+        Counter,
+        &["agent", "agent_id", "operation"],
+        "Bytes of block I/O that it caused, also those that the kernel wrote in the background (probe disk)",
+    ),
+    row(
+        F::AgentDiskRequests,
+        "agent_disk_requests",
+        None,
+        Counter,
+        &["agent", "agent_id", "operation"],
+        "Requests of block I/O that completed (probe disk)",
+    ),
+    row(
+        F::AgentDiskErrors,
+        "agent_disk_errors",
+        None,
+        Counter,
+        &["agent", "agent_id", "operation"],
+        "Requests of block I/O that failed (probe disk)",
+    ),
+    row(
+        F::AgentDiskSeconds,
+        "agent_disk",
+        Some(Seconds),
+        Counter,
+        &["agent", "agent_id", "operation"],
+        "Time of requests of block I/O from beginning to end, one beside the other (probe disk)",
     ),
     row(
         F::ProcessCpuSeconds,

@@ -7,8 +7,11 @@
 mod columns;
 mod cpu;
 mod cuda;
+mod disk;
 mod files;
+mod latencies;
 mod ledger;
+mod network;
 mod off_cpu;
 mod syscalls;
 
@@ -26,13 +29,13 @@ use crate::model::{
     window::{CpuStat, Window},
 };
 
-/// Since 2 with ledgers, since 3 with calls of CUDA, since 4 with files.
+/// Since 2 with ledgers, since 3 with calls of CUDA, since 4 with files, traffic and block I/O.
 const VERSION: u8 = 4;
 /// Windows had no ledgers.
 const WITHOUT_LEDGERS: u8 = 1;
 /// Windows had no calls of CUDA.
 const WITHOUT_CUDA: u8 = 2;
-/// Windows had no files.
+/// Windows had neither files nor traffic and block I/O.
 const WITHOUT_FILES: u8 = 3;
 
 /// A window whose stacks are numbers.
@@ -71,6 +74,8 @@ pub(in crate::store::disk) fn encode(windows: &[Numbered]) -> Vec<u8> {
     ledger::encode(&mut to, windows);
     cuda::encode(&mut to, windows);
     files::encode(&mut to, windows);
+    network::encode(&mut to, windows);
+    disk::encode(&mut to, windows);
     to.finish()
 }
 
@@ -109,6 +114,8 @@ pub(in crate::store::disk) fn decode(bytes: &[u8], agent: &AgentId) -> Result<Ve
     }
     if version > WITHOUT_FILES {
         files::decode(&mut from, &mut windows)?;
+        network::decode(&mut from, &mut windows)?;
+        disk::decode(&mut from, &mut windows)?;
     }
     from.end().map(|()| windows)
 }
@@ -159,10 +166,11 @@ fn decode_spans(from: &mut Decoder<'_>, count: usize, agent: &AgentId) -> Result
         starts.push(before);
     }
     let window = |start: i64| {
-        let (syscalls, off_cpu, cpu, cuda, files, ledger, unread) = Default::default();
         let (start, end) = (time_of(start), time_of(start.wrapping_add(from.signed()?)));
         let agent = agent.clone();
-        Ok(Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, ledger, unread })
+        let (syscalls, off_cpu, cpu, cuda) = Default::default();
+        let (files, network, disk, ledger, unread) = Default::default();
+        Ok(Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread })
     };
     starts.into_iter().map(window).collect()
 }

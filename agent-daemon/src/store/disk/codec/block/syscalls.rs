@@ -5,19 +5,13 @@ use super::{
         CodecError,
         bytes::{Decoder, Encoder},
     },
-    columns::{Places, at, beside, column, from_beside, next, next_u32, read_column, read_columns},
+    columns::{Places, at, beside, column, from_beside, next, next_u32, read_columns},
+    latencies,
 };
 use crate::model::{
     id::ProcessId,
     syscall::{Histogram, SyscallStat},
 };
-
-/// The buckets of a histogram between the first and the last that count anything.
-fn counted(histogram: &Histogram) -> (usize, &[u64]) {
-    let first = histogram.0.iter().position(|n| *n > 0).unwrap_or(0);
-    let end = histogram.0.iter().rposition(|n| *n > 0).map_or(first, |last| last + 1);
-    (first, histogram.0.get(first..end).unwrap_or_default())
-}
 
 fn timed(histogram: &Histogram) -> u64 {
     histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
@@ -35,11 +29,7 @@ pub(super) fn encode(to: &mut Encoder, rows: &[&SyscallStat], processes: &Places
         to.varint(u64::from(*errno));
         to.varint(*count);
     }
-    column(to, rows, |r| counted(&r.histogram).0 as u64);
-    column(to, rows, |r| counted(&r.histogram).1.len() as u64);
-    for count in rows.iter().flat_map(|r| counted(&r.histogram).1) {
-        to.varint(*count);
-    }
+    latencies::encode(to, rows.iter().map(|r| &r.histogram));
 }
 
 /// So many rows.
@@ -62,22 +52,14 @@ pub(super) fn decode(
             histogram: Histogram::default(),
         });
     }
-    let (mut first, mut length) = (read_column(from, rows)?, read_column(from, rows)?);
+    latencies::decode(from, rows, stats.iter_mut().map(|stat| &mut stat.histogram))?;
     for stat in &mut stats {
-        let (first, length) = (next(&mut first)?, next(&mut length)?);
-        let end = first.checked_add(length).and_then(|end| usize::try_from(end).ok());
-        let buckets = usize::try_from(first)
-            .ok()
-            .zip(end)
-            .and_then(|(first, end)| stat.histogram.0.get_mut(first..end));
-        for bucket in buckets.ok_or(CodecError::Range("a bucket"))? {
-            *bucket = from.varint()?;
-        }
         stat.count = from_beside(stat.count, timed(&stat.histogram));
     }
     Ok(stats)
 }
 
-fn decode_errors(from: &mut Decoder<'_>, count: u64) -> Result<Vec<(u32, u64)>, CodecError> {
+/// Errors by errno.
+pub(super) fn decode_errors(from: &mut Decoder<'_>, count: u64) -> Result<Vec<(u32, u64)>, CodecError> {
     (0..count).map(|_| Ok((from.u32()?, from.varint()?))).collect()
 }

@@ -10,9 +10,11 @@ use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         cuda::{CudaCall, CudaStat},
+        disk::{DiskOperation, DiskStat},
         file::FileStat,
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
+        network::{NetworkStat, Peer, Protocol, Side},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
         syscall::{BUCKETS, Histogram, SyscallStat},
         window::CpuStat,
@@ -89,6 +91,61 @@ fn cuda() -> impl Strategy<Value = CudaStat> {
     })
 }
 
+fn latencies() -> impl Strategy<Value = Histogram> {
+    proptest::collection::vec((0..BUCKETS, number()), 0..3).prop_map(|counts| {
+        let mut histogram = Histogram::default();
+        counts.into_iter().for_each(|(bucket, count)| histogram.0[bucket] = count);
+        histogram
+    })
+}
+
+fn peer() -> impl Strategy<Value = Peer> {
+    let place = (any::<Option<std::net::IpAddr>>(), any::<u16>(), select(Protocol::ALL.as_slice()));
+    let side = select([Side::Client, Side::Server].as_slice());
+    let host = option::of("[a-z.]{1,20}");
+    (place, side, host).prop_map(|((address, port, protocol), side, host)| Peer {
+        address,
+        port,
+        protocol,
+        side,
+        host: host.map(Into::into),
+    })
+}
+
+fn traffic() -> impl Strategy<Value = NetworkStat> {
+    let failures = proptest::collection::btree_map(any::<u32>(), number(), 0..3);
+    let numbers = (number(), number(), number(), number(), number(), number(), number());
+    let row = (process(), peer(), numbers, failures, latencies());
+    row.prop_map(|(process, peer, n, failures, connect_histogram)| NetworkStat {
+        sent_bytes: n.0,
+        received_bytes: n.1,
+        connects: n.2,
+        accepts: n.3,
+        retransmits: n.4,
+        connect_ns: n.5,
+        connect_max_ns: n.6,
+        failures: failures.into_iter().collect(),
+        connect_histogram,
+        ..NetworkStat::new(process, peer)
+    })
+}
+
+fn requests() -> impl Strategy<Value = DiskStat> {
+    let numbers = (number(), number(), number(), number(), number(), number());
+    let what = ("[a-z0-9:]{0,8}", select(DiskOperation::ALL.as_slice()), any::<bool>());
+    let row = (process(), what, numbers, latencies());
+    row.prop_map(|(process, (device, operation, background), n, histogram)| DiskStat {
+        count: n.0,
+        errors: n.1,
+        bytes: n.2,
+        queue_ns: n.3,
+        device_ns: n.4,
+        max_ns: n.5,
+        histogram,
+        ..DiskStat::new(process, device.into(), operation, background)
+    })
+}
+
 fn file() -> impl Strategy<Value = FileStat> {
     (process(), "/.{0,6}", proptest::array::uniform10(number()))
         .prop_map(|(process, path, amounts)| FileStat::with(process, path.into(), amounts))
@@ -103,6 +160,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         ledger(),
         proptest::collection::vec(cuda(), 0..4),
         proptest::collection::vec(file(), 0..4),
+        (proptest::collection::vec(traffic(), 0..4), proptest::collection::vec(requests(), 0..4)),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
         agent: agent_at(at(0)).id,
@@ -113,6 +171,8 @@ fn window() -> impl Strategy<Value = Numbered> {
         cpu: rows.2,
         cuda: rows.5,
         files: rows.6,
+        network: rows.7.0,
+        disk: rows.7.1,
         ledger: rows.4,
         unread: rows.3,
     })
@@ -126,6 +186,8 @@ fn sorted(mut windows: Vec<Numbered>) -> String {
         window.cpu.sort_by_key(|r| (r.process, r.stack));
         window.cuda.sort_by_key(|r| (r.process, r.call));
         window.files.sort_by(|a, b| (&a.path, a.process).cmp(&(&b.path, b.process)));
+        window.network.sort_by(|a, b| (a.process, &a.peer).cmp(&(b.process, &b.peer)));
+        window.disk.sort_by_key(|r| (r.process, r.operation, r.background, r.device.clone()));
     }
     format!("{windows:?}")
 }

@@ -1,0 +1,74 @@
+//! What locks an agent waited for.
+
+use axum::{Json, extract::State as Shared};
+use serde::Deserialize;
+
+use super::operations::{limit, offset};
+use crate::{
+    api::{
+        dto::locks::{LockDto, LockReportDto},
+        error::Problem,
+        extract::{AgentPath, StrictQuery},
+        formats::Subject,
+        openapi::AgentRefusals,
+        range::RangeQuery,
+        state::State,
+    },
+    model::{
+        probe::Probe,
+        time::{TimeRange, Timestamp},
+    },
+    store::query::{self, CoveredFold, LockTotal, OffCpuFold},
+};
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Params {
+    /// How far back, such as `60s`.
+    since: Option<String>,
+    /// Start of the range; without any range, since the agent was attached.
+    from: Option<String>,
+    /// End of the range.
+    to: Option<String>,
+    /// How many rows at most, 1 to 1000; 20 if absent.
+    limit: Option<usize>,
+    /// How many are left out at the beginning, at most 10000.
+    offset: Option<usize>,
+}
+
+/// Locks
+///
+/// Where the agent's threads waited for locks, for how long, and who handed them over: the off-CPU time whose cause is
+/// `lock`. A futex counts as a lock once a thread that itself waited for it has handed it over.
+#[utoipa::path(get, path = "/api/v1/agents/{id}/locks", tag = "reports",
+    params(("id" = String, Path, description = "The agent's id, PID-STARTMS"), Params),
+    responses((status = 200, body = LockReportDto, description = "A page of places"), AgentRefusals))]
+pub(super) async fn locks(
+    Shared(state): Shared<State>,
+    AgentPath(id): AgentPath,
+    StrictQuery(params): StrictQuery<Params>,
+) -> Result<Json<LockReportDto>, Problem> {
+    let agent = state.agent(&id)?;
+    let Params { since, from, to, .. } = &params;
+    let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
+    let range = range.resolve(&agent, Timestamp::now())?;
+    let (limit, offset) = (limit(params.limit, 20)?, offset(params.offset)?);
+    let fold = state.fold(move |store| {
+        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
+        let folds = (CoveredFold::default(), OffCpuFold::default());
+        let (covered, totals) = query::over(store, &id, range, folds)?;
+        let rows = query::locks(&totals);
+        let shown = |lock: &LockTotal| LockDto::new(lock, subject.comm(lock.process).map(str::to_owned));
+        let next = offset.saturating_add(limit);
+        Ok(LockReportDto {
+            agent: id.to_string(),
+            covered: covered.map(Into::into),
+            watched: subject.agent.probes.contains(Probe::OffCpu),
+            rows: rows.len() as u64,
+            next_offset: (next < rows.len()).then_some(next),
+            locks: rows.iter().skip(offset).take(limit).map(shown).collect(),
+        })
+    });
+    fold.await.map(Json)
+}

@@ -1,0 +1,170 @@
+//! The columns of traffic, since version 4. Peers stand once, and rows refer to their places; connections made are told
+//! by the times counted, the longest by the sum.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::{
+    super::{
+        CodecError,
+        bytes::{Decoder, Encoder},
+    },
+    Numbered,
+    columns::{Places, at, beside, column, decode_places, from_beside, next, read_columns},
+    latencies,
+    syscalls::decode_errors,
+    total,
+};
+use crate::model::{
+    id::ProcessId,
+    network::{MAX_HOST, NetworkStat, Peer, Protocol, Side},
+    syscall::Histogram,
+};
+
+/// The windows' traffic.
+pub(super) fn encode(to: &mut Encoder, windows: &[Numbered]) {
+    let rows: Vec<&NetworkStat> = windows.iter().flat_map(|w| sorted(&w.network)).collect();
+    let processes = Places::of(rows.iter().map(|row| row.process.0).collect());
+    let mut peers: Vec<&Peer> = rows.iter().map(|row| &row.peer).collect();
+    peers.sort_unstable();
+    peers.dedup();
+    processes.encode(to);
+    encode_peers(to, &peers);
+    windows.iter().for_each(|w| to.varint(w.network.len() as u64));
+    column(to, &rows, |row| processes.place(row.process.0));
+    column(to, &rows, |row| peers.binary_search(&&row.peer).map_or(0, |place| place as u64));
+    column(to, &rows, |row| row.sent_bytes);
+    column(to, &rows, |row| row.received_bytes);
+    column(to, &rows, |row| beside(row.connects, timed(&row.connect_histogram)));
+    column(to, &rows, |row| row.accepts);
+    column(to, &rows, |row| row.retransmits);
+    column(to, &rows, |row| row.connect_ns);
+    column(to, &rows, |row| beside(row.connect_ns, row.connect_max_ns));
+    column(to, &rows, |row| row.failures.len() as u64);
+    for (errno, count) in rows.iter().flat_map(|row| &row.failures) {
+        to.varint(u64::from(*errno));
+        to.varint(*count);
+    }
+    latencies::encode(to, rows.iter().map(|row| &row.connect_histogram));
+}
+
+fn sorted(rows: &[NetworkStat]) -> Vec<&NetworkStat> {
+    let mut rows: Vec<&NetworkStat> = rows.iter().collect();
+    rows.sort_by(|a, b| (a.process, &a.peer).cmp(&(b.process, &b.peer)));
+    rows
+}
+
+fn timed(histogram: &Histogram) -> u64 {
+    histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
+}
+
+/// Reads it into the windows that it is of.
+pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result<(), CodecError> {
+    let processes = decode_places(from)?;
+    let peers = decode_peers(from)?;
+    let lengths = windows.iter().map(|_| from.count()).collect::<Result<Vec<_>, _>>()?;
+    let rows = total(&lengths)?;
+    let mut all = decode_rows(from, rows, &processes, &peers)?;
+    latencies::decode(from, rows, all.iter_mut().map(|row| &mut row.connect_histogram))?;
+    for row in &mut all {
+        row.connects = from_beside(row.connects, timed(&row.connect_histogram));
+    }
+    let mut all = all.into_iter();
+    for (window, length) in windows.iter_mut().zip(lengths) {
+        window.network = all.by_ref().take(length).collect();
+    }
+    Ok(())
+}
+
+fn decode_rows(
+    from: &mut Decoder<'_>,
+    rows: usize,
+    processes: &[u64],
+    peers: &[Peer],
+) -> Result<Vec<NetworkStat>, CodecError> {
+    let [
+        mut process,
+        mut peer,
+        mut sent,
+        mut received,
+        mut connects,
+        mut accepts,
+        mut again,
+        mut time,
+        mut max,
+        mut failures,
+    ] = read_columns(from, rows)?;
+    let row = |_| {
+        let place = usize::try_from(next(&mut peer)?).ok();
+        let peer = place.and_then(|place| peers.get(place)).ok_or(CodecError::Range("a place"))?;
+        let connect_ns = next(&mut time)?;
+        Ok(NetworkStat {
+            sent_bytes: next(&mut sent)?,
+            received_bytes: next(&mut received)?,
+            connects: next(&mut connects)?,
+            accepts: next(&mut accepts)?,
+            retransmits: next(&mut again)?,
+            connect_ns,
+            connect_max_ns: connect_ns.wrapping_sub(from_beside(next(&mut max)?, 0)),
+            failures: decode_errors(from, next(&mut failures)?)?,
+            ..NetworkStat::new(ProcessId(at(processes, next(&mut process)?)?), peer.clone())
+        })
+    };
+    (0..rows).map(row).collect()
+}
+
+/// What an address is told by: how many bytes it has.
+const NO_ADDRESS: u64 = 0;
+const IPV4: u64 = 4;
+const IPV6: u64 = 16;
+
+fn encode_peers(to: &mut Encoder, peers: &[&Peer]) {
+    to.varint(peers.len() as u64);
+    for peer in peers {
+        match peer.address {
+            None => to.varint(NO_ADDRESS),
+            Some(IpAddr::V4(address)) => {
+                to.varint(IPV4);
+                to.varint(u64::from(address.to_bits()));
+            }
+            Some(IpAddr::V6(address)) => {
+                let bits = address.to_bits();
+                to.varint(IPV6);
+                to.varint((bits >> 64) as u64);
+                to.varint(bits as u64);
+            }
+        }
+        to.varint(u64::from(peer.port));
+        to.varint(peer.protocol.number().into());
+        to.varint(u64::from(peer.side == Side::Server));
+        to.text(peer.host.as_deref().unwrap_or_default());
+    }
+}
+
+fn decode_peers(from: &mut Decoder<'_>) -> Result<Vec<Peer>, CodecError> {
+    (0..from.count()?).map(|_| decode_peer(from)).collect()
+}
+
+fn decode_peer(from: &mut Decoder<'_>) -> Result<Peer, CodecError> {
+    let address = match from.varint()? {
+        NO_ADDRESS => None,
+        IPV4 => Some(IpAddr::from(from.u32()?.to_be_bytes())),
+        IPV6 => {
+            let bits = u128::from(from.varint()?) << 64 | u128::from(from.varint()?);
+            Some(IpAddr::from(bits.to_be_bytes()))
+        }
+        _ => return Err(CodecError::Range("an address")),
+    };
+    let port = u16::try_from(from.varint()?).map_err(|_| CodecError::Range("a port"))?;
+    let protocol = Protocol::from_number(from.varint()?).ok_or(CodecError::Range("a protocol"))?;
+    let side = match from.varint()? {
+        0 => Side::Client,
+        1 => Side::Server,
+        _ => return Err(CodecError::Range("a side")),
+    };
+    let host = from.text()?;
+    if host.len() > MAX_HOST {
+        return Err(CodecError::Range("a host"));
+    }
+    let host = (!host.is_empty()).then(|| Arc::from(host));
+    Ok(Peer { address, port, protocol, side, host })
+}

@@ -1,0 +1,152 @@
+//! The ledger of agents that ask their models by TLS, whose plaintext is read: how long they waited for the first words,
+//! and how long the answer came, is what they say themselves. Where it is not read, it is an estimate, and says so.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    daemon::Daemon,
+    ledger::{Seen, sees_models},
+    puppet::Puppet,
+    tls,
+    workload::source,
+};
+
+/// A model behind TLS.
+struct Model {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Model {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = tls::certificate(folder.path());
+        let mut python = Command::new("python3");
+        python.arg(source("wire/model.py")).arg(certificate).arg(key).stdout(Stdio::piped());
+        let mut process = python.spawn().expect("python3 starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, port: line.trim().parse().expect("a port"), folder }
+    }
+
+    /// An agent that asks it.
+    fn agent(&self, way: &str) -> Puppet {
+        let mut command = Command::new("python3");
+        command.arg(source("ledger_tls.py")).arg(self.port.to_string());
+        command.arg(self.folder.path().join("cert.pem")).arg(way);
+        Puppet::spawn(command)
+    }
+
+    /// A daemon that knows it for one.
+    fn daemon(&self) -> Daemon {
+        Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", self.port) } }))
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the agent does itself, and waits for itself.
+fn local(seen: &Seen) -> f64 {
+    ["agent_cpu", "run_queue", "page_fault", "disk"].map(|cause| seen.cause(cause)).iter().sum()
+}
+
+fn share<'a>(seen: &'a Seen, cause: &str) -> &'a Value {
+    seen.answer["causes"].as_array().unwrap().iter().find(|share| share["cause"] == cause).unwrap()
+}
+
+/// Has an agent ask its model, and run a tool after each answer, on one connection; and several times at once.
+fn check(way: &str) {
+    let model = Model::start();
+    let daemon = model.daemon();
+    let mut agent = model.agent(way);
+    // What it does for the first time loads code.
+    agent.tell("fan 1");
+    let id = tls::attach_probed(&daemon, agent.pid());
+    let truth = agent.tell("turn 3 0.5");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    let (first, stream) = (truth.seconds("first"), truth.seconds("stream"));
+    let rest = seen.wall - truth.seconds("seconds");
+    let tool = truth.seconds("seconds") - first - stream;
+    // Whatever it waits for, it does its own work then, and waits for a CPU: on a busy machine, not a little.
+    let (others, off) = (local(&seen), (0.03 * seen.wall).max(0.02));
+    let truths = [
+        ("llm_first_token", first),
+        ("llm_stream", stream),
+        ("tool", tool),
+        ("idle", rest),
+        ("network", 0.0),
+    ];
+    for (cause, truth) in truths {
+        let range = truth - others - off..=truth + off;
+        assert!(
+            range.contains(&seen.cause(cause)),
+            "{way}: {cause} was {truth}, off {off} or {others}: {seen:?}"
+        );
+    }
+    assert!(seen.cause("unknown") < 0.02 * seen.wall, "{seen:?}");
+    assert_eq!(seen.answer["estimated"], false, "{seen:?}");
+    assert_eq!(share(&seen, "llm_first_token")["estimated_seconds"], 0.0, "{seen:?}");
+    let phase = |name: &str| seen.answer["call_seconds"][name].as_f64().unwrap();
+    assert!((phase("llm_first_token") - first).abs() < 0.02 + first * 0.03, "{first}: {seen:?}");
+    assert!((phase("llm_stream") - stream).abs() < 0.02 + stream * 0.03, "{stream}: {seen:?}");
+
+    let id = tls::attach_probed(&daemon, agent.pid());
+    let truth = agent.tell("fan 6");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    // All wait, and then all answers come: where both are the case, the answer counts.
+    let llm =
+        seen.cause("llm_first_token") + seen.cause("llm_stream") + seen.cause("llm_connect") + local(&seen);
+    let wall = truth.seconds("seconds");
+    assert!((llm - wall).abs() < 0.03 * seen.wall + 0.02, "{way}: {llm} of {wall}: {seen:?}");
+    assert!((phase_of(&seen, "llm_stream") - 6.0 * 0.4).abs() < 0.6, "{way}: six answers: {seen:?}");
+    agent.end();
+}
+
+fn phase_of(seen: &Seen, name: &str) -> f64 {
+    seen.answer["call_seconds"][name].as_f64().unwrap()
+}
+
+#[test]
+fn calls_of_an_agent_that_blocks_are_exact() {
+    check("blocking");
+}
+
+#[test]
+fn calls_of_an_agent_on_asyncio_are_exact() {
+    check("asyncio");
+}
+
+#[test]
+fn calls_that_nobody_reads_are_an_estimate() {
+    let model = Model::start();
+    let daemon = model.daemon();
+    if !sees_models(&daemon) {
+        return;
+    }
+    let mut agent = model.agent("blocking");
+    agent.tell("fan 1");
+    let id = daemon.api().attach_with(&json!({ "pid": agent.pid(), "probes": ["ledger"] }));
+    agent.tell("turn 2 0.5");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    assert_eq!(seen.answer["estimated"], true, "{seen:?}");
+    // The model says at once that it will answer.
+    let llm = seen.cause("llm_first_token") + seen.cause("llm_stream");
+    assert!(share(&seen, "llm_stream")["estimated_seconds"].as_f64() > Some(0.9 * 1.4 - 0.1), "{seen:?}");
+    assert!((llm - 1.4).abs() < 0.15, "the tools that follow are told from answers: {seen:?}");
+    assert!((seen.cause("tool") - 1.0).abs() < 0.15, "{seen:?}");
+}

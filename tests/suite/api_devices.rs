@@ -1,0 +1,64 @@
+//! Traffic, block I/O and locks of agents, as the API tells them: the numbers are those of the windows that were stored.
+
+use serde_json::{Value, json};
+
+use crate::api_world::World;
+
+#[test]
+fn traffic_is_told_by_peer_by_process_and_by_host() {
+    let world = World::new();
+    let told = world.get(&world.of_live("/network")).json();
+    assert_eq!(
+        (&told["watched"], &told["rows"], &told["next_offset"]),
+        (&json!(true), &json!(2), &Value::Null)
+    );
+    assert_eq!(
+        (&told["total"]["sent_bytes"], &told["outside"]["received_bytes"]),
+        (&json!(1500), &json!(4500))
+    );
+    let first = &told["peers"][0];
+    let mut plain = first.clone();
+    for estimate in ["connect_p50_seconds", "connect_p99_seconds"] {
+        assert!(plain.as_object_mut().unwrap().remove(estimate).unwrap().as_f64().unwrap() <= 0.02);
+    }
+    assert_eq!(
+        plain,
+        json!({
+            "address": "192.0.2.7", "port": 443, "protocol": "tcp", "side": "client", "place": "address",
+            "sent_bytes": 1000, "received_bytes": 3000, "connections_made": 1, "connections_accepted": 0,
+            "connections_failed": { "ECONNREFUSED": 1 }, "retransmits": 0,
+            "connect_mean_seconds": 0.02, "connect_max_seconds": 0.02,
+        })
+    );
+    let hosts = world.get(&world.of_live("/network?by=host")).json();
+    let names: Vec<_> =
+        hosts["peers"].as_array().unwrap().iter().map(|row| (&row["host"], &row["port"])).collect();
+    assert_eq!(names, [(&Value::Null, &Value::Null), (&json!("api.test"), &Value::Null)]);
+    let processes = world.get(&world.of_live("/network?by=process&limit=1")).json();
+    assert_eq!((&processes["peers"][0]["pid"], &processes["next_offset"]), (&json!(100), &json!(1)));
+    let next = world.get(&world.of_live("/network?by=process&limit=1&offset=1")).json();
+    assert_eq!((&next["peers"][0]["pid"], &next["next_offset"]), (&json!(101), &Value::Null));
+}
+
+#[test]
+fn block_io_is_told_by_device_and_by_process() {
+    let world = World::new();
+    let told = world.get(&world.of_live("/disk")).json();
+    let rows = told["requests"].as_array().unwrap();
+    let seen: Vec<_> = rows.iter().map(|row| (&row["device"], &row["background"], &row["bytes"])).collect();
+    let vda = json!("vda");
+    assert_eq!(seen, [(&vda, &json!(false), &json!(8192)), (&vda, &json!(true), &json!(8192))]);
+    let times =
+        ["total_seconds", "queue_seconds", "device_seconds"].map(|time| rows[0][time].as_f64().unwrap());
+    assert_eq!(times, [0.0025, 0.0005, 0.002]);
+    let by_process = world.get(&world.of_live("/disk?by=process")).json();
+    let pids: Vec<_> = by_process["requests"].as_array().unwrap().iter().map(|row| &row["pid"]).collect();
+    assert_eq!(pids, [&json!(100), &json!(101)]);
+}
+
+#[test]
+fn an_agent_that_never_waited_for_a_lock_has_none() {
+    let world = World::new();
+    let told = world.get(&world.of_live("/locks")).json();
+    assert_eq!((&told["watched"], &told["locks"]), (&json!(true), &json!([])));
+}
