@@ -86,7 +86,7 @@ fn run(
                         // A queue that is full, or that nobody reads: the peer has no name.
                         let _ = names_found.try_send((Arc::clone(&name), address.ip()));
                     }
-                    tell(&mut endpoints, found.into_iter());
+                    tell(&mut endpoints, found);
                 }
                 Err(error) => tracing::debug!(host = host.host, %error, "a model's host is not known"),
             }
