@@ -49,7 +49,6 @@ use std::{
 use agent_common::{
     agent::{Agent, probe},
     loss, thread,
-    unwind::NO_DIRECT_MAP,
 };
 use aya::{
     Btf, Ebpf,
@@ -65,7 +64,7 @@ use crate::{
         id::{PID_BITS, ProcessId, START_SHIFT, Slot},
         ledger::Verdict,
         observation::RawUserStack,
-        probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
+        probe::{Probe, ProbeSet, ProbeStatus},
         syscall,
     },
 };
@@ -78,6 +77,8 @@ const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
 const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
 const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
+const _: () = assert!(Probe::Network.bit() == probe::NETWORK);
+const _: () = assert!(Probe::Disk.bit() == probe::DISK);
 const _: () = assert!(Probe::Files.bit() == probe::FILES);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
@@ -128,8 +129,8 @@ impl Kernel {
         drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
-        programs.note(late_stacks(&mut ebpf, confidential)?);
-        programs.note(descriptors(confidential));
+        programs.note(features::late_stacks(&mut ebpf, confidential)?);
+        programs.note(features::descriptors(confidential));
         programs.note(files::paths(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
@@ -350,40 +351,6 @@ impl Kernel {
 
     fn map_mut(&mut self, name: &'static str) -> Result<&mut aya::maps::Map, KernelError> {
         self.ebpf.map_mut(name).ok_or(KernelError::NoMap(name))
-    }
-}
-
-/// Whether stacks of threads that do not run can be walked: the iterator finds the direct map at its first run.
-fn late_stacks(ebpf: &mut Ebpf, confidential: bool) -> Result<ProbeStatus, KernelError> {
-    iterate::run(ebpf, "seed_threads")?;
-    let map = ebpf.map("DIRECT_MAP").ok_or(KernelError::NoMap("DIRECT_MAP"))?;
-    let base = Array::<_, u64>::try_from(map)?.get(&0, 0)?;
-    let reason = if confidential {
-        Some("the kernel is locked down to confidentiality")
-    } else {
-        (base <= NO_DIRECT_MAP).then_some("where the kernel maps all memory could not be found out")
-    };
-    Ok(ProbeStatus {
-        name: "late_stacks",
-        purpose: "stacks of long waits that could not be walked when they began",
-        probes: ProbeSet::EMPTY,
-        state: if reason.is_some() { ProbeState::Unavailable } else { ProbeState::Ready },
-        attached: false,
-        reason: reason.map(|r| format!("{r}; such waits have no user stack")),
-    })
-}
-
-/// Whether the programs can look up what a descriptor is.
-fn descriptors(confidential: bool) -> ProbeStatus {
-    let reason =
-        "the kernel is locked down to confidentiality; the system call alone tells what a wait is for";
-    ProbeStatus {
-        name: "descriptors",
-        purpose: "whether a wait is for a file, a pipe, a socket or a terminal",
-        probes: ProbeSet::EMPTY,
-        state: if confidential { ProbeState::Unavailable } else { ProbeState::Ready },
-        attached: false,
-        reason: confidential.then(|| reason.to_owned()),
     }
 }
 

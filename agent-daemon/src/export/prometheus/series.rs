@@ -154,10 +154,13 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => [tools::of, llm::of, cuda::of, files::of, devices::of]
-            .map(|of| of(family, totals, &with))
-            .concat(),
+        _ => of_kinds(family, totals, &with),
     }
+}
+
+/// The series of what agents have that has a file of its own here.
+fn of_kinds(family: Family, totals: &AgentTotals, with: &impl Fn(&[String]) -> Vec<String>) -> Vec<Series> {
+    [tools::of, llm::of, cuda::of, files::of, devices::of].map(|of| of(family, totals, with)).concat()
 }
 
 /// Of the limit of memory that is closest to being reached.
