@@ -108,8 +108,8 @@ fn names_are_counted_exactly_however_they_are_written() {
     assert_eq!((&of("a/b/hard")["creates"], &of("link")["creates"]), (&json!(1), &json!(1)));
     // Over processes and directories the same comes out.
     let report = daemon.api().get(&format!("/api/v1/agents/{agent}/files?by=directory")).json();
-    let directory = report["files"].as_array().unwrap().iter();
-    let directory = directory.filter(|row| row["directory"] == json!(folder.0.join("a/b"))).next_back();
+    let rows = report["files"].as_array().unwrap();
+    let directory = rows.iter().find(|row| row["directory"] == json!(folder.0.join("a/b")));
     assert_eq!(directory.unwrap()["deletes"], 50, "{report}");
     assert_eq!(daemon.api().rows_of(&agent, "files?by=process", "files")[0]["comm"], "files");
 }
@@ -199,7 +199,7 @@ fn what_is_kept_of_paths_is_the_operators_choice() {
 
 /// The operations of this kind, the first first.
 fn operations(daemon: &Daemon, agent: &str, kind: &str) -> Vec<Value> {
-    let path = format!("operations?kind={kind}&limit=1000");
+    let path = format!("operations?source=kernel&kind={kind}&limit=1000");
     let mut found = daemon.api().rows_of(agent, &path, "operations");
     found.reverse();
     found
@@ -221,15 +221,23 @@ fn checkpoints_are_operations_from_open_to_rename() {
         let found = saves.iter().filter(|save| save["labels"]["file.path"].as_str().unwrap().ends_with(end));
         found.cloned().collect::<Vec<Value>>()
     };
-    let [save] = &of("/model.safetensors")[..] else { panic!("one save in {saves:?}") };
-    assert_eq!((&save["bytes"], &save["success"]), (&json!(saved.count("bytes")), &json!(true)), "{save}");
+    let [save] = &of("/model.safetensors")[..] else {
+        panic!("one save in {saves:?}, losses: {:?}", daemon.api().losses())
+    };
+    assert_eq!(
+        (&save["size_bytes"], &save["success"]),
+        (&json!(saved.count("bytes")), &json!(true)),
+        "{save}"
+    );
     assert_eq!(save["labels"]["file.path"], json!(folder.0.join("model.safetensors")));
     assert_seconds(saved.seconds("seconds"), save["duration_seconds"].as_f64().unwrap(), "the save");
     let sync: f64 = save["labels"]["file.sync_ns"].as_str().unwrap().parse().unwrap();
-    assert_seconds(saved.seconds("sync_seconds"), sync / 1e9, "its fsync");
+    // Python is slow beside a short fsync.
+    let (sync, told) = (sync / 1e9, saved.seconds("sync_seconds"));
+    assert!(sync > 0.0 && sync <= told && told - sync < 0.02, "{sync} of {told} s");
 
     let [load] = &operations(&daemon, &agent, "checkpoint_load")[..] else { panic!("one load") };
-    assert_eq!(load["bytes"], loaded.count("bytes"), "{load}");
+    assert_eq!(load["size_bytes"], loaded.count("bytes"), "{load}");
     assert_eq!(load["labels"]["file.bytes_of"], "size");
 
     let journal = of("checkpoints.sqlite-journal").len() as u64;

@@ -385,10 +385,9 @@ impl Collector {
         self.mapped.cut(counts.user_stacks_mut());
         self.outbox.extend(self.live.observe(end));
         self.host_names.name(&mut counts.network, Instant::now());
-        let used = std::mem::take(&mut counts.files);
-        let (live, losses) = ((&self.live, &self.clock), &self.telemetry.losses);
+        let (used, live) = (std::mem::take(&mut counts.files), (&self.live, &self.clock));
         let ledgers = self.wire.settle(&self.agents, std::mem::take(&mut counts.ledgers));
-        let told = self.files.close(counts.epoch, used, live, losses);
+        let told = self.files.close(counts.epoch, used, live, &self.telemetry.losses);
         self.outbox.push_back(Observation::Counted(counts.of_window((start, end), (ledgers, told), orders)));
         self.outbox.extend(changed);
         match self.kernel.losses() {

@@ -1,10 +1,8 @@
-//! What this host allows: asked before loading, or once loaded, and shown by `agentperf check`.
+//! What this host allows: asked before loading, and shown by `agentperf check`.
 
-use agent_common::unwind::NO_DIRECT_MAP;
-use aya::{Ebpf, maps::Array};
 use caps::{CapSet, Capability};
 
-use super::{Kernel, error::KernelError, iterate};
+use super::{Kernel, error::KernelError};
 use crate::{
     config::Config,
     model::probe::{ProbeSet, ProbeState, ProbeStatus},
@@ -75,40 +73,6 @@ fn failed(error: &KernelError) -> ProbeStatus {
         state: ProbeState::Unavailable,
         attached: false,
         reason: Some(error.to_string()),
-    }
-}
-
-/// Whether stacks of threads that do not run can be walked: the iterator finds the direct map at its first run.
-pub(super) fn late_stacks(ebpf: &mut Ebpf, confidential: bool) -> Result<ProbeStatus, KernelError> {
-    iterate::run(ebpf, "seed_threads")?;
-    let map = ebpf.map("DIRECT_MAP").ok_or(KernelError::NoMap("DIRECT_MAP"))?;
-    let base = Array::<_, u64>::try_from(map)?.get(&0, 0)?;
-    let reason = if confidential {
-        Some("the kernel is locked down to confidentiality")
-    } else {
-        (base <= NO_DIRECT_MAP).then_some("where the kernel maps all memory could not be found out")
-    };
-    Ok(ProbeStatus {
-        name: "late_stacks",
-        purpose: "stacks of long waits that could not be walked when they began",
-        probes: ProbeSet::EMPTY,
-        state: if reason.is_some() { ProbeState::Unavailable } else { ProbeState::Ready },
-        attached: false,
-        reason: reason.map(|r| format!("{r}; such waits have no user stack")),
-    })
-}
-
-/// Whether the programs can look up what a descriptor is.
-pub(super) fn descriptors(confidential: bool) -> ProbeStatus {
-    let reason =
-        "the kernel is locked down to confidentiality; the system call alone tells what a wait is for";
-    ProbeStatus {
-        name: "descriptors",
-        purpose: "whether a wait is for a file, a pipe, a socket or a terminal",
-        probes: ProbeSet::EMPTY,
-        state: if confidential { ProbeState::Unavailable } else { ProbeState::Ready },
-        attached: false,
-        reason: confidential.then(|| reason.to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Kernel`] loads the programs once, attaches those that some agent needs, and hands out decoded events
 //! and drained counts. It belongs to one thread, the collector's.
 
+mod agents;
 mod as_compiled;
 mod batch;
 mod btf;
@@ -41,18 +42,12 @@ pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
 pub use waits::SeenThread;
 pub use wire::WireRing;
 
-use std::{
-    io::ErrorKind,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use agent_common::{
-    agent::{Agent, probe},
-    loss, thread,
-};
+use agent_common::{agent::probe, loss, thread, unwind::NO_DIRECT_MAP};
 use aya::{
     Btf, Ebpf,
-    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf},
 };
 
 use rustc_hash::FxHashMap;
@@ -64,7 +59,7 @@ use crate::{
         id::{PID_BITS, ProcessId, START_SHIFT, Slot},
         ledger::Verdict,
         observation::RawUserStack,
-        probe::{Probe, ProbeSet, ProbeStatus},
+        probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         syscall,
     },
 };
@@ -77,8 +72,6 @@ const _: () = assert!(Probe::Syscalls.bit() == probe::SYSCALLS);
 const _: () = assert!(Probe::Ledger.bit() == probe::LEDGER);
 const _: () = assert!(Probe::Cuda.bit() == probe::CUDA);
 const _: () = assert!(Probe::Wire.bit() == probe::WIRE);
-const _: () = assert!(Probe::Network.bit() == probe::NETWORK);
-const _: () = assert!(Probe::Disk.bit() == probe::DISK);
 const _: () = assert!(Probe::Files.bit() == probe::FILES);
 const _: () = assert!(syscall::BUCKETS == agent_common::syscalls::BUCKETS);
 
@@ -129,8 +122,8 @@ impl Kernel {
         drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;
-        programs.note(features::late_stacks(&mut ebpf, confidential)?);
-        programs.note(features::descriptors(confidential));
+        programs.note(late_stacks(&mut ebpf, confidential)?);
+        programs.note(descriptors(confidential));
         programs.note(files::paths(confidential));
         let events = RingBuf::try_from(ebpf.take_map("EVENTS").ok_or(KernelError::NoMap("EVENTS"))?)?;
         let found = copies::FoundInCopies::new();
@@ -210,42 +203,6 @@ impl Kernel {
         self.programs.status()
     }
 
-    /// Tells the programs of an agent in `slot`: `None` ends it.
-    ///
-    /// # Errors
-    /// A map refused the write.
-    pub fn set_agent(&mut self, slot: Slot, watch: Option<Watch<'_>>) -> Result<(), KernelError> {
-        self.set_outside(slot, watch.map_or(&[], |watch| watch.outside))?;
-        match watch {
-            Some(watch) if watch.probes.contains(Probe::Ledger) => {
-                self.counts.ledgers.begin(&mut self.ebpf, slot)?;
-            }
-            _ => self.counts.ledgers.end(&mut self.ebpf, slot)?,
-        }
-        self.agents += 1;
-        let generation = self.agents;
-        let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
-        let agent = match watch {
-            None => Agent::default(),
-            Some(Watch { root, probes, start, .. }) => match start {
-                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root, generation },
-                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root, generation },
-            },
-        };
-        Ok(agents.set(slot.0, agent, 0)?)
-    }
-
-    /// Notes the pipes and sockets that lead out of the agent in `slot`.
-    fn set_outside(&mut self, slot: Slot, inodes: &[u64]) -> Result<(), KernelError> {
-        let before = self.outside.insert(slot, inodes.to_vec()).unwrap_or_default();
-        let mut map: HashMap<_, u64, u32> = HashMap::try_from(self.map_mut("OUTSIDE")?)?;
-        for inode in before {
-            // Another agent's by now, perhaps: then it is written anew, if that is watched again.
-            let _ = map.remove(&inode);
-        }
-        inodes.iter().try_for_each(|inode| Ok(map.insert(inode, slot.0, 0)?))
-    }
-
     /// Looks for tools of the agent in `slot` that are helpers, when it has asked its model.
     ///
     /// # Errors
@@ -268,51 +225,6 @@ impl Kernel {
     /// The iterator could not run.
     pub fn waits(&mut self) -> Result<Vec<SeenThread>, KernelError> {
         iterate::run(&mut self.ebpf, "show_waits").map(|seen| waits::threads(&seen))
-    }
-
-    /// Takes the running processes `pids` into the agent in `slot`; returns those that were new.
-    ///
-    /// # Errors
-    /// The iterator could not run.
-    pub fn seed(&mut self, slot: Slot, pids: &[u32]) -> Result<Vec<Seeded>, KernelError> {
-        let mut all = Vec::new();
-        for pids in pids.chunks(TARGETS) {
-            let seeded = self.target(slot, pids).and_then(|()| iterate::run(&mut self.ebpf, "seed_threads"));
-            // Whatever went wrong: a pid that stayed would be taken into this slot by a later seeding.
-            self.untarget(pids)?;
-            all.extend(decode::seeded(&seeded?));
-        }
-        Ok(all)
-    }
-
-    fn target(&mut self, slot: Slot, pids: &[u32]) -> Result<(), KernelError> {
-        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
-        pids.iter().try_for_each(|pid| Ok(targets.insert(pid, slot.0, 0)?))
-    }
-
-    fn untarget(&mut self, pids: &[u32]) -> Result<(), KernelError> {
-        let mut targets: HashMap<_, u32, u32> = HashMap::try_from(self.map_mut("TARGETS")?)?;
-        for pid in pids {
-            match targets.remove(pid) {
-                // Where an insertion failed, what came after it is not there.
-                Ok(()) => {}
-                Err(MapError::SyscallError(error)) if error.io_error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the threads of the agent in `slot` go.
-    ///
-    /// # Errors
-    /// The iterator could not run.
-    pub fn release(&mut self, slot: Slot) -> Result<(), KernelError> {
-        {
-            let mut release: Array<_, u32> = Array::try_from(self.map_mut("RELEASE")?)?;
-            release.set(0, slot.0, 0)?;
-        }
-        iterate::run(&mut self.ebpf, "release_threads").map(drop)
     }
 
     /// Accounts the waits that are still going on, closes the current generation of counts and returns it.
@@ -351,6 +263,40 @@ impl Kernel {
 
     fn map_mut(&mut self, name: &'static str) -> Result<&mut aya::maps::Map, KernelError> {
         self.ebpf.map_mut(name).ok_or(KernelError::NoMap(name))
+    }
+}
+
+/// Whether stacks of threads that do not run can be walked: the iterator finds the direct map at its first run.
+fn late_stacks(ebpf: &mut Ebpf, confidential: bool) -> Result<ProbeStatus, KernelError> {
+    iterate::run(ebpf, "seed_threads")?;
+    let map = ebpf.map("DIRECT_MAP").ok_or(KernelError::NoMap("DIRECT_MAP"))?;
+    let base = Array::<_, u64>::try_from(map)?.get(&0, 0)?;
+    let reason = if confidential {
+        Some("the kernel is locked down to confidentiality")
+    } else {
+        (base <= NO_DIRECT_MAP).then_some("where the kernel maps all memory could not be found out")
+    };
+    Ok(ProbeStatus {
+        name: "late_stacks",
+        purpose: "stacks of long waits that could not be walked when they began",
+        probes: ProbeSet::EMPTY,
+        state: if reason.is_some() { ProbeState::Unavailable } else { ProbeState::Ready },
+        attached: false,
+        reason: reason.map(|r| format!("{r}; such waits have no user stack")),
+    })
+}
+
+/// Whether the programs can look up what a descriptor is.
+fn descriptors(confidential: bool) -> ProbeStatus {
+    let reason =
+        "the kernel is locked down to confidentiality; the system call alone tells what a wait is for";
+    ProbeStatus {
+        name: "descriptors",
+        purpose: "whether a wait is for a file, a pipe, a socket or a terminal",
+        probes: ProbeSet::EMPTY,
+        state: if confidential { ProbeState::Unavailable } else { ProbeState::Ready },
+        attached: false,
+        reason: confidential.then(|| reason.to_owned()),
     }
 }
 

@@ -84,6 +84,9 @@ impl Checkpoints {
         if pattern.is_none() && used.creates == 0 {
             return;
         }
+        if self.open.len() >= MAX_OPEN && pattern.is_some() {
+            self.open.retain(|_, open| open.pattern.is_some());
+        }
         if self.open.len() >= MAX_OPEN {
             if pattern.is_some() {
                 losses.count(Loss::CheckpointDropped);
@@ -131,8 +134,9 @@ impl Checkpoints {
             }
             open.synced = open.used.syncs;
             open.idle += 1;
-            // What has been closed under a name that does not match may be renamed in the next window.
-            !ends || (open.pattern.is_none() && open.idle < 2 && is_live(*process))
+            // What has been closed under a name that does not match may be renamed in the next window; that may have
+            // happened by now, and its process be gone.
+            !ends || (open.pattern.is_none() && open.idle < 2)
         });
         taken.sort_by(|(_, a), (_, b)| (a.start, &a.path).cmp(&(b.start, &b.path)));
         losses.add(Loss::CheckpointDropped, taken.len().saturating_sub(MAX_TAKEN) as u64);

@@ -1,8 +1,9 @@
 //! What was stored, through the same counters: the samples that would have been scraped.
 //!
 //! Less than was scraped: CPU time is what was sampled, system calls and processes are the largest of each stretch, and their
-//! errors are not told apart. Nothing is known of losses, of files, traffic and block I/O, and of the daemon itself. A stretch counts
-//! at its end: it is a window, or, where a week of a hundred agents is to be read in seconds, as much as the store keeps sums of ([`Detail::Sums`]).
+//! errors are not told apart. Nothing is known of losses, of files, traffic and block I/O, and of the daemon itself. A stretch
+//! counts at its end: it is a window, or, where a week of a hundred agents is to be read in seconds, as much as the store keeps
+//! sums of ([`Detail::Sums`]).
 
 use std::{
     ops::ControlFlow,

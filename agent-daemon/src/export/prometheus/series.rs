@@ -14,7 +14,6 @@ use super::{
 use crate::{
     model::{
         agent::{Agent, AgentSource},
-        cgroup::MemoryLimit,
         errno_names::errno_name,
         id::ProcessId,
         ledger::Cause,
@@ -117,13 +116,10 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         Family::AgentResidentMemory | Family::AgentThreads | Family::AgentDescriptors => {
             held(family, totals).map(|held| (own(), held)).into_iter().collect()
         }
-        Family::AgentCgroupCpuLimit => {
-            let limit = totals.cgroups().cpu_limit_millis;
-            limit.map(|millis| (own(), millis as f64 / 1e3)).into_iter().collect()
-        }
-        Family::AgentCgroupThrottledSeconds => one(seconds(totals.throttled.sum_ns())),
-        Family::AgentCgroupMemoryLimit => limited(totals, own, |memory| memory.limit_bytes),
-        Family::AgentCgroupMemory => limited(totals, own, |memory| memory.used_bytes),
+        Family::AgentCgroupCpuLimit
+        | Family::AgentCgroupThrottledSeconds
+        | Family::AgentCgroupMemoryLimit
+        | Family::AgentCgroupMemory => of_cgroups(family, totals, own),
         Family::AgentProcessesStarted => one(totals.processes_started as f64),
         Family::AgentProcessExits => {
             let exits = RESULTS.iter().zip(totals.exits);
@@ -154,22 +150,23 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => of_kinds(family, totals, &with),
+        _ => [tools::of, llm::of, cuda::of, files::of, devices::of]
+            .map(|of| of(family, totals, &with))
+            .concat(),
     }
 }
 
-/// The series of what agents have that has a file of its own here.
-fn of_kinds(family: Family, totals: &AgentTotals, with: &impl Fn(&[String]) -> Vec<String>) -> Vec<Series> {
-    [tools::of, llm::of, cuda::of, files::of, devices::of].map(|of| of(family, totals, with)).concat()
-}
-
-/// Of the limit of memory that is closest to being reached.
-fn limited(
-    totals: &AgentTotals,
-    labels: impl FnOnce() -> Vec<String>,
-    of: impl FnOnce(MemoryLimit) -> u64,
-) -> Vec<Series> {
-    totals.cgroups().memory.map(|memory| (labels(), of(memory) as f64)).into_iter().collect()
+/// What the control groups of an agent's processes allow and withhold.
+fn of_cgroups(family: Family, totals: &AgentTotals, labels: impl FnOnce() -> Vec<String>) -> Vec<Series> {
+    let groups = totals.cgroups();
+    let value = match family {
+        Family::AgentCgroupCpuLimit => groups.cpu_limit_millis.map(|millis| millis as f64 / 1e3),
+        Family::AgentCgroupThrottledSeconds => Some(seconds(totals.throttled.sum_ns())),
+        Family::AgentCgroupMemoryLimit => groups.memory.map(|memory| memory.limit_bytes as f64),
+        Family::AgentCgroupMemory => groups.memory.map(|memory| memory.used_bytes as f64),
+        _ => None,
+    };
+    value.map(|value| (labels(), value)).into_iter().collect()
 }
 
 /// How the alerts stand; nothing before their first round.

@@ -32,7 +32,6 @@ pub(super) struct FileData {
     sync_ns: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
