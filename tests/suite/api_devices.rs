@@ -1,4 +1,5 @@
-//! Traffic, block I/O and locks of agents, as the API tells them: the numbers are those of the windows that were stored.
+//! Traffic, block I/O and locks of agents, as the API tells them: the numbers are those of the two windows that were
+//! stored.
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ fn traffic_is_told_by_peer_by_process_and_by_host() {
     );
     assert_eq!(
         (&told["total"]["sent_bytes"], &told["outside"]["received_bytes"]),
-        (&json!(1500), &json!(4500))
+        (&json!(3000), &json!(9000))
     );
     let first = &told["peers"][0];
     let mut plain = first.clone();
@@ -25,8 +26,8 @@ fn traffic_is_told_by_peer_by_process_and_by_host() {
         plain,
         json!({
             "address": "192.0.2.7", "port": 443, "protocol": "tcp", "side": "client", "place": "address",
-            "sent_bytes": 1000, "received_bytes": 3000, "connections_made": 1, "connections_accepted": 0,
-            "connections_failed": { "ECONNREFUSED": 1 }, "retransmits": 0,
+            "sent_bytes": 2000, "received_bytes": 6000, "connections_made": 2, "connections_accepted": 0,
+            "connections_failed": { "ECONNREFUSED": 2 }, "retransmits": 0,
             "connect_mean_seconds": 0.02, "connect_max_seconds": 0.02,
         })
     );
@@ -47,10 +48,10 @@ fn block_io_is_told_by_device_and_by_process() {
     let rows = told["requests"].as_array().unwrap();
     let seen: Vec<_> = rows.iter().map(|row| (&row["device"], &row["background"], &row["bytes"])).collect();
     let vda = json!("vda");
-    assert_eq!(seen, [(&vda, &json!(false), &json!(8192)), (&vda, &json!(true), &json!(8192))]);
+    assert_eq!(seen, [(&vda, &json!(false), &json!(16384)), (&vda, &json!(true), &json!(16384))]);
     let times =
         ["total_seconds", "queue_seconds", "device_seconds"].map(|time| rows[0][time].as_f64().unwrap());
-    assert_eq!(times, [0.0025, 0.0005, 0.002]);
+    assert_eq!(times, [0.005, 0.001, 0.004]);
     let by_process = world.get(&world.of_live("/disk?by=process")).json();
     let pids: Vec<_> = by_process["requests"].as_array().unwrap().iter().map(|row| &row["pid"]).collect();
     assert_eq!(pids, [&json!(100), &json!(101)]);
