@@ -21,7 +21,7 @@ const RULES: &str =
   #   action        include (default) or exclude
   #   agent_name    what its agents are called; may hold {rule}, {pid}, {comm}, {executable}, {user},
   #                 {unit}, {container}, {directory}; default {rule}
-  #   probes        some of cpu, off_cpu, syscalls, ledger, cuda, wire, files, network, disk; default all but syscalls
+  #   probes        some of cpu, off_cpu, syscalls, ledger, cuda, wire, files, network, disk; default all but syscalls, files
   #   executable    path of the program, or of the script that an interpreter runs (for python -m the
   #                 module's name); without / the last part is compared
   #   comm          the kernel's 15-byte name

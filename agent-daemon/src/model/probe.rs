@@ -82,8 +82,9 @@ impl ProbeSet {
     pub const EMPTY: Self = Self(0);
     /// Every probe: what an attach on demand turns on.
     pub const ALL: Self = Self(511);
-    /// What a rule turns on unless it names its own: all but system calls.
-    pub const RULE_DEFAULT: Self = Self(507);
+    /// What a rule turns on unless it names its own: all but system calls and files, whose hooks cost every process of the
+    /// host.
+    pub const RULE_DEFAULT: Self = Self(Self::ALL.0 & !(Probe::Syscalls.bit() | Probe::Files.bit()));
 
     /// The set's bits, as the kernel programs know them.
     #[must_use]
