@@ -163,14 +163,15 @@ fn disk_dirty(ctx: BtfTracePointContext) -> u32 {
         let device = u64::from(field::<u32>(system, &layout::SUPER_DEVICE));
         FileKey { inode: field(inode, &layout::INODE_NUMBER), device }
     };
+    let (process, agent) = (thread.process, thread.agent);
+    let generation = agents::generation(agent);
     if let Some(known) = DIRTIERS.get_ptr(key)
         // SAFETY: an element of the map.
-        && unsafe { (*known).process } == thread.process
+        && unsafe { (*known).process == process && (*known).generation == generation }
     {
         return 0;
     }
-    let (process, agent) = (thread.process, thread.agent);
-    let dirtier = Dirtier { process, generation: agents::generation(agent), agent, pad: 0 };
+    let dirtier = Dirtier { process, generation, agent, pad: 0 };
     if DIRTIERS.insert(key, &dirtier, 0).is_err() {
         losses::count(loss::DIRTIER_INSERT);
     }

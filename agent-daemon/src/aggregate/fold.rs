@@ -8,9 +8,9 @@ use rustc_hash::FxHashMap;
 use crate::model::{
     cuda::{CudaCall, CudaStat},
     disk::{DiskOperation, DiskStat},
-    file::{self, FileStat},
+    file,
     id::ProcessId,
-    network::{NetworkStat, Peer, Protocol, Side},
+    network,
     off_cpu::{OffCpuStat, WaitCause},
     stack::{Stack, StackEnd},
     syscall::{Histogram, SyscallStat},
@@ -38,13 +38,8 @@ pub(super) fn bound(window: &mut Window) -> usize {
             |end, rows| merge_samples(&rows, merged_stack(end)),
         )
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
-        + fold(&mut window.files, FileStat::weight, |_| (), |(), rows| merge_files(&rows))
-        + fold(
-            &mut window.network,
-            |row| row.bytes().saturating_add(row.connects).saturating_add(row.failed()),
-            |row| (row.peer.protocol, row.peer.side),
-            merge_traffic,
-        )
+        + file::bound(&mut window.files, MAX_ROWS)
+        + network::bound(&mut window.network, MAX_ROWS)
         + fold(&mut window.disk, DiskStat::total_ns, |row| (row.operation, row.background), merge_requests)
         + window.ledger.bound(MAX_ROWS)
 }
@@ -130,21 +125,6 @@ fn merge_samples(rows: &[CpuStat], stack: Arc<Stack>) -> CpuStat {
 
 fn merge_cuda(call: CudaCall, rows: Vec<CudaStat>) -> CudaStat {
     rows.iter().fold(CudaStat::new(MANY, call), |mut sum, row| {
-        sum.merge(row);
-        sum
-    })
-}
-
-fn merge_files(rows: &[FileStat]) -> FileStat {
-    rows.iter().fold(FileStat::new(MANY, file::OTHER.into()), |mut sum, row| {
-        sum.merge(row);
-        sum
-    })
-}
-
-fn merge_traffic((protocol, side): (Protocol, Side), rows: Vec<NetworkStat>) -> NetworkStat {
-    let peer = Peer { address: None, port: 0, protocol, side, host: None };
-    rows.iter().fold(NetworkStat::new(MANY, peer), |mut sum, row| {
         sum.merge(row);
         sum
     })

@@ -11,6 +11,7 @@ use crate::{
     model::{
         id::{AgentId, ProcessId},
         process::{Process, Resources},
+        shown::is_shown,
         stack::{FrameKind, Stack},
         syscall_names::syscall_name,
         time::{TimeRange, Timestamp},
@@ -214,7 +215,7 @@ fn folded(stack: &Stack) -> String {
 /// Names come from programs, which may be hostile.
 fn plain(text: &str) -> String {
     let cut = text.chars().take(2 * MAX_STACK_BYTES);
-    cut.map(|c| if c.is_control() { '_' } else { c }).collect()
+    cut.map(|c| if is_shown(c) { c } else { '_' }).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
     model::{
         blocked::{TargetKind, ThreadWait, Waits},
         id::ProcessId,
+        shown::shown,
     },
     unwind::identity::is_same,
 };
@@ -168,7 +169,7 @@ impl Host for Proc {
     fn comm(&mut self, thread: &ThreadWait) -> String {
         let path = format!("/proc/{}/task/{}/comm", thread.process.pid(), thread.tid);
         let comm = fs::read(path).unwrap_or_default();
-        String::from_utf8_lossy(&comm).trim_end().to_owned()
+        shown(String::from_utf8_lossy(&comm).trim_end()).into_owned()
     }
 
     fn is_complete(&self) -> bool {

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use serde::Serialize;
 
 use super::error::CliError;
+use crate::model::shown::is_shown;
 /// Text without characters that do not show as themselves.
 pub(super) use crate::model::shown::shown as plain;
 
@@ -43,5 +44,14 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
 /// A value as JSON for people and programs.
 pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value).map_err(|e| CliError::failed("cannot write JSON", e))?;
-    Ok(text + "\n")
+    let mut shown = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if is_shown(c) || c == '\n' {
+            shown.push(c);
+        } else {
+            // JSON's own writer escapes only what it must.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    Ok(shown + "\n")
 }

@@ -144,7 +144,10 @@ impl Worker {
                         session.drain(&mut self.split().0);
                         return End::Changed;
                     }
-                    Err(reason) => return End::Failed(reason),
+                    Err(reason) => {
+                        session.drain(&mut self.split().0);
+                        return End::Failed(reason);
+                    }
                 }
             }
             match session.read(&mut self.split().0) {

@@ -8,7 +8,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{batch, error::KernelError, iterate};
 use crate::model::{
@@ -93,21 +93,25 @@ fn helpers(threads: impl Iterator<Item = ToolThread>) -> Vec<u64> {
             _ => seen.is_busy = true,
         }
     }
-    let mut helpers: FxHashSet<u64> = FxHashSet::default();
-    // Each round finds the parents of those that the round before found.
-    loop {
-        let is_one = |(process, seen): &(&u64, &Seen)| {
-            let mut children = processes.iter().filter(|(_, child)| child.parent == **process).peekable();
-            let waits = seen.waits || seen.waits_for_child && children.peek().is_some();
-            let all = !seen.waits_for_child || children.all(|(child, _)| helpers.contains(child));
-            waits && all && !seen.is_busy && !helpers.contains(process)
-        };
-        let new: Vec<u64> = processes.iter().filter(is_one).map(|(process, _)| *process).collect();
-        if new.is_empty() || helpers.len() >= MAX_VERDICTS {
-            return helpers.into_iter().take(MAX_VERDICTS).collect();
-        }
-        helpers.extend(new);
+    let mut children: FxHashMap<u64, usize> = FxHashMap::default();
+    for seen in processes.values() {
+        *children.entry(seen.parent).or_default() += 1;
     }
+    // Each process once, when the last of the children that it waits for is known to be one.
+    let merely_waits = |seen: &Seen| seen.waits && !seen.waits_for_child && !seen.is_busy;
+    let leaves = processes.iter().filter(|(_, seen)| merely_waits(seen));
+    let mut helpers: Vec<u64> = leaves.map(|(process, _)| *process).take(MAX_VERDICTS).collect();
+    let mut next = 0;
+    while let Some(seen) = helpers.get(next).and_then(|helper| processes.get(helper)) {
+        next += 1;
+        let Some(left) = children.get_mut(&seen.parent) else { continue };
+        *left -= 1;
+        let parent = processes.get(&seen.parent).filter(|parent| parent.waits_for_child && !parent.is_busy);
+        if parent.is_some() && *left == 0 && helpers.len() < MAX_VERDICTS {
+            helpers.push(seen.parent);
+        }
+    }
+    helpers
 }
 
 fn tools_of(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, u32>, KernelError> {

@@ -40,6 +40,31 @@ pub struct FileStat {
     pub sync_ns: u64,
 }
 
+/// Bytes of paths that a window keeps: paths may be of 4,096 bytes, and a window of a minute or an hour is held as a whole.
+const MAX_PATH_BYTES: usize = 64 << 10;
+
+/// Keeps the `most` rows that are most worth telling, and paths of [`MAX_PATH_BYTES`]; the others become one, so that sums stay
+/// true. Returns how many.
+pub fn bound(rows: &mut Vec<FileStat>, most: usize) -> usize {
+    let fits = |rows: &[FileStat]| {
+        let mut bytes = 0;
+        let fitting = rows.iter().take(most).take_while(|row| {
+            bytes += row.path.len();
+            bytes <= MAX_PATH_BYTES
+        });
+        fitting.count()
+    };
+    if fits(rows) == rows.len() {
+        return 0;
+    }
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.weight()));
+    let small = rows.split_off(fits(rows));
+    let mut other = FileStat::new(ProcessId(0), OTHER.into());
+    small.iter().for_each(|row| other.merge(row));
+    rows.push(other);
+    small.len()
+}
+
 impl FileStat {
     /// Nothing yet.
     #[must_use]

@@ -12,15 +12,18 @@ use rustc_hash::FxHashMap;
 use super::{
     cuda::{CudaCall, CudaStat},
     disk::{DiskOperation, DiskStat},
-    file::FileStat,
+    file::{self, FileStat},
     id::ProcessId,
     ledger::Ledger,
-    network::{NetworkStat, Peer},
+    network::{self, NetworkStat, Peer},
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
     syscall::SyscallStat,
     time::Timestamp,
     window::{CpuStat, Window},
 };
+
+/// Files, and peers, that a merged window keeps apart.
+const MAX_NAMED: usize = 512;
 
 impl<S: Clone + Eq + Hash> Window<S> {
     /// One window in place of these, from the first one's start to the last one's end; `None` if there are none.
@@ -35,6 +38,10 @@ impl<S: Clone + Eq + Hash> Window<S> {
         for window in windows {
             sum.add(window);
         }
+        // What has a name or an address of its own grows with time: an hour keeps no more of it than a window.
+        let (mut files, mut network) = (sum.files.into_rows(), sum.network.into_rows());
+        file::bound(&mut files, MAX_NAMED);
+        network::bound(&mut network, MAX_NAMED);
         Some(Self {
             agent,
             start,
@@ -43,8 +50,8 @@ impl<S: Clone + Eq + Hash> Window<S> {
             off_cpu: sum.off_cpu.into_rows(),
             cpu: sum.cpu.into_rows(),
             cuda: sum.cuda.into_rows(),
-            files: sum.files.into_rows(),
-            network: sum.network.into_rows(),
+            files,
+            network,
             disk: sum.disk.into_rows(),
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),

@@ -1,6 +1,6 @@
 //! Network: what a process sent to whom and received from whom, and how connecting went.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,26 @@ pub struct NetworkStat {
     pub connect_max_ns: u64,
     /// These times.
     pub connect_histogram: Histogram,
+}
+
+/// Keeps the `most` rows of most traffic; of the others those of one protocol and side become one, so that sums stay true. Returns
+/// how many.
+pub fn bound(rows: &mut Vec<NetworkStat>, most: usize) -> usize {
+    if rows.len() <= most {
+        return 0;
+    }
+    let weight = |row: &NetworkStat| row.bytes().saturating_add(row.connects).saturating_add(row.failed());
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(weight(row)));
+    let small = rows.split_off(most);
+    let mut others: BTreeMap<(Protocol, Side), NetworkStat> = BTreeMap::new();
+    for row in &small {
+        let (protocol, side) = (row.peer.protocol, row.peer.side);
+        let peer = || Peer { address: None, port: 0, protocol, side, host: None };
+        let other = others.entry((protocol, side)).or_insert_with(|| NetworkStat::new(ProcessId(0), peer()));
+        other.merge(row);
+    }
+    rows.extend(others.into_values());
+    small.len()
 }
 
 impl NetworkStat {

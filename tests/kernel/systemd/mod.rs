@@ -88,9 +88,9 @@ fn hardening_takes_no_probe_away() {
 
     container.let_service_see_the_host();
     let expected: &[&str] = if perf_needs_admin() {
-        &["off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
+        &["off_cpu", "syscalls", "ledger", "cuda", "wire", "files", "network", "disk"]
     } else {
-        &["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
+        &["cpu", "off_cpu", "syscalls", "ledger", "cuda", "wire", "files", "network", "disk"]
     };
     assert_eq!(watched_by(&container, &json!({})), expected);
 }
@@ -113,7 +113,7 @@ fn a_probe_that_the_host_refuses_leaves_the_others() {
 
     assert_eq!(
         watched_by(&container, &json!({})),
-        ["off_cpu", "syscalls", "ledger", "cuda", "wire", "files"]
+        ["off_cpu", "syscalls", "ledger", "cuda", "wire", "files", "network", "disk"]
     );
     assert_eq!(watched_by(&container, &json!({ "probes": ["off_cpu"] })), ["off_cpu"]);
     let named = json!({ "pid": container.start_sleeper(), "probes": ["cpu"] });

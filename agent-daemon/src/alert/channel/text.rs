@@ -4,18 +4,21 @@
 //! labels, its annotations under their names where no label has that name, and the same four.
 
 use super::message::{Message, rfc3339};
-use crate::alert::{
-    labels::{ALERT_NAME, Labels, SEVERITY},
-    route::Status,
-    rule::Severity,
-    state::{Alert, Phase},
-    template::Template,
+use crate::{
+    alert::{
+        labels::{ALERT_NAME, Labels, SEVERITY},
+        route::Status,
+        rule::Severity,
+        state::{Alert, Phase},
+        template::Template,
+    },
+    model::shown::is_shown,
 };
 
 /// The most alerts that are told one by one.
 pub(super) const MAX_ALERTS: usize = 10;
 /// The most findings of an alert, and lines of a finding.
-const MAX_FINDINGS: usize = 4;
+const MAX_FINDINGS: usize = 6;
 const MAX_LINES: usize = 5;
 /// The longest line of evidence, characters.
 const MAX_LINE: usize = 200;
@@ -153,7 +156,7 @@ fn evidence(message: &Message, alert: &Alert) -> Vec<String> {
 
 /// A text on one line, no longer than that many characters.
 pub(super) fn one_line(text: &str, characters: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(|c| if is_shown(c) { c } else { ' ' }).collect();
     cut(line.trim(), characters)
 }
 

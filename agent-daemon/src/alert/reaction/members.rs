@@ -98,7 +98,25 @@ fn ourselves(own: u32, table: &Table) -> BTreeSet<u32> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{Stat, Table, grow, ourselves};
+    use super::{Stat, Table, find, grow, ourselves};
+    use crate::{
+        alert::reaction::tests::{Child, tools},
+        model::{agent::Agent, id::ProcessId},
+        store::fixture::{at, numbered_agent},
+    };
+
+    #[test]
+    fn of_an_agent_that_was_attached_this_moment_the_root_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = tools(folder.path());
+        let child = Child(std::process::Command::new("sleep").arg("600").spawn().unwrap());
+        let tick = 1_000_000_000 / procfs::ticks_per_second();
+        let root = ProcessId::new(child.0.id(), tools.proc.stat(child.0.id()).unwrap().start_ticks * tick);
+        let agent = Agent { root, ..numbered_agent(child.0.id(), at(0)) };
+        tools.store.put_agent(agent.clone());
+        let found = find(&agent.id, &tools).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), [child.0.id()]);
+    }
 
     fn table(rows: &[(u32, u32, u64)]) -> Table {
         let stat = |parent, start_ticks| Stat { comm: "x".into(), state: 'S', parent, start_ticks };

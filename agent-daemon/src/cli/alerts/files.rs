@@ -22,11 +22,8 @@ use crate::{
     cli::{error::CliError, out},
     config::{Alerts, Config, Overrides, RuleSource, parse_duration},
     export::prometheus,
-    model::{
-        agent::AgentEnd,
-        time::{TimeRange, Timestamp},
-    },
-    store::{Disk, Options as StoreOptions, disk::info},
+    model::time::{TimeRange, Timestamp},
+    store::{Disk, Options as StoreOptions, Store as _, disk::info},
 };
 
 #[derive(clap::Args, Debug)]
@@ -82,11 +79,13 @@ fn history(args: &CheckArgs, config: &Config, rules: &RuleSet) -> Result<Found, 
     // Looking first: opening would make a store where there is none.
     info(&folder).map_err(failed)?;
     let store = Disk::open(&folder, StoreOptions::from(config), Arc::default()).map_err(failed)?;
-    // As the next daemon would: else what a killed one watched would go on to the end.
-    store.close_watches(AgentEnd::Interrupted).map_err(failed)?;
     let to = Timestamp::now();
     let from = to.checked_sub(since).map_err(|error| CliError::failed("cannot look back so far", error))?;
-    look_back(&store, rules, TimeRange { from, to }, config.window).map_err(failed)
+    // No daemon lives: what is not said to have ended was watched until the last one was killed.
+    let unseen = store.agents().into_iter().filter(|agent| agent.ended.is_none());
+    let ends = unseen.map(|agent| Ok((agent.id.clone(), store.last_seen(&agent)?)));
+    let ends = ends.collect::<Result<_, _>>().map_err(failed)?;
+    look_back(&store, rules, TimeRange { from, to }, &ends, config.window).map_err(failed)
 }
 
 /// Checks.
@@ -161,14 +160,12 @@ struct FailureDto {
 
 /// Tests.
 pub(in crate::cli) fn test(args: &TestArgs, json: bool) -> Result<(), CliError> {
+    let mut empty = Vec::new();
     let mut tested = Tested { checks: 0, failures: Vec::new() };
     for file in &args.files {
         let report = run_file(file)?;
         if report.checks == 0 {
-            return Err(CliError::Usage(format!(
-                "{} expects nothing: there is no test in it",
-                file.display()
-            )));
+            empty.push(format!("{} expects nothing: there is no test in it", file.display()));
         }
         tested.checks += report.checks;
         tested.failures.extend(report.failures.into_iter().map(|failure| FailureDto {
@@ -188,6 +185,9 @@ pub(in crate::cli) fn test(args: &TestArgs, json: bool) -> Result<(), CliError> 
     let (failed, checks) = (tested.failures.len(), tested.checks);
     if failed > 0 {
         return Err(CliError::Failed(format!("{failed} of {checks} expectations do not hold")));
+    }
+    if !empty.is_empty() {
+        return Err(CliError::Usage(empty.join("\n")));
     }
     if json { Ok(()) } else { out::print(&format!("{checks} expectations hold\n")) }
 }

@@ -13,7 +13,7 @@ use crate::{
         state::{Options, Phase},
     },
     cli::progress,
-    export::prometheus::{self, Detail},
+    export::prometheus::{self, Detail, Ends},
     model::time::{TimeRange, Timestamp},
     store::{Store, StoreError},
 };
@@ -40,7 +40,8 @@ pub(super) struct Fired {
     pub(super) to: Option<Timestamp>,
 }
 
-/// Evaluates the rules every `step` of the range, as far as anything was stored of it. Shows a bar.
+/// Evaluates the rules every `step` of the range, as far as anything was stored of it; `ends` are those of agents of which the
+/// store does not say that they ended. Shows a bar.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -48,6 +49,7 @@ pub(super) fn look_back(
     store: &dyn Store,
     rules: &RuleSet,
     TimeRange { from, to }: TimeRange,
+    ends: &Ends,
     step: Duration,
 ) -> Result<Found, StoreError> {
     let from = from.max(begin(store)?.unwrap_or(to)).min(to);
@@ -56,15 +58,20 @@ pub(super) fn look_back(
     let mut history = History::new(rules, interval);
     let mut found = Found { from, to, evaluations: 0, fired: Vec::new() };
     let mut firing = BTreeMap::new();
-    let bar = progress::bar("looking back", span(from, to));
-    prometheus::replay(store, (TimeRange { from, to }, Detail::Windows), &|_| step, &mut |now, samples| {
-        history.record(now, samples);
-        engine.evaluate(now.as_millisecond(), &history);
-        found.evaluations += 1;
-        progress::advance(&bar, span(from, now));
-        note(&engine, now, &mut firing, &mut found.fired);
-        ControlFlow::Continue(())
-    })?;
+    let bar = progress::plain_bar("looking back", span(from, to));
+    prometheus::replay(
+        store,
+        (TimeRange { from, to }, Detail::Windows(ends)),
+        &|_| step,
+        &mut |now, samples| {
+            history.record(now, samples);
+            engine.evaluate(now.as_millisecond(), &history);
+            found.evaluations += 1;
+            progress::advance(&bar, span(from, now));
+            note(&engine, now, &mut firing, &mut found.fired);
+            ControlFlow::Continue(())
+        },
+    )?;
     bar.finish_and_clear();
     Ok(found)
 }
@@ -138,7 +145,7 @@ mod tests {
                      expr: rate(agentperf_agent_cpu_seconds_total[10s]) > 0.5\n";
         let rules = RuleSet::parse(rules).unwrap();
         let ever = TimeRange { from: Timestamp::UNIX_EPOCH, to: at(900) };
-        let found = look_back(&store, &rules, ever, Duration::from_secs(5)).unwrap();
+        let found = look_back(&store, &rules, ever, &Ends::default(), Duration::from_secs(5)).unwrap();
         assert_eq!((found.from, found.evaluations), (at(0), 180), "not of the time before");
         let told: Vec<_> =
             found.fired.iter().map(|fired| (fired.alert.as_str(), fired.from, fired.to)).collect();

@@ -29,6 +29,8 @@ use crate::{
 pub(super) const EVERY: Duration = Duration::from_millis(100);
 /// Paths that are told in one generation, of each sort.
 const MAX_NAMES: usize = 20_000;
+/// Records that are taken off the ring at once: as many as it has room for.
+const MAX_AT_ONCE: usize = 1 << 16;
 /// Longest path that is kept, bytes.
 const MAX_PATH: usize = 4096;
 
@@ -86,9 +88,10 @@ impl Files {
         self.are_watched
     }
 
-    /// Takes what was told off the ring.
+    /// Takes what was told off the ring; no more at once than it holds, since who writes into it may keep up.
     pub(super) fn drain(&mut self, kernel: &mut Kernel, losses: &Losses) {
-        while let Some(record) = kernel.next_file() {
+        for _ in 0..MAX_AT_ONCE {
+            let Some(record) = kernel.next_file() else { return };
             match record {
                 Ok(record) => self.told(&record, losses),
                 Err(error) => {
@@ -139,8 +142,13 @@ impl Files {
         for (key, used) in used {
             let path = paths.get(&key).unwrap_or(&self.unknown);
             self.checkpoints.used(&key, path, &used, losses);
+            let stat = stat(&key, &used);
+            // A close alone is nothing to tell.
+            if stat.amounts() == [0; 10] {
+                continue;
+            }
             let row = names.entry((key.slot, key.process, Arc::clone(path)));
-            row.or_insert_with(|| FileStat::new(key.process, Arc::clone(path))).merge(&stat(&key, &used));
+            row.or_insert_with(|| FileStat::new(key.process, Arc::clone(path))).merge(&stat);
         }
         for rename in renames {
             self.checkpoints.renamed(&rename);

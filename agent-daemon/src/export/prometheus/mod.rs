@@ -23,7 +23,7 @@ mod totals;
 
 pub(super) use families::Kind;
 pub use families::{has_metric, reference};
-pub use replay::{Detail, replay};
+pub use replay::{Detail, Ends, replay};
 pub(super) use snapshot::FamilySnapshot;
 pub use snapshot::Snapshot;
 

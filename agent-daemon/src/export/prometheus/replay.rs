@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use rustc_hash::FxHashMap;
+
 use super::{
     Shown,
     families::{Family, Row},
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     model::{
-        agent::Agent,
+        agent::{Agent, AgentEnd},
         exposition::{Samples, ShowSample},
         host::{Cpu, HostWindow},
         id::AgentId,
@@ -31,11 +33,11 @@ use crate::{
     telemetry::{HostInfo, Reading, Telemetry},
 };
 
-impl Detail {
+impl Detail<'_> {
     /// What is read of the store at once.
     fn chunk(self) -> Duration {
         match self {
-            Self::Windows => Duration::from_secs(600),
+            Self::Windows(_) => Duration::from_secs(600),
             Self::Sums => Duration::from_secs(3600),
         }
     }
@@ -44,11 +46,14 @@ impl Detail {
 /// The most series of each kind that is many.
 const MAX_SERIES: usize = 100_000;
 
+/// When agents ended.
+pub type Ends = FxHashMap<AgentId, Timestamp>;
+
 /// How closely is looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// At every window.
-    Windows,
+pub enum Detail<'e> {
+    /// At every window; agents that the store does not say to have ended did so then.
+    Windows(&'e Ends),
     /// At the store's sums.
     Sums,
 }
@@ -69,7 +74,7 @@ enum Fact {
 /// The store cannot be read.
 pub fn replay(
     store: &dyn Store,
-    (range, detail): (TimeRange, Detail),
+    (range, detail): (TimeRange, Detail<'_>),
     step: &dyn Fn(Timestamp) -> Duration,
     visit: &mut dyn FnMut(Timestamp, &dyn Samples) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
@@ -101,13 +106,17 @@ pub fn replay(
 /// What happened in a chunk of the range, in order. What happened before the range stands at its beginning.
 fn facts(
     store: &dyn Store,
-    (range, detail): (TimeRange, Detail),
+    (range, detail): (TimeRange, Detail<'_>),
     chunk: TimeRange,
 ) -> Result<Vec<(Timestamp, Fact)>, StoreError> {
     let first = chunk.from == range.from;
     let is_in = |at: Timestamp| (at >= chunk.from || first) && at < chunk.to;
     let mut facts = Vec::new();
-    for agent in store.agents() {
+    for mut agent in store.agents() {
+        if let Detail::Windows(ends) = detail {
+            let unseen = || ends.get(&agent.id).map(|at| (*at, AgentEnd::Interrupted));
+            agent.ended = agent.ended.or_else(unseen);
+        }
         let ended = agent.ended.map_or(Timestamp::MAX, |(at, _)| at);
         // Not since it is watched: of one that is watched anew, windows lie before that.
         if ended < range.from || agent.created >= chunk.to {
@@ -119,7 +128,7 @@ fn facts(
         for process in store.processes(&agent.id, chunk)? {
             processes(&agent, process, &is_in, &mut facts);
         }
-        if detail == Detail::Windows {
+        if let Detail::Windows(_) = detail {
             store.visit(&agent.id, chunk, &mut |window| {
                 if window.end > chunk.from && window.end <= chunk.to {
                     let summary = Box::new(Summary::of(window));

@@ -90,7 +90,7 @@ fn held(family: Family, totals: &AgentTotals) -> Option<f64> {
     match family {
         Family::AgentResidentMemory => Some(sum.rss_bytes as f64),
         Family::AgentThreads => Some(sum.threads.into()),
-        Family::AgentDescriptors => Some(sum.descriptors.unwrap_or(0).into()),
+        Family::AgentDescriptors => sum.descriptors.map(f64::from),
         _ => None,
     }
 }

@@ -32,6 +32,12 @@ fn what_is_recorded_is_counted_once() {
     let agent = agent_at(now);
     let process = Process { cpu_before_ns: 500_000_000, ..process_at(100, now) };
     metrics.follow(&Record::Agent(agent.clone()));
+    metrics.follow(&Record::Process(agent.id.clone(), Process { resources: None, ..process.clone() }));
+    let text = metrics.text(TextFormat::Prometheus);
+    assert!(
+        !text.contains("\nagentperf_agent_resident_memory_bytes{"),
+        "it is not 0 before it is read: {text}"
+    );
     // Told again and again as it grows.
     for cpu_ns in [1_500_000_000, 2_500_000_000, 2_500_000_000] {
         metrics.follow(&Record::Process(agent.id.clone(), Process { cpu_ns, ..process.clone() }));

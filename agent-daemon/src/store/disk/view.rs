@@ -142,7 +142,10 @@ impl Disk {
     }
 
     /// The last time that anything is known of an agent.
-    pub(super) fn last_seen(&self, agent: &Agent) -> Result<Timestamp, StoreError> {
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn last_seen(&self, agent: &Agent) -> Result<Timestamp, StoreError> {
         let mut last = agent.attached;
         // Few windows are in the head; of the others only the last one's end is asked for.
         for part in self.read_head().iter() {

@@ -92,7 +92,10 @@ impl Fold for LongWaitsFold {
     type Output = Vec<LongWait>;
 
     fn add(&mut self, window: &Window) {
-        let rows = window.off_cpu.iter().filter(|stat| stat.max_ns >= SHORTEST && is_for_somebody(stat));
+        let rows = window.off_cpu.iter().filter(|stat| {
+            // Of rows that were put together nobody knows whose they are.
+            stat.process != ProcessId(0) && stat.max_ns >= SHORTEST && is_for_somebody(stat)
+        });
         for stat in rows {
             let stack = self.table.number(&stat.stack);
             self.parts.push(Part {
@@ -116,7 +119,14 @@ impl Fold for LongWaitsFold {
         let goes_on = |(index, part): (usize, &Part)| {
             let later = self.parts.get(index + 1..).unwrap_or_default().iter();
             let mut alike = later.take_while(|next| next.key == part.key && next.from <= part.to);
-            !part.ended && alike.any(|next| next.from == part.to && next.ns > part.ns)
+            let fills = |next: &Part| {
+                let window = u64::try_from(next.to.duration_since(next.from).as_nanos()).unwrap_or(0);
+                next.from == part.to
+                    && next.ns > part.ns
+                    && (!part.ended || next.ns - part.ns >= window / 20 * 19)
+            };
+            // What nobody ended may go on in the row of another thread's wait that was over.
+            part.waker.is_none() && alike.any(fills)
         };
         let superseded: Vec<bool> = self.parts.iter().enumerate().map(goes_on).collect();
         let last = self.parts.iter().zip(superseded).filter(|(_, superseded)| !superseded);
@@ -202,6 +212,14 @@ mod tests {
         assert_eq!(told, expected);
         windows.reverse();
         assert_eq!(of(&windows, LongWaitsFold::default()), waits);
+    }
+
+    #[test]
+    fn a_wait_beside_shorter_ones_that_are_alike_is_told_once() {
+        let so_far = |seconds: u64| off_cpu(100, WaitCause::Network, &["k_recv", "main"], seconds * S, 0);
+        let windows = windows((1..=4).map(|n| vec![so_far(5 * n)]).collect());
+        let waits = of(&windows, LongWaitsFold::default());
+        assert_eq!(waits.iter().map(|wait| wait.ns / S).collect::<Vec<_>>(), [20]);
     }
 
     #[test]

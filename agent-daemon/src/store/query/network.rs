@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::Fold;
 use crate::model::{
     id::ProcessId,
-    network::{NetworkStat, Peer, Protocol, Side},
+    network::{self, NetworkStat, Peer, Protocol, Side},
     window::Window,
 };
 
@@ -57,6 +57,9 @@ impl NetworkFold {
     }
 }
 
+/// Rows that are kept apart while they are summed, the largest.
+const MAX_ROWS: usize = 20_000;
+
 /// Where the peer is, whatever its port; a name stands for all its addresses.
 fn host(peer: &Peer) -> Peer {
     let unix = peer.protocol == Protocol::Unix;
@@ -88,11 +91,20 @@ impl Fold for NetworkFold {
                 self.outside.merge(stat);
             }
         }
+        if self.sums.len() > 2 * MAX_ROWS {
+            let mut rows: Vec<NetworkStat> = std::mem::take(&mut self.sums).into_values().collect();
+            network::bound(&mut rows, MAX_ROWS);
+            for row in rows {
+                let sum = self.sums.entry((row.process, row.peer.clone()));
+                sum.or_insert_with(|| NetworkStat::new(row.process, row.peer.clone())).merge(&row);
+            }
+        }
     }
 
     fn finish(self) -> NetworkTotals {
         let Self { sums, total, outside, .. } = self;
         let mut rows: Vec<NetworkStat> = sums.into_values().collect();
+        network::bound(&mut rows, MAX_ROWS);
         rows.sort_by_cached_key(|row| {
             let events = row.connects.saturating_add(row.accepts).saturating_add(row.failed());
             (Reverse(row.bytes()), Reverse(events), row.process, row.peer.clone())
