@@ -38,6 +38,8 @@ fn run(setting: &Setting) -> Result<Report> {
         (SYSCOUNT, Peer(Whom::Load, peer::syscount)),
         ("bpftrace, histogram", Peer(Whom::Load, peer::bpftrace_syscalls)),
         ("agentperf, bystander", Agentperf(Whom::Neighbour, &["syscalls"])),
+        ("agentperf, files", Agentperf(Whom::Load, &["files"])),
+        ("agentperf, files, bystander", Agentperf(Whom::Neighbour, &["files"])),
         ("syscount -L, bystander", Peer(Whom::Neighbour, peer::syscount)),
         (UNASKED, Agentperf(Whom::Load, &["cpu", "off_cpu"])),
         (UNASKED_BYSTANDER, Agentperf(Whom::Neighbour, &["cpu", "off_cpu"])),
