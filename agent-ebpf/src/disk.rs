@@ -13,7 +13,7 @@ use agent_common::{
 };
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_current_task_btf},
+    helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
     maps::{LruHashMap, PerCpuHashMap},
     programs::BtfTracePointContext,
@@ -22,11 +22,10 @@ use aya_ebpf::{
 use crate::{
     agents,
     atomics::add,
+    clock::{bucket, now},
     epoch,
-    layout::{self, field},
-    losses,
-    network::bucket,
-    threads,
+    layout::{self, field, read},
+    losses, threads,
 };
 
 type Requests = PerCpuHashMap<DiskKey, DiskValue>;
@@ -178,12 +177,6 @@ fn disk_dirty(ctx: BtfTracePointContext) -> u32 {
     0
 }
 
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_ktime_get_ns() }
-}
-
 /// Whose the I/O is that the current task submits, and whether it is done in the background.
 #[inline(always)]
 fn owner(bio: *const u8, operation: u32) -> Option<(Dirtier, u32)> {
@@ -217,30 +210,20 @@ fn written(bio: *const u8) -> Option<FileKey> {
     // SAFETY: the tracepoint's argument; the reads are checked.
     unsafe {
         let parts: u64 = field(bio, &layout::BIO_PARTS);
-        let page: u64 = read(parts, layout::PART_PAGE.load())?;
+        let page: u64 = read(parts, &layout::PART_PAGE)?;
         // Of several pages that are one folio, only the first one's words are what they are called.
-        let head: u64 = read(page, layout::PAGE_HEAD.load())?;
+        let head: u64 = read(page, &layout::PAGE_HEAD)?;
         let page = if head & 1 != 0 { head - 1 } else { page };
-        let mapping: u64 = read(page, layout::PAGE_MAPPING.load())?;
+        let mapping: u64 = read(page, &layout::PAGE_MAPPING)?;
         // The low bits mark memory of no file.
         if mapping == 0 || mapping & 3 != 0 {
             return None;
         }
-        let inode: u64 = read(mapping, layout::MAPPING_INODE.load())?;
-        let system: u64 = read(inode, layout::INODE_SUPER.load())?;
-        let device: u32 = read(system, layout::SUPER_DEVICE.load())?;
-        Some(FileKey { inode: read(inode, layout::INODE_NUMBER.load())?, device: u64::from(device) })
+        let inode: u64 = read(mapping, &layout::MAPPING_INODE)?;
+        let system: u64 = read(inode, &layout::INODE_SUPER)?;
+        let device: u32 = read(system, &layout::SUPER_DEVICE)?;
+        Some(FileKey { inode: read(inode, &layout::INODE_NUMBER)?, device: u64::from(device) })
     }
-}
-
-/// Reads the kernel's memory.
-///
-/// # Safety
-/// Only where `CAN_READ_KERNEL` is set: the helper does not exist elsewhere.
-#[inline(always)]
-unsafe fn read<T>(object: u64, offset: u32) -> Option<T> {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel((object + u64::from(offset)) as *const T) }.ok()
 }
 
 #[inline(always)]

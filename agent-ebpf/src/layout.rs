@@ -3,7 +3,7 @@
 //! rustc emits no CO-RE relocations, so the daemon resolves each global below by name
 //! (`kernel/layout.rs` there holds the table) before the programs are loaded.
 
-use aya_ebpf::Global;
+use aya_ebpf::{Global, helpers::bpf_probe_read_kernel};
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -84,6 +84,16 @@ pub(crate) mod regs {
 pub(crate) unsafe fn field<T: Copy>(object: *const u8, offset: &Global<u32>) -> T {
     // SAFETY: by contract; the verifier checks the access against the object's BTF.
     unsafe { *object.add(offset.load() as usize).cast::<T>() }
+}
+
+/// Reads the field at `offset` of whatever is at `object`; `None` where that is no memory.
+///
+/// # Safety
+/// Only where `CAN_READ_KERNEL` is set: the helper does not exist elsewhere.
+#[inline(always)]
+pub(crate) unsafe fn read<T: Copy>(object: u64, offset: &Global<u32>) -> Option<T> {
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel((object + u64::from(offset.load())) as *const T) }.ok()
 }
 
 /// Whether `task` is in a syscall: syscall entry leaves the return address in rcx and the flags in r11. (The

@@ -10,8 +10,10 @@
 mod accounts;
 mod agents;
 mod atomics;
+mod clock;
 mod cpu;
 mod cuda;
+mod descriptors;
 mod disk;
 mod epoch;
 mod files;

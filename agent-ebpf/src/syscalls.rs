@@ -4,7 +4,7 @@
 use agent_common::{
     agent::probe,
     loss,
-    syscalls::{BUCKETS, ErrorKey, SyscallKey, SyscallValue},
+    syscalls::{ErrorKey, SyscallKey, SyscallValue},
 };
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
@@ -14,7 +14,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 
-use crate::{agents, epoch, layout::regs, threads};
+use crate::{agents, clock::bucket, epoch, layout::regs, threads};
 
 type Calls = PerCpuHashMap<SyscallKey, SyscallValue>;
 type Errors = PerCpuHashMap<ErrorKey, u64>;
@@ -95,13 +95,6 @@ fn add(calls: &mut SyscallValue, took: u64) {
     if let Some(bucket) = calls.histogram.get_mut(bucket(took)) {
         *bucket += 1;
     }
-}
-
-/// The histogram bucket of `ns`: its log2, at most the last one.
-#[inline(always)]
-fn bucket(ns: u64) -> usize {
-    let log2 = 63 - (ns | 1).leading_zeros() as usize;
-    if log2 < BUCKETS { log2 } else { BUCKETS - 1 }
 }
 
 /// The errno that the program sees. The kernel's own restart codes (512–516) become EINTR.

@@ -7,9 +7,8 @@ use agent_common::{
     thread::{NO_SYSCALL, Thread, class, descriptor, state},
 };
 use aya_ebpf::{
-    Global,
     helpers::{
-        bpf_probe_read_kernel, bpf_probe_read_user,
+        bpf_probe_read_user,
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     },
     macros::map,
@@ -17,8 +16,8 @@ use aya_ebpf::{
 };
 
 use crate::{
-    agents,
-    layout::{self, field, in_syscall, regs},
+    agents, descriptors,
+    layout::{self, field, in_syscall, read, regs},
     losses,
 };
 
@@ -171,12 +170,6 @@ fn leads_outside(inode: u64, slot: u32) -> bool {
     OUTSIDE.get_ptr(number).is_some_and(|owner| unsafe { *owner } == slot)
 }
 
-#[inline(always)]
-unsafe fn read<T: Copy>(object: u64, offset: &Global<u32>) -> Option<T> {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel((object + u64::from(offset.load())) as *const T).ok() }
-}
-
 /// What a descriptor is: its kind, the state that waiting on it means, and the address of its inode.
 struct Resolved {
     kind: u32,
@@ -184,8 +177,7 @@ struct Resolved {
     inode: u64,
 }
 
-/// From a descriptor to its kind and the state it means. The table of descriptors is found by direct loads;
-/// from its entries on the verifier knows only numbers, hence bounded reads.
+/// From a descriptor to its kind and the state it means.
 ///
 /// # Safety
 /// As `classify`.
@@ -193,19 +185,7 @@ struct Resolved {
 unsafe fn resolve(task: *const u8, fd: u64) -> Option<Resolved> {
     // SAFETY: by contract, and pointers are null-checked.
     unsafe {
-        let files: *const u8 = field(task, &layout::TASK_FILES);
-        if files.is_null() {
-            return None;
-        }
-        let table: *const u8 = field(files, &layout::FILES_FDT);
-        if fd >= u64::from(field::<u32>(table, &layout::FDT_MAX_FDS)) {
-            return None;
-        }
-        let entries: u64 = field(table, &layout::FDT_FD);
-        let file: u64 = bpf_probe_read_kernel((entries + fd * 8) as *const u64).ok()?;
-        if file == 0 {
-            return None;
-        }
+        let file = descriptors::file(task, fd)?;
         let inode: u64 = read(file, &layout::FILE_INODE)?;
         let mode: u16 = read(inode, &layout::INODE_MODE)?;
         let (kind, state) = match mode & 0xf000 {

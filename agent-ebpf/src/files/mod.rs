@@ -14,11 +14,8 @@ use agent_common::{
     thread::Thread,
 };
 use aya_ebpf::{
-    Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
-    helpers::{
-        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user, generated::bpf_get_current_task_btf,
-    },
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_user, generated::bpf_get_current_task_btf},
     macros::{btf_tracepoint, map},
     maps::HashMap,
     programs::BtfTracePointContext,
@@ -27,8 +24,8 @@ use aya_ebpf::{
 use crate::{
     agents,
     atomics::add,
-    epoch,
-    layout::{self, field, regs},
+    descriptors, epoch,
+    layout::{self, read, regs},
     losses, threads,
 };
 
@@ -315,28 +312,14 @@ unsafe fn opened(task: *const u8, fd: u64) -> Option<Opened> {
     }
 }
 
-/// The `struct file` behind a descriptor.
+/// The `struct file` behind a descriptor, which is 32 bits of the register.
 ///
 /// # Safety
 /// As `opened`.
 #[inline(always)]
 unsafe fn file(task: *const u8, fd: u64) -> Option<u64> {
-    // SAFETY: by contract; pointers are checked.
-    unsafe {
-        let files: *const u8 = field(task, &layout::TASK_FILES);
-        if files.is_null() {
-            return None;
-        }
-        let table: *const u8 = field(files, &layout::FILES_FDT);
-        // Descriptors are 32 bits of the register.
-        let fd = fd & 0xffff_ffff;
-        if fd >= u64::from(field::<u32>(table, &layout::FDT_MAX_FDS)) {
-            return None;
-        }
-        let entries: u64 = field(table, &layout::FDT_FD);
-        let file = bpf_probe_read_kernel((entries + fd * 8) as *const u64).ok()?;
-        if file == 0 { None } else { Some(file) }
-    }
+    // SAFETY: by contract.
+    unsafe { descriptors::file(task, fd & 0xffff_ffff) }
 }
 
 #[inline(always)]
@@ -352,12 +335,4 @@ unsafe fn key(thread: &Thread, opened: Opened) -> Option<FileKey> {
             name: read(opened.dentry, &layout::DENTRY_NAME)?,
         })
     }
-}
-
-/// # Safety
-/// None: the helper checks the address.
-#[inline(always)]
-unsafe fn read<T: Copy>(object: u64, offset: &Global<u32>) -> Option<T> {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel((object + u64::from(offset.load())) as *const T).ok() }
 }

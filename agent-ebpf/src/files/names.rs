@@ -7,8 +7,8 @@ use agent_common::{
 };
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 
-use super::{call, file, path, read};
-use crate::layout::{self, field, regs};
+use super::{call, file, path};
+use crate::layout::{self, field, read, regs};
 
 /// `AT_FDCWD`, as 32 bits.
 const CURRENT: u32 = -100_i32 as u32;

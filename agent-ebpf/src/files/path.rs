@@ -15,8 +15,11 @@ use aya_ebpf::{
     maps::{PerCpuArray, RingBuf},
 };
 
-use super::read;
-use crate::{epoch, layout, losses};
+use crate::{
+    epoch,
+    layout::{self, read},
+    losses,
+};
 
 /// What goes up.
 #[map]

@@ -12,12 +12,12 @@ use agent_common::{
     ledger::{OUTSIDE, QUIET, QUIET_AT_TOOL, bit, role},
     thread::{Thread, state},
 };
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 
 pub(crate) use self::set::mark;
 use self::set::{Move, shift, shift_after};
 use crate::{
     agents,
+    clock::now,
     layout::{self, field},
     threads,
 };
@@ -41,12 +41,6 @@ fn state_of(bit: u32) -> u32 {
 #[inline(always)]
 fn waits_for_input(state: u32) -> bool {
     matches!(state, state::IPC | state::POLL | state::TERMINAL | state::FUTEX | OUTSIDE)
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_ktime_get_ns() }
 }
 
 #[inline(always)]

@@ -20,7 +20,7 @@ use aya_ebpf::{
 
 use crate::{
     atomics::{add, compare_exchange},
-    epoch, losses,
+    clock, epoch, losses,
 };
 
 /// `agent_common::ledger::Ledger`, with a lock that the verifier knows for one.
@@ -264,7 +264,7 @@ pub(crate) fn mark(slot: u32) -> u32 {
     let Some(marks) = MARKS.get_ptr_mut(slot) else { return 0 };
     // SAFETY: an element of the map, whose words change atomically.
     let marks = unsafe { &mut *marks };
-    let (now, at) = (super::now(), marks.at);
+    let (now, at) = (clock::now(), marks.at);
     if now > at + MARK_EVERY && compare_exchange(&mut marks.at, at, now) {
         add(&mut marks.number, 1);
     }

@@ -15,12 +15,11 @@ use agent_common::{
     agent::probe,
     loss,
     network::{FailureKey, Listener, ListenerKey, NetworkKey, NetworkValue, Peer, Socket, protocol, side},
-    syscalls::BUCKETS,
     thread::Thread,
 };
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task_btf},
+    helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
     maps::{LruHashMap, PerCpuHashMap},
     programs::BtfTracePointContext,
@@ -29,6 +28,7 @@ use aya_ebpf::{
 use crate::{
     agents,
     atomics::{add, exchange},
+    clock::{bucket, now},
     epoch, losses,
     sockets::{MSG_PEEK, Sock, family, tcp},
     threads,
@@ -138,12 +138,6 @@ fn caller() -> Option<&'static mut Thread> {
 }
 
 #[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_ktime_get_ns() }
-}
-
-#[inline(always)]
 fn connecting(socket: Sock) {
     if let Some(thread) = caller() {
         remember(socket.cookie(), thread.agent, thread.process, &remote(socket, protocol::TCP), now());
@@ -165,13 +159,6 @@ fn connected(socket: Sock) {
     if let Some(bucket) = traffic.histogram.get_mut(bucket(took)) {
         *bucket += 1;
     }
-}
-
-/// The histogram bucket of `ns`: its log2, at most the last one.
-#[inline(always)]
-pub(crate) fn bucket(ns: u64) -> usize {
-    let log2 = 63 - (ns | 1).leading_zeros() as usize;
-    if log2 < BUCKETS { log2 } else { BUCKETS - 1 }
 }
 
 #[inline(always)]

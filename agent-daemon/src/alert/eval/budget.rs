@@ -2,6 +2,7 @@
 //! on every host, so a rule that passes its test does not fail under load.
 
 use super::EvalError;
+use crate::alert::expr::{DEFAULT_STEP, MAX_STEPS};
 
 /// Bounds of one evaluation of one expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,10 @@ impl Default for Limits {
         Self {
             series: 20_000,
             samples: 4_000_000,
-            steps: 2000,
+            steps: MAX_STEPS.unsigned_abs(),
             work: 100_000_000,
             lookback: 300_000,
-            step: 60_000,
+            step: DEFAULT_STEP,
         }
     }
 }

@@ -18,5 +18,6 @@ mod parse;
 mod tests;
 
 pub use ast::{Expr, Type};
+pub use modifiers::{DEFAULT_STEP, MAX_STEPS};
 pub use outcome::LabelSet;
 pub use parse::parse;

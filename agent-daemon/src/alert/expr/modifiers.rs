@@ -8,10 +8,10 @@ use super::{
 };
 use crate::alert::error::At;
 
-/// How often a subquery may be evaluated.
-const MAX_STEPS: i64 = 2000;
-/// How often one is that does not say, milliseconds.
-const DEFAULT_STEP: i64 = 60_000;
+/// How often subqueries may be evaluated.
+pub const MAX_STEPS: i64 = 2000;
+/// The step of a subquery that names none, milliseconds.
+pub const DEFAULT_STEP: i64 = 60_000;
 
 type Parsed<T> = Result<T, At<String>>;
 

@@ -4,7 +4,7 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operations::{limit, offset};
+use super::report::{limit, offset};
 use crate::{
     api::{
         dto::{llm::LlmCallListDto, mcp::McpCallListDto},

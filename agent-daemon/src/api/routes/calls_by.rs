@@ -4,12 +4,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    api::{error::Problem, formats::Subject, range::RangeQuery},
+    api::{error::Problem, range::RangeQuery},
     model::{
         agent::Agent,
         time::{TimeRange, Timestamp},
     },
-    store::{Store, query::By},
+    store::query::By,
 };
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -52,13 +52,4 @@ impl Params {
             Some(Over::Agent) | None => By::Agent,
         }
     }
-}
-
-/// The agent with its processes, where these are told apart.
-pub(super) fn subject(store: &dyn Store, agent: Agent, by: By) -> Result<Subject, Problem> {
-    let processes = match by {
-        By::Process => store.processes(&agent.id, TimeRange::ALL)?,
-        By::Agent => Vec::new(),
-    };
-    Ok(Subject::new(agent, processes))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State as Shared};
 
-use super::calls_by::{Params, subject};
+use super::{calls_by::Params, report::subject};
 use crate::{
     api::{
         dto::cuda::{CudaCallsDto, CudaGpusDto, CudaReportDto, CudaWaitsDto},
@@ -31,7 +31,7 @@ pub(super) async fn cuda(
     let agent = state.agent(&id)?;
     let (range, by) = (params.range(&agent)?, params.by());
     let fold = state.fold(move |store| {
-        let subject = subject(store, agent, by)?;
+        let subject = subject(store, agent, by == By::Process)?;
         let gpus = query::agent_gpus(store, &id, range)?.gpus;
         let folds = (CoveredFold::default(), CudaFold::new(by));
         let (covered, totals) = query::over(store, &id, range, folds)?;

@@ -4,22 +4,17 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operations::{limit, offset};
+use super::report::{Page, subject};
 use crate::{
     api::{
         dto::disk::{DiskReportDto, DiskRequestsDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
-        formats::Subject,
         openapi::AgentRefusals,
         range::RangeQuery,
         state::State,
     },
-    model::{
-        disk::DiskStat,
-        probe::Probe,
-        time::{TimeRange, Timestamp},
-    },
+    model::{disk::DiskStat, probe::Probe, time::Timestamp},
     store::query::{self, CoveredFold, DiskBy, DiskFold},
 };
 
@@ -71,31 +66,25 @@ pub(super) async fn disk(
     let Params { since, from, to, by, .. } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
     let range = range.resolve(&agent, Timestamp::now())?;
-    let (limit, offset) = (limit(params.limit, 100)?, offset(params.offset)?);
+    let page = Page::asked(params.limit, 100, params.offset)?;
     let by = match by {
         Over::Device => DiskBy::Device,
         Over::Process => DiskBy::Process,
     };
     let fold = state.fold(move |store| {
-        let processes = match by {
-            DiskBy::Process => store.processes(&agent.id, TimeRange::ALL)?,
-            DiskBy::Device => Vec::new(),
-        };
-        let subject = Subject::new(agent, processes);
+        let subject = subject(store, agent, by == DiskBy::Process)?;
         let folds = (CoveredFold::default(), DiskFold::new(by));
         let (covered, rows) = query::over(store, &id, range, folds)?;
-        let shown = |row: &DiskStat| {
-            let comm = subject.comm(row.process).filter(|_| by == DiskBy::Process);
-            DiskRequestsDto::new(row, by, comm.map(str::to_owned))
-        };
-        let next = offset.saturating_add(limit);
+        let shown =
+            |row: &DiskStat| DiskRequestsDto::new(row, by, subject.comm(row.process).map(str::to_owned));
+        let (shown_rows, next_offset) = page.of(&rows);
         Ok(DiskReportDto {
             agent: id.to_string(),
             covered: covered.map(Into::into),
             watched: subject.agent.probes.contains(Probe::Disk),
             rows: rows.len() as u64,
-            next_offset: (next < rows.len()).then_some(next),
-            requests: rows.iter().skip(offset).take(limit).map(shown).collect(),
+            next_offset,
+            requests: shown_rows.map(shown).collect(),
         })
     });
     fold.await.map(Json)

@@ -4,22 +4,17 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operations::{limit, offset};
+use super::report::{Page, subject};
 use crate::{
     api::{
         dto::file::{FileAmountsDto, FileDto, FileReportDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
-        formats::Subject,
         openapi::AgentRefusals,
         range::RangeQuery,
         state::State,
     },
-    model::{
-        file::FileStat,
-        probe::Probe,
-        time::{TimeRange, Timestamp},
-    },
+    model::{file::FileStat, probe::Probe, time::Timestamp},
     store::query::{self, CoveredFold, FileBy, FileFold},
 };
 
@@ -72,33 +67,25 @@ pub(super) async fn files(
     let Params { since, from, to, by, .. } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
     let range = range.resolve(&agent, Timestamp::now())?;
-    let (limit, offset) = (limit(params.limit, 100)?, offset(params.offset)?);
+    let page = Page::asked(params.limit, 100, params.offset)?;
     let by = match by {
         Over::Path => FileBy::Path,
         Over::Directory => FileBy::Directory,
         Over::Process => FileBy::Process,
     };
     let fold = state.fold(move |store| {
-        let processes = match by {
-            FileBy::Process => store.processes(&agent.id, TimeRange::ALL)?,
-            FileBy::Path | FileBy::Directory => Vec::new(),
-        };
-        let subject = Subject::new(agent, processes);
+        let subject = subject(store, agent, by == FileBy::Process)?;
         let (covered, totals) = query::over(store, &id, range, (CoveredFold::default(), FileFold::new(by)))?;
-        let rows = totals.rows.iter().skip(offset).take(limit);
-        let comm = |process| subject.comm(process).map(str::to_owned);
-        let shown = |row: &FileStat| {
-            FileDto::new(row, by, (by == FileBy::Process).then(|| comm(row.process)).flatten())
-        };
-        let next = offset.saturating_add(limit);
+        let shown = |row: &FileStat| FileDto::new(row, by, subject.comm(row.process).map(str::to_owned));
+        let (shown_rows, next_offset) = page.of(&totals.rows);
         Ok(FileReportDto {
             agent: id.to_string(),
             covered: covered.map(Into::into),
             watched: subject.agent.probes.contains(Probe::Files),
             total: FileAmountsDto::from(&totals.total),
             rows: totals.rows.len() as u64,
-            next_offset: (next < totals.rows.len()).then_some(next),
-            files: rows.map(shown).collect(),
+            next_offset,
+            files: shown_rows.map(shown).collect(),
         })
     });
     fold.await.map(Json)

@@ -3,21 +3,17 @@
 use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 
-use super::operations::{limit, offset};
+use super::report::{Page, subject};
 use crate::{
     api::{
         dto::locks::{LockDto, LockReportDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
-        formats::Subject,
         openapi::AgentRefusals,
         range::RangeQuery,
         state::State,
     },
-    model::{
-        probe::Probe,
-        time::{TimeRange, Timestamp},
-    },
+    model::{probe::Probe, time::Timestamp},
     store::query::{self, CoveredFold, LockTotal, OffCpuFold},
 };
 
@@ -53,21 +49,21 @@ pub(super) async fn locks(
     let Params { since, from, to, .. } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
     let range = range.resolve(&agent, Timestamp::now())?;
-    let (limit, offset) = (limit(params.limit, 20)?, offset(params.offset)?);
+    let page = Page::asked(params.limit, 20, params.offset)?;
     let fold = state.fold(move |store| {
-        let subject = Subject::new(agent, store.processes(&id, TimeRange::ALL)?);
+        let subject = subject(store, agent, true)?;
         let folds = (CoveredFold::default(), OffCpuFold::default());
         let (covered, totals) = query::over(store, &id, range, folds)?;
         let rows = query::locks(&totals);
         let shown = |lock: &LockTotal| LockDto::new(lock, subject.comm(lock.process).map(str::to_owned));
-        let next = offset.saturating_add(limit);
+        let (shown_rows, next_offset) = page.of(&rows);
         Ok(LockReportDto {
             agent: id.to_string(),
             covered: covered.map(Into::into),
             watched: subject.agent.probes.contains(Probe::OffCpu),
             rows: rows.len() as u64,
-            next_offset: (next < rows.len()).then_some(next),
-            locks: rows.iter().skip(offset).take(limit).map(shown).collect(),
+            next_offset,
+            locks: shown_rows.map(shown).collect(),
         })
     });
     fold.await.map(Json)

@@ -27,6 +27,7 @@ mod processes;
 mod profile;
 mod quality;
 mod reactions;
+mod report;
 mod status;
 mod syscalls;
 mod system;

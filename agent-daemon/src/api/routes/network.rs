@@ -4,22 +4,17 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operations::{limit, offset};
+use super::report::{Page, subject};
 use crate::{
     api::{
         dto::network::{NetworkDto, NetworkReportDto},
         error::Problem,
         extract::{AgentPath, StrictQuery},
-        formats::Subject,
         openapi::AgentRefusals,
         range::RangeQuery,
         state::State,
     },
-    model::{
-        network::NetworkStat,
-        probe::Probe,
-        time::{TimeRange, Timestamp},
-    },
+    model::{network::NetworkStat, probe::Probe, time::Timestamp},
     store::query::{self, CoveredFold, NetworkBy, NetworkFold},
 };
 
@@ -72,25 +67,19 @@ pub(super) async fn network(
     let Params { since, from, to, by, .. } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
     let range = range.resolve(&agent, Timestamp::now())?;
-    let (limit, offset) = (limit(params.limit, 100)?, offset(params.offset)?);
+    let page = Page::asked(params.limit, 100, params.offset)?;
     let by = match by {
         Over::Peer => NetworkBy::Peer,
         Over::Process => NetworkBy::Process,
         Over::Host => NetworkBy::Host,
     };
     let fold = state.fold(move |store| {
-        let processes = match by {
-            NetworkBy::Process => store.processes(&agent.id, TimeRange::ALL)?,
-            NetworkBy::Peer | NetworkBy::Host => Vec::new(),
-        };
-        let subject = Subject::new(agent, processes);
+        let subject = subject(store, agent, by == NetworkBy::Process)?;
         let folds = (CoveredFold::default(), NetworkFold::new(by));
         let (covered, totals) = query::over(store, &id, range, folds)?;
-        let shown = |row: &NetworkStat| {
-            let comm = subject.comm(row.process).filter(|_| by == NetworkBy::Process);
-            NetworkDto::new(row, by, comm.map(str::to_owned))
-        };
-        let next = offset.saturating_add(limit);
+        let shown =
+            |row: &NetworkStat| NetworkDto::new(row, by, subject.comm(row.process).map(str::to_owned));
+        let (shown_rows, next_offset) = page.of(&totals.rows);
         Ok(NetworkReportDto {
             agent: id.to_string(),
             covered: covered.map(Into::into),
@@ -98,8 +87,8 @@ pub(super) async fn network(
             total: (&totals.total).into(),
             outside: (&totals.outside).into(),
             rows: totals.rows.len() as u64,
-            next_offset: (next < totals.rows.len()).then_some(next),
-            peers: totals.rows.iter().skip(offset).take(limit).map(shown).collect(),
+            next_offset,
+            peers: shown_rows.map(shown).collect(),
         })
     });
     fold.await.map(Json)

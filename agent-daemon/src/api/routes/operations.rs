@@ -4,6 +4,7 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::report::{limit, offset};
 use crate::{
     api::{
         dto::{
@@ -22,11 +23,6 @@ use crate::{
     },
     store::query::{self, GroupBy, OperationFilter, Order},
 };
-
-/// The most operations of a page, and groups of a summary.
-const MAX_LIMIT: usize = 1000;
-/// The farthest that a page may begin: what is before it is held meanwhile.
-const MAX_OFFSET: usize = 10_000;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -214,22 +210,4 @@ fn asked(params: &ListParams) -> RangeQuery<'_> {
 
 fn agent(text: Option<&str>) -> Result<Option<AgentId>, Problem> {
     text.map(str::parse).transpose().map_err(Problem::bad_request)
-}
-
-/// Where a page begins.
-pub(super) fn offset(asked: Option<usize>) -> Result<usize, Problem> {
-    let offset = asked.unwrap_or(0);
-    if offset <= MAX_OFFSET {
-        return Ok(offset);
-    }
-    Err(Problem::bad_request(format_args!("`offset` may be {MAX_OFFSET} at most: ask for a shorter range")))
-}
-
-/// How many are on a page.
-pub(super) fn limit(asked: Option<usize>, default: usize) -> Result<usize, Problem> {
-    let limit = asked.unwrap_or(default);
-    if (1..=MAX_LIMIT).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(Problem::bad_request(format_args!("`limit` must be a number from 1 to {MAX_LIMIT}")))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State as Shared};
 
-use super::calls_by::{Params, subject};
+use super::{calls_by::Params, report::subject};
 use crate::{
     api::{
         dto::syscall::{SyscallDto, SyscallReportDto},
@@ -12,7 +12,7 @@ use crate::{
         state::State,
     },
     model::probe::Probe,
-    store::query::{self, CoveredFold, SyscallFold},
+    store::query::{self, By, CoveredFold, SyscallFold},
 };
 
 /// Syscalls
@@ -29,7 +29,7 @@ pub(super) async fn syscalls(
     let agent = state.agent(&id)?;
     let (range, by) = (params.range(&agent)?, params.by());
     let fold = state.fold(move |store| {
-        let subject = subject(store, agent, by)?;
+        let subject = subject(store, agent, by == By::Process)?;
         let fold = (CoveredFold::default(), SyscallFold::new(by));
         let (covered, totals) = query::over(store, &id, range, fold)?;
         let comm = |t: &query::SyscallTotal| t.process.and_then(|p| subject.comm(p)).map(str::to_owned);

@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::operations::{limit, offset};
+use super::report::{limit, offset};
 use crate::{
     api::{
         dto::tool::{ToolDetailDto, ToolDto, ToolKindDto, ToolListDto},

@@ -15,7 +15,6 @@ use super::{
 use crate::model::{
     disk::{DiskOperation, DiskStat},
     id::ProcessId,
-    syscall::Histogram,
 };
 
 /// The windows' block I/O.
@@ -32,7 +31,7 @@ pub(super) fn encode(to: &mut Encoder, windows: &[Numbered]) {
     column(to, &rows, |row| processes.place(row.process.0));
     column(to, &rows, |row| devices.binary_search(&&*row.device).map_or(0, |place| place as u64));
     column(to, &rows, |row| u64::from(row.operation.number()) << 1 | u64::from(row.background));
-    column(to, &rows, |row| beside(row.count, timed(&row.histogram)));
+    column(to, &rows, |row| beside(row.count, latencies::timed(&row.histogram)));
     column(to, &rows, |row| row.errors);
     column(to, &rows, |row| row.bytes);
     column(to, &rows, |row| row.queue_ns);
@@ -50,10 +49,6 @@ fn sorted(rows: &[DiskStat]) -> Vec<&DiskStat> {
     rows
 }
 
-fn timed(histogram: &Histogram) -> u64 {
-    histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
-}
-
 /// Reads it into the windows that it is of.
 pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result<(), CodecError> {
     let processes = decode_places(from)?;
@@ -65,7 +60,7 @@ pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result
     let mut all = decode_rows(from, rows, &processes, &devices)?;
     latencies::decode(from, rows, all.iter_mut().map(|row| &mut row.histogram))?;
     for row in &mut all {
-        row.count = from_beside(row.count, timed(&row.histogram));
+        row.count = from_beside(row.count, latencies::timed(&row.histogram));
     }
     let mut all = all.into_iter();
     for (window, length) in windows.iter_mut().zip(lengths) {

@@ -16,6 +16,11 @@ fn counted(histogram: &Histogram) -> (usize, &[u64]) {
     (first, histogram.0.get(first..end).unwrap_or_default())
 }
 
+/// How many latencies a histogram has.
+pub(super) fn timed(histogram: &Histogram) -> u64 {
+    histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
+}
+
 /// The histograms' columns.
 pub(super) fn encode<'a>(to: &mut Encoder, histograms: impl Iterator<Item = &'a Histogram>) {
     let histograms: Vec<&Histogram> = histograms.collect();

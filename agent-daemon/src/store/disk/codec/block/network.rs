@@ -17,7 +17,6 @@ use super::{
 use crate::model::{
     id::ProcessId,
     network::{MAX_HOST, NetworkStat, Peer, Protocol, Side},
-    syscall::Histogram,
 };
 
 /// The windows' traffic.
@@ -34,7 +33,7 @@ pub(super) fn encode(to: &mut Encoder, windows: &[Numbered]) {
     column(to, &rows, |row| peers.binary_search(&&row.peer).map_or(0, |place| place as u64));
     column(to, &rows, |row| row.sent_bytes);
     column(to, &rows, |row| row.received_bytes);
-    column(to, &rows, |row| beside(row.connects, timed(&row.connect_histogram)));
+    column(to, &rows, |row| beside(row.connects, latencies::timed(&row.connect_histogram)));
     column(to, &rows, |row| row.accepts);
     column(to, &rows, |row| row.retransmits);
     column(to, &rows, |row| row.connect_ns);
@@ -53,10 +52,6 @@ fn sorted(rows: &[NetworkStat]) -> Vec<&NetworkStat> {
     rows
 }
 
-fn timed(histogram: &Histogram) -> u64 {
-    histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
-}
-
 /// Reads it into the windows that it is of.
 pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result<(), CodecError> {
     let processes = decode_places(from)?;
@@ -66,7 +61,7 @@ pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result
     let mut all = decode_rows(from, rows, &processes, &peers)?;
     latencies::decode(from, rows, all.iter_mut().map(|row| &mut row.connect_histogram))?;
     for row in &mut all {
-        row.connects = from_beside(row.connects, timed(&row.connect_histogram));
+        row.connects = from_beside(row.connects, latencies::timed(&row.connect_histogram));
     }
     let mut all = all.into_iter();
     for (window, length) in windows.iter_mut().zip(lengths) {

@@ -13,15 +13,11 @@ use crate::model::{
     syscall::{Histogram, SyscallStat},
 };
 
-fn timed(histogram: &Histogram) -> u64 {
-    histogram.0.iter().fold(0, |sum, n| sum.wrapping_add(*n))
-}
-
 /// The rows' columns.
 pub(super) fn encode(to: &mut Encoder, rows: &[&SyscallStat], processes: &Places) {
     column(to, rows, |r| processes.place(r.process.0));
     column(to, rows, |r| u64::from(r.number));
-    column(to, rows, |r| beside(r.count, timed(&r.histogram)));
+    column(to, rows, |r| beside(r.count, latencies::timed(&r.histogram)));
     column(to, rows, |r| r.total_ns);
     column(to, rows, |r| beside(r.total_ns, r.max_ns));
     column(to, rows, |r| r.errors.len() as u64);
@@ -54,7 +50,7 @@ pub(super) fn decode(
     }
     latencies::decode(from, rows, stats.iter_mut().map(|stat| &mut stat.histogram))?;
     for stat in &mut stats {
-        stat.count = from_beside(stat.count, timed(&stat.histogram));
+        stat.count = from_beside(stat.count, latencies::timed(&stat.histogram));
     }
     Ok(stats)
 }
