@@ -198,7 +198,7 @@ fn what_is_kept_of_paths_is_the_operators_choice() {
 }
 
 /// The operations of this kind, the first first.
-fn operations(daemon: &Daemon, agent: &str, kind: &str) -> Vec<Value> {
+fn operations_of(daemon: &Daemon, agent: &str, kind: &str) -> Vec<Value> {
     let path = format!("operations?source=kernel&kind={kind}&limit=1000");
     let mut found = daemon.api().rows_of(agent, &path, "operations");
     found.reverse();
@@ -216,7 +216,7 @@ fn checkpoints_are_operations_from_open_to_rename() {
     let (saved, loaded, database) = (run("save"), run("load"), run("database"));
     daemon.api().detach(&agent);
 
-    let saves = operations(&daemon, &agent, "checkpoint_save");
+    let saves = operations_of(&daemon, &agent, "checkpoint_save");
     let of = |end: &str| {
         let found = saves.iter().filter(|save| save["labels"]["file.path"].as_str().unwrap().ends_with(end));
         found.cloned().collect::<Vec<Value>>()
@@ -236,13 +236,62 @@ fn checkpoints_are_operations_from_open_to_rename() {
     let (sync, told) = (sync / 1e9, saved.seconds("sync_seconds"));
     assert!(sync > 0.0 && sync <= told && told - sync < 0.02, "{sync} of {told} s");
 
-    let [load] = &operations(&daemon, &agent, "checkpoint_load")[..] else { panic!("one load") };
+    let [load] = &operations_of(&daemon, &agent, "checkpoint_load")[..] else { panic!("one load") };
     assert_eq!(load["size_bytes"], loaded.count("bytes"), "{load}");
     assert_eq!(load["labels"]["file.bytes_of"], "size");
 
     let journal = of("checkpoints.sqlite-journal").len() as u64;
     assert!((1..=database.count("commits")).contains(&journal), "{saves:?}");
     assert!(!of("/checkpoints.sqlite").is_empty(), "{saves:?}");
+}
+
+#[test]
+fn files_and_commands_become_operations_of_the_kinds_that_are_defined() {
+    let operations = json!([
+        { "kind": "dataset", "paths": ["**/data/*"], "labels": { "team": "research" } },
+        { "kind": "rare", "paths": "*.rare", "sample": "0.000000001" },
+        { "kind": "build", "command": "\\bmake all\\b", "labels": { "by": "make" } },
+    ]);
+    let (daemon, folder) = (Daemon::start(json!({ "operations": operations })), Folder::new("defined"));
+    fs::create_dir(folder.0.join("data")).unwrap();
+    let make = folder.0.join("make");
+    fs::write(&make, "#!/bin/sh\nsleep 0.2\nexit $2\n").unwrap();
+    fs::set_permissions(&make, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new("python3");
+    command.arg(source("tools/agent.py")).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&folder.0);
+    let mut puppet = Puppet::spawn(command);
+    let agent = daemon.api().attach(puppet.pid());
+    let write = "echo 12345 > data/a; cat data/a; echo 1 > x.rare";
+    let path = format!("{}:/usr/bin:/bin", folder.path());
+    for script in [write, "exec make all 0", "make all 3"] {
+        let argv = ["env", &format!("PATH={path}"), "sh", "-c", script];
+        puppet.say(&json!({ "do": "run", "argv": argv, "times": 1 }).to_string());
+        while !puppet.hear().starts_with(r#"{"did":"#) {}
+    }
+    daemon.api().detach(&agent);
+
+    let sets = operations_of(&daemon, &agent, "dataset");
+    let ways: Vec<_> = sets.iter().map(|set| (&set["labels"]["file.way"], &set["size_bytes"])).collect();
+    assert_eq!(ways, [(&json!("save"), &json!(6)), (&json!("load"), &json!(6))], "{sets:?}");
+    assert_eq!((&sets[0]["labels"]["team"], &sets[0]["name"]), (&json!("research"), &json!("**/data/*")));
+    assert_eq!(operations_of(&daemon, &agent, "rare"), [] as [Value; 0]);
+    let unsampled = daemon.api().losses().into_iter().find(|(name, _)| name == "operation_unsampled");
+    assert_eq!(unsampled.map(|(_, n)| n), Some(1));
+
+    let builds = operations_of(&daemon, &agent, "build");
+    let ends: Vec<_> = builds.iter().map(|build| (&build["success"], &build["error_type"])).collect();
+    assert_eq!(ends, [(&json!(true), &json!(null)), (&json!(false), &json!("exit_3"))], "{builds:?}");
+    for build in &builds {
+        let lasted = build["duration_seconds"].as_f64().unwrap();
+        assert!((0.2..0.7).contains(&lasted), "{build}");
+        assert_eq!(build["labels"], json!({ "by": "make" }));
+    }
+    let metrics = daemon.api().get("/metrics").text();
+    for (kind, outcome, n) in [("dataset", "success", 2), ("build", "error", 1)] {
+        let series =
+            format!(r#"agentperf_operations_total{{project="",kind="{kind}",outcome="{outcome}"}} {n}"#);
+        assert!(metrics.contains(&series), "{series}");
+    }
 }
 
 #[test]

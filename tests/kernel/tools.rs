@@ -124,6 +124,26 @@ fn two_hundred_runs_are_two_hundred_exact_bills() {
 }
 
 #[test]
+fn calls_that_are_the_same_again_are_told_until_something_changes() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = Agent::start();
+    let id = daemon.api().attach(agent.puppet.pid());
+    let folder = tempfile::tempdir_in(target_directory()).unwrap();
+    let file = folder.path().join("new");
+    let edit = format!("echo 1 > {}", file.to_str().unwrap());
+    let again = ["sh", "-c", "echo the same >&2; exit 1"];
+    agent.run(&again, 3);
+    agent.run(&["sh", "-c", "echo other >&2"], 1);
+    agent.run(&again, 1);
+    agent.run(&["sh", "-c", &edit], 1);
+    agent.run(&again, 1);
+    agent.run(&["sh", "-c", "echo the same >&2; exit 2"], 1);
+    daemon.api().detach(&id);
+    let repeats: Vec<_> = calls(&daemon, &id).iter().map(|call| call["repeats"].as_u64().unwrap()).collect();
+    assert_eq!(repeats, [0, 1, 2, 0, 3, 0, 0, 0]);
+}
+
+#[test]
 fn calls_have_their_names_trees_and_ends() {
     let daemon = Daemon::start(json!({}));
     let mut agent = Agent::start();

@@ -1,4 +1,4 @@
-//! Checkpoints that processes of agents saved and loaded, made into operations.
+//! Checkpoints and other files of note that processes of agents saved and loaded, made into operations.
 
 use super::roster::Roster;
 use crate::model::{
@@ -8,19 +8,33 @@ use crate::model::{
     operation::{CHECKPOINT_LOAD, CHECKPOINT_SAVE, Operation, Source},
     record::{Arrived, Record},
 };
+use crate::telemetry::{Loss, Losses};
 
 /// The checkpoints of a window, of agents that are still watched.
-pub(super) fn record(checkpoints: Vec<(Slot, Checkpoint)>, roster: &Roster) -> Option<Record> {
-    let of_agent = |(slot, checkpoint)| Some(operation(roster.agent_in(slot)?, checkpoint));
+pub(super) fn record(
+    checkpoints: Vec<(Slot, Checkpoint)>,
+    roster: &Roster,
+    losses: &Losses,
+) -> Option<Record> {
+    let of_agent = |(slot, checkpoint): (Slot, Checkpoint)| {
+        let defined = checkpoint.defined.clone();
+        let operation = operation(roster.agent_in(slot)?, checkpoint);
+        let is_kept = defined.is_none_or(|defined| defined.keeps(operation.id));
+        if !is_kept {
+            losses.count(Loss::OperationUnsampled);
+        }
+        is_kept.then_some(operation)
+    };
     let operations: Vec<_> = checkpoints.into_iter().filter_map(of_agent).collect();
     let arrived = Arrived { operations, sums: Vec::new(), place: None };
     (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
 }
 
 fn operation(agent: AgentId, checkpoint: Checkpoint) -> Operation {
-    let kind = match checkpoint.way {
-        Way::Save => CHECKPOINT_SAVE,
-        Way::Load => CHECKPOINT_LOAD,
+    let kind = match (&checkpoint.defined, checkpoint.way) {
+        (Some(defined), _) => defined.kind.as_str(),
+        (None, Way::Save) => CHECKPOINT_SAVE,
+        (None, Way::Load) => CHECKPOINT_LOAD,
     };
     Operation {
         id: id(&checkpoint, kind),
@@ -52,12 +66,23 @@ fn operation(agent: AgentId, checkpoint: Checkpoint) -> Operation {
 /// Sorted by key.
 fn labels(checkpoint: &Checkpoint) -> Vec<(String, String)> {
     let bytes_of = if checkpoint.by_size { "size" } else { "calls" };
-    let labels = [
+    let way = match checkpoint.way {
+        Way::Save => "save",
+        Way::Load => "load",
+    };
+    let own = [
         ("file.bytes_of", bytes_of.to_owned()),
         ("file.path", checkpoint.path.to_string()),
         ("file.sync_ns", checkpoint.sync_ns.to_string()),
+        ("file.way", way.to_owned()),
     ];
-    labels.map(|(key, value)| (key.to_owned(), value)).into()
+    let mut labels = own.map(|(key, value)| (key.to_owned(), value)).to_vec();
+    if let Some(defined) = &checkpoint.defined {
+        labels.extend(defined.labels.iter().cloned());
+        labels.sort();
+        labels.dedup_by(|later, first| later.0 == first.0);
+    }
+    labels
 }
 
 /// One process saves one file once at a time.

@@ -1,9 +1,11 @@
 //! The one owner of what is going on: which agents there are, which processes belong to them, which window
 //! is open. Observations come in, commands come in, records go out; everything else asks.
 
+mod arrive;
 mod calls;
 mod channels;
 mod checkpoints;
+mod commands;
 mod expiry;
 mod fold;
 mod roster;
@@ -14,31 +16,27 @@ mod windows;
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 pub use channels::Channels;
 
 use self::{
     calls::Calls,
+    commands::Commands,
     roster::Roster,
     tools::Tools,
     windows::{Closed, Windows},
 };
 use crate::{
-    collect::{Order, ProcessTree, WatchError, Watched},
+    collect::Order,
     config,
-    enrich::{
-        identity::ProcessFacts,
-        resolver::Resolver,
-        rules::{RuleMatch, Rules},
-    },
+    enrich::{resolver::Resolver, rules::Rules},
     model::{
-        agent::{Agent, AgentEnd, AgentSource},
-        control::{AttachError, AttachRequest, Command, DetachError, Start},
-        id::{AgentId, Slot},
+        agent::{Agent, AgentEnd},
+        control::{Command, DetachError},
+        id::Slot,
         observation::Observation,
-        probe::{Probe, ProbeSet},
         record::Record,
         time::Timestamp,
     },
@@ -51,13 +49,6 @@ enum Waiting {
     End { slot: Slot, end: AgentEnd, replies: Vec<DetachReply> },
 }
 
-/// How an agent is watched.
-struct Watch {
-    probes: ProbeSet,
-    start: Start,
-    expires: Option<Timestamp>,
-}
-
 /// Where the answer to a detach goes.
 type DetachReply = oneshot::Sender<Result<Agent, DetachError>>;
 
@@ -68,6 +59,7 @@ pub struct Aggregator {
     windows: Windows,
     tools: Tools,
     calls: Calls,
+    commands: Commands,
     waiting: FxHashMap<u64, Waiting>,
     next_token: u64,
     orders: mpsc::Sender<Order>,
@@ -91,6 +83,7 @@ impl Aggregator {
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
             calls: Calls::new(config.llm.prices.clone(), Arc::clone(&telemetry)),
+            commands: Commands::new(&config.operations, Arc::clone(&telemetry)),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),
@@ -161,110 +154,6 @@ impl Aggregator {
         }
     }
 
-    async fn attach(&mut self, request: AttachRequest) -> Result<Agent, AttachError> {
-        let pid = request.pid;
-        target::check(pid)?;
-        if let Some(agent) = self.roster.agent_of_pid(pid) {
-            return Err(AttachError::AlreadyAttached { pid, agent });
-        }
-        for probe in request.probes.iter().flat_map(|named| named.iter()) {
-            target::check_probe(probe, &self.telemetry.probes())?;
-        }
-        let expires = request.duration.and_then(|d| Timestamp::now().checked_add(d).ok());
-        let name = request.name.unwrap_or_else(|| target::comm(pid));
-        let probes = request.probes.unwrap_or(ProbeSet::ALL);
-        self.watch(pid, name, AgentSource::Attach, Watch { probes, start: request.start, expires }).await
-    }
-
-    /// Takes a slot, has the collector watch the tree by as many of `probes` as the host allows, and enters
-    /// the agent.
-    async fn watch(
-        &mut self,
-        pid: u32,
-        name: String,
-        source: AgentSource,
-        Watch { probes, start, expires }: Watch,
-    ) -> Result<Agent, AttachError> {
-        let slot = self.roster.free_slot().ok_or_else(|| AttachError::TooMany(self.roster.capacity()))?;
-        let attached = Timestamp::now();
-        let (reply, answer) = oneshot::channel();
-        self.order(Order::Watch { slot, root: pid, probes, start, reply }).await;
-        let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
-            Ok(watched) => watched,
-            Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
-            Err(WatchError::Hidden(pid)) => return Err(AttachError::Hidden(pid)),
-            Err(WatchError::Taken { pid, slot }) => {
-                let agent = slot.and_then(|slot| self.roster.agent_in(slot));
-                return Err(match agent {
-                    Some(agent) => AttachError::AlreadyAttached { pid, agent },
-                    None => AttachError::Taken(pid),
-                });
-            }
-            Err(WatchError::Kernel(e)) => return Err(AttachError::Failed(e.to_string())),
-        };
-        let agent = Agent {
-            id: AgentId::new(root.pid(), created.as_millisecond()),
-            name,
-            root,
-            created,
-            attached,
-            expires,
-            ended: None,
-            source,
-            probes,
-            boot_id: self.boot_id.clone(),
-        };
-        let by: Vec<&str> = probes.iter().map(Probe::name).collect();
-        tracing::info!(agent = %agent.id, name = agent.name, pid, ?by, "watching");
-        self.tools.enter(slot, &agent);
-        self.roster.enter(slot, agent.clone());
-        self.record(Record::Agent(agent.clone())).await;
-        Ok(agent)
-    }
-
-    /// Matches every running process against the rules.
-    async fn match_running(&mut self) {
-        match ProcessTree::read() {
-            Ok(tree) => {
-                // An agent's descendants belong to it, though we are told of them only later.
-                let mut settled = FxHashSet::default();
-                // Parents first.
-                for pid in tree.all() {
-                    if !settled.contains(&pid) && self.match_process(pid).await {
-                        settled.extend(tree.subtree(pid));
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "the running processes cannot be listed"),
-        }
-    }
-
-    /// Watches the process if a rule says so; whether it is watched now.
-    async fn match_process(&mut self, pid: u32) -> bool {
-        if self.roster.agent_of_pid(pid).is_some() {
-            return true;
-        }
-        if pid == 0 || pid == std::process::id() {
-            return false;
-        }
-        // A process that is gone, or a kernel thread, has no facts and matches nothing.
-        let Ok(facts) = ProcessFacts::read(pid) else { return false };
-        let Some(RuleMatch { rule, name, probes }) = self.rules.evaluate(&facts) else { return false };
-        if let Err(error) = target::check(pid) {
-            tracing::debug!(pid, rule, %error, "matched, but cannot be watched");
-            return false;
-        }
-        let watch = Watch { probes, start: Start::Now, expires: None };
-        match self.watch(pid, name, AgentSource::Rule(rule.clone()), watch).await {
-            // A child of an agent, forked so lately that only the kernel side knows.
-            Ok(_) | Err(AttachError::AlreadyAttached { .. } | AttachError::Taken(_)) => true,
-            Err(error) => {
-                tracing::warn!(pid, rule, %error, "matched, but cannot be watched");
-                false
-            }
-        }
-    }
-
     async fn observe(&mut self, observation: Observation) {
         match observation {
             Observation::ForeignExec { pid } => {
@@ -275,8 +164,10 @@ impl Aggregator {
                     self.record(Record::Process(agent, process)).await;
                 }
                 self.tools.used_files(&counted.files);
-                let saved = checkpoints::record(std::mem::take(&mut counted.checkpoints), &self.roster);
-                let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take(), saved];
+                let saved = std::mem::take(&mut counted.checkpoints);
+                let saved = checkpoints::record(saved, &self.roster, &self.telemetry.losses);
+                let tools = self.tools.take_over(counted.end, &self.roster);
+                let ended = [tools, self.calls.take(), self.commands.take(), saved];
                 for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }
@@ -303,6 +194,7 @@ impl Aggregator {
             _ => {}
         }
         self.tools.observe(&observation, &self.roster);
+        self.commands.observe(&observation, &self.roster);
         self.tools.tell_verdicts(&self.orders).await;
         let change = self.roster.observe(observation);
         if let Some((agent, process)) = change.process {
@@ -354,7 +246,9 @@ impl Aggregator {
 
     async fn ended(&mut self, slot: Slot, end: AgentEnd, replies: Vec<DetachReply>) {
         let now = Timestamp::now();
-        let ended = [self.tools.leave(slot, now, &self.roster), self.calls.leave(slot)];
+        self.commands.leave(slot);
+        let commands = self.commands.take();
+        let ended = [self.tools.leave(slot, now, &self.roster), self.calls.leave(slot), commands];
         for calls in ended.into_iter().flatten() {
             self.record(calls).await;
         }

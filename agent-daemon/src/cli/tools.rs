@@ -129,7 +129,7 @@ fn files(tool: &ToolDto) -> String {
     some.map(|(sign, n)| format!("{sign}{n}")).collect::<Vec<_>>().join(" ")
 }
 
-/// `ok`, `exit 1`, `SIGKILL`, and what else there is to say of its end.
+/// `ok`, `exit 1`, `SIGKILL`, and what else there is to say of its end: `same 3x` for the third of the same.
 pub(super) fn end_of(tool: &ToolDto) -> String {
     let signal = || tool.signal.map(|signal| tool.signal_name.clone().unwrap_or_else(|| signal.to_string()));
     let exit = match tool.exit_code {
@@ -143,7 +143,8 @@ pub(super) fn end_of(tool: &ToolDto) -> String {
         ToolEndDto::Unfinished => Some("unfinished"),
         ToolEndDto::Unseen => Some("unseen"),
     };
-    let said: Vec<&str> = exit.as_deref().into_iter().chain(more).collect();
+    let again = (tool.repeats > 0).then(|| format!("same {}x", tool.repeats + 1));
+    let said: Vec<&str> = exit.as_deref().into_iter().chain(more).chain(again.as_deref()).collect();
     if said.is_empty() { "-".to_owned() } else { said.join(", ") }
 }
 

@@ -103,7 +103,7 @@ impl Collector {
             attaching,
             attacher,
             wire: WireReader::default(),
-            files: Files::new(&config.files),
+            files: Files::new(&config.files, &config.operations),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),

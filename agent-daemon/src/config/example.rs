@@ -76,6 +76,25 @@ llm:
   prices: []
 ";
 
+const OPERATIONS: &str = "
+# Operations of your own kinds: what agents do with some files (where the files probe watches them), or the programs of
+# some command lines that they run. They are told beside checkpoints and tool calls, not in place of them.
+#   kind      what such operations are called, in lower-case letters, digits and _ (required)
+#   paths     patterns of files, as in rules: each use from open to close or rename is one operation
+#   command   instead: regular expression, searched in the command line joined by blanks, without its secrets: from exec
+#             to exit is one operation; what its descendants execute is part of it
+#   labels    key: value pairs that each of them gets; default none
+#   sample    share that is kept, above 0 to 1; default 1
+operations: []
+# For example:
+# operations:
+#   - kind: dataset
+#     paths: [/data/**, '*.parquet']
+#     labels: { team: research }
+#   - kind: build
+#     command: ^(make|cargo build)\\b
+";
+
 /// The example: every option with its documentation, its variable and its default.
 #[must_use]
 pub fn example() -> String {
@@ -98,6 +117,7 @@ pub fn example() -> String {
     }
     out.push_str(PROJECTS);
     out.push_str(PRICES);
+    out.push_str(OPERATIONS);
     out
 }
 

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{project::ProjectError, raw::Text};
+use super::raw::{ItemError, Text};
 use crate::model::price::{Price, Prices, Rate};
 
 /// The most prices.
@@ -37,8 +37,8 @@ pub struct LlmConfig {
     pub prices: Prices,
 }
 
-/// Reads a price. What is wrong is told as for projects.
-pub(super) fn price(raw: RawPrice) -> Result<Price, ProjectError> {
+/// Reads a price.
+pub(super) fn price(raw: RawPrice) -> Result<Price, ItemError> {
     let Some(model) = raw.model else {
         return Err((None, "model", "is missing: every price is of a model".to_owned()));
     };
@@ -61,13 +61,13 @@ pub(super) fn price(raw: RawPrice) -> Result<Price, ProjectError> {
     })
 }
 
-fn rate(text: Text, key: &'static str) -> Result<Option<Rate>, ProjectError> {
+fn rate(text: Text, key: &'static str) -> Result<Option<Rate>, ItemError> {
     let read = |text: &str| text.parse().ok().and_then(Rate::per_million);
     let wrong = || "must be a number of USD for a million tokens, from 0 to 100000".to_owned();
     text.map(|text| read(&text.value).ok_or_else(|| (Some(text), key, wrong()))).transpose()
 }
 
-fn day(text: Spanned<String>) -> Result<Date, ProjectError> {
+fn day(text: Spanned<String>) -> Result<Date, ItemError> {
     let read = text.value.parse();
     read.map_err(|_| (Some(text), "from", "must be a day such as 2026-01-31".to_owned()))
 }

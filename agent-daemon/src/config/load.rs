@@ -9,11 +9,12 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     Config, ConfigError, Origin,
-    llm::{self, MAX_PRICES, RawPrice},
+    llm::{self, MAX_PRICES},
+    operations::{Definition, MAX_DEFINITIONS},
     options::{OPTIONS, Opt, PREFIX},
     otel,
     project::{MAX_PROJECTS, Project},
-    raw::{Parts, Raw, RawProject},
+    raw::{ItemError, Parts, Raw},
     rule::Rule,
 };
 use crate::model::price::Prices;
@@ -106,74 +107,58 @@ impl Config {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let raw = Raw::parse(text).map_err(|e| ConfigError::from_yaml(path.to_owned(), &e))?;
-        let Parts { values, rules, projects, prices } = raw.into_parts();
+        let Parts { values, rules, projects, prices, operations } = raw.into_parts();
         let mut config = Self::default();
         for (key, value) in values {
             if let Some(option) = Opt::find(key) {
                 set(&mut config, option, &value.value, || at(path, value.referenced))?;
             }
         }
-        for (index, raw) in rules.into_iter().enumerate() {
-            let whole = raw.referenced;
-            config.agents.rules.push(Rule::from_raw(raw.value).map_err(|(place, key, message)| {
-                ConfigError::Value {
-                    origin: at(path, place.map_or(whole, |p: Spanned<String>| p.referenced)),
-                    key: format!("agents.rules[{index}].{key}"),
-                    message,
-                }
-            })?);
-        }
-        config.read_projects(projects, path, variable)?;
-        config.read_prices(prices, path)?;
+        let list = |key, most| List { path, key, most };
+        config.agents.rules = list("agents.rules", usize::MAX).read(rules, |raw, _| Rule::from_raw(raw))?;
+        config.projects = list("projects", MAX_PROJECTS).read(projects, |raw, before| {
+            let project = Project::from_raw(raw, variable)?;
+            project.differs_from(before).map(|()| project)
+        })?;
+        let prices = list("llm.prices", MAX_PRICES).read(prices, |raw, _| llm::price(raw))?;
+        config.llm.prices = Prices::new(prices);
+        config.operations =
+            list("operations", MAX_DEFINITIONS).read(operations, |raw, _| Definition::from_raw(raw))?;
         Ok(config)
     }
 }
 
-impl Config {
-    fn read_projects(
-        &mut self,
-        projects: Vec<Spanned<RawProject>>,
-        path: &Path,
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), ConfigError> {
-        for (index, raw) in projects.into_iter().enumerate() {
-            let whole = raw.referenced;
-            let wrong = |place: Option<Spanned<String>>, key: &str, message: String| ConfigError::Value {
-                origin: at(path, place.map_or(whole, |p| p.referenced)),
-                key: format!("projects[{index}].{key}"),
-                message,
-            };
-            if index >= MAX_PROJECTS {
-                return Err(wrong(None, "name", format!("is one too many: there may be {MAX_PROJECTS}")));
-            }
-            let project = Project::from_raw(raw.value, variable).map_err(|(p, key, m)| wrong(p, key, m))?;
-            if self.projects.iter().any(|known| known.name == project.name) {
-                return Err(wrong(None, "name", format!("is there twice: {}", project.name)));
-            }
-            if self.projects.iter().any(|known| known.key == project.key) {
-                return Err(wrong(None, "key_file", "holds the key of another project".to_owned()));
-            }
-            self.projects.push(project);
-        }
-        Ok(())
-    }
+/// A list in a file.
+struct List<'a> {
+    path: &'a Path,
+    key: &'a str,
+    most: usize,
+}
 
-    fn read_prices(&mut self, prices: Vec<Spanned<RawPrice>>, path: &Path) -> Result<(), ConfigError> {
-        let mut read = Vec::new();
-        for (index, raw) in prices.into_iter().enumerate() {
+impl List<'_> {
+    /// Reads each item, `read` knowing those before. What is wrong is told with its place.
+    fn read<R, T>(
+        &self,
+        raws: Vec<Spanned<R>>,
+        read: impl Fn(R, &[T]) -> Result<T, ItemError>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let mut items = Vec::new();
+        for (index, raw) in raws.into_iter().enumerate() {
             let whole = raw.referenced;
-            let wrong = |place: Option<Spanned<String>>, key: &str, message: String| ConfigError::Value {
-                origin: at(path, place.map_or(whole, |p| p.referenced)),
-                key: format!("llm.prices[{index}].{key}"),
-                message,
+            let item = match index < self.most {
+                true => read(raw.value, &items),
+                false => Err((None, "", format!("is one too many: there may be {}", self.most))),
             };
-            if index >= MAX_PRICES {
-                return Err(wrong(None, "model", format!("is one too many: there may be {MAX_PRICES}")));
-            }
-            read.push(llm::price(raw.value).map_err(|(place, key, message)| wrong(place, key, message))?);
+            items.push(item.map_err(|(place, key, message)| {
+                let dot = if key.is_empty() { "" } else { "." };
+                ConfigError::Value {
+                    origin: at(self.path, place.map_or(whole, |place| place.referenced)),
+                    key: format!("{}[{index}]{dot}{key}", self.key),
+                    message,
+                }
+            })?);
         }
-        self.llm.prices = Prices::new(read);
-        Ok(())
+        Ok(items)
     }
 }
 

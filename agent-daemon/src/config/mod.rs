@@ -17,6 +17,7 @@ mod gpu;
 mod ledger;
 mod llm;
 mod load;
+mod operations;
 mod options;
 mod otel;
 mod project;
@@ -25,6 +26,7 @@ mod reactions;
 mod rule;
 mod secret;
 mod size;
+mod texts;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -42,6 +44,7 @@ pub use gpu::Gpu;
 pub use ledger::{Ledger, ModelHost};
 pub use llm::LlmConfig;
 pub use load::{Overrides, unknown_variables};
+pub use operations::{Definition, Found};
 pub use options::{OPTIONS, Opt};
 pub use project::Project;
 pub use reactions::Reactions;
@@ -76,6 +79,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Whose applications may tell of operations.
     pub projects: Vec<Project>,
+    /// What else becomes an operation.
+    pub operations: Vec<Definition>,
     /// How calls of models are told.
     pub llm: LlmConfig,
     /// The daemon's own log.
@@ -251,6 +256,7 @@ impl Default for Config {
             export: Export::default(),
             alerts: Alerts::default(),
             projects: Vec::new(),
+            operations: Vec::new(),
             llm: LlmConfig::default(),
             log: Log::default(),
             kernel: Kernel::default(),

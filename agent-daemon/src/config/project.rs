@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_saphyr::Spanned;
 
 use super::{
-    raw::{RawProject, Text, Texts},
+    raw::{ItemError, RawProject, Text},
     secret::Secret,
+    texts::Texts,
 };
 
 /// The most projects.
@@ -33,15 +34,12 @@ pub struct Project {
     pub plain_users: bool,
 }
 
-/// What is wrong with a project: where it stands (`None`: the project as a whole), which key, and the end of a sentence.
-pub(super) type ProjectError = (Option<Spanned<String>>, &'static str, String);
-
 impl Project {
     /// Reads a project; `environment` gives the value of a variable.
     pub(super) fn from_raw(
         raw: RawProject,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ProjectError> {
+    ) -> Result<Self, ItemError> {
         let Some(name) = raw.name else {
             return Err((None, "name", "is missing: every project needs one".to_owned()));
         };
@@ -64,13 +62,24 @@ impl Project {
             name: name.value,
         })
     }
+
+    /// Whether none of those `before` has its name or key.
+    pub(super) fn differs_from(&self, before: &[Self]) -> Result<(), ItemError> {
+        if before.iter().any(|known| known.name == self.name) {
+            return Err((None, "name", format!("is there twice: {}", self.name)));
+        }
+        if before.iter().any(|known| known.key == self.key) {
+            return Err((None, "key_file", "holds the key of another project".to_owned()));
+        }
+        Ok(())
+    }
 }
 
 fn key(
     file: Text,
     variable: Text,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Secret, ProjectError> {
+) -> Result<Secret, ItemError> {
     match (file, variable) {
         (Some(file), None) => Secret::read(Path::new(&file.value)).map_err(|e| (Some(file), "key_file", e)),
         (None, Some(variable)) => {
@@ -86,7 +95,7 @@ fn one<T>(
     raw: Text,
     key: &'static str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, ProjectError> {
+) -> Result<Option<T>, ItemError> {
     raw.map(|text| read(&text.value).map_err(|message| (Some(text), key, message))).transpose()
 }
 
@@ -94,7 +103,7 @@ fn each<T>(
     raw: Option<Spanned<Texts>>,
     key: &'static str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>, ProjectError> {
+) -> Result<Vec<T>, ItemError> {
     let items = raw.into_iter().flat_map(Texts::into_items);
     items.map(|text| read(&text.value).map_err(|message| (Some(text), key, message))).collect()
 }
@@ -104,7 +113,7 @@ fn ranged(text: &str, least: u32, most: u32) -> Result<u32, String> {
     found.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let found = text.parse().ok().filter(|share: &f64| *share > 0.0 && *share <= 1.0);
     found.ok_or_else(|| "must be a number above 0 and at most 1".to_owned())
 }
@@ -126,7 +135,7 @@ fn origin(text: &str) -> Result<String, String> {
     if fine { Ok(text.to_owned()) } else { Err(wrong()) }
 }
 
-fn label(text: &str) -> Result<String, String> {
+pub(super) fn label(text: &str) -> Result<String, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     let fine = (1..=64).contains(&text.len()) && text.bytes().all(plain);
     let wrong = || "must be keys of 1 to 64 letters, digits, ., _ or -".to_owned();

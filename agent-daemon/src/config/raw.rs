@@ -1,15 +1,21 @@
 //! The configuration file as written: which keys there are, and where each value stands. Every value is
 //! text here; `options` and `rule` give it meaning.
 
-use std::fmt;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use serde::{Deserialize, Deserializer, de};
-use serde_saphyr::{Location, Spanned};
-
-use super::llm::{RawLlm, RawPrice};
+use super::{
+    llm::{RawLlm, RawPrice},
+    operations::RawDefinition,
+    texts::Texts,
+};
 
 /// A value and where it stands; `None` where the key is absent or empty.
 pub(super) type Text = Option<Spanned<String>>;
+
+/// What is wrong with an item of a list: where that stands (`None`: the item as a whole), which key, and the end of a sentence
+/// that begins with it.
+pub(super) type ItemError = (Option<Spanned<String>>, &'static str, String);
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -28,6 +34,7 @@ pub(super) struct Raw {
     alerts: Option<RawAlerts>,
     projects: Option<Vec<Spanned<RawProject>>>,
     llm: Option<RawLlm>,
+    operations: Option<Vec<Spanned<RawDefinition>>>,
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
     gpu: Option<RawGpu>,
@@ -217,6 +224,8 @@ pub(super) struct Parts {
     pub(super) projects: Vec<Spanned<RawProject>>,
     /// The prices of models, in order.
     pub(super) prices: Vec<Spanned<RawPrice>>,
+    /// The operations that are defined, in order.
+    pub(super) operations: Vec<Spanned<RawDefinition>>,
 }
 
 impl Raw {
@@ -283,7 +292,8 @@ impl Raw {
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
         let prices = self.llm.unwrap_or_default().prices.unwrap_or_default();
-        Parts { values, rules, projects, prices }
+        let operations = self.operations.unwrap_or_default();
+        Parts { values, rules, projects, prices, operations }
     }
 }
 
@@ -330,66 +340,5 @@ impl RawExport {
             ("export.pyroscope.ca_file", pyroscope.ca_file),
         ];
         values.into_iter()
-    }
-}
-
-/// One text or a list of them.
-#[derive(Debug)]
-pub(super) struct Texts(Vec<Spanned<String>>);
-
-impl Texts {
-    /// Each text with its place; one that stands alone is where `whole` is.
-    pub(super) fn into_items(whole: Spanned<Self>) -> impl Iterator<Item = Spanned<String>> {
-        let place = whole.referenced;
-        whole.value.0.into_iter().map(move |mut item| {
-            if item.referenced == Location::UNKNOWN {
-                item.referenced = place;
-            }
-            item
-        })
-    }
-
-    fn one(text: String) -> Self {
-        Self(vec![Spanned::new(text, Location::UNKNOWN, Location::UNKNOWN)])
-    }
-}
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextsVisitor)
-    }
-}
-
-struct TextsVisitor;
-
-impl<'de> de::Visitor<'de> for TextsVisitor {
-    type Value = Texts;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a single value or a list of values")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Texts, E> {
-        Ok(Texts::one(text.to_owned()))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Texts, E> {
-        Ok(Texts::one(number.to_string()))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Texts, E> {
-        Ok(Texts::one(number.to_string()))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Texts, E> {
-        Ok(Texts::one(value.to_string()))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Texts(items))
     }
 }

@@ -6,7 +6,8 @@ use serde_saphyr::Spanned;
 
 use super::{
     glob::Glob,
-    raw::{RawRule, Text, Texts},
+    raw::{ItemError, RawRule, Text},
+    texts::Texts,
 };
 use crate::model::probe::{Probe, ProbeSet};
 
@@ -208,13 +209,9 @@ impl NameTemplate {
     }
 }
 
-/// What is wrong with a rule: where it stands (`None`: the rule as a whole), which key, and the end of a
-/// sentence that begins with it.
-pub(super) type RuleError = (Option<Spanned<String>>, &'static str, String);
-
 impl Rule {
     /// Reads a rule.
-    pub(super) fn from_raw(raw: RawRule) -> Result<Self, RuleError> {
+    pub(super) fn from_raw(raw: RawRule) -> Result<Self, ItemError> {
         let Some(name) = raw.name else {
             return Err((None, "name", "is missing: every rule needs one".to_owned()));
         };
@@ -250,7 +247,7 @@ fn one<T>(
     raw: Text,
     key: &'static str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, RuleError> {
+) -> Result<Option<T>, ItemError> {
     raw.map(|text| read(&text.value).map_err(|message| (Some(text), key, message))).transpose()
 }
 
@@ -258,12 +255,12 @@ fn each<T>(
     raw: Option<Spanned<Texts>>,
     key: &'static str,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>, RuleError> {
+) -> Result<Vec<T>, ItemError> {
     let items = raw.into_iter().flat_map(Texts::into_items);
     items.map(|text| read(&text.value).map_err(|message| (Some(text), key, message))).collect()
 }
 
-fn globs(raw: Option<Spanned<Texts>>, key: &'static str) -> Result<Vec<Glob>, RuleError> {
+fn globs(raw: Option<Spanned<Texts>>, key: &'static str) -> Result<Vec<Glob>, ItemError> {
     each(raw, key, |text| Glob::new(text).map_err(|error| error.to_string()))
 }
 

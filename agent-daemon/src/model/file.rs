@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{id::ProcessId, time::Timestamp};
+use super::{id::ProcessId, operation::Defined, time::Timestamp};
 
 /// The path of rows that are told apart no more. No path of a file is relative.
 pub const OTHER: &str = "other";
@@ -167,7 +167,7 @@ pub enum Way {
 }
 
 /// A checkpoint that a process saved or loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Who.
     pub process: ProcessId,
@@ -175,6 +175,8 @@ pub struct Checkpoint {
     pub way: Way,
     /// The pattern that its path matched.
     pub pattern: Arc<str>,
+    /// What it is instead of a checkpoint, where the operator says so.
+    pub defined: Option<Arc<Defined>>,
     /// The file, under the last name that it got.
     pub path: Arc<str>,
     /// When it was opened.

@@ -9,12 +9,14 @@ use super::{
     call::{Call, age},
     files::CallFiles,
     name,
+    repeats::Repeats,
 };
 use crate::{
     aggregate::roster::Roster,
     model::{
         account::Account,
         file::FileStat,
+        hash,
         id::{AgentId, ProcessId},
         ledger::Verdict,
         operation::{Bill, Operation, ToolEnd},
@@ -65,6 +67,7 @@ pub(super) struct Book {
     /// What processes turned out to be, of those that the kernel programs take for tools.
     verdicts: Vec<(ProcessId, Verdict)>,
     watches_files: bool,
+    repeats: Repeats,
 }
 
 impl Book {
@@ -82,6 +85,7 @@ impl Book {
             names: FxHashSet::default(),
             verdicts: Vec::new(),
             watches_files,
+            repeats: Repeats::default(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Book {
             process,
             parent,
             name: self.known(name::of(image.args, image.comm)),
+            command: command(image.args),
             start,
             live: 1,
             last: start,
@@ -274,7 +279,11 @@ impl Book {
             }
             self.open = self.open.saturating_sub(usize::from(call.live > 0));
             self.ended += u64::from(!call.serves);
-            operations.push(call.operation(self.agent.clone(), end));
+            let repeats = match call.serves {
+                true => 0,
+                false => self.repeats.over(call.outcome(), call.has_effect()),
+            };
+            operations.push(call.operation(self.agent.clone(), end, repeats));
         }
         operations.sort_by_key(|operation| operation.start);
         operations
@@ -292,6 +301,12 @@ impl Book {
             call.serves = call.is_server(now, ended, cpu_ns);
         }
     }
+}
+
+/// A hash of a command line.
+fn command(args: &[String]) -> u64 {
+    let bytes = args.iter().flat_map(|arg| arg.bytes().chain([0]));
+    hash::fnv1a(hash::FNV_START, bytes)
 }
 
 /// Whether an own process executes what it is already: its own binary, of an interpreter with the same script.

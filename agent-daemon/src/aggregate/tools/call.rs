@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{GRACE, files::CallFiles};
+use super::{GRACE, files::CallFiles, repeats::Outcome};
 use crate::{
     collect::is_served,
     model::{
         hash,
         id::{AgentId, ProcessId},
-        operation::{Bill, Operation, SERVER, Source, TOOL, Tool, ToolEnd},
+        operation::{Bill, Operation, SERVER, Source, TOOL, TOOL_REPEATS, Tool, ToolEnd},
         process::Exit,
         signal_names::signal_name,
         time::Timestamp,
@@ -31,6 +31,8 @@ pub(super) struct Call {
     /// The own process that runs it.
     pub(super) parent: Option<ProcessId>,
     pub(super) name: String,
+    /// A hash of its command line.
+    pub(super) command: u64,
     pub(super) start: Timestamp,
     /// Processes that live.
     pub(super) live: u64,
@@ -79,8 +81,29 @@ impl Call {
         lasts && self.exit.is_none() && self.parent.is_some_and(|parent| is_served(self.process, parent))
     }
 
-    /// The operation that it was.
-    pub(super) fn operation(self, agent: AgentId, (end, at): (ToolEnd, Timestamp)) -> Operation {
+    /// Whether it changed anything, as far as that is seen: files, where these are watched; else, what is to be written to
+    /// storage.
+    pub(super) fn has_effect(&self) -> bool {
+        match &self.files {
+            Some(files) => files.have_effect(),
+            None => self.bill.written_bytes > 0,
+        }
+    }
+
+    /// What tells it apart from others that ended.
+    pub(super) fn outcome(&self) -> Outcome {
+        let exit = self.exit.and_then(|(_, exit)| exit).and_then(error_type);
+        let end = hash::fnv1a(hash::FNV_START, exit.unwrap_or_default().bytes());
+        Outcome { command: self.command, end, written_chars: self.bill.written_chars }
+    }
+
+    /// The operation that it was; calls before it were the same `repeats` times.
+    pub(super) fn operation(
+        self,
+        agent: AgentId,
+        (end, at): (ToolEnd, Timestamp),
+        repeats: u64,
+    ) -> Operation {
         let exit = self.exit.and_then(|(_, exit)| exit);
         let error_type = exit.and_then(error_type);
         let lasted = age(self.start, at);
@@ -103,7 +126,10 @@ impl Call {
             user: None,
             session: None,
             trace: None,
-            labels: Vec::new(),
+            labels: (repeats > 0)
+                .then(|| (TOOL_REPEATS.to_owned(), repeats.to_string()))
+                .into_iter()
+                .collect(),
             calls: Vec::new(),
             agent: Some(agent),
             process: Some(self.process),
@@ -121,7 +147,7 @@ impl Call {
 }
 
 /// `exit_1`, `SIGKILL`.
-fn error_type(exit: Exit) -> Option<String> {
+pub(in crate::aggregate) fn error_type(exit: Exit) -> Option<String> {
     match exit {
         Exit::Code(0) => None,
         Exit::Code(code) => Some(format!("exit_{code}")),

@@ -46,6 +46,12 @@ impl CallFiles {
         }
     }
 
+    /// Whether anything is not as it was before.
+    pub(super) fn have_effect(&self) -> bool {
+        let ToolFiles { created, changed, deleted, renamed, .. } = self.counts;
+        [created, changed, deleted, renamed].iter().any(|n| *n > 0)
+    }
+
     /// What the call came to: of its files those with most bytes written.
     pub(super) fn finish(self) -> ToolFiles {
         let mut paths: Vec<_> = self.paths.into_iter().collect();

@@ -17,6 +17,7 @@ mod book;
 mod call;
 mod files;
 mod name;
+mod repeats;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use self::book::Book;
+pub(super) use self::{call::error_type, name::of as call_name};
 use super::roster::Roster;
 use crate::{
     collect::Order,

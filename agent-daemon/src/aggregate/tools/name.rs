@@ -58,7 +58,7 @@ const HOUSEKEEPING: &str = "mkdir rmdir touch rm cp mv ln chmod chown echo print
     sleep true false date clear which";
 
 /// The name of a command line.
-pub(super) fn of(args: &[String], comm: &str) -> String {
+pub(in crate::aggregate) fn of(args: &[String], comm: &str) -> String {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let name = command(&words, 0).unwrap_or_else(|| comm.to_owned());
     let mut end = name.len().min(MAX_BYTES);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{
-        operation::{Bill, Operation, SERVER, Sum},
+        operation::{Bill, Operation, SERVER, Sum, TOOL_REPEATS},
         process::{Exit, Process},
         signal_names::signal_name,
         time::Timestamp,
@@ -96,6 +96,9 @@ pub struct ToolDto {
     pub ended: ToolEndDto,
     /// False where its first process ended by another exit code than 0, or by a signal.
     pub success: bool,
+    /// How many calls before it were the same: same command line, same end, as much output, and no call in between changed
+    /// anything. Only the last 8 calls are compared.
+    pub repeats: u64,
     /// Exit code of its first process.
     pub exit_code: Option<u8>,
     /// The signal that killed its first process.
@@ -192,6 +195,7 @@ impl ToolDto {
             end: operation.end(),
             ended: tool.end.into(),
             success: operation.success,
+            repeats: repeats(operation),
             exit_code,
             signal,
             signal_name: signal.and_then(signal_name).map(str::to_owned),
@@ -201,6 +205,11 @@ impl ToolDto {
             stacks: links(operation),
         })
     }
+}
+
+fn repeats(operation: &Operation) -> u64 {
+    let label = operation.labels.iter().find(|(key, _)| key == TOOL_REPEATS);
+    label.and_then(|(_, times)| times.parse().ok()).unwrap_or(0)
 }
 
 impl ToolDetailDto {

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    config::Glob,
+    config::{Definition, Found, Glob},
     kernel::{FileKey, FileUse},
     model::{
         file::{Checkpoint, Way},
         id::{ProcessId, Slot},
+        operation::Defined,
         time::Timestamp,
     },
     telemetry::{Loss, Losses},
@@ -38,8 +39,16 @@ pub(super) struct Rename {
 
 /// The files that are followed.
 pub(super) struct Checkpoints {
-    patterns: Vec<(Glob, Arc<str>)>,
+    patterns: Vec<Arc<Pattern>>,
     open: FxHashMap<File, Open>,
+}
+
+/// Which files are followed.
+struct Pattern {
+    glob: Glob,
+    name: Arc<str>,
+    /// What they are instead of checkpoints.
+    defined: Option<Arc<Defined>>,
 }
 
 /// A file, whatever it is called.
@@ -48,7 +57,7 @@ type File = (ProcessId, u32, u64);
 struct Open {
     slot: Slot,
     path: Arc<str>,
-    pattern: Option<Arc<str>>,
+    pattern: Option<Arc<Pattern>>,
     used: FileUse,
     renamed_ns: Option<u64>,
     /// Syncs before this window.
@@ -58,14 +67,24 @@ struct Open {
 }
 
 impl Checkpoints {
-    pub(super) fn new(patterns: &[Glob]) -> Self {
-        let named = |pattern: &Glob| (pattern.clone(), pattern.as_str().into());
-        Self { patterns: patterns.iter().map(named).collect(), open: FxHashMap::default() }
+    /// What the operator defined comes before what is a checkpoint by its name.
+    pub(super) fn new(definitions: &[Definition], checkpoints: &[Glob]) -> Self {
+        let pattern = |glob: &Glob, defined: Option<&Arc<Defined>>| {
+            Arc::new(Pattern { glob: glob.clone(), name: glob.as_str().into(), defined: defined.cloned() })
+        };
+        let defined = definitions.iter().flat_map(|definition| match &definition.found {
+            Found::Paths(globs) => globs.iter().map(|glob| (glob, Some(&definition.defined))).collect(),
+            Found::Command(_) => Vec::new(),
+        });
+        let all = defined.chain(checkpoints.iter().map(|glob| (glob, None)));
+        Self {
+            patterns: all.map(|(glob, defined)| pattern(glob, defined)).collect(),
+            open: FxHashMap::default(),
+        }
     }
 
-    fn pattern(&self, path: &str) -> Option<Arc<str>> {
-        let found = self.patterns.iter().find(|(pattern, _)| pattern.matches(path));
-        found.map(|(_, name)| Arc::clone(name))
+    fn pattern(&self, path: &str) -> Option<Arc<Pattern>> {
+        self.patterns.iter().find(|pattern| pattern.glob.matches(path)).cloned()
     }
 
     /// A file was used in this window.
@@ -179,7 +198,7 @@ impl Open {
 
     /// What it was, if it was used as a checkpoint.
     fn checkpoint(&self, process: ProcessId, at: &impl Fn(u64) -> Timestamp) -> Option<Checkpoint> {
-        let (used, pattern) = (&self.used, self.pattern.clone()?);
+        let (used, pattern) = (&self.used, self.pattern.as_ref()?);
         let is_save = [used.creates, used.changes, used.written_bytes, used.syncs].iter().any(|n| *n > 0);
         let (way, moved) = match is_save {
             true => (Way::Save, used.written_bytes),
@@ -191,7 +210,8 @@ impl Open {
         Some(Checkpoint {
             process,
             way,
-            pattern,
+            pattern: Arc::clone(&pattern.name),
+            defined: pattern.defined.clone(),
             path: Arc::clone(&self.path),
             start: at(used.first_ns),
             duration_ns: end.saturating_sub(used.first_ns),
@@ -211,7 +231,7 @@ mod tests {
     const PROCESS: ProcessId = ProcessId(1 << 22 | 7);
 
     fn checkpoints() -> Checkpoints {
-        Checkpoints::new(&Files::default().checkpoints)
+        Checkpoints::new(&[], &Files::default().checkpoints)
     }
 
     fn used(checkpoints: &mut Checkpoints, inode: u64, path: &str, used: FileUse) {

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use self::checkpoints::{Checkpoints, Rename};
 use super::{argv, clock::Clock, usage::Live};
 use crate::{
-    config::{FilePaths, Files as Config},
+    config::{Definition, FilePaths, Files as Config},
     kernel::{FileKey, FileRecord, FileUse, Kernel, Told},
     model::{
         file::{Checkpoint, FileStat, OTHER, UNKNOWN},
@@ -61,12 +61,12 @@ struct Generation {
 pub(super) type Closed = (Vec<(Slot, FileStat)>, Vec<(Slot, Checkpoint)>);
 
 impl Files {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, definitions: &[Definition]) -> Self {
         Self {
             paths: config.paths,
             generations: Default::default(),
             from: None,
-            checkpoints: Checkpoints::new(&config.checkpoints),
+            checkpoints: Checkpoints::new(definitions, &config.checkpoints),
             unknown: UNKNOWN.into(),
             are_watched: false,
         }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn files(paths: FilePaths) -> Files {
-        Files::new(&Config { paths, ..Config::default() })
+        Files::new(&Config { paths, ..Config::default() }, &[])
     }
 
     fn close(files: &mut Files, epoch: u32, used: Vec<(FileKey, FileUse)>) -> Vec<(String, [u64; 10])> {

@@ -134,6 +134,7 @@ pub(super) enum Family {
     AlertSamples,
     AgentToolCalls,
     AgentToolFailures,
+    AgentToolRepeats,
     AgentToolSeconds,
     AgentToolCpuSeconds,
     AgentToolBytes,
@@ -218,7 +219,7 @@ static LATER: [Row; 14] = [
         None,
         Counter,
         &["project", "kind", "outcome"],
-        "Operations that applications told of one by one: success, error; not those that they added up (OTLP metrics)",
+        "Operations that applications told of one by one (not those that they added up, OTLP metrics), and, of no project, checkpoints and what `operations` in the configuration defines: success, error",
     ),
     row(
         F::OperationSeconds,

@@ -1,11 +1,13 @@
-//! What has been counted of operations since the daemon started. Projects are configured, and the doors bound the kinds of
-//! each, so there are no more series than that. Tool calls are counted by agent and name (`tools`).
+//! What has been counted of operations since the daemon started: those that applications told of, and of those that the kernel
+//! told, checkpoints and what the operator defined, under no project. Projects and definitions are configured, and the doors
+//! bound the kinds of each, so there are no more series than that. Tool calls are counted by agent and name (`tools`), calls of
+//! models too (`llm`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Sum, SumKey},
+    operation::{Operation, SERVER, Source, Sum, SumKey, TOOL},
     record::Arrived,
 };
 
@@ -23,7 +25,7 @@ struct Totals {
 impl OperationTotals {
     /// Adds operations. Those that senders added up themselves stand apart: the same may have come as spans.
     pub(super) fn add(&mut self, arrived: &Arrived) {
-        for operation in arrived.operations.iter().filter(|operation| operation.source.is_told()) {
+        for operation in arrived.operations.iter().filter(|operation| is_counted(operation)) {
             let mut sum = Sum::default();
             sum.add(operation);
             self.add_sum(&SumKey::of(operation), &sum);
@@ -54,6 +56,11 @@ impl OperationTotals {
         };
         self.0.iter().map(one).collect()
     }
+}
+
+fn is_counted(operation: &Operation) -> bool {
+    let is_noted = operation.source == Source::Kernel && ![TOOL, SERVER].contains(&operation.kind.as_str());
+    operation.source.is_told() || is_noted
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     series::{OTHER, Series, seconds},
 };
 use crate::model::{
-    operation::{Bill, Source, Sum, SumKey, TOOL},
+    operation::{Bill, Operation, Source, Sum, SumKey, TOOL, TOOL_REPEATS},
     record::Arrived,
 };
 
@@ -17,13 +17,15 @@ use crate::model::{
 pub(super) struct ToolTotals {
     pub(super) calls: u64,
     pub(super) failures: u64,
+    pub(super) repeats: u64,
     pub(super) ns: u64,
     pub(super) bill: Bill,
 }
 
 impl ToolTotals {
     /// Adds calls.
-    pub(super) fn add(&mut self, sum: &Sum) {
+    pub(super) fn add(&mut self, sum: &Sum, repeats: u64) {
+        self.repeats = self.repeats.saturating_add(repeats);
         self.calls = self.calls.saturating_add(sum.count);
         self.failures = self.failures.saturating_add(sum.errors);
         self.ns = self.ns.saturating_add(sum.total_ns);
@@ -31,16 +33,20 @@ impl ToolTotals {
     }
 }
 
-/// The tool calls among what arrived, added up by agent and name. Servers are none: they serve many calls.
-pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
+/// The tool calls among what arrived, added up by agent and name, and how many of each did what one before had done. Servers
+/// are none: they serve many calls. Of calls that come added up, no repeats are known.
+pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, (Sum, u64)> {
     let is_tool = |source, kind: &str| source == Source::Kernel && kind == TOOL;
-    let mut calls = BTreeMap::<SumKey, Sum>::new();
+    let repeats = |operation: &Operation| operation.labels.iter().any(|(key, _)| key == TOOL_REPEATS);
+    let mut calls = BTreeMap::<SumKey, (Sum, u64)>::new();
     for operation in arrived.operations.iter().filter(|o| is_tool(o.source, &o.kind)) {
-        calls.entry(SumKey::of(operation)).or_default().add(operation);
+        let (sum, repeated) = calls.entry(SumKey::of(operation)).or_default();
+        sum.add(operation);
+        *repeated += u64::from(repeats(operation));
     }
     let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
     for (key, sum) in rows.filter(|(key, _)| is_tool(key.source, &key.kind)) {
-        calls.entry(key.clone()).or_default().merge(sum);
+        calls.entry(key.clone()).or_default().0.merge(sum);
     }
     calls
 }
@@ -63,6 +69,7 @@ pub(super) fn of(
     match family {
         Family::AgentToolCalls => by_name(|tool| tool.calls as f64, &[]),
         Family::AgentToolFailures => by_name(|tool| tool.failures as f64, &[]),
+        Family::AgentToolRepeats => by_name(|tool| tool.repeats as f64, &[]),
         Family::AgentToolSeconds => by_name(|tool| seconds(tool.ns), &[]),
         Family::AgentToolCpuSeconds => by_name(|tool| seconds(tool.bill.cpu_ns()), &[]),
         Family::AgentToolBytes => [
@@ -85,7 +92,9 @@ mod tests {
 
     #[test]
     fn tool_calls_are_no_operations_of_applications() {
-        let operations = (1..=20).map(|n| tool_call_at(at(0), n)).collect();
+        let mut operations: Vec<_> = (1..=20).map(|n| tool_call_at(at(0), n)).collect();
+        let again = operations.iter_mut().find(|call| call.name == "cargo test");
+        again.unwrap().labels.push((TOOL_REPEATS.to_owned(), "3".to_owned()));
         let mut sums = Sums::new(at(0), at(60));
         sums.add(&tool_call_at(at(0), 2));
         let server = Operation { kind: SERVER.to_owned(), ..tool_call_at(at(0), 4) };
@@ -94,8 +103,9 @@ mod tests {
         let mut totals = OperationTotals::default();
         totals.add(&arrived);
         assert!(totals.counts().is_empty());
+        let calls = tool_calls(&arrived).into_iter();
         let calls: Vec<_> =
-            tool_calls(&arrived).into_iter().map(|(key, sum)| (key.name, sum.count, sum.errors)).collect();
-        assert_eq!(calls, [("cargo build".to_owned(), 10, 0), ("cargo test".to_owned(), 11, 2)]);
+            calls.map(|(key, (sum, repeats))| (key.name, sum.count, sum.errors, repeats)).collect();
+        assert_eq!(calls, [("cargo build".to_owned(), 10, 0, 0), ("cargo test".to_owned(), 11, 2, 1)]);
     }
 }

@@ -102,9 +102,9 @@ impl Totals {
     /// Adds operations, and calls of tools and models to those of their agents.
     pub(super) fn arrived(&mut self, arrived: &Arrived) {
         self.operations.add(arrived);
-        for (key, sum) in tool_calls(arrived) {
+        for (key, (sum, repeats)) in tool_calls(arrived) {
             if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
-                totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum);
+                totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum, repeats);
             }
         }
         for (key, sum) in llm::llm_calls(arrived) {

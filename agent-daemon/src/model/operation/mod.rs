@@ -4,6 +4,7 @@
 //! Each says by what way it came ([`Source`]), and those that applications tell of, whose key was shown. An operation
 //! is tied to a process and its agent only where the daemon saw for itself who sent it.
 
+mod defined;
 mod distinct;
 mod durations;
 mod llm;
@@ -11,11 +12,12 @@ mod sums;
 mod tool;
 mod tool_files;
 
+pub use defined::Defined;
 pub use distinct::Distinct;
 pub use durations::Durations;
 pub use llm::{LLM, Llm, LlmSum, MCP};
 pub use sums::{Sum, SumKey, Sums};
-pub use tool::{Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, SERVER, TOOL, Tool, ToolEnd};
+pub use tool::{Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, SERVER, TOOL, TOOL_REPEATS, Tool, ToolEnd};
 pub use tool_files::{FileEffect, MAX_TOLD, ToolFiles};
 
 use std::sync::Arc;

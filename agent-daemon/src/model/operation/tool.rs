@@ -118,6 +118,9 @@ pub const TOOL: &str = "tool";
 /// The kind of one that serves its agent for as long as that lives, as MCP servers do.
 pub const SERVER: &str = "server";
 
+/// The label of a tool call that says how many calls before it were the same, with nothing changed in between.
+pub const TOOL_REPEATS: &str = "tool.repeats";
+
 /// The kind of operation that saving a checkpoint is, as seen by its files.
 pub const CHECKPOINT_SAVE: &str = "checkpoint_save";
 /// The kind that loading one is.

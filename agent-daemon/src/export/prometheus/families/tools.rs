@@ -9,7 +9,7 @@ const TOOL: &[&str] = &["agent", "agent_id", "tool"];
 /// The same, by `direction`: `read` or `written`.
 const DIRECTION: &[&str] = &["agent", "agent_id", "tool", "direction"];
 
-pub(super) static ROWS: [Row; 5] = [
+pub(super) static ROWS: [Row; 6] = [
     row(F::AgentToolCalls, "agent_tool_calls", None, Counter, TOOL, "Tool calls that are over"),
     row(
         F::AgentToolFailures,
@@ -18,6 +18,15 @@ pub(super) static ROWS: [Row; 5] = [
         Counter,
         TOOL,
         "Tool calls that ended by an exit code other than 0, or by a signal",
+    ),
+    row(
+        F::AgentToolRepeats,
+        "agent_tool_repeats",
+        None,
+        Counter,
+        TOOL,
+        "Tool calls that did what one of the 8 before had done: same command line, same end, as much output, and nothing \
+         changed in between",
     ),
     row(
         F::AgentToolSeconds,
