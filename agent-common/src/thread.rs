@@ -162,8 +162,8 @@ pub struct Thread {
     pub outside: u32,
     /// The thread that last ended one of its waits on a futex; 0 if none was seen.
     pub futex_waker: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// 1 while it waits on a futex for so long at most.
+    pub timed: u32,
     /// When the call of CUDA began that the thread is in, or was last accounted, ns; 0 if it is in none whose return
     /// is waited for. Claimed by an atomic exchange, as `since`.
     pub cuda_at: u64,

@@ -44,6 +44,8 @@ static OUTSIDE: HashMap<u64, u32> = HashMap::with_max_entries(16_384, 0);
 /// TASK_UNINTERRUPTIBLE
 const UNINTERRUPTIBLE: u32 = 2;
 const FUTEX: u32 = 202;
+const SELECT: u32 = 23;
+const PSELECT6: u32 = 270;
 
 /// Remembers that `futex` is a lock.
 #[inline(always)]
@@ -68,6 +70,7 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
         thread.wait.descriptor = descriptor::NONE;
         thread.wait.argument = 0;
         thread.outside = 0;
+        thread.timed = 0;
         if !in_syscall(registers) {
             thread.wait.syscall = NO_SYSCALL;
             return if deep || io_wait { state::PAGE_FAULT } else { state::OTHER };
@@ -83,9 +86,13 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
         match class {
             class::DESCRIPTOR => by_descriptor(task, thread.wait.argument, thread, fallback),
             class::CHILD => state::CHILD,
-            class::FUTEX => by_futex(number, deep, thread),
+            class::FUTEX => {
+                thread.timed = (number == FUTEX && *registers.add(regs::R10) != 0) as u32;
+                by_futex(number, deep, thread)
+            }
             class::LOCK => state::LOCK,
             class::TIMER => state::TIMER,
+            class::POLL if is_select(number) && thread.wait.argument == 0 => state::TIMER,
             class::POLL => state::POLL,
             class::POLL_ARRAY => by_poll(task, *registers.add(regs::SI), thread),
             // open(2) of a FIFO sleeps interruptibly
@@ -106,6 +113,12 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
             _ => fallback,
         }
     }
+}
+
+/// Of no descriptors, these sleep.
+#[inline(always)]
+fn is_select(number: u32) -> bool {
+    number == SELECT || number == PSELECT6
 }
 
 /// In futex(2), a deep sleep is a fault on the futex's page.

@@ -156,6 +156,67 @@ fn an_agent_on_asyncio() {
 }
 
 #[test]
+fn who_waits_for_a_time_or_for_itself_is_idle() {
+    let daemon = Daemon::start(json!({}));
+    let mut command = Command::new("python3");
+    command.arg(source("ledger.py"));
+    let mut agent = Puppet::spawn(command);
+    for verb in ["event", "join", "fork"] {
+        let (truth, seen) = watch(&daemon, &mut agent, &format!("{verb} 0.5"));
+        assert!(truth.seconds("seconds") >= 0.5);
+        let local = ["agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause));
+        seen.is(verb, &[("idle", seen.wall - local.iter().sum::<f64>()), ("lock", 0.0), ("tool", 0.0)]);
+    }
+    agent.end();
+}
+
+/// What one of many does, and its cause.
+const AT_ONCE: [(&str, &str); 10] = [
+    ("sleep 2", "idle"),
+    ("tool 2", "tool"),
+    ("pipe 2", "tool"),
+    ("sleep 2.1", "idle"),
+    ("tool 2.2", "tool"),
+    ("pipe 2.3", "tool"),
+    ("sleep 2.4", "idle"),
+    ("tool 2.5", "tool"),
+    ("pipe 2.6", "tool"),
+    ("tool 2.7", "tool"),
+];
+
+#[test]
+fn ten_agents_at_once_are_not_mixed() {
+    let daemon = Daemon::start(json!({}));
+    let mut agents: Vec<_> = AT_ONCE.iter().map(|_| Puppet::start_as(&program("ledger"))).collect();
+    let ids: Vec<_> = agents.iter().map(|agent| daemon.api().attach(agent.pid())).collect();
+    thread::scope(|scope| {
+        let runs: Vec<_> = agents
+            .iter_mut()
+            .zip(&ids)
+            .zip(AT_ONCE)
+            .map(|((agent, id), (command, cause))| {
+                let daemon = &daemon;
+                scope.spawn(move || {
+                    let truth = agent.tell(command);
+                    daemon.api().detach(id);
+                    (truth.seconds("seconds"), cause, command)
+                })
+            })
+            .collect();
+        for (run, id) in runs.into_iter().zip(&ids) {
+            let (seconds, cause, command) = run.join().unwrap();
+            let seen = Seen::of(&daemon, id);
+            let local = ["agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause));
+            let local: f64 = local.iter().sum();
+            match cause {
+                "idle" => seen.is(command, &[("idle", seen.wall - local), ("tool", 0.0)]),
+                _ => seen.is(command, &[("tool", seconds - local), ("idle", seen.wall - seconds)]),
+            }
+        }
+    });
+}
+
+#[test]
 fn an_agent_on_node() {
     if Command::new("node").arg("--version").output().is_ok_and(|out| out.status.success()) {
         on_a_loop(Command::new("node"), "ledger.js");

@@ -144,6 +144,28 @@ fn calls_that_are_the_same_again_are_told_until_something_changes() {
 }
 
 #[test]
+fn a_call_tells_what_all_its_threads_waited_for() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = Agent::start();
+    let id = daemon.api().attach(agent.puppet.pid());
+    agent.run(&["sh", "-c", "sleep 0.3; sleep 0.2; exit 0"], 1);
+    agent.run(&["sleep", "0.4"], 1);
+    daemon.api().detach(&id);
+    let calls = calls(&daemon, &id);
+    let seconds = |call: &Value, cause: &str| {
+        let path = format!("/api/v1/tools/{}", call["id"].as_str().unwrap());
+        let detail = daemon.api().get(&path).expect(200).json();
+        let times = detail["thread_seconds"].as_array().unwrap();
+        times.iter().find(|time| time["cause"] == cause).map_or(0.0, |time| time["seconds"].as_f64().unwrap())
+    };
+    assert_within(allowed(0.05), 0.5, seconds(&calls[0], "timer"), "two sleeps");
+    let child = seconds(&calls[0], "child");
+    assert!((0.5..0.8).contains(&child), "the shell waited for both: {child}");
+    assert_within(allowed(0.05), 0.4, seconds(&calls[1], "timer"), "one sleep");
+    assert_eq!(seconds(&calls[1], "child"), 0.0);
+}
+
+#[test]
 fn calls_have_their_names_trees_and_ends() {
     let daemon = Daemon::start(json!({}));
     let mut agent = Agent::start();

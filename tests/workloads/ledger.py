@@ -7,13 +7,18 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     llm PORT       connects, asks, waits for the first byte (`first`) and for the end (`stream`)
     helper         starts a server on pipes, as an MCP server is one, and asks it once
     ask S          has it work for S seconds
+    event S        waits for an event that never comes, S seconds at most
+    join S         joins a thread that does that
+    fork S         waits for a child that executes nothing and sleeps
     background     has a shell start a server and its wrapper in the background, and ends that shell
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 
 SERVER = """
@@ -43,6 +48,24 @@ async def llm(port):
     await reader.read()
     writer.close()
     return {"first": first - start, "stream": time.monotonic() - first}
+
+
+async def event(seconds):
+    threading.Event().wait(float(seconds))
+
+
+async def join(seconds):
+    thread = threading.Thread(target=lambda: threading.Event().wait(float(seconds)))
+    thread.start()
+    thread.join()
+
+
+async def fork(seconds):
+    child = os.fork()
+    if child == 0:
+        time.sleep(float(seconds))
+        os._exit(0)
+    os.waitpid(child, 0)
 
 
 async def helper():

@@ -117,11 +117,22 @@ pub(crate) fn switched(prev: *mut u8, next: *mut u8) {
 /// What a thread that has left the CPU counts under. A helper that waits for input again has served.
 #[inline(always)]
 fn leaves_cpu(thread: &mut Thread) -> u32 {
-    let state = if thread.outside != 0 && thread.state == state::IPC { OUTSIDE } else { thread.state };
+    let state = waits_as(thread);
     if thread.helper != 0 && thread.role == role::TOOL && waits_for_input(state) {
         thread.role = role::HELPER;
     }
     counts_as(thread, state)
+}
+
+/// The state that the ledger has a waiting thread in. An own thread that waits on a futex for so long at most, and on none that
+/// is known for a lock, sleeps: it goes on by itself, whoever else may wake it.
+#[inline(always)]
+fn waits_as(thread: &Thread) -> u32 {
+    match thread.state {
+        state::IPC if thread.outside != 0 => OUTSIDE,
+        state::FUTEX if thread.timed != 0 && thread.role == role::OWN => state::TIMER,
+        state => state,
+    }
 }
 
 /// The bit of a thread in this state. A launcher waits for the agent itself, which is nothing that the agent waits for.
@@ -213,10 +224,8 @@ pub(crate) unsafe fn placed(task: *const u8, thread: &mut Thread) {
         state::CPU
     } else if thread.state <= state::RUN_QUEUE {
         state::RUN_QUEUE
-    } else if thread.outside != 0 && thread.state == state::IPC {
-        OUTSIDE
     } else {
-        thread.state
+        waits_as(thread)
     };
     let own = thread.process as u32 & PID_MASK == agents::root(thread.agent);
     let of_parent = match threads::get(parent) {

@@ -16,7 +16,7 @@ use crate::{
         signal_names::signal_name,
         time::Timestamp,
     },
-    store::query::{Group, OperationPage, OperationSummary},
+    store::query::{Group, OperationPage, OperationSummary, ToolThreads},
 };
 
 /// A page of an agent's tool calls.
@@ -172,6 +172,20 @@ pub struct ToolDetailDto {
     pub executable: Option<String>,
     /// The command line of that, redacted.
     pub argv: Vec<String>,
+    /// What all its threads did, most time first: `cpu`, `run_queue`, and what they waited for, as in off-CPU reports. Threads
+    /// side by side each count. Null where waits were not watched.
+    pub thread_seconds: Option<Vec<ToolTimeDto>>,
+}
+
+/// What threads of a tool call did for so long together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ToolTime)]
+pub struct ToolTimeDto {
+    /// What they did, or waited for.
+    #[schema(example = "disk")]
+    pub cause: String,
+    /// For how long.
+    pub seconds: f64,
 }
 
 impl ToolDto {
@@ -207,6 +221,14 @@ impl ToolDto {
     }
 }
 
+fn times(threads: &ToolThreads) -> Vec<ToolTimeDto> {
+    let on_cpu = [("cpu", threads.cpu_ns), ("run_queue", threads.run_queue_ns)];
+    let blocked = threads.blocked_ns.iter().map(|(cause, ns)| (cause.name(), *ns));
+    let mut all: Vec<_> = on_cpu.into_iter().chain(blocked).filter(|(_, ns)| *ns > 0).collect();
+    all.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+    all.into_iter().map(|(cause, ns)| ToolTimeDto { cause: cause.to_owned(), seconds: seconds(ns) }).collect()
+}
+
 fn repeats(operation: &Operation) -> u64 {
     let label = operation.labels.iter().find(|(key, _)| key == TOOL_REPEATS);
     label.and_then(|(_, times)| times.parse().ok()).unwrap_or(0)
@@ -215,10 +237,10 @@ fn repeats(operation: &Operation) -> u64 {
 impl ToolDetailDto {
     /// The call, with what is known of its first process.
     #[must_use]
-    pub fn new(tool: ToolDto, process: Option<Process>) -> Self {
+    pub fn new(tool: ToolDto, process: Option<Process>, threads: Option<&ToolThreads>) -> Self {
         let (executable, argv) =
             process.map(|process| (process.executable, process.args)).unwrap_or_default();
-        Self { tool, executable, argv }
+        Self { tool, executable, argv, thread_seconds: threads.map(times) }
     }
 }
 

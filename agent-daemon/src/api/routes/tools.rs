@@ -118,7 +118,7 @@ pub(super) async fn of_agent(
 
 /// A tool call
 ///
-/// With its bill, and the command line of its first process. Calls are kept one by one for `history.raw`.
+/// With its bill, what its threads waited for, and the command line of its first process. Calls are kept one by one for `history.raw`.
 #[utoipa::path(get, path = "/api/v1/tools/{id}", tag = "reports",
     params(("id" = String, Path, description = "The call's id, PID-STARTMS")),
     responses((status = 200, body = ToolDetailDto, description = "The call"), ToolRefusals))]
@@ -141,7 +141,8 @@ pub(super) async fn get(
             (Some(agent), Some(process)) => store.process(agent, process)?,
             _ => None,
         };
-        Ok(Some(ToolDetailDto::new(tool, process)))
+        let threads = query::tool_threads(store, operation)?;
+        Ok(Some(ToolDetailDto::new(tool, process, threads.as_ref())))
     });
     let found = fold.await?;
     found.map(Json).ok_or(unknown)

@@ -137,9 +137,7 @@ impl StateSet {
         let own = |states: &[S]| self.any(Role::Own, states);
         let background = self.any(Role::Tool, &WORK) || self.any(Role::Helper, &WORK);
         let alone = !own(&S::ALL);
-        // A thread that waits for each child is kept by some event loops: where there are helpers, it is for one of them.
-        let child = own(&[S::Child]) && !self.any(Role::Helper, &S::ALL);
-        if background || child || (alone && tool) {
+        if background || (alone && tool) {
             Cause::Tool
         } else if own(&[S::Terminal, S::Outside, S::Poll, S::Timer, S::Ipc, S::Child]) {
             Cause::Idle

@@ -34,7 +34,7 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
         ("own.ipc+helper.ipc", Cause::Idle),
         ("own.ipc+helper.poll+tool.network", Cause::Tool),
         ("own.futex", Cause::Lock),
-        ("own.child", Cause::Tool),
+        ("own.child", Cause::Idle),
         ("own.child+own.poll+helper.ipc", Cause::Idle),
         ("own.child+own.poll+helper.ipc+llm_stream", Cause::LlmStream),
         ("own.other", Cause::Unknown),

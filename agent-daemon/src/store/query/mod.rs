@@ -21,6 +21,7 @@ mod quality;
 mod stacks;
 mod syscalls;
 mod timeline;
+mod tool_threads;
 mod turns;
 
 pub use covered::{Covered, CoveredFold};
@@ -45,6 +46,7 @@ pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
 pub use timeline::{Segment, Timeline, TimelineFold};
+pub use tool_threads::{ToolThreads, tool_threads};
 pub use turns::{Turn, Turns, turns};
 
 use super::{Store, StoreError};

@@ -3,8 +3,9 @@
 //!
 //! The rule: an agent is busy while it calls a model, while a tool call goes on, and in windows without either of which it
 //! was idle for less than half. A stretch of at least `gap` in which it is not busy divides two turns; what is shorter is
-//! part of one. A turn's calls and tools are those that begin in it, and its ledger is that of the windows which lie in it
-//! for the most part: windows are not divided, so at its ends there may be idle time of the gaps.
+//! part of one. A turn's calls and tools are those that begin in it. Of a window that lies in it in part, its ledger has what
+//! was not idle, since the gap is, and as much idle time as fills that part; several turns share what was not idle by their
+//! parts.
 //!
 //! Limits: tool calls that are kept only as sums are in no turn, and a call is known once it is over; so a turn that goes
 //! on ends, as far as is told, with the last call that did. A gap may also be a timer's. Of more turns than
@@ -15,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     model::{
         id::AgentId,
-        ledger::{Cause, Ledger},
+        ledger::{Cause, Ledger, StateSet},
         operation::{Kept, LLM, Operation, Source, TOOL},
         price::Cost,
         time::{TimeRange, Timestamp},
@@ -84,9 +85,12 @@ pub fn turns(
         }
     })?;
     store.visit(agent, range, &mut |window| {
-        let most = busy.at(window.start, window.end).filter(|_| !window.ledger.is_empty());
-        if let Some(turn) = most.and_then(|at| turns.get_mut(&at)) {
-            turn.ledger.merge(&window.ledger);
+        let parts = busy.parts(window.start, window.end);
+        let all: u64 = parts.iter().map(|(_, ns)| *ns).sum();
+        for (from, ns) in parts {
+            if let Some(turn) = turns.get_mut(&from) {
+                turn.ledger.merge(&part(&window.ledger, ns, all));
+            }
         }
     })?;
     Ok(Turns { turns: turns.into_values().collect(), truncated: busy.truncated })
@@ -147,6 +151,16 @@ impl Busy {
         }
     }
 
+    /// How much of `[from, to]` lies in which stretches, these by their beginnings, ns.
+    fn parts(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, u64)> {
+        let near = self.stretches.range(..to).rev().take_while(|(_, end)| **end > from);
+        let within = |(start, end): (&Timestamp, &Timestamp)| {
+            let ns = (*end).min(to).duration_since((*start).max(from)).as_nanos();
+            (*start, u64::try_from(ns).unwrap_or(0))
+        };
+        near.map(within).filter(|(_, ns)| *ns > 0).collect()
+    }
+
     /// The stretch in which most of `[from, to]` lies, by its beginning; `None` where less than half of it lies in one.
     fn at(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
         let near = self.stretches.range(..=to).rev().take_while(|(_, end)| **end >= from);
@@ -155,6 +169,27 @@ impl Busy {
         let enough = within(*most.0, *most.1).as_nanos() * 2 >= to.duration_since(from).as_nanos();
         enough.then_some(*most.0)
     }
+}
+
+/// What a turn that lies in a window for `ns` has of its ledger, of `all` ns that lie in turns.
+fn part(ledger: &Ledger, ns: u64, all: u64) -> Ledger {
+    let share = |amount: u64, ns: u64, all: u64| {
+        let share = u128::from(amount) * u128::from(ns) / u128::from(all.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX).min(amount)
+    };
+    let is_idle = |set: &StateSet| set.cause() == Cause::Idle;
+    let (idle, busy): (Vec<_>, Vec<_>) = ledger.sets.iter().copied().partition(|(set, _)| is_idle(set));
+    let sum = |sets: &[(StateSet, u64)]| sets.iter().fold(0_u64, |sum, (_, ns)| sum.saturating_add(*ns));
+    let (idle_ns, busy_ns) = (sum(&idle), sum(&busy));
+    let kept_busy = share(busy_ns, ns, all).min(ns);
+    let fill = ns.saturating_sub(kept_busy).min(idle_ns);
+    let sets = idle.iter().map(|(set, amount)| (*set, share(*amount, fill, idle_ns)));
+    let sets = sets.chain(busy.iter().map(|(set, amount)| (*set, share(*amount, kept_busy, busy_ns))));
+    let mut sets: Vec<_> = sets.filter(|(_, ns)| *ns > 0).collect();
+    sets.sort_unstable();
+    let kept = sum(&sets);
+    let threads = ledger.threads.iter().map(|(bit, amount)| (*bit, share(*amount, kept, ledger.wall_ns())));
+    Ledger { sets, threads: threads.collect() }
 }
 
 impl Turn {
@@ -244,9 +279,28 @@ mod tests {
         let [first, second, last] = &all[..] else { panic!("{all:?}") };
         assert_eq!((first.llm_calls, first.tool_calls, first.tokens), ((2, 0), (1, 1), (2, 2)));
         assert_eq!((second.llm_calls, second.tool_calls, last.llm_calls), ((1, 0), (1, 1), (1, 0)));
-        assert_eq!(first.ledger.wall_ns(), 10_000_000_000, "two windows");
-        assert_eq!(second.ledger.causes().keys().collect::<Vec<_>>(), [&Cause::LlmStream]);
+        assert_eq!(first.ledger.causes(), [(Cause::LlmStream, 8_000_000_000)].into(), "as long as the turn");
+        assert_eq!(second.ledger.causes(), [(Cause::LlmStream, 5_000_000_000)].into());
         assert!(last.ledger.is_empty(), "nothing was counted then");
+    }
+
+    #[test]
+    fn of_a_window_in_part_a_turn_has_what_was_not_idle() {
+        let mixed = |seconds: [u64; 2]| {
+            let sets = ["own.poll+llm_stream+llm_read", "own.terminal"].map(|set| set.parse().unwrap());
+            let times = seconds.map(|s| s * 1_000_000_000);
+            Ledger { sets: sets.into_iter().zip(times).collect(), threads: Vec::new() }
+        };
+        let second = 1_000_000_000;
+        let of = |ledger: &Ledger, seconds: u64, all: u64| {
+            let causes = part(ledger, seconds * second, all * second).causes();
+            [Cause::LlmStream, Cause::Idle].map(|cause| causes.get(&cause).map_or(0, |ns| ns / second))
+        };
+        assert_eq!(of(&mixed([2, 3]), 3, 3), [2, 1]);
+        assert_eq!(of(&mixed([2, 3]), 1, 1), [1, 0]);
+        assert_eq!(of(&mixed([2, 3]), 5, 5), [2, 3]);
+        assert_eq!((of(&mixed([4, 1]), 1, 4), of(&mixed([4, 1]), 3, 4)), ([1, 0], [3, 0]));
+        assert_eq!(of(&Ledger::default(), 5, 5), [0, 0]);
     }
 
     #[test]
