@@ -275,6 +275,7 @@ impl Aggregator {
                     self.record(Record::Process(agent, process)).await;
                 }
                 self.tools.used_files(&counted.files);
+                self.tools.used_network(&counted.network);
                 let saved = checkpoints::record(std::mem::take(&mut counted.checkpoints), &self.roster);
                 let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take(), saved];
                 for calls in ended.into_iter().flatten() {

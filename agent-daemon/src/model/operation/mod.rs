@@ -10,6 +10,7 @@ mod llm;
 mod sums;
 mod tool;
 mod tool_files;
+mod tool_network;
 
 pub use distinct::Distinct;
 pub use durations::Durations;
@@ -17,6 +18,7 @@ pub use llm::{LLM, Llm, LlmSum, MCP};
 pub use sums::{Sum, SumKey, Sums};
 pub use tool::{Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, SERVER, TOOL, Tool, ToolEnd};
 pub use tool_files::{FileEffect, MAX_TOLD, ToolFiles};
+pub use tool_network::{ToolNetwork, ToolPeer};
 
 use std::sync::Arc;
 

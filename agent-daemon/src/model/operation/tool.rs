@@ -1,6 +1,6 @@
 //! Tool calls: the process trees that an agent runs, each with its bill. They are operations that the kernel told of.
 
-use super::ToolFiles;
+use super::{ToolFiles, ToolNetwork};
 use crate::model::{account::Account, process::Exit};
 
 /// How a tool call came to its end.
@@ -43,6 +43,8 @@ pub struct Tool {
     pub bill: Bill,
     /// What it did to files; `None` where its agent was not watched by the files probe.
     pub files: Option<ToolFiles>,
+    /// What it sent and received; `None` where its agent was not watched by the network probe.
+    pub network: Option<ToolNetwork>,
 }
 
 /// What tool calls cost: one, or several together. Sums saturate.
