@@ -24,7 +24,7 @@ use crate::{
     atomics::add,
     clock::{bucket, now},
     epoch,
-    layout::{self, field, read},
+    layout::{self, PF_KTHREAD, field, read},
     losses, threads,
 };
 
@@ -45,8 +45,6 @@ static DIRTIERS: LruHashMap<FileKey, Dirtier> = LruHashMap::with_max_entries(16_
 
 static ZERO: DiskValue = DiskValue::ZERO;
 
-/// `task_struct.flags`: a kernel thread.
-const PF_KTHREAD: u32 = 0x0020_0000;
 /// `bio.bi_opf`: the bits that tell the operation.
 const OPERATION: u32 = 0xff;
 /// Parts of a request that are looked at.

@@ -284,6 +284,7 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         started,
         ended: None,
         exit: None,
+        killer: None,
         cpu_ns: 2_234_567_891,
         cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,

@@ -7,6 +7,7 @@ mod checkpoints;
 mod expiry;
 mod fold;
 mod roster;
+mod signals;
 mod target;
 mod tools;
 mod waits;
@@ -22,6 +23,7 @@ pub use channels::Channels;
 use self::{
     calls::Calls,
     roster::Roster,
+    signals::Signals,
     tools::Tools,
     windows::{Closed, Windows},
 };
@@ -68,6 +70,7 @@ pub struct Aggregator {
     windows: Windows,
     tools: Tools,
     calls: Calls,
+    signals: Signals,
     waiting: FxHashMap<u64, Waiting>,
     next_token: u64,
     orders: mpsc::Sender<Order>,
@@ -91,6 +94,7 @@ impl Aggregator {
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
             calls: Calls::new(config.llm.prices.clone(), Arc::clone(&telemetry)),
+            signals: Signals::default(),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),
@@ -277,7 +281,9 @@ impl Aggregator {
                 self.tools.used_files(&counted.files);
                 self.tools.used_network(&counted.network);
                 let saved = checkpoints::record(std::mem::take(&mut counted.checkpoints), &self.roster);
-                let ended = [self.tools.take_over(counted.end, &self.roster), self.calls.take(), saved];
+                let signals = self.signals.take();
+                let ended =
+                    [self.tools.take_over(counted.end, &self.roster), self.calls.take(), saved, signals];
                 for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }
@@ -303,6 +309,7 @@ impl Aggregator {
             }
             _ => {}
         }
+        self.signals.observe(&observation, &self.roster);
         self.tools.observe(&observation, &self.roster);
         self.tools.tell_verdicts(&self.orders).await;
         let change = self.roster.observe(observation);

@@ -348,7 +348,7 @@ impl Collector {
             // Of one that has been let go, as above.
             Event::NameAnswer { slot, .. } if !self.agents.contains_key(slot) => return,
             Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
-            Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
+            Event::ThreadExit { .. } | Event::ForeignExec { .. } | Event::Signal { .. } => {}
         }
         self.attaching.happened(&event, &self.mapped);
         self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));

@@ -8,7 +8,7 @@ use super::{
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 66] = [
+const FIELDS: [(&str, &str, &str); 70] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -27,6 +27,10 @@ const FIELDS: [(&str, &str, &str); 66] = [
     ("TASK_FS_BASE", "task_struct", "thread.fsbase"),
     ("TASK_UTIME", "task_struct", "utime"),
     ("TASK_STIME", "task_struct", "stime"),
+    ("TASK_SIGHAND", "task_struct", "sighand"),
+    ("SIGHAND_ACTION", "sighand_struct", "action"),
+    ("SIGACTION_SIZE", "k_sigaction", ""),
+    ("SIGNAL_OOM_MM", "signal_struct", "oom_mm"),
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),
     ("SIGNAL_FLAGS", "signal_struct", "flags"),
     ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),

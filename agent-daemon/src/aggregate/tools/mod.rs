@@ -82,7 +82,7 @@ impl Tools {
                     book.executed(*process, *at, &image, roster.process(*process), &self.telemetry.losses);
                 }
             }
-            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes, .. } => {
                 if let Some(book) = of(&mut self.books, *process, roster) {
                     book.exited(*process, (*at, *exit), (account, *peak_rss_bytes));
                 }
@@ -97,6 +97,7 @@ impl Tools {
             }
             Observation::ProcessUsage { .. }
             | Observation::ForeignExec { .. }
+            | Observation::Signalled(_)
             | Observation::Mapped { .. }
             | Observation::Wire(_)
             | Observation::Counted(_) => {}

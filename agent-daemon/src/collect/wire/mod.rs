@@ -108,6 +108,7 @@ impl WireReader {
             | Event::Exec { .. }
             | Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
+            | Event::Signal { .. }
             | Event::LibraryLoaded { .. }
             | Event::NewStack { .. }
             | Event::NameAnswer { .. } => {}

@@ -125,6 +125,11 @@ pub const CHECKPOINT_SAVE: &str = "checkpoint_save";
 /// The kind that loading one is.
 pub const CHECKPOINT_LOAD: &str = "checkpoint_load";
 
+/// The kind of operation that a signal is: one that a process of an agent was sent, or sent.
+pub const SIGNAL: &str = "signal";
+/// The kind that the end of a process is which the kernel killed because memory ran out.
+pub const OOM_KILL: &str = "oom_kill";
+
 #[cfg(test)]
 mod tests {
     use super::{Account, Bill};
