@@ -179,6 +179,32 @@ fn connections_that_fail_are_told_by_errno_and_waits_are_timed() {
 }
 
 #[test]
+fn a_port_that_was_listened_on_before_is_the_servers() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = agent();
+    let serve = json!({ "do": "serve", "times": 3, "receive": 100, "send": 300 }).to_string();
+    let port = agent.tell(&serve).count("port") as u16;
+    // One that is there already, another one afterwards.
+    let mut first = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let id = attach(daemon.api(), agent.pid());
+    let speak = |stream: &mut TcpStream| {
+        stream.write_all(&[1; 100]).unwrap();
+        stream.read_exact(&mut [0; 300]).unwrap();
+    };
+    speak(&mut first);
+    for _ in 0..2 {
+        speak(&mut TcpStream::connect(("127.0.0.1", port)).unwrap());
+    }
+    agent.tell(r#"{"do": "served"}"#);
+    daemon.api().detach(&id);
+
+    let report = report(daemon.api(), &id, "");
+    let row = peer(&report, port);
+    assert_eq!((&row["side"], &row["connections_accepted"]), (&json!("server"), &json!(2)), "{report:#}");
+    assert_eq!((bytes(&row), &report["rows"]), ((900, 300), &json!(1)), "{report:#}");
+}
+
+#[test]
 fn connections_that_are_accepted_are_the_servers() {
     let daemon = Daemon::start(json!({}));
     let api = daemon.api();

@@ -16,6 +16,19 @@ use crate::support::{
     workload::source,
 };
 
+/// An agent that runs tools.
+fn agent() -> Puppet {
+    let mut command = Command::new("python3");
+    command.arg(source("tools/agent.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    Puppet::spawn(command)
+}
+
+/// Has the agent run a tool, and waits for that.
+fn run(agent: &mut Puppet, argv: &[&str]) {
+    agent.say(&json!({ "do": "run", "argv": argv }).to_string());
+    while !agent.hear().starts_with(r#"{"did":"#) {}
+}
+
 /// The agent's operations of this kind, the first first.
 fn operations(api: &Api, agent: &str, kind: &str) -> Vec<Value> {
     let path = format!("operations?source=kernel&kind={kind}&limit=1000");
@@ -49,9 +62,7 @@ fn process(api: &Api, agent: &str, pid: u32) -> Value {
 fn who_killed_a_process_is_told_beside_its_end() {
     let daemon = Daemon::start(json!({}));
     let api = daemon.api();
-    let mut command = Command::new("python3");
-    command.arg(source("tools/agent.py")).env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut agent = Puppet::spawn(command);
+    let mut agent = agent();
     let id = api.attach(agent.pid());
     agent.say(&json!({ "do": "run", "argv": ["sleep", "1000"] }).to_string());
     let victim = eventually("the tool runs", || {
@@ -73,7 +84,7 @@ fn who_killed_a_process_is_told_beside_its_end() {
     assert_eq!(signal_label(&signals[0], "signal.target.pid"), victim);
     assert_eq!(signals[0]["success"], false);
     let text = api.get("/metrics").expect(200).text();
-    let series = format!("agent_id=\"{id}\",signal=\"SIGTERM\"}} 1");
+    let series = format!("agent_id=\"{id}\",signal=\"SIGTERM\"}} 1.0");
     assert!(
         text.lines().any(|l| l.starts_with("agentperf_agent_signals_total{") && l.ends_with(&series)),
         "{text}"
@@ -84,12 +95,12 @@ fn who_killed_a_process_is_told_beside_its_end() {
 fn what_becomes_of_signals_and_those_to_strangers_are_told() {
     let daemon = Daemon::start(json!({}));
     let mut stranger = Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn().unwrap();
-    let mut puppet = Puppet::start();
-    let id = daemon.api().attach(puppet.pid());
+    let mut agent = agent();
+    let id = daemon.api().attach(agent.pid());
     // What it ignores of itself is not worth telling; the others are a handler's, nobody's and the stranger's.
     let script = "trap : TERM; kill -TERM $$; trap '' HUP; kill -HUP $$; \
         sh -c 'kill -HUP $0' $$; kill -STOP $1; kill -CONT $1; kill -KILL $1";
-    puppet.run_path("sh", &["-c", script, "sh", &stranger.id().to_string()]);
+    run(&mut agent, &["sh", "-c", script, "sh", &stranger.id().to_string()]);
     stranger.wait().unwrap();
     daemon.api().detach(&id);
 
@@ -107,11 +118,11 @@ fn what_becomes_of_signals_and_those_to_strangers_are_told() {
 #[test]
 fn of_very_many_signals_some_are_told_and_the_others_counted() {
     let daemon = Daemon::start(json!({}));
-    let mut puppet = Puppet::start();
-    let id = daemon.api().attach(puppet.pid());
+    let mut agent = agent();
+    let id = daemon.api().attach(agent.pid());
     let script = "import os, signal\nsignal.signal(signal.SIGTERM, lambda *_: None)\n\
         for _ in range(3000): os.kill(os.getpid(), signal.SIGTERM)";
-    puppet.run_path("python3", &["-c", script]);
+    run(&mut agent, &["python3", "-c", script]);
     daemon.api().detach(&id);
 
     let path = "operations?source=kernel&kind=signal&limit=1";
@@ -172,25 +183,25 @@ fn what_the_kernel_kills_for_want_of_memory_is_told() {
         return;
     };
     let api = daemon.api();
-    let mut puppet = Puppet::start();
-    let id = api.attach(puppet.pid());
+    let mut agent = agent();
+    let id = api.attach(agent.pid());
     let script = "echo $$ > $0/cgroup.procs; exec python3 $1";
     let memory = source("memory.py");
     let group_path = group.0.to_str().unwrap();
-    puppet.run_path("sh", &["-c", script, group_path, memory.to_str().unwrap()]);
+    run(&mut agent, &["sh", "-c", script, group_path, memory.to_str().unwrap()]);
     api.detach(&id);
 
     let [kill] = &operations(api, &id, "oom_kill")[..] else { panic!("one kill: {:?}", api.losses()) };
     assert_eq!((&kill["name"], &kill["success"]), (&json!("out of memory"), &json!(false)));
     assert_eq!(kill["labels"]["process.comm"], "python3");
     let rows = api.rows_of(&id, "processes", "processes");
-    let row = rows.iter().find(|row| row["comm"] == "python3").unwrap();
-    assert_eq!((&row["signal"], &row["killed"]["by"]), (&json!(9), &json!("out_of_memory")), "{row}");
+    let row = rows.iter().find(|row| row["signal"] == 9).unwrap();
+    assert_eq!((&row["comm"], &row["killed"]["by"]), (&json!("python3"), &json!("out_of_memory")), "{row}");
     let signals = operations(api, &id, "signal");
     assert_eq!(told(&signals), [["SIGKILL", "ends", "-", "python3"]]);
     assert_eq!(signal_label(&signals[0], "signal.sender"), "kernel");
     let text = api.get("/metrics").expect(200).text();
-    let series = format!("agent_id=\"{id}\"}} 1");
+    let series = format!("agent_id=\"{id}\"}} 1.0");
     let is_it = |line: &str| line.starts_with("agentperf_agent_oom_kills_total{") && line.ends_with(&series);
     assert!(text.lines().any(is_it), "{text}");
 }

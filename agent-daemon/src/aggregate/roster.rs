@@ -219,23 +219,15 @@ impl Roster {
                 self.update(process, |p| used(p, cpu_ns, peak_rss_bytes, resources))
             }
             Observation::ProcessExited { process, at, exit, account, peak_rss_bytes, out_of_memory } => {
-                let killer = self.killer(process, exit).filter(|_| !out_of_memory);
-                self.finished(process, |p| {
-                    p.ended = Some(at);
-                    p.exit = Some(exit);
-                    p.killer = out_of_memory.then_some(Killer::OutOfMemory).or(killer);
-                    // Exact, where readings from /proc come in clock ticks.
-                    p.cpu_ns = account.cpu_ns;
-                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
-                })
+                let killer = self.killer(process, exit);
+                let killer = if out_of_memory { Some(Killer::OutOfMemory) } else { killer };
+                let used = (account.cpu_ns, peak_rss_bytes);
+                self.finished(process, |p| exited(p, (at, exit), killer, used))
             }
             Observation::ProcessAccounted { process, account, peak_rss_bytes } => {
                 self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
-            Observation::Signalled(signal) => {
-                self.signalled(&signal);
-                Change::default()
-            }
+            Observation::Signalled(signal) => self.signalled(&signal),
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
             Observation::ForeignExec { .. }
             | Observation::Mapped { .. }
@@ -245,15 +237,16 @@ impl Roster {
     }
 
     /// Remembers who sent a signal. One that a process sends to itself when it has handled it says nothing new.
-    fn signalled(&mut self, signal: &Signal) {
+    fn signalled(&mut self, signal: &Signal) -> Change {
         let (process, number) = (signal.target.process, signal.number);
         let is_own = matches!(&signal.sender, Sender::Process(party) if party.process == process);
         let member = self.slots.get(&process).and_then(|slot| self.members.get_mut(slot));
-        let Some((member, killer)) = member.zip(signal.killer()) else { return };
+        let Some((member, killer)) = member.zip(signal.killer()) else { return Change::default() };
         let is_known = member.killers.get(&process).is_some_and(|(known, _)| *known == number);
         if !(is_own && is_known) {
             member.killers.insert(process, (number, killer));
         }
+        Change::default()
     }
 
     /// Who sent the signal by which a live process ends.
@@ -309,6 +302,20 @@ impl Roster {
         let emptied = (member.processes.is_empty() && !member.ending).then_some(slot);
         Change { process: Some((agent, process)), emptied }
     }
+}
+
+/// The process has ended, and used this much, which is exact where readings from /proc come in clock ticks.
+fn exited(
+    process: &mut Process,
+    (at, exit): (Timestamp, Exit),
+    killer: Option<Killer>,
+    (cpu_ns, peak_rss_bytes): (u64, u64),
+) {
+    process.ended = Some(at);
+    process.exit = Some(exit);
+    process.killer = killer;
+    process.cpu_ns = cpu_ns;
+    process.peak_rss_bytes = process.peak_rss_bytes.max(peak_rss_bytes);
 }
 
 /// The process has used this much so far, as one reading says.

@@ -8,7 +8,7 @@ use super::{
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 70] = [
+const FIELDS: [(&str, &str, &str); 73] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -76,6 +76,9 @@ const FIELDS: [(&str, &str, &str); 70] = [
     ("SOCK_COOKIE", "sock", "__sk_common.skc_cookie.counter"),
     ("SOCK_ERROR", "sock", "sk_err"),
     ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),
+    ("SOCK_LOCAL_ADDRESS", "sock", "__sk_common.skc_rcv_saddr"),
+    ("SOCK_LOCAL_ADDRESS6", "sock", "__sk_common.skc_v6_rcv_saddr"),
+    ("NAMESPACE_INODE", "net", "ns.inum"),
     ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),

@@ -100,7 +100,7 @@ pub struct NetworkAmountsDto {
     pub received_bytes: u64,
     /// Connections of TCP made.
     pub connections_made: u64,
-    /// Connections of TCP accepted on a port that the agent listens on since it is watched.
+    /// Connections of TCP accepted on a port that the agent listens on.
     pub connections_accepted: u64,
     /// Connections of TCP that failed, by the error's name; `given_up` where the process itself ended the attempt.
     pub connections_failed: BTreeMap<String, u64>,
