@@ -34,8 +34,9 @@ const SEND_SIG_PRIV: u64 = 1;
 /// The results of a signal that the target ignores, and of one that was pending already.
 const RESULT_IGNORED: u32 = 1;
 const RESULT_PENDING: u32 = 2;
-/// The handler of a process that has not asked for another.
+/// The handler of a process that has not asked for another, and of one that ignores the signal.
 const DEFAULT: u64 = 0;
+const IGNORE: u64 = 1;
 /// The slot of nobody.
 const NO_AGENT: u32 = 0;
 /// Signals of an agent that are told in one second of 2^30 ns.
@@ -171,6 +172,8 @@ unsafe fn outcome(target: *const u8, signal: u32, result: u32) -> u32 {
     match handler {
         _ if read != 0 => outcome::UNKNOWN,
         DEFAULT => outcome::ENDS,
+        // It is blocked, and will be ignored once it is not.
+        IGNORE => outcome::IGNORED,
         _ => outcome::HANDLED,
     }
 }
