@@ -25,6 +25,7 @@ use agentperf::{
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
         record::{Arrived, Record},
+        signal::Killer,
         time::Timestamp,
     },
     store::{Limits, Memory, Store, writer},
@@ -318,6 +319,7 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
     (shell.comm, shell.ended, shell.exit) = ("sh".into(), Some(after(3)), Some(Exit::Code(7)));
     let mut killed = process(102, 101, after(2));
     (killed.ended, killed.exit) = (Some(after(3)), Some(Exit::Signal { number: 9, core_dumped: false }));
+    killed.killer = Some(Killer::Process { pid: 101, comm: "sh".to_owned() });
     for child in [shell, killed, process(103, 100, after(300))] {
         store.put_process(&id, child);
     }

@@ -44,12 +44,13 @@ struct Event<'a> {
 impl Signals {
     /// Sees a fact before the roster does, which then may forget the process.
     pub(super) fn observe(&mut self, observation: &Observation, roster: &Roster) {
-        match observation {
-            Observation::Signalled(signal) => self.sent(signal, roster),
-            Observation::ProcessExited { process, at, out_of_memory: true, peak_rss_bytes, .. } => {
-                self.killed(*process, *at, *peak_rss_bytes, roster);
-            }
-            _ => {}
+        if let Observation::Signalled(signal) = observation {
+            self.sent(signal, roster);
+        } else if let Observation::ProcessExited {
+            process, at, out_of_memory: true, peak_rss_bytes, ..
+        } = observation
+        {
+            self.killed(*process, *at, *peak_rss_bytes, roster);
         }
     }
 
