@@ -107,6 +107,10 @@ impl Ledger {
 /// How often plaintext of an agent is marked at most, ns: sums are kept apart from mark to mark.
 pub const MARK_EVERY: u64 = 1_000_000;
 
+/// Marks of one agent in one window that time is kept apart by: what comes later in it has none, so that an agent that says
+/// very much leaves room for the sums of others. Whoever reads the plaintext remembers as many.
+pub const MARKS_PER_WINDOW: u64 = 2048;
+
 /// The mark of time of which it is not known when it was.
 pub const UNMARKED: u32 = u32::MAX;
 
@@ -119,6 +123,24 @@ pub struct Marks {
     pub number: u64,
     /// When it was made (ns, monotonic).
     pub at: u64,
+    /// The number of the last one of the windows before.
+    pub before: u64,
+    /// The epoch that `before` was noted in.
+    pub epoch: u64,
+}
+
+impl Marks {
+    /// The mark of what ends now.
+    #[must_use]
+    pub const fn mark(&self) -> u32 {
+        if self.are_spent() { UNMARKED } else { self.number as u32 }
+    }
+
+    /// Whether there are no more in this window.
+    #[must_use]
+    pub const fn are_spent(&self) -> bool {
+        self.number.wrapping_sub(self.before) >= MARKS_PER_WINDOW
+    }
 }
 
 /// Time is summed by agent and set, from mark to mark.
@@ -207,7 +229,7 @@ pub struct ToolThread {
 
 const _: () = assert!(size_of::<Counts>() == 56 + 20 * BITS);
 const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
-const _: () = assert!(size_of::<Marks>() == 16);
+const _: () = assert!(size_of::<Marks>() == 32);
 const _: () = assert!(size_of::<SetKey>() == 16);
 const _: () = assert!(size_of::<Endpoint>() == 20);
 const _: () = assert!(size_of::<Connection>() == 64);

@@ -23,6 +23,34 @@ pub mod kind {
     pub const LIBRARY_LOADED: u32 = 8;
     /// [`crate::network::NameAnswer`]
     pub const NAME_ANSWER: u32 = 12;
+    /// [`super::Signal`]
+    pub const SIGNAL: u32 = 13;
+}
+
+/// Who sent a signal.
+pub mod origin {
+    /// A process.
+    pub const PROCESS: u32 = 1;
+    /// The kernel.
+    pub const KERNEL: u32 = 2;
+    /// A timer or another interrupt.
+    pub const UNKNOWN: u32 = 3;
+}
+
+/// What becomes of a signal.
+pub mod outcome {
+    /// The host does not let the programs look.
+    pub const UNKNOWN: u32 = 0;
+    /// It ends the process.
+    pub const ENDS: u32 = 1;
+    /// A handler runs.
+    pub const HANDLED: u32 = 2;
+    /// Nothing.
+    pub const IGNORED: u32 = 3;
+    /// The process stops.
+    pub const STOPS: u32 = 4;
+    /// The process goes on.
+    pub const CONTINUES: u32 = 5;
 }
 
 /// Bytes kept of an executable's path.
@@ -117,8 +145,32 @@ pub struct Exit {
     pub peak_rss: u64,
     /// Wait status.
     pub status: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// 1 where the kernel had chosen the process to die because memory ran out.
+    pub out_of_memory: u32,
+}
+
+/// A signal was sent to a process of an agent, or by one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Signal {
+    /// [`kind::SIGNAL`]
+    pub kind: u32,
+    /// Its number.
+    pub signal: u32,
+    /// When, ns since boot (monotonic).
+    pub at: u64,
+    /// The process that it was sent to.
+    pub process: u64,
+    /// The process that sent it; 0 where none did.
+    pub sender: u64,
+    /// Who sent it: of [`origin`].
+    pub origin: u32,
+    /// What becomes of it: of [`outcome`].
+    pub outcome: u32,
+    /// The name of the process that it was sent to.
+    pub comm: [u8; 16],
+    /// The name of the process that sent it.
+    pub sender_comm: [u8; 16],
 }
 
 /// Another thread of a process exited.
@@ -207,6 +259,7 @@ const _: () = assert!(size_of::<Account>() == 56);
 const _: () = assert!(size_of::<Fork>() == 56);
 const _: () = assert!(size_of::<Exec>() == 56 + PATH_BYTES + ARGS_BYTES);
 const _: () = assert!(size_of::<Exit>() == 96);
+const _: () = assert!(size_of::<Signal>() == 72);
 const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
@@ -218,6 +271,7 @@ crate::pod!(
     Fork,
     Exec,
     Exit,
+    Signal,
     ThreadExit,
     ForeignExec,
     NewStack,

@@ -82,7 +82,9 @@ losses! {
     DIRTIER_INSERT = 42, "kernel_dirtier_insert";
     /// A request of more parts than are looked at: of the others the end is not seen.
     BIO_PARTS = 43, "kernel_bio_parts";
+    /// More signals of one agent in a second than are told.
+    SIGNAL_RATE = 48, "kernel_signal_rate";
 }
 
 /// Counters in the LOSSES map.
-pub const COUNT: u32 = 44;
+pub const COUNT: u32 = 49;

@@ -118,12 +118,12 @@ pub struct Socket {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerKey {
-    /// The address of its `struct net`: which ports are whose.
-    pub namespace: u64,
+    /// The address that it is reached by, as in [`Peer::address`]; that of any is zero.
+    pub address: [u8; 16],
+    /// The inode of the network namespace: which ports are whose.
+    pub namespace: u32,
     /// The port.
     pub port: u32,
-    /// Explicit padding.
-    pub pad: u32,
 }
 
 /// Who listens.
@@ -164,7 +164,7 @@ const _: () = assert!(size_of::<NetworkKey>() == 40);
 const _: () = assert!(size_of::<NetworkValue>() == 56 + 4 * BUCKETS);
 const _: () = assert!(size_of::<FailureKey>() == 48);
 const _: () = assert!(size_of::<Socket>() == 56);
-const _: () = assert!(size_of::<ListenerKey>() == 16);
+const _: () = assert!(size_of::<ListenerKey>() == 24);
 const _: () = assert!(size_of::<Listener>() == 24);
 const _: () = assert!(size_of::<NameAnswer>() == 16 + ANSWER_BYTES);
 crate::pod!(Peer, NetworkKey, NetworkValue, FailureKey, Socket, ListenerKey, Listener, NameAnswer);

@@ -24,7 +24,7 @@ use crate::{
     atomics::add,
     clock::{bucket, now},
     epoch,
-    layout::{self, field, read},
+    layout::{self, PF_KTHREAD, field, read},
     losses, threads,
 };
 
@@ -45,8 +45,6 @@ static DIRTIERS: LruHashMap<FileKey, Dirtier> = LruHashMap::with_max_entries(16_
 
 static ZERO: DiskValue = DiskValue::ZERO;
 
-/// `task_struct.flags`: a kernel thread.
-const PF_KTHREAD: u32 = 0x0020_0000;
 /// `bio.bi_opf`: the bits that tell the operation.
 const OPERATION: u32 = 0xff;
 /// Parts of a request that are looked at.
@@ -62,12 +60,14 @@ fn disk_queue(ctx: BtfTracePointContext) -> u32 {
         let size = u64::from(field::<u32>(bio, &layout::BIO_SIZE));
         (field::<u32>(bio, &layout::BIO_OPERATION) & OPERATION, size, field(device, &layout::DEVICE_NUMBER))
     };
-    if operation > operation::DISCARD {
-        return 0;
-    }
     // A write of nothing has the device keep what was written before.
     let operation = if operation == operation::WRITE && bytes == 0 { operation::FLUSH } else { operation };
-    let Some((owner, background)) = owner(bio, operation) else { return 0 };
+    let owner = if operation > operation::DISCARD { None } else { owner(bio, operation) };
+    let Some((owner, background)) = owner else {
+        // One of ours that was at this address has gone unseen: its end must not be taken for that one's.
+        let _ = BIOS.remove(bio as u64);
+        return 0;
+    };
     let Dirtier { process, generation, agent, .. } = owner;
     let key = DiskKey { process, agent, device, operation, background };
     remember(bio, &Bio { key, generation, queued: now(), issued: 0, bytes });
@@ -122,14 +122,16 @@ fn disk_complete(ctx: BtfTracePointContext) -> u32 {
     // SAFETY: as in `disk_issue`.
     unsafe {
         let mut bio: *const u8 = field(request, &layout::REQUEST_BIO);
+        let mut ours = false;
         for _ in 0..PARTS {
             if bio.is_null() {
                 return 0;
             }
-            completed(bio as u64, error, now);
+            ours |= completed(bio as u64, error, now);
             bio = field(bio, &layout::BIO_NEXT);
         }
-        if !bio.is_null() {
+        // A request is mostly of one process: where no part was ours, the others are not either.
+        if ours && !bio.is_null() {
             losses::count(loss::BIO_PARTS);
         }
     }
@@ -233,17 +235,18 @@ fn remember(bio: *const u8, known: &Bio) {
     }
 }
 
+/// Counts what is done, if it was an agent's; whether it was.
 #[inline(always)]
-fn completed(bio: u64, error: u32, now: u64) {
-    let Some(known) = BIOS.get_ptr(bio) else { return };
+fn completed(bio: u64, error: u32, now: u64) -> bool {
+    let Some(known) = BIOS.get_ptr(bio) else { return false };
     // SAFETY: an element of the map, whose words are read one by one.
     let known = unsafe { *known };
     let _ = BIOS.remove(bio);
     if known.generation != agents::generation(known.key.agent) {
-        return;
+        return false;
     }
     let issued = if known.issued == 0 { known.queued } else { known.issued };
-    let Some(requests) = requests(&known.key) else { return };
+    let Some(requests) = requests(&known.key) else { return true };
     add(&mut requests.count, 1);
     if error & 0xff != 0 {
         add(&mut requests.errors, 1);
@@ -259,6 +262,7 @@ fn completed(bio: u64, error: u32, now: u64) {
     if let Some(bucket) = requests.histogram.get_mut(bucket(took)) {
         *bucket += 1;
     }
+    true
 }
 
 /// What requests of this kind are summed in.

@@ -14,7 +14,7 @@ macro_rules! offsets {
 offsets! {
     TASK_PID, TASK_TGID, TASK_STATE, TASK_FLAGS, TASK_ON_CPU, TASK_COMM, TASK_MM, TASK_FILES, TASK_SIGNAL,
     TASK_REAL_PARENT, TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_RUNTIME, TASK_RUNTIME_AT_SWITCH, TASK_EXIT_CODE,
-    TASK_FS_BASE, TASK_UTIME, TASK_STIME,
+    TASK_FS_BASE, TASK_UTIME, TASK_STIME, TASK_SIGHAND, SIGHAND_ACTION, SIGACTION_SIZE, SIGNAL_OOM_MM,
     /// 0 where the kernel does not account I/O.
     TASK_READ_CHARS, TASK_WRITTEN_CHARS, TASK_READ_BYTES, TASK_WRITTEN_BYTES,
     /// The byte that holds the bit-field `in_iowait`, and its mask in that byte.
@@ -37,7 +37,7 @@ offsets! {
     /// Of `struct mount`, which is around `struct vfsmount`.
     MOUNT_MNT, MOUNT_ROOT, MOUNT_PARENT, MOUNT_POINT,
     SOCKET_SK, SOCK_FAMILY, SOCK_PORT, SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_PROTOCOL, SOCK_COOKIE, SOCK_ERROR,
-    SOCK_NAMESPACE, SOCK_LOCAL_PORT,
+    SOCK_NAMESPACE, SOCK_LOCAL_PORT, SOCK_LOCAL_ADDRESS, SOCK_LOCAL_ADDRESS6, NAMESPACE_INODE,
     BIO_NEXT, BIO_DEVICE, BIO_OPERATION, BIO_SIZE, BIO_STATUS, BIO_PRIVATE, BIO_PARTS, PART_PAGE, DEVICE_NUMBER,
     REQUEST_BIO, PAGE_HEAD, PAGE_MAPPING, MAPPING_INODE,
     /// 1 where the kernel allows bpf_probe_read_kernel (it does not under lockdown=confidentiality). The
@@ -55,6 +55,8 @@ pub(crate) static PHYSICAL_MASK: Global<u64> = Global::new(0);
 
 /// `task_struct.flags`: the task is exiting; its user memory may be gone.
 pub(crate) const PF_EXITING: u32 = 4;
+/// The task is the kernel's own.
+pub(crate) const PF_KTHREAD: u32 = 0x20_0000;
 
 /// The kernel's `struct pt_regs` on x86-64, by word.
 pub(crate) mod regs {

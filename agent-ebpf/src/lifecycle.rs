@@ -305,7 +305,7 @@ pub(crate) fn thread_dead(task: *mut u8, thread: &mut Thread, now: u64) {
     // SAFETY: `task` is the task that is switched out.
     let account = unsafe { accounts::of_thread(task) };
     if thread.last != 0 {
-        report_exit(thread, now, account);
+        report_exit(task, thread, now, account);
     } else {
         report_thread_exit(thread, account);
     }
@@ -314,10 +314,16 @@ pub(crate) fn thread_dead(task: *mut u8, thread: &mut Thread, now: u64) {
 }
 
 #[inline(always)]
-fn report_exit(thread: &Thread, at: u64, account: Account) {
+fn report_exit(task: *const u8, thread: &Thread, at: u64, account: Account) {
     let Some(mut event) = EVENTS.reserve::<Exit>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
+    };
+    // SAFETY: `task` is the task that is switched out; its signal_struct lives as long as it. The mark is looked at this
+    // late because the kernel sets it after it has sent the signal that kills.
+    let marked: u64 = unsafe {
+        let signal: *const u8 = field(task, &layout::TASK_SIGNAL);
+        field(signal, &layout::SIGNAL_OOM_MM)
     };
     event.write(Exit {
         kind: kind::EXIT,
@@ -327,7 +333,7 @@ fn report_exit(thread: &Thread, at: u64, account: Account) {
         account,
         peak_rss: thread.peak_rss,
         status: thread.exit_status,
-        pad: 0,
+        out_of_memory: u32::from(marked != 0),
     });
     event.submit(0);
 }

@@ -25,6 +25,7 @@ mod losses;
 mod network;
 mod off_cpu;
 mod seed;
+mod signals;
 mod sockets;
 mod stacks;
 mod syscalls;

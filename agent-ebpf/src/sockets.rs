@@ -78,11 +78,27 @@ impl Sock {
         unsafe { field(self.0, &layout::SOCK_ERROR) }
     }
 
-    /// The address of its `struct net`.
+    /// The inode of its network namespace.
     #[inline(always)]
-    pub(crate) fn namespace(self) -> u64 {
+    pub(crate) fn namespace(self) -> u32 {
+        // SAFETY: as above; a socket always has a namespace.
+        unsafe {
+            let namespace: *const u8 = field(self.0, &layout::SOCK_NAMESPACE);
+            field(namespace, &layout::NAMESPACE_INODE)
+        }
+    }
+
+    /// Its own address, as IPv6.
+    #[inline(always)]
+    pub(crate) fn local_address(self) -> [u8; 16] {
         // SAFETY: as above.
-        unsafe { field(self.0, &layout::SOCK_NAMESPACE) }
+        unsafe {
+            if self.family() == family::INET {
+                mapped(field(self.0, &layout::SOCK_LOCAL_ADDRESS))
+            } else {
+                field(self.0, &layout::SOCK_LOCAL_ADDRESS6)
+            }
+        }
     }
 
     /// Its own port.

@@ -14,12 +14,10 @@ use aya_ebpf::{
 };
 
 use crate::{
-    layout::{self, PF_EXITING, field, in_syscall},
+    layout::{self, PF_EXITING, PF_KTHREAD, field, in_syscall},
     ledger, threads,
     wait::{self, Futex},
 };
-
-const PF_KTHREAD: u32 = 0x20_0000;
 
 /// Run-queue delay starts here; not at sched_waking, which can precede the sleeper's own switch-out.
 #[btf_tracepoint(function = "sched_wakeup")]

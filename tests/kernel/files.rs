@@ -295,6 +295,36 @@ fn files_and_commands_become_operations_of_the_kinds_that_are_defined() {
 }
 
 #[test]
+fn what_is_moved_into_a_file_is_written() {
+    let (daemon, folder) = (Daemon::start(json!({})), Folder::new("moved"));
+    fs::write(folder.0.join("from"), [7; 9000]).unwrap();
+    let mut command = std::process::Command::new("python3");
+    command.arg(source("tools/agent.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut puppet = Puppet::spawn(command);
+    let agent = daemon.api().attach(puppet.pid());
+    let script = "import os, sys\nos.chdir(sys.argv[1])\nsource = os.open('from', os.O_RDONLY)\n\
+        new = lambda name: os.open(name, os.O_WRONLY | os.O_CREAT)\n\
+        assert os.sendfile(new('sent'), source, 0, 5000) == 5000\n\
+        out, into = os.pipe()\n\
+        assert os.splice(source, into, 3000, offset_src=0) == 3000\n\
+        assert os.splice(out, new('spliced'), 3000) == 3000\n\
+        assert os.copy_file_range(source, new('copied'), 2000, offset_src=0) == 2000";
+    puppet.say(&json!({ "do": "run", "argv": ["python3", "-c", script, folder.path()] }).to_string());
+    while !puppet.hear().starts_with(r#"{"did":"#) {}
+    daemon.api().detach(&agent);
+
+    let files = daemon.api().rows_of(&agent, "files?limit=1000", "files");
+    let moved = |name: &str| {
+        let path = json!(folder.0.join(name));
+        let row =
+            files.iter().find(|row| row["path"] == path).unwrap_or_else(|| panic!("{name}: {files:#?}"));
+        (row["written_bytes"].as_u64().unwrap(), row["read_bytes"].as_u64().unwrap())
+    };
+    assert_eq!((moved("sent"), moved("spliced"), moved("copied")), ((5000, 0), (3000, 0), (2000, 0)));
+    assert_eq!(moved("from"), (0, 10_000));
+}
+
+#[test]
 fn a_tools_bill_says_what_it_did_to_files() {
     let (daemon, folder) = (Daemon::start(json!({})), Folder::new("bill"));
     for name in ["changed", "deleted", "renamed"] {

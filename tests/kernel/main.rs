@@ -45,6 +45,7 @@ mod refusals;
 mod resources;
 mod restart;
 mod rules;
+mod signals;
 mod support;
 mod symbols;
 mod syscalls;

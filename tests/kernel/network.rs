@@ -106,6 +106,43 @@ fn bytes_and_connections_are_exact_also_of_children_and_by_ipv6() {
     assert_eq!(bytes(&report["outside"]), (0, 0));
 }
 
+/// Speaks to a server: port, bytes to send, bytes to receive.
+const CLIENT: &str = r#"
+import socket, sys
+port, send, left = map(int, sys.argv[1:])
+with socket.create_connection(("127.0.0.1", port)) as peer:
+    peer.sendall(b"x" * send)
+    while left:
+        left -= len(peer.recv(left))
+"#;
+
+#[test]
+fn a_tools_bill_says_whom_its_processes_spoke_to() {
+    let daemon = Daemon::start(json!({}));
+    let mut command = Command::new("python3");
+    command.arg(source("tools/agent.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut agent = Puppet::spawn(command);
+    let id = attach(daemon.api(), agent.pid());
+    let (one, served_one) = server("127.0.0.1", 2, SENT, RECEIVED);
+    let (other, served_other) = server("127.0.0.1", 1, 11, 13);
+    let script = "for port in $1 $1; do python3 -c \"$0\" $port $2 $3; done; python3 -c \"$0\" $4 11 13";
+    let numbers = [u64::from(one.port()), SENT, RECEIVED, other.port().into()].map(|n| n.to_string());
+    let argv = [&["sh", "-c", script, CLIENT][..], &numbers.each_ref().map(String::as_str)].concat();
+    agent.say(&json!({ "do": "run", "argv": argv, "times": 1 }).to_string());
+    while !agent.hear().starts_with(r#"{"did":"#) {}
+    [served_one, served_other].into_iter().for_each(|served| served.join().unwrap());
+    daemon.api().detach(&id);
+
+    let tools = daemon.api().rows_of(&id, "tools", "tools");
+    let network = &tools[0]["network"];
+    assert_eq!(bytes(network), (2 * SENT + 11, 2 * RECEIVED + 13), "{network:#}");
+    let top = network["top"].as_array().unwrap();
+    let told: Vec<_> = top.iter().map(|peer| (peer["port"].as_u64().unwrap(), bytes(peer))).collect();
+    let expected = [(u64::from(one.port()), (2 * SENT, 2 * RECEIVED)), (u64::from(other.port()), (11, 13))];
+    assert_eq!(told, expected, "{network:#}");
+    assert_eq!((&network["other_sent_bytes"], &tools[0]["files"]), (&json!(0), &Value::Null));
+}
+
 #[test]
 fn connections_that_fail_are_told_by_errno_and_waits_are_timed() {
     let daemon = Daemon::start(json!({}));
@@ -139,6 +176,32 @@ fn connections_that_fail_are_told_by_errno_and_waits_are_timed() {
         client["connect_max_seconds"].as_f64().unwrap(),
         "connecting",
     );
+}
+
+#[test]
+fn a_port_that_was_listened_on_before_is_the_servers() {
+    let daemon = Daemon::start(json!({}));
+    let mut agent = agent();
+    let serve = json!({ "do": "serve", "times": 3, "receive": 100, "send": 300 }).to_string();
+    let port = agent.tell(&serve).count("port") as u16;
+    // One that is there already, another one afterwards.
+    let mut first = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let id = attach(daemon.api(), agent.pid());
+    let speak = |stream: &mut TcpStream| {
+        stream.write_all(&[1; 100]).unwrap();
+        stream.read_exact(&mut [0; 300]).unwrap();
+    };
+    speak(&mut first);
+    for _ in 0..2 {
+        speak(&mut TcpStream::connect(("127.0.0.1", port)).unwrap());
+    }
+    agent.tell(r#"{"do": "served"}"#);
+    daemon.api().detach(&id);
+
+    let report = report(daemon.api(), &id, "");
+    let row = peer(&report, port);
+    assert_eq!((&row["side"], &row["connections_accepted"]), (&json!("server"), &json!(2)), "{report:#}");
+    assert_eq!((bytes(&row), &report["rows"]), ((900, 300), &json!(1)), "{report:#}");
 }
 
 #[test]

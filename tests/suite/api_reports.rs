@@ -25,6 +25,7 @@ fn the_process_tree_reads_from_the_top() {
             "start": (world.begin + Duration::from_secs(2)).to_string(),
             "end": (world.begin + Duration::from_secs(3)).to_string(),
             "exit_code": null, "signal": 9, "signal_name": "SIGKILL", "core_dumped": false,
+            "killed": { "by": "process", "pid": 101, "comm": "sh" },
             "cpu_seconds": 1.234567891, "cpu_before_seconds": 1.0, "peak_rss_bytes": 64 << 20,
             "rss_bytes": 32 << 20, "pss_bytes": 31 << 20, "threads": 4, "descriptors": 9,
             "voluntary_switches": null, "involuntary_switches": null, "rss_bytes_per_second": 1024,

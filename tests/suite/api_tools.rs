@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentperf::model::{
     id::{AgentId, ProcessId},
-    operation::{Bill, FileEffect, Operation, Source, TOOL, Tool, ToolEnd, ToolFiles},
+    network::{Peer, Protocol, Side},
+    operation::{Bill, FileEffect, Operation, Source, TOOL, Tool, ToolEnd, ToolFiles, ToolNetwork, ToolPeer},
     process::Exit,
     time::Timestamp,
 };
@@ -20,6 +21,14 @@ pub(crate) fn calls(agent: &AgentId, begin: Timestamp) -> Vec<Operation> {
 fn files() -> ToolFiles {
     let top = vec![(FileEffect::Created, "/src/new.rs".into())];
     ToolFiles { created: 1, changed: 2, deleted: 0, renamed: 0, top }
+}
+
+fn network() -> ToolNetwork {
+    let address = Some([192, 0, 2, 1].into());
+    let host = Some("packages.example".into());
+    let peer = Peer { address, port: 443, protocol: Protocol::Tcp, side: Side::Client, host };
+    let top = vec![ToolPeer { peer, sent_bytes: 100, received_bytes: 5000 }];
+    ToolNetwork { sent_bytes: 107, received_bytes: 5003, top }
 }
 
 fn call(agent: &AgentId, n: u64, start: Timestamp) -> Operation {
@@ -60,6 +69,7 @@ fn call(agent: &AgentId, n: u64, start: Timestamp) -> Operation {
             exit: Some(exit),
             bill,
             files: (n != 2).then(files),
+            network: (n != 2).then(network),
         })),
         llm: None,
     }
@@ -100,6 +110,14 @@ fn one_call_has_its_command_line_and_others_are_not_found() {
         (&json!("cargo test"), &json!(true), &json!(1))
     );
     assert!(call["argv"].is_array() && call["stacks"]["cpu"].is_string(), "{call}");
+    let told = json!({
+        "sent_bytes": 107, "received_bytes": 5003, "other_sent_bytes": 7, "other_received_bytes": 3,
+        "top": [{
+            "address": "192.0.2.1", "port": 443, "protocol": "tcp", "side": "client", "host": "packages.example",
+            "place": "address", "sent_bytes": 100, "received_bytes": 5000,
+        }],
+    });
+    assert_eq!(call["network"], told);
     world.get("/api/v1/tools/101-1").problem(404);
     for wrong in ["x", "101", "101-", "-5", "101-99999999999999999999", "a-1", "101-1-1"] {
         world.get(&format!("/api/v1/tools/{wrong}")).problem(400);

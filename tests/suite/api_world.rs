@@ -25,6 +25,7 @@ use agentperf::{
         probe::{Probe, ProbeSet, ProbeState, ProbeStatus},
         process::{Exit, Process, Resources},
         record::{Arrived, Record},
+        signal::Killer,
         time::Timestamp,
     },
     store::{Limits, Memory, Store, writer},
@@ -284,6 +285,7 @@ fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
         started,
         ended: None,
         exit: None,
+        killer: None,
         cpu_ns: 2_234_567_891,
         cpu_before_ns: 1_000_000_000,
         peak_rss_bytes: 64 << 20,
@@ -317,6 +319,7 @@ fn fill(store: &Memory, telemetry: &Telemetry, begin: Timestamp, live: Agent, en
     (shell.comm, shell.ended, shell.exit) = ("sh".into(), Some(after(3)), Some(Exit::Code(7)));
     let mut killed = process(102, 101, after(2));
     (killed.ended, killed.exit) = (Some(after(3)), Some(Exit::Signal { number: 9, core_dumped: false }));
+    killed.killer = Some(Killer::Process { pid: 101, comm: "sh".to_owned() });
     for child in [shell, killed, process(103, 100, after(300))] {
         store.put_process(&id, child);
     }

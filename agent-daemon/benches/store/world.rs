@@ -101,6 +101,7 @@ impl Actor {
             started: time(0),
             ended: None,
             exit: None,
+            killer: None,
             cpu_ns: 0,
             cpu_before_ns: 0,
             peak_rss_bytes: 0,

@@ -9,6 +9,7 @@ mod commands;
 mod expiry;
 mod fold;
 mod roster;
+mod signals;
 mod target;
 mod tools;
 mod waits;
@@ -25,6 +26,7 @@ use self::{
     calls::Calls,
     commands::Commands,
     roster::Roster,
+    signals::Signals,
     tools::Tools,
     windows::{Closed, Windows},
 };
@@ -60,6 +62,7 @@ pub struct Aggregator {
     tools: Tools,
     calls: Calls,
     commands: Commands,
+    signals: Signals,
     waiting: FxHashMap<u64, Waiting>,
     next_token: u64,
     orders: mpsc::Sender<Order>,
@@ -84,6 +87,7 @@ impl Aggregator {
             tools: Tools::new(Arc::clone(&telemetry)),
             calls: Calls::new(config.llm.prices.clone(), Arc::clone(&telemetry)),
             commands: Commands::new(&config.operations, Arc::clone(&telemetry)),
+            signals: Signals::default(),
             waiting: FxHashMap::default(),
             next_token: 0,
             orders: channels.orders.clone(),
@@ -164,10 +168,11 @@ impl Aggregator {
                     self.record(Record::Process(agent, process)).await;
                 }
                 self.tools.used_files(&counted.files);
+                self.tools.used_network(&counted.network);
                 let saved = std::mem::take(&mut counted.checkpoints);
                 let saved = checkpoints::record(saved, &self.roster, &self.telemetry.losses);
                 let tools = self.tools.take_over(counted.end, &self.roster);
-                let ended = [tools, self.calls.take(), self.commands.take(), saved];
+                let ended = [tools, self.calls.take(), self.commands.take(), saved, self.signals.take()];
                 for calls in ended.into_iter().flatten() {
                     self.record(calls).await;
                 }
@@ -193,6 +198,7 @@ impl Aggregator {
             }
             _ => {}
         }
+        self.signals.observe(&observation, &self.roster);
         self.tools.observe(&observation, &self.roster);
         self.commands.observe(&observation, &self.roster);
         self.tools.tell_verdicts(&self.orders).await;

@@ -12,7 +12,8 @@ use crate::model::{
     control::DetachError,
     id::{AgentId, ProcessId, Slot},
     observation::Observation,
-    process::{Process, Resources},
+    process::{Exit, Process, Resources},
+    signal::{Killer, Sender, Signal},
     time::Timestamp,
 };
 
@@ -23,6 +24,8 @@ struct Member {
     agent: Agent,
     processes: FxHashMap<ProcessId, Process>,
     changed: FxHashSet<ProcessId>,
+    /// Of live processes, the last signal that may end each, and who sent it.
+    killers: FxHashMap<ProcessId, (u8, Killer)>,
     ending: bool,
 }
 
@@ -124,11 +127,11 @@ impl Roster {
 
     pub(super) fn enter(&mut self, slot: Slot, agent: Agent) {
         self.free.retain(|free| *free != slot);
-        let (processes, changed) = (FxHashMap::default(), FxHashSet::default());
+        let (processes, changed, killers) = Default::default();
         // Known at once, so that a second attach is refused before the first observations arrive.
         self.pids.insert(agent.root.pid(), agent.root);
         self.slots.insert(agent.root, slot);
-        self.members.insert(slot, Member { agent, processes, changed, ending: false });
+        self.members.insert(slot, Member { agent, processes, changed, killers, ending: false });
     }
 
     /// Marks the agent as being let go; whether it was not before.
@@ -196,6 +199,7 @@ impl Roster {
                     started,
                     ended: None,
                     exit: None,
+                    killer: None,
                     cpu_ns: cpu_before_ns,
                     cpu_before_ns,
                     peak_rss_bytes,
@@ -214,24 +218,42 @@ impl Roster {
             Observation::ProcessUsage { process, cpu_ns, peak_rss_bytes, resources } => {
                 self.update(process, |p| used(p, cpu_ns, peak_rss_bytes, resources))
             }
-            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
-                self.finished(process, |p| {
-                    p.ended = Some(at);
-                    p.exit = Some(exit);
-                    // Exact, where readings from /proc come in clock ticks.
-                    p.cpu_ns = account.cpu_ns;
-                    p.peak_rss_bytes = p.peak_rss_bytes.max(peak_rss_bytes);
-                })
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes, out_of_memory } => {
+                let killer = self.killer(process, exit);
+                let killer = if out_of_memory { Some(Killer::OutOfMemory) } else { killer };
+                let used = (account.cpu_ns, peak_rss_bytes);
+                self.finished(process, |p| exited(p, (at, exit), killer, used))
             }
             Observation::ProcessAccounted { process, account, peak_rss_bytes } => {
                 self.update(process, |p| used(p, account.cpu_ns, peak_rss_bytes, None))
             }
+            Observation::Signalled(signal) => self.signalled(&signal),
             Observation::ProcessVanished { process, at } => self.finished(process, |p| p.ended = Some(at)),
             Observation::ForeignExec { .. }
             | Observation::Mapped { .. }
             | Observation::Wire(_)
             | Observation::Counted(_) => Change::default(),
         }
+    }
+
+    /// Remembers who sent a signal. One that a process sends to itself when it has handled it says nothing new.
+    fn signalled(&mut self, signal: &Signal) -> Change {
+        let (process, number) = (signal.target.process, signal.number);
+        let is_own = matches!(&signal.sender, Sender::Process(party) if party.process == process);
+        let member = self.slots.get(&process).and_then(|slot| self.members.get_mut(slot));
+        let Some((member, killer)) = member.zip(signal.killer()) else { return Change::default() };
+        let is_known = member.killers.get(&process).is_some_and(|(known, _)| *known == number);
+        if !(is_own && is_known) {
+            member.killers.insert(process, (number, killer));
+        }
+        Change::default()
+    }
+
+    /// Who sent the signal by which a live process ends.
+    fn killer(&mut self, process: ProcessId, exit: Exit) -> Option<Killer> {
+        let member = self.members.get_mut(self.slots.get(&process)?)?;
+        let (number, killer) = member.killers.remove(&process)?;
+        (exit.signal() == Some(number)).then_some(killer)
     }
 
     fn started(&mut self, slot: Slot, mut process: Process) {
@@ -272,6 +294,7 @@ impl Roster {
         }
         let Some(member) = self.members.get_mut(&slot) else { return Change::default() };
         member.changed.remove(&id);
+        member.killers.remove(&id);
         let Some(mut process) = member.processes.remove(&id) else { return Change::default() };
         change(&mut process);
         let agent = member.agent.id.clone();
@@ -279,6 +302,20 @@ impl Roster {
         let emptied = (member.processes.is_empty() && !member.ending).then_some(slot);
         Change { process: Some((agent, process)), emptied }
     }
+}
+
+/// The process has ended, and used this much, which is exact where readings from /proc come in clock ticks.
+fn exited(
+    process: &mut Process,
+    (at, exit): (Timestamp, Exit),
+    killer: Option<Killer>,
+    (cpu_ns, peak_rss_bytes): (u64, u64),
+) {
+    process.ended = Some(at);
+    process.exit = Some(exit);
+    process.killer = killer;
+    process.cpu_ns = cpu_ns;
+    process.peak_rss_bytes = process.peak_rss_bytes.max(peak_rss_bytes);
 }
 
 /// The process has used this much so far, as one reading says.

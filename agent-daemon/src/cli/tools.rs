@@ -10,6 +10,7 @@ use super::{
 };
 use crate::api::dto::{
     names::ToolEndDto,
+    network::PlaceDto,
     tool::{BillDto, ToolDto, ToolListDto, ToolNameDto},
 };
 
@@ -99,14 +100,21 @@ fn by_name(names: &[ToolNameDto]) -> String {
 
 fn calls(tools: &[ToolDto]) -> String {
     let first = [("START", Align::Left), ("TIME", Align::Right), ("END", Align::Left)];
-    let last =
-        [("FILES", Align::Right), ("PROCS", Align::Right), ("PID", Align::Right), ("TOOL", Align::Left)];
+    let last = [
+        ("FILES", Align::Right),
+        ("SENT+RECEIVED", Align::Right),
+        ("MOSTLY WITH", Align::Left),
+        ("PROCS", Align::Right),
+        ("PID", Align::Right),
+        ("TOOL", Align::Left),
+    ];
     let mut table = Table::new(&[&first[..], &BILL, &last].concat());
     for tool in tools {
         let first =
             [tool.start.strftime("%F %T").to_string(), units::seconds(tool.duration_seconds), end_of(tool)];
         let pid = tool.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let last = [files(tool), tool.bill.processes.to_string(), pid, tool.name.clone()];
+        let [bytes, peer] = network(tool);
+        let last = [files(tool), bytes, peer, tool.bill.processes.to_string(), pid, tool.name.clone()];
         table.row([&first[..], &bill(&tool.bill), &last].concat());
     }
     table.render("")
@@ -127,6 +135,19 @@ fn files(tool: &ToolDto) -> String {
     let counts = [('+', files.created), ('~', files.changed), ('-', files.deleted), ('>', files.renamed)];
     let some = counts.into_iter().filter(|(_, n)| *n > 0);
     some.map(|(sign, n)| format!("{sign}{n}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Bytes both ways, and with whom most of them were.
+fn network(tool: &ToolDto) -> [String; 2] {
+    let Some(network) = &tool.network else { return ["-".to_owned(), "-".to_owned()] };
+    let bytes = network.sent_bytes.saturating_add(network.received_bytes);
+    let peer = network.top.first().map(|peer| {
+        let address = || peer.address.map(|address| address.to_string());
+        let unnamed = || if peer.place == PlaceDto::Unix { "unix sockets" } else { "others" }.to_owned();
+        let name = peer.host.clone().or_else(address).unwrap_or_else(unnamed);
+        if peer.port == 0 { name } else { format!("{name} port {}", peer.port) }
+    });
+    [units::bytes(bytes), peer.unwrap_or_default()]
 }
 
 /// `ok`, `exit 1`, `SIGKILL`, and what else there is to say of its end: `same 3x` for the third of the same.
@@ -161,6 +182,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("ok") && lines[1].ends_with("cargo build"), "{text}");
         assert!(lines[1].contains("+1 ~9 -1 >1"), "{text}");
+        assert!(lines[1].contains("328 B") && lines[1].contains("packages.example port 443"), "{text}");
         assert!(lines[2].contains("exit 3") && lines[2].contains("46.1 kB"), "{text}");
     }
 }

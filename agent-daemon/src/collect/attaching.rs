@@ -60,6 +60,7 @@ impl Attaching {
             Event::Exit { process, .. } => attacher.exited(*process),
             Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
+            | Event::Signal { .. }
             | Event::NewStack { .. }
             | Event::LibraryLoaded { .. }
             | Event::ModelRequest { .. }

@@ -4,6 +4,8 @@
 //! Nothing is dropped between the kernel's ring and the aggregator: while the aggregator's queue is full the
 //! ring is left alone, and what does not fit into the ring is counted there.
 
+mod events;
+
 use std::{
     collections::VecDeque,
     io,
@@ -24,6 +26,7 @@ use super::{
     files::{self, Files},
     host_names::HostNames,
     lifecycle::Lifecycle,
+    listening,
     mapped::Mapped,
     model_hosts::ModelHosts,
     order::{Order, WatchError, Watched},
@@ -36,13 +39,12 @@ use super::{
 };
 use crate::{
     config::Config,
-    kernel::{Counts, Event, Kernel, KernelError, Seeded, UnwindMaps, Watch},
+    kernel::{Counts, Kernel, KernelError, Seeded, UnwindMaps, Watch},
     model::{
         control::Start,
-        id::{ProcessId, Slot},
+        id::Slot,
         observation::Observation,
-        probe::ProbeSet,
-        stack::StackEnd,
+        probe::{Probe, ProbeSet},
         time::Timestamp,
     },
     telemetry::{Loss, Telemetry},
@@ -228,6 +230,7 @@ impl Collector {
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
         self.attaching.watched(slot, probes);
+        self.wire.begin(slot);
         let outside = outside::inodes(root);
         self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;
@@ -241,6 +244,10 @@ impl Collector {
                 break;
             }
             for seeded in self.kernel.seed(slot, &new)? {
+                if probes.contains(Probe::Network) {
+                    let ports = listening::ports(seeded.process);
+                    self.kernel.set_listening((slot, seeded.process), &ports)?;
+                }
                 if seeded.process.pid() == root {
                     found = Some(seeded.process);
                 }
@@ -295,6 +302,7 @@ impl Collector {
         self.wire.forget(slot);
         self.files.forget(slot);
         self.host_names.forget(slot);
+        self.verdicts.forget(slot);
         self.live.forget(slot);
         self.mapped.keep(&self.live);
         let released = self
@@ -315,52 +323,6 @@ impl Collector {
         let enabled = self.kernel.enable(!self.agents.is_empty(), probes);
         self.telemetry.set_probes(self.kernel.status());
         enabled
-    }
-
-    /// Takes events off the ring while the outbox has room; tells whether the ring is empty.
-    fn drain_events(&mut self) -> bool {
-        self.kernel.flush_log();
-        while self.outbox.len() < OUTBOX {
-            match self.kernel.next_event() {
-                None => return true,
-                Some(Ok(event)) => self.event(event),
-                Some(Err(error)) => {
-                    self.telemetry.losses.count(Loss::UndecodableRecord);
-                    tracing::debug!(%error, "a record of the event ring");
-                }
-            }
-        }
-        false
-    }
-
-    fn event(&mut self, event: Event) {
-        self.wire.happened(&event, &self.agents);
-        match &event {
-            // Left in the ring by an agent that has been let go: nobody asks for its processes any more.
-            Event::Fork { slot, .. } if !self.agents.contains_key(slot) => return,
-            Event::Fork { process, parent, .. } => self.mapped.forked(*parent, *process),
-            Event::Exec { process, .. } => self.mapped.executed(*process, Instant::now()),
-            Event::LibraryLoaded { process } => return self.mapped.loaded(*process, Instant::now()),
-            Event::Exit { process, .. } => self.mapped.exited(*process),
-            Event::NewStack { process, stack } => self.look_at(*process, *stack),
-            Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
-            Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
-            // Of one that has been let go, as above.
-            Event::NameAnswer { slot, .. } if !self.agents.contains_key(slot) => return,
-            Event::NameAnswer { slot, bytes } => self.host_names.answered(*slot, bytes, Instant::now()),
-            Event::ThreadExit { .. } | Event::ForeignExec { .. } => {}
-        }
-        self.attaching.happened(&event, &self.mapped);
-        self.outbox.extend(self.lifecycle.event(event, &self.clock, &mut self.live));
-    }
-
-    /// Reads what a new stack needs while its process lives: the names of its interpreted frames, or mappings.
-    fn look_at(&mut self, process: ProcessId, stack: u64) {
-        match self.kernel.user_stack(stack) {
-            Ok(stack) if stack.end == StackEnd::NoMapping => self.mapped.asked(process, Instant::now()),
-            Ok(stack) => drop(self.interpreters.name(process, &stack)),
-            Err(error) => tracing::debug!(%error, "a stack could not be read"),
-        }
     }
 
     /// Closes the window, on behalf of `orders` if they are not empty.

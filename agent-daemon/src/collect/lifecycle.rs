@@ -17,12 +17,15 @@ use crate::{
         account::Account,
         id::{ProcessId, Slot},
         observation::Observation,
+        signal::Signal,
     },
     unwind::identity::is_same,
 };
 
 /// Processes of which it is remembered what their dead threads used. A process is touched whenever a thread of it exits.
 const SUMS: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+
+const SIGKILL: u8 = 9;
 
 /// What a process's threads used that exited.
 #[derive(Clone, Copy, Default)]
@@ -103,11 +106,17 @@ impl Lifecycle {
                 let (at, executable) = (clock.event(at), executable(process, path));
                 Some(Observation::ProcessExecuted { process, at, executable, comm, args, is_worker })
             }
-            Event::Exit { process, at, exit, account, peak_rss_bytes } => {
+            Event::Exit { process, at, exit, account, peak_rss_bytes, out_of_memory } => {
                 live.remove(process);
                 let account = self.exited(process, account, peak_rss_bytes);
                 let at = clock.event(at);
-                Some(Observation::ProcessExited { process, at, exit, account, peak_rss_bytes })
+                // One that was chosen may have ended in another way before it died of that.
+                let out_of_memory = out_of_memory && exit.signal() == Some(SIGKILL);
+                Some(Observation::ProcessExited { process, at, exit, account, peak_rss_bytes, out_of_memory })
+            }
+            Event::Signal { at, number, target, sender, outcome } => {
+                let at = clock.event(at);
+                Some(Observation::Signalled(Box::new(Signal { at, number, target, sender, outcome })))
             }
             Event::ThreadExit { process, account } => self.thread_exited(process, account),
             Event::ForeignExec { pid } => Some(Observation::ForeignExec { pid }),

@@ -12,6 +12,7 @@ mod files;
 mod host;
 mod host_names;
 mod lifecycle;
+mod listening;
 mod mapped;
 pub mod mappings;
 mod model_hosts;

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use crate::{
     kernel::Kernel,
     model::{
@@ -23,7 +25,8 @@ pub(super) struct Verdicts {
     /// When they are to be carried out.
     pub(super) due: Option<Instant>,
     last: Option<Instant>,
-    sought: Option<Instant>,
+    /// When helpers were sought, of each agent.
+    sought: FxHashMap<Slot, Instant>,
 }
 
 impl Verdicts {
@@ -39,13 +42,22 @@ impl Verdicts {
     /// Tells helpers from tools, of an agent that has asked its model. Not for each of many requests at once: the next
     /// one does as well.
     pub(super) fn find_helpers(&mut self, kernel: &mut Kernel, slot: Slot) {
-        if self.sought.is_some_and(|sought| sought.elapsed() < EVERY) {
+        if !self.are_to_be_sought(slot, Instant::now()) {
             return;
         }
         if let Err(error) = kernel.find_helpers(slot) {
             tracing::debug!(%error, "helpers could not be told from tools");
         }
-        self.sought = Some(Instant::now());
+        self.sought.insert(slot, Instant::now());
+    }
+
+    fn are_to_be_sought(&self, slot: Slot, now: Instant) -> bool {
+        self.sought.get(&slot).is_none_or(|sought| now.saturating_duration_since(*sought) >= EVERY)
+    }
+
+    /// An agent is let go.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.sought.remove(&slot);
     }
 
     /// Carries them out.
@@ -55,5 +67,21 @@ impl Verdicts {
         if let Err(error) = kernel.tell_verdicts(&std::mem::take(&mut self.waiting)) {
             tracing::debug!(%error, "processes go on as tools that are none");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_asks_often_holds_up_no_other() {
+        let (mut verdicts, now) = (Verdicts::default(), Instant::now());
+        verdicts.sought.insert(Slot(1), now);
+        assert!(!verdicts.are_to_be_sought(Slot(1), now + EVERY / 2));
+        assert!(verdicts.are_to_be_sought(Slot(2), now + EVERY / 2));
+        assert!(verdicts.are_to_be_sought(Slot(1), now + EVERY));
+        verdicts.forget(Slot(1));
+        assert!(verdicts.are_to_be_sought(Slot(1), now));
     }
 }

@@ -23,13 +23,15 @@ const MAX_LABELS: usize = 16;
 /// The longest value of a label, bytes.
 const MAX_VALUE: usize = 128;
 /// Kinds that agentperf tells of by itself.
-const TAKEN: [&str; 6] = [
+const TAKEN: [&str; 8] = [
     operation::TOOL,
     operation::SERVER,
     operation::LLM,
     operation::MCP,
     operation::CHECKPOINT_SAVE,
     operation::CHECKPOINT_LOAD,
+    operation::SIGNAL,
+    operation::OOM_KILL,
 ];
 
 /// A definition, as written.

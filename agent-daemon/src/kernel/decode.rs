@@ -2,8 +2,8 @@
 //! decode is counted by the caller and skipped.
 
 use agent_common::lifecycle::{
-    Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack, ThreadExit,
-    kind,
+    Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack,
+    Signal as RawSignal, ThreadExit, kind, origin, outcome,
 };
 use agent_common::network::NameAnswer;
 use aya::Pod;
@@ -14,6 +14,7 @@ use crate::model::{
     id::{ProcessId, Slot},
     process::Exit as ProcessExit,
     shown::shown,
+    signal::{Outcome, Party, Sender},
 };
 
 /// A life-cycle event. `at` is in ns of the monotonic clock.
@@ -59,6 +60,21 @@ pub enum Event {
         account: Account,
         /// Peak resident set, bytes.
         peak_rss_bytes: u64,
+        /// Whether the kernel had chosen it to die because memory ran out.
+        out_of_memory: bool,
+    },
+    /// A signal was sent to a process of an agent, or by one.
+    Signal {
+        /// When.
+        at: u64,
+        /// Its number.
+        number: u8,
+        /// To whom.
+        target: Party,
+        /// Who sent it.
+        sender: Sender,
+        /// What becomes of it.
+        outcome: Outcome,
     },
     /// Another thread of a process exited.
     ThreadExit {
@@ -137,6 +153,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::FORK => whole(bytes).map(fork),
         kind::EXEC => whole(bytes).map(|e: Exec| exec(&e)),
         kind::EXIT => whole(bytes).map(exit),
+        kind::SIGNAL => whole(bytes).map(|e: RawSignal| signal(&e)),
         kind::THREAD_EXIT => whole(bytes).map(|e: ThreadExit| Event::ThreadExit {
             process: ProcessId(e.process),
             account: account(e.account),
@@ -213,6 +230,29 @@ fn exit(e: Exit) -> Event {
         exit: ProcessExit::from_wait_status(e.status),
         account: account(e.account),
         peak_rss_bytes: e.peak_rss,
+        out_of_memory: e.out_of_memory != 0,
+    }
+}
+
+fn signal(e: &RawSignal) -> Event {
+    let party = |process, comm: &[u8]| Party { process: ProcessId(process), comm: text(comm) };
+    Event::Signal {
+        at: e.at,
+        number: u8::try_from(e.signal).unwrap_or(0),
+        target: party(e.process, &e.comm),
+        sender: match e.origin {
+            origin::PROCESS => Sender::Process(party(e.sender, &e.sender_comm)),
+            origin::KERNEL => Sender::Kernel,
+            _ => Sender::Unknown,
+        },
+        outcome: match e.outcome {
+            outcome::ENDS => Outcome::Ends,
+            outcome::HANDLED => Outcome::Handled,
+            outcome::IGNORED => Outcome::Ignored,
+            outcome::STOPS => Outcome::Stops,
+            outcome::CONTINUES => Outcome::Continues,
+            _ => Outcome::Unknown,
+        },
     }
 }
 

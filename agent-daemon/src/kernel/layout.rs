@@ -8,7 +8,7 @@ use super::{
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 66] = [
+const FIELDS: [(&str, &str, &str); 73] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -27,6 +27,10 @@ const FIELDS: [(&str, &str, &str); 66] = [
     ("TASK_FS_BASE", "task_struct", "thread.fsbase"),
     ("TASK_UTIME", "task_struct", "utime"),
     ("TASK_STIME", "task_struct", "stime"),
+    ("TASK_SIGHAND", "task_struct", "sighand"),
+    ("SIGHAND_ACTION", "sighand_struct", "action"),
+    ("SIGACTION_SIZE", "k_sigaction", ""),
+    ("SIGNAL_OOM_MM", "signal_struct", "oom_mm"),
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),
     ("SIGNAL_FLAGS", "signal_struct", "flags"),
     ("SIGNAL_GROUP_EXIT_CODE", "signal_struct", "group_exit_code"),
@@ -72,6 +76,9 @@ const FIELDS: [(&str, &str, &str); 66] = [
     ("SOCK_COOKIE", "sock", "__sk_common.skc_cookie.counter"),
     ("SOCK_ERROR", "sock", "sk_err"),
     ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),
+    ("SOCK_LOCAL_ADDRESS", "sock", "__sk_common.skc_rcv_saddr"),
+    ("SOCK_LOCAL_ADDRESS6", "sock", "__sk_common.skc_v6_rcv_saddr"),
+    ("NAMESPACE_INODE", "net", "ns.inum"),
     ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
     // Both are of percpu_counter; kernels before 6.2 count RSS in plain words instead.
     ("RSS_COUNTER_VALUE", "percpu_counter", "count"),

@@ -156,9 +156,12 @@ impl Told {
 fn pay(sets: &mut Sets, (set, mark, mut owed): Open) -> Open {
     // An answer that turned out to be over was told with its bit, and ended without.
     for set in [set, set & !(1 << bit::LLM_STREAM)] {
-        // While the agent was on a CPU there may have been marks.
-        let mut ends: Vec<u32> =
-            sets.keys().filter(|(s, m)| *s == set && *m >= mark).map(|(_, m)| *m).collect();
+        // While the agent was on a CPU there may have been marks; what was told without one may end at any.
+        let mut ends: Vec<u32> = sets
+            .keys()
+            .filter(|(s, m)| *s == set && (mark == UNMARKED || *m >= mark))
+            .map(|(_, m)| *m)
+            .collect();
         ends.sort_unstable();
         for end in ends {
             if let Some(ns) = sets.get_mut(&(set, end)) {
@@ -170,11 +173,10 @@ fn pay(sets: &mut Sets, (set, mark, mut owed): Open) -> Open {
     (set, mark, owed)
 }
 
-/// The number of the agent's last mark.
+/// The mark of what goes on.
 fn last_mark(ebpf: &mut Ebpf, slot: Slot) -> Result<u32, KernelError> {
     let marks: Array<_, Marks> = Array::try_from(ebpf.map("MARKS").ok_or(KernelError::NoMap("MARKS"))?)?;
-    // The kernel's sums have as many bits of it.
-    Ok(marks.get(&slot.0, 0)?.number as u32)
+    Ok(marks.get(&slot.0, 0)?.mark())
 }
 
 /// The set that holds at `now`, and for how long it has, ns.
@@ -247,6 +249,16 @@ mod tests {
         let ledger = told.take(&seen(POLL, 180), 7, 200, ended(5, 80));
         let sums: Vec<_> = ledger.sets.iter().map(|(set, mark, ns)| (set.bits(), mark.0, *ns)).collect();
         assert_eq!((sums, ledger.range), (vec![(2, 5, 30), (POLL, 7, 20)], (150, 200)));
+    }
+
+    #[test]
+    fn what_was_told_without_a_mark_is_paid_by_any() {
+        let mut told = Told::default();
+        told.take(&seen(POLL, 100), UNMARKED, 150, Sets::default());
+        let ended = [((POLL, 7), 80)].into_iter().collect();
+        let ledger = told.take(&seen(2, 180), 7, 190, ended);
+        let sums: Vec<_> = ledger.sets.iter().map(|(set, mark, ns)| (set.bits(), mark.0, *ns)).collect();
+        assert_eq!(sums, [(2, 7, 10), (POLL, 7, 30)]);
     }
 
     #[test]

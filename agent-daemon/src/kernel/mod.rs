@@ -37,6 +37,7 @@ pub use decode::{DecodeError, Event, Seeded};
 pub use error::KernelError;
 pub use files::{FileKey, FileRecord, FileUse, Told};
 pub use model_endpoints::ModelEndpoints;
+pub use network::ListeningPort;
 pub use unwind::UnwindMaps;
 pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
 pub use waits::SeenThread;

@@ -3,18 +3,55 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use agent_common::{
-    network::{FailureKey, NetworkKey, NetworkValue, Peer as RawPeer, protocol, side},
+    agent::Agent,
+    network::{FailureKey, Listener, ListenerKey, NetworkKey, NetworkValue, Peer as RawPeer, protocol, side},
     syscalls::BUCKETS,
 };
-use aya::Ebpf;
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap},
+};
 use rustc_hash::FxHashMap;
 
-use super::{counts::drain, error::KernelError};
+use super::{Kernel, counts::drain, error::KernelError};
 use crate::model::{
     id::{ProcessId, Slot},
     network::{NetworkStat, Peer, Protocol, Side},
     syscall::Histogram,
 };
+
+/// A port that is listened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListeningPort {
+    /// At which address; of IPv4 mapped into IPv6.
+    pub address: Ipv6Addr,
+    /// The port.
+    pub port: u16,
+    /// The inode of the network namespace.
+    pub namespace: u32,
+}
+
+impl Kernel {
+    /// Notes that a process of the agent in `slot` listens on these ports already.
+    ///
+    /// # Errors
+    /// A map refused the write.
+    pub fn set_listening(
+        &mut self,
+        (slot, process): (Slot, ProcessId),
+        ports: &[ListeningPort],
+    ) -> Result<(), KernelError> {
+        let agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
+        let generation = agents.get(&slot.0, 0)?.generation;
+        let listener = Listener { process: process.0, generation, agent: slot.0, pad: 0 };
+        let mut listeners: HashMap<_, ListenerKey, Listener> = HashMap::try_from(self.map_mut("LISTENERS")?)?;
+        for ListeningPort { address, port, namespace } in ports {
+            let (address, port) = (address.octets(), u32::from(*port));
+            listeners.insert(ListenerKey { address, namespace: *namespace, port }, listener, 0)?;
+        }
+        Ok(())
+    }
+}
 
 /// Takes every row out of the maps. Peers have no names yet.
 pub(super) fn traffic(

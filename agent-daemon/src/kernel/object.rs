@@ -42,6 +42,8 @@ pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
         loader.override_global("PHYSICAL_MASK", &physical_mask, true);
         loader.map_max_entries("AGENTS", slots);
         loader.map_max_entries("LEDGERS", slots);
+        loader.map_max_entries("MARKS", slots);
+        loader.map_max_entries("SIGNAL_RATES", slots);
         if config.stack_copies {
             loader.map_max_entries("STACK_COPIES", 16 << 20);
         }

@@ -47,6 +47,8 @@ enum Need {
     Always,
     /// While there is an agent.
     Agents,
+    /// While there is an agent, which can do without it.
+    HelpsAgents,
     /// While an agent is watched by one of these probes, none of which can do without it.
     Probes(&'static [Probe]),
     /// While an agent is watched by one of these probes, which can do without it.
@@ -58,7 +60,7 @@ impl Need {
     fn probes(self) -> ProbeSet {
         match self {
             Self::Probes(probes) => probes.iter().copied().collect(),
-            Self::Always | Self::Agents | Self::Helps(_) => ProbeSet::EMPTY,
+            Self::Always | Self::Agents | Self::HelpsAgents | Self::Helps(_) => ProbeSet::EMPTY,
         }
     }
 }
@@ -145,7 +147,7 @@ impl Programs {
         for program in &mut self.programs {
             let needed = match program.row.need {
                 Need::Always => true,
-                Need::Agents => agents,
+                Need::Agents | Need::HelpsAgents => agents,
                 Need::Probes(needing) | Need::Helps(needing) => {
                     agents && needing.iter().any(|probe| probes.contains(*probe))
                 }

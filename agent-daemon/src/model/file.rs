@@ -1,6 +1,6 @@
 //! Files: what processes opened, created, changed, deleted and renamed, by path.
 //!
-//! Counts are of calls that succeeded. What goes through mappings, rings of io_uring and splices is not seen.
+//! Counts are of calls that succeeded. What goes through mappings and rings of io_uring is not seen.
 
 use std::sync::Arc;
 

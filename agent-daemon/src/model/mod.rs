@@ -27,6 +27,7 @@ pub mod process;
 pub mod record;
 pub mod route;
 pub mod shown;
+pub mod signal;
 pub mod signal_names;
 pub mod slope;
 pub mod stack;

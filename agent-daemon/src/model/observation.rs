@@ -13,6 +13,7 @@ use super::{
     network::NetworkStat,
     off_cpu::{Descriptor, WaitCause},
     process::{Exit, Resources},
+    signal::Signal,
     stack::{Frame, StackEnd},
     syscall::SyscallStat,
     time::Timestamp,
@@ -68,7 +69,11 @@ pub enum Observation {
         account: Account,
         /// Largest resident set, bytes.
         peak_rss_bytes: u64,
+        /// Whether the kernel killed it because memory ran out.
+        out_of_memory: bool,
     },
+    /// A signal was sent to a process of an agent, or by one.
+    Signalled(Box<Signal>),
     /// A thread of a process was told after that process's exit: what all its threads used is this.
     ProcessAccounted {
         /// The process.

@@ -1,6 +1,6 @@
 //! Processes of agents.
 
-use super::{cgroup::Cgroup, id::ProcessId, time::Timestamp};
+use super::{cgroup::Cgroup, id::ProcessId, signal::Killer, time::Timestamp};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,15 @@ impl Exit {
             Self::Signal { number: low, core_dumped: status & 0x80 != 0 }
         }
     }
+
+    /// The signal that ended it, if one did.
+    #[must_use]
+    pub fn signal(self) -> Option<u8> {
+        match self {
+            Self::Code(_) => None,
+            Self::Signal { number, .. } => Some(number),
+        }
+    }
 }
 
 /// One process of an agent, from fork to exit.
@@ -50,6 +59,8 @@ pub struct Process {
     pub ended: Option<Timestamp>,
     /// How it exited.
     pub exit: Option<Exit>,
+    /// Who killed it, where a signal ended it and its sender was seen.
+    pub killer: Option<Killer>,
     /// CPU time of all its threads so far, user and system, nanoseconds.
     pub cpu_ns: u64,
     /// What of that it had used before it was watched, nanoseconds.

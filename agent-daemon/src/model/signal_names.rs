@@ -40,6 +40,12 @@ pub fn signal_name(signal: u8) -> Option<&'static str> {
     SIGNALS.iter().find(|(n, _)| *n == i32::from(signal)).map(|(_, name)| *name)
 }
 
+/// The number of the signal of this name.
+#[must_use]
+pub fn signal_number(name: &str) -> Option<u8> {
+    SIGNALS.iter().find(|(_, known)| *known == name).and_then(|(n, _)| u8::try_from(*n).ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

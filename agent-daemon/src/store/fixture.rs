@@ -79,6 +79,7 @@ pub(crate) fn process_at(pid: u32, started: Timestamp) -> Process {
         started,
         ended: None,
         exit: None,
+        killer: None,
         cpu_ns: 1_500_000_000,
         cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,

@@ -112,11 +112,13 @@ pub enum Loss {
     WireMessageDropped,
     /// A checkpoint found no room among those of its window.
     CheckpointDropped,
+    /// A new file was not followed that could have become a checkpoint by a rename: there were too many, or two of one name.
+    CheckpointUnfollowed,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -165,6 +167,7 @@ impl Loss {
         Self::WireCallDropped,
         Self::WireMessageDropped,
         Self::CheckpointDropped,
+        Self::CheckpointUnfollowed,
     ];
 
     /// Stable name.
@@ -219,6 +222,7 @@ impl Loss {
             Self::WireCallDropped => "wire_call_dropped",
             Self::WireMessageDropped => "wire_message_dropped",
             Self::CheckpointDropped => "checkpoint_dropped",
+            Self::CheckpointUnfollowed => "checkpoint_unfollowed",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! names that are taken away or changed (`names`). Attached only while an agent is watched by this probe, because these
 //! hooks tax every process of the host.
 //!
-//! Only regular files count. What goes through mappings, io_uring and splice is not seen. A file's path is told once in each generation to each of its users (`path`).
+//! Only regular files count. What goes through mappings and io_uring is not seen. A file's path is told once in each generation to each of its users (`path`).
 
 mod names;
 mod path;
@@ -63,6 +63,7 @@ mod call {
     pub(super) const RENAMEAT: u64 = 264;
     pub(super) const LINKAT: u64 = 265;
     pub(super) const SYMLINKAT: u64 = 266;
+    pub(super) const SPLICE: u64 = 275;
     pub(super) const PREADV: u64 = 295;
     pub(super) const PWRITEV: u64 = 296;
     pub(super) const RENAMEAT2: u64 = 316;
@@ -182,8 +183,8 @@ unsafe fn by_descriptor(task: *mut u8, thread: &mut Thread, number: u64, registe
             call::WRITE | call::PWRITE64 | call::WRITEV | call::PWRITEV | call::PWRITEV2 => {
                 (first, Use::Write)
             }
-            call::SENDFILE => (second, Use::Read),
-            call::COPY_FILE_RANGE => (third, Use::Write),
+            call::SENDFILE => (first, Use::Write),
+            call::COPY_FILE_RANGE | call::SPLICE => (third, Use::Write),
             call::FTRUNCATE => (first, Use::Truncate),
             call::OPEN => (amount, opens(second)),
             call::OPENAT => (amount, opens(third)),
@@ -206,9 +207,13 @@ unsafe fn by_descriptor(task: *mut u8, thread: &mut Thread, number: u64, registe
         }
         let amount = if matches!(purpose, Use::Sync) { duration } else { amount };
         used(task, thread, fd, purpose, amount, now);
-        if number == call::COPY_FILE_RANGE {
-            used(task, thread, first, Use::Read, amount, now);
-        }
+        // What is moved from one to the other, of which one may be no file.
+        let from = match number {
+            call::SENDFILE => second,
+            call::COPY_FILE_RANGE | call::SPLICE => first,
+            _ => return,
+        };
+        used(task, thread, from, Use::Read, amount, now);
     }
 }
 

@@ -251,21 +251,32 @@ fn record(slot: u32, closed: Closed, ns: u64, underflows: u64) {
     }
 }
 
-/// The number of the last mark of the agent in `slot`.
+/// The mark of what ends now.
 #[inline(always)]
 fn marked(slot: u32) -> u32 {
-    MARKS.get(slot).map_or(0, |marks| marks.number as u32)
+    marks(slot).map_or(UNMARKED, |marks| marks.mark())
+}
+
+/// The marks of the agent in `slot`, in this window.
+#[inline(always)]
+fn marks(slot: u32) -> Option<&'static mut Marks> {
+    // SAFETY: an element of the map, whose words are written one by one.
+    let marks = unsafe { &mut *MARKS.get_ptr_mut(slot)? };
+    let epoch = u64::from(epoch::current());
+    if marks.epoch != epoch {
+        marks.before = marks.number;
+        marks.epoch = epoch;
+    }
+    Some(marks)
 }
 
 /// An own thread of the agent in `slot` sends or has received plaintext: returns the mark of that. May be preempted, and
 /// takes no lock; the thread is on a CPU, so that no stretch in which the agent waits has a mark in its middle.
 #[inline(always)]
 pub(crate) fn mark(slot: u32) -> u32 {
-    let Some(marks) = MARKS.get_ptr_mut(slot) else { return 0 };
-    // SAFETY: an element of the map, whose words change atomically.
-    let marks = unsafe { &mut *marks };
+    let Some(marks) = marks(slot) else { return 0 };
     let (now, at) = (clock::now(), marks.at);
-    if now > at + MARK_EVERY && compare_exchange(&mut marks.at, at, now) {
+    if now > at + MARK_EVERY && !marks.are_spent() && compare_exchange(&mut marks.at, at, now) {
         add(&mut marks.number, 1);
     }
     marks.number as u32

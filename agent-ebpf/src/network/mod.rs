@@ -5,8 +5,10 @@
 //! is its owner's, by the cookie of the socket. Who belongs to no agent pays a look-up; the kernel of 6.1 has no hooks
 //! where calls return, so that bytes are not seen there.
 //!
-//! Limits: a connect that finds no route fails before it is seen; of ports that were listened on before the agent was
-//! watched, connections are not counted as accepted. A datagram socket that is not connected is with whom it last
+//! Ports that are listened on already when an agent is attached are told by the daemon.
+//!
+//! Limits: a connect that finds no route fails before it is seen. Of processes that listen on one address and port, the last
+//! one is taken for all. A datagram socket that is not connected is with whom it last
 //! sent to; one that receives before it sends is a server, whose clients are not told apart.
 
 mod arguments;
@@ -30,7 +32,7 @@ use crate::{
     atomics::{add, exchange},
     clock::{bucket, now},
     epoch, losses,
-    sockets::{MSG_PEEK, Sock, family, tcp},
+    sockets::{MSG_PEEK, Sock, family, mapped, tcp},
     threads,
 };
 
@@ -310,13 +312,28 @@ fn served(socket: Sock) -> Peer {
 
 #[inline(always)]
 fn port_of(socket: Sock) -> ListenerKey {
-    ListenerKey { namespace: socket.namespace(), port: u32::from(socket.local_port()), pad: 0 }
+    let (address, namespace) = (socket.local_address(), socket.namespace());
+    ListenerKey { address, namespace, port: u32::from(socket.local_port()) }
 }
 
-/// Who of an agent that is still there listens on the socket's own port.
+/// Who of an agent that is still there listens on the socket's own port: at its own address, or at any.
 #[inline(always)]
 fn listener(socket: Sock) -> Option<&'static Listener> {
-    let listener = LISTENERS.get_ptr(port_of(socket))?;
+    let mut key = port_of(socket);
+    if let Some(listener) = listener_at(&key) {
+        return Some(listener);
+    }
+    key.address = [0; 16];
+    if let Some(listener) = listener_at(&key) {
+        return Some(listener);
+    }
+    key.address = mapped([0; 4]);
+    listener_at(&key)
+}
+
+#[inline(always)]
+fn listener_at(key: &ListenerKey) -> Option<&'static Listener> {
+    let listener = LISTENERS.get_ptr(key)?;
     // SAFETY: an element of the map, whose words are written one by one.
     let listener = unsafe { &*listener };
     if listener.generation == agents::generation(listener.agent) { Some(listener) } else { None }

@@ -77,6 +77,7 @@ impl Counted {
             started: self.begin,
             ended: None,
             exit: None,
+            killer: None,
             cpu_ns: u64::from(n) * 1_000_000_000,
             cpu_before_ns: 0,
             peak_rss_bytes: 0,

@@ -50,6 +50,7 @@ fn process(pid: u32, parent: Option<u32>, started: Timestamp) -> Process {
         started,
         ended: None,
         exit: None,
+        killer: None,
         cpu_ns: 0,
         cpu_before_ns: 0,
         peak_rss_bytes: 1 << 20,

@@ -9,6 +9,7 @@ use super::{
     call::{Call, age},
     files::CallFiles,
     name,
+    network::CallNetwork,
     repeats::Repeats,
 };
 use crate::{
@@ -19,7 +20,9 @@ use crate::{
         hash,
         id::{AgentId, ProcessId},
         ledger::Verdict,
+        network::NetworkStat,
         operation::{Bill, Operation, ToolEnd},
+        probe::{Probe, ProbeSet},
         process::{Exit, Process},
         time::Timestamp,
     },
@@ -66,12 +69,13 @@ pub(super) struct Book {
     names: FxHashSet<String>,
     /// What processes turned out to be, of those that the kernel programs take for tools.
     verdicts: Vec<(ProcessId, Verdict)>,
-    watches_files: bool,
+    /// What its agent is watched by.
+    probes: ProbeSet,
     repeats: Repeats,
 }
 
 impl Book {
-    pub(super) fn new(agent: AgentId, root: ProcessId, watches_files: bool) -> Self {
+    pub(super) fn new(agent: AgentId, root: ProcessId, probes: ProbeSet) -> Self {
         Self {
             agent,
             root,
@@ -84,7 +88,7 @@ impl Book {
             vanished: FxHashMap::default(),
             names: FxHashSet::default(),
             verdicts: Vec::new(),
-            watches_files,
+            probes,
             repeats: Repeats::default(),
         }
     }
@@ -149,7 +153,8 @@ impl Book {
             exit: None,
             unseen: false,
             bill: Bill { processes: 1, ..Bill::default() },
-            files: self.watches_files.then(CallFiles::default),
+            files: self.probes.contains(Probe::Files).then(CallFiles::default),
+            network: self.probes.contains(Probe::Network).then(CallNetwork::default),
             ended_before: self.ended,
             serves: false,
         };
@@ -231,13 +236,25 @@ impl Book {
 
     /// Adds what a process did with a file in the window that closes, whether it still lives or not.
     pub(super) fn used_file(&mut self, stat: &FileStat) {
-        let number = match (self.roles.get(&stat.process), self.over.get(&stat.process)) {
-            (Some(Role::Part(number)), _) | (None, Some((number, _))) => *number,
-            (Some(Role::Own { .. }), _) | (None, None) => return,
-        };
-        if let Some(files) = self.calls.get_mut(&number).and_then(|call| call.files.as_mut()) {
+        if let Some(files) = self.call_of(stat.process).and_then(|call| call.files.as_mut()) {
             files.add(stat);
         }
+    }
+
+    /// Adds what a process sent and received in the window that closes, whether it still lives or not.
+    pub(super) fn used_network(&mut self, row: &NetworkStat) {
+        if let Some(network) = self.call_of(row.process).and_then(|call| call.network.as_mut()) {
+            network.add(row);
+        }
+    }
+
+    /// The call that the process is part of, or was until it exited.
+    fn call_of(&mut self, process: ProcessId) -> Option<&mut Call> {
+        let number = match (self.roles.get(&process), self.over.get(&process)) {
+            (Some(Role::Part(number)), _) | (None, Some((number, _))) => *number,
+            (Some(Role::Own { .. }), _) | (None, None) => return None,
+        };
+        self.calls.get_mut(&number)
     }
 
     /// Takes the calls that are over.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{GRACE, files::CallFiles, repeats::Outcome};
+use super::{GRACE, files::CallFiles, network::CallNetwork, repeats::Outcome};
 use crate::{
     collect::is_served,
     model::{
@@ -45,6 +45,8 @@ pub(super) struct Call {
     pub(super) bill: Bill,
     /// What it did to files, where that is watched.
     pub(super) files: Option<CallFiles>,
+    /// What it sent and received, where that is watched.
+    pub(super) network: Option<CallNetwork>,
     /// Calls of the agent that had ended when this one began.
     pub(super) ended_before: u64,
     /// Whether it has turned out to be a server.
@@ -109,6 +111,7 @@ impl Call {
         let lasted = age(self.start, at);
         let id = self.id();
         let files = self.files.map(CallFiles::finish);
+        let network = self.network.map(CallNetwork::finish);
         Operation {
             id,
             project: "".into(),
@@ -133,7 +136,7 @@ impl Call {
             calls: Vec::new(),
             agent: Some(agent),
             process: Some(self.process),
-            tool: Some(Box::new(Tool { end, exit, bill: self.bill, files })),
+            tool: Some(Box::new(Tool { end, exit, bill: self.bill, files, network })),
             llm: None,
         }
     }

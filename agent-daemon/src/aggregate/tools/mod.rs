@@ -17,6 +17,7 @@ mod book;
 mod call;
 mod files;
 mod name;
+mod network;
 mod repeats;
 
 use std::{sync::Arc, time::Duration};
@@ -34,9 +35,9 @@ use crate::{
         file::FileStat,
         id::{ProcessId, Slot},
         ledger::Verdict,
+        network::NetworkStat,
         observation::Observation,
         operation::{Operation, Sums},
-        probe::Probe,
         record::{Arrived, Record},
         time::Timestamp,
     },
@@ -67,8 +68,7 @@ impl Tools {
     }
 
     pub(super) fn enter(&mut self, slot: Slot, agent: &Agent) {
-        let watches_files = agent.probes.contains(Probe::Files);
-        self.books.insert(slot, Book::new(agent.id.clone(), agent.root, watches_files));
+        self.books.insert(slot, Book::new(agent.id.clone(), agent.root, agent.probes));
     }
 
     /// Sees a fact about a process before the roster does: `roster` knows what the process was until now.
@@ -84,7 +84,7 @@ impl Tools {
                     book.executed(*process, *at, &image, roster.process(*process), &self.telemetry.losses);
                 }
             }
-            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes } => {
+            Observation::ProcessExited { process, at, exit, account, peak_rss_bytes, .. } => {
                 if let Some(book) = of(&mut self.books, *process, roster) {
                     book.exited(*process, (*at, *exit), (account, *peak_rss_bytes));
                 }
@@ -99,6 +99,7 @@ impl Tools {
             }
             Observation::ProcessUsage { .. }
             | Observation::ForeignExec { .. }
+            | Observation::Signalled(_)
             | Observation::Mapped { .. }
             | Observation::Wire(_)
             | Observation::Counted(_) => {}
@@ -110,6 +111,15 @@ impl Tools {
         for (slot, stat) in files.iter().filter(|(_, stat)| stat.has_effect()) {
             if let Some(book) = self.books.get_mut(slot) {
                 book.used_file(stat);
+            }
+        }
+    }
+
+    /// Sees what processes sent and received in the window that closes, before the calls that are over are taken.
+    pub(super) fn used_network(&mut self, network: &[(Slot, NetworkStat)]) {
+        for (slot, row) in network.iter().filter(|(_, row)| row.bytes() > 0) {
+            if let Some(book) = self.books.get_mut(slot) {
+                book.used_network(row);
             }
         }
     }

@@ -87,6 +87,7 @@ impl World {
             exit,
             account,
             peak_rss_bytes,
+            out_of_memory: false,
         });
     }
 

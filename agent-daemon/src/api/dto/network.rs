@@ -11,7 +11,11 @@ use super::{
     seconds,
 };
 use crate::{
-    model::{errno_names::errno_name, network::NetworkStat},
+    model::{
+        errno_names::errno_name,
+        network::{NetworkStat, Peer},
+        operation::{ToolNetwork, ToolPeer},
+    },
     store::query::NetworkBy,
 };
 
@@ -96,7 +100,7 @@ pub struct NetworkAmountsDto {
     pub received_bytes: u64,
     /// Connections of TCP made.
     pub connections_made: u64,
-    /// Connections of TCP accepted on a port that the agent listens on since it is watched.
+    /// Connections of TCP accepted on a port that the agent listens on.
     pub connections_accepted: u64,
     /// Connections of TCP that failed, by the error's name; `given_up` where the process itself ended the attempt.
     pub connections_failed: BTreeMap<String, u64>,
@@ -112,6 +116,69 @@ pub struct NetworkAmountsDto {
     pub connect_max_seconds: Option<f64>,
 }
 
+/// What a tool call sent and received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ToolNetwork)]
+pub struct ToolNetworkDto {
+    /// Bytes that it sent, to whomever.
+    pub sent_bytes: u64,
+    /// Bytes that it received, from whomever.
+    pub received_bytes: u64,
+    /// Peers, most bytes first; ten at most.
+    pub top: Vec<ToolPeerDto>,
+    /// Bytes that it sent to others.
+    pub other_sent_bytes: u64,
+    /// Bytes that it received from others.
+    pub other_received_bytes: u64,
+}
+
+/// A peer of a tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ToolPeer)]
+pub struct ToolPeerDto {
+    /// Its address, where it is known.
+    #[schema(value_type = Option<String>, example = "192.0.2.7")]
+    pub address: Option<IpAddr>,
+    /// Its port where the tool is the client, else the tool's own; 0 where there is none.
+    pub port: u16,
+    /// What carries the traffic.
+    pub protocol: ProtocolDto,
+    /// Who turned to whom.
+    pub side: SideDto,
+    /// The name that a process of the agent looked up when it got the address.
+    pub host: Option<String>,
+    /// Where the peer is.
+    pub place: PlaceDto,
+    /// Bytes that the tool sent.
+    pub sent_bytes: u64,
+    /// Bytes that it received.
+    pub received_bytes: u64,
+}
+
+impl From<&ToolNetwork> for ToolNetworkDto {
+    fn from(network: &ToolNetwork) -> Self {
+        let (other_sent_bytes, other_received_bytes) = network.others();
+        let ToolNetwork { sent_bytes, received_bytes, ref top } = *network;
+        let top = top.iter().map(ToolPeerDto::from).collect();
+        Self { sent_bytes, received_bytes, top, other_sent_bytes, other_received_bytes }
+    }
+}
+
+impl From<&ToolPeer> for ToolPeerDto {
+    fn from(ToolPeer { peer, sent_bytes, received_bytes }: &ToolPeer) -> Self {
+        Self {
+            address: peer.address,
+            port: peer.port,
+            protocol: peer.protocol.into(),
+            side: peer.side.into(),
+            host: peer.host.as_deref().map(str::to_owned),
+            place: PlaceDto::of(peer),
+            sent_bytes: *sent_bytes,
+            received_bytes: *received_bytes,
+        }
+    }
+}
+
 impl NetworkDto {
     /// A sum on the wire; `comm` names the process, where it is one's.
     #[must_use]
@@ -124,7 +191,7 @@ impl NetworkDto {
             protocol: of_peer.then(|| row.peer.protocol.into()),
             side: of_peer.then(|| row.peer.side.into()),
             host: row.peer.host.as_deref().map(str::to_owned),
-            place: (!of_process).then(|| PlaceDto::of(row)),
+            place: (!of_process).then(|| PlaceDto::of(&row.peer)),
             pid: of_process.then(|| row.process.pid()),
             comm,
             amounts: row.into(),
@@ -133,12 +200,12 @@ impl NetworkDto {
 }
 
 impl PlaceDto {
-    fn of(row: &NetworkStat) -> Self {
-        match row.peer.address {
-            _ if row.peer.is_unix() => Self::Unix,
+    fn of(peer: &Peer) -> Self {
+        match peer.address {
+            _ if peer.is_unix() => Self::Unix,
             Some(address) if address.is_loopback() => Self::Loopback,
             Some(_) => Self::Address,
-            None if row.peer.host.is_some() => Self::Address,
+            None if peer.host.is_some() => Self::Address,
             None => Self::Unknown,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     model::{
         cgroup::{Cgroup, Cgroups},
         process::{Exit, Resources},
+        signal::Killer,
         signal_names::signal_name,
         time::Timestamp,
     },
@@ -103,6 +104,8 @@ pub struct ProcessDto {
     pub signal_name: Option<String>,
     /// Whether a core was dumped.
     pub core_dumped: bool,
+    /// Who killed it; null where no signal ended it, and where its sender was not seen.
+    pub killed: Option<KilledDto>,
     /// CPU time of all its threads, user and system, since it is watched; whatever the range.
     pub cpu_seconds: f64,
     /// CPU time that it had used before it was watched; 0 for what was started under watch.
@@ -127,6 +130,43 @@ pub struct ProcessDto {
     pub rss_bytes_per_second: Option<i64>,
     /// Its control group; null where none is mounted (version 2) or it was not read.
     pub cgroup: Option<CgroupDto>,
+}
+
+/// Who killed a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Killed)]
+pub struct KilledDto {
+    /// What sort of killer it was.
+    pub by: KillerDto,
+    /// The pid of a process; it may be that of the process itself.
+    pub pid: Option<u32>,
+    /// The kernel's name for that process.
+    pub comm: Option<String>,
+}
+
+/// What sort of killer it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Killer)]
+pub enum KillerDto {
+    /// The kernel, because memory ran out: the host's, or what a control group allows.
+    OutOfMemory,
+    /// The kernel, for another reason.
+    Kernel,
+    /// A process.
+    Process,
+}
+
+impl From<Killer> for KilledDto {
+    fn from(killer: Killer) -> Self {
+        let (by, process) = match killer {
+            Killer::OutOfMemory => (KillerDto::OutOfMemory, None),
+            Killer::Kernel => (KillerDto::Kernel, None),
+            Killer::Process { pid, comm } => (KillerDto::Process, Some((pid, comm))),
+        };
+        let (pid, comm) = process.unzip();
+        Self { by, pid, comm }
+    }
 }
 
 /// What a process's control group allows it. What holds for the groups above holds here.
@@ -181,6 +221,7 @@ impl From<TreeRow> for ProcessDto {
             signal,
             signal_name: signal.and_then(signal_name).map(str::to_owned),
             core_dumped,
+            killed: process.killer.map(KilledDto::from),
             cpu_seconds: seconds(process.cpu_ns.saturating_sub(process.cpu_before_ns)),
             cpu_before_seconds: seconds(process.cpu_before_ns),
             peak_rss_bytes: process.peak_rss_bytes,

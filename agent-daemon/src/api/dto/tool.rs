@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::{
     file::ToolFilesDto,
     names::ToolEndDto,
+    network::ToolNetworkDto,
     operation::{MAX_GROUPS, StackLinksDto, links},
     seconds,
 };
@@ -112,6 +113,8 @@ pub struct ToolDto {
     pub bill: BillDto,
     /// What it did to files; null where its agent was not watched by the files probe.
     pub files: Option<ToolFilesDto>,
+    /// What it sent and received; null where its agent was not watched by the network probe.
+    pub network: Option<ToolNetworkDto>,
     /// Where its first process used the CPU, and waited, meanwhile.
     pub stacks: Option<StackLinksDto>,
 }
@@ -216,6 +219,7 @@ impl ToolDto {
             duration_seconds: seconds(operation.duration_ns),
             bill: BillDto::from(&tool.bill),
             files: tool.files.as_ref().map(ToolFilesDto::from),
+            network: tool.network.as_ref().map(ToolNetworkDto::from),
             stacks: links(operation),
         })
     }

@@ -19,7 +19,7 @@ use super::{
 use crate::api::dto::{
     names::FrameKindDto,
     off_cpu::{OffCpuReportDto, WaitDto},
-    process::ProcessDto,
+    process::{KillerDto, ProcessDto},
     profile::ProfileDto,
     stack::{FrameDto, StackDto},
     syscall::SyscallReportDto,
@@ -124,9 +124,26 @@ fn is_failure(process: &ProcessDto) -> bool {
 fn exit(process: &ProcessDto) -> String {
     match (process.exit_code, process.signal) {
         (Some(code), _) => code.to_string(),
-        (None, Some(number)) => process.signal_name.clone().unwrap_or_else(|| format!("signal {number}")),
+        (None, Some(number)) => {
+            let signal = process.signal_name.clone().unwrap_or_else(|| format!("signal {number}"));
+            killed(process, signal)
+        }
         (None, None) if process.end.is_some() => "?".to_owned(),
         (None, None) => "running".to_owned(),
+    }
+}
+
+/// By which signal, and who sent it.
+fn killed(process: &ProcessDto, signal: String) -> String {
+    let Some(killed) = &process.killed else { return signal };
+    match killed.by {
+        KillerDto::OutOfMemory => "killed by the kernel: out of memory".to_owned(),
+        KillerDto::Kernel => format!("{signal} from the kernel"),
+        KillerDto::Process if killed.pid == Some(process.pid) => format!("{signal} from itself"),
+        KillerDto::Process => {
+            let (pid, comm) = (killed.pid.unwrap_or(0), killed.comm.as_deref().unwrap_or_default());
+            format!("{signal} from {pid} ({comm})")
+        }
     }
 }
 
@@ -262,8 +279,11 @@ pub(in crate::cli) fn word(value: &impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{PROCESSES, chosen};
-    use crate::{api::dto::process::ProcessDto, model::time::Timestamp};
+    use super::{KillerDto, PROCESSES, chosen, exit};
+    use crate::{
+        api::dto::process::{KilledDto, ProcessDto},
+        model::time::Timestamp,
+    };
 
     fn process(pid: u32, depth: usize, cpu_seconds: f64, exit_code: u8) -> ProcessDto {
         ProcessDto {
@@ -280,6 +300,7 @@ mod tests {
             signal: None,
             signal_name: None,
             core_dumped: false,
+            killed: None,
             cpu_seconds,
             cpu_before_seconds: 0.0,
             peak_rss_bytes: 0,
@@ -292,6 +313,20 @@ mod tests {
             rss_bytes_per_second: None,
             cgroup: None,
         }
+    }
+
+    #[test]
+    fn who_killed_a_process_is_told() {
+        let killed = |by, pid: Option<u32>| {
+            let comm = pid.map(|_| "sh".to_owned());
+            let (signal, signal_name) = (Some(15), Some("SIGTERM".to_owned()));
+            let killed = Some(KilledDto { by, pid, comm });
+            exit(&ProcessDto { exit_code: None, signal, signal_name, killed, ..process(7, 1, 0.0, 0) })
+        };
+        assert_eq!(killed(KillerDto::Process, Some(9)), "SIGTERM from 9 (sh)");
+        assert_eq!(killed(KillerDto::Process, Some(7)), "SIGTERM from itself");
+        assert_eq!(killed(KillerDto::Kernel, None), "SIGTERM from the kernel");
+        assert_eq!(killed(KillerDto::OutOfMemory, None), "killed by the kernel: out of memory");
     }
 
     #[test]

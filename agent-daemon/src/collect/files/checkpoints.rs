@@ -104,12 +104,13 @@ impl Checkpoints {
             return;
         }
         if self.open.len() >= MAX_OPEN && pattern.is_some() {
+            let before = self.open.len();
             self.open.retain(|_, open| open.pattern.is_some());
+            losses.add(Loss::CheckpointUnfollowed, (before - self.open.len()) as u64);
         }
         if self.open.len() >= MAX_OPEN {
-            if pattern.is_some() {
-                losses.count(Loss::CheckpointDropped);
-            }
+            let is_one = pattern.is_some();
+            losses.count(if is_one { Loss::CheckpointDropped } else { Loss::CheckpointUnfollowed });
             return;
         }
         let path = Arc::clone(path);
@@ -117,18 +118,22 @@ impl Checkpoints {
         self.open.insert(file, open);
     }
 
-    /// A file got another name. Where its directory was written otherwise then, its own name has to do.
-    pub(super) fn renamed(&mut self, rename: &Rename) {
-        let pattern = self.pattern(&rename.to);
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let mut ours: Vec<_> =
-            self.open.iter_mut().filter(|((process, ..), _)| *process == rename.process).collect();
-        let at = ours.iter().position(|(_, open)| open.path == rename.from);
-        let at = at.or_else(|| ours.iter().position(|(_, open)| last(&open.path) == last(&rename.from)));
-        let Some((_, open)) = at.and_then(|at| ours.get_mut(at)) else { return };
-        open.path = Arc::clone(&rename.to);
-        open.pattern = pattern;
-        open.renamed_ns = Some(rename.at_ns);
+    /// Files got other names, in this order. Where the directory of one was written otherwise then, its own name has to do, if
+    /// no other file of the process has it.
+    pub(super) fn renamed(&mut self, renames: &[Rename], losses: &Losses) {
+        if renames.is_empty() || self.open.is_empty() {
+            return;
+        }
+        let mut names = Names::of(&self.open);
+        for rename in renames {
+            let Some(file) = names.find(rename, losses) else { continue };
+            let pattern = self.pattern(&rename.to);
+            let Some(open) = self.open.get_mut(&file) else { continue };
+            names.rename(file, &open.path, &rename.to);
+            open.path = Arc::clone(&rename.to);
+            open.pattern = pattern;
+            open.renamed_ns = Some(rename.at_ns);
+        }
     }
 
     /// Takes the checkpoints that are over, when a window closes.
@@ -167,6 +172,50 @@ impl Checkpoints {
     pub(super) fn forget(&mut self, slot: Slot) {
         self.open.retain(|_, open| open.slot != slot);
     }
+}
+
+/// The files that are followed, by their names.
+struct Names {
+    paths: FxHashMap<(ProcessId, Arc<str>), File>,
+    /// By the last part alone: the one that has it, or `None` of several.
+    last: FxHashMap<(ProcessId, Arc<str>), Option<File>>,
+}
+
+impl Names {
+    fn of(open: &FxHashMap<File, Open>) -> Self {
+        let mut names = Self { paths: FxHashMap::default(), last: FxHashMap::default() };
+        open.iter().for_each(|(file, open)| names.add(*file, &open.path));
+        names
+    }
+
+    fn add(&mut self, file: File, path: &Arc<str>) {
+        self.paths.insert((file.0, Arc::clone(path)), file);
+        let alike = self.last.entry((file.0, last(path)));
+        alike.and_modify(|known| *known = known.filter(|known| *known == file)).or_insert(Some(file));
+    }
+
+    fn rename(&mut self, file: File, from: &Arc<str>, to: &Arc<str>) {
+        self.paths.remove(&(file.0, Arc::clone(from)));
+        self.add(file, to);
+    }
+
+    /// The file that had this name.
+    fn find(&self, rename: &Rename, losses: &Losses) -> Option<File> {
+        let key = (rename.process, Arc::clone(&rename.from));
+        if let Some(file) = self.paths.get(&key) {
+            return Some(*file);
+        }
+        let alike = self.last.get(&(rename.process, last(&rename.from)))?;
+        if alike.is_none() {
+            losses.count(Loss::CheckpointUnfollowed);
+        }
+        *alike
+    }
+}
+
+/// The last part of a path.
+fn last(path: &str) -> Arc<str> {
+    path.rsplit('/').next().unwrap_or_default().into()
 }
 
 impl Open {
@@ -240,7 +289,8 @@ mod tests {
     }
 
     fn renamed(checkpoints: &mut Checkpoints, from: &str, to: &str, at_ns: u64) {
-        checkpoints.renamed(&Rename { process: PROCESS, from: from.into(), to: to.into(), at_ns });
+        let rename = Rename { process: PROCESS, from: from.into(), to: to.into(), at_ns };
+        checkpoints.renamed(&[rename], &Losses::default());
     }
 
     fn take(checkpoints: &mut Checkpoints, lives: bool) -> Vec<Checkpoint> {
@@ -296,6 +346,23 @@ mod tests {
     }
 
     #[test]
+    fn of_two_files_of_one_name_neither_is_taken_for_the_other() {
+        let mut all = checkpoints();
+        used(&mut all, 1, "/a/model.tmp", WRITTEN);
+        used(&mut all, 2, "/b/model.tmp", WRITTEN);
+        let losses = Losses::default();
+        let rename = |from: &str| {
+            let (process, to) = (PROCESS, "/b/model.pt".into());
+            Rename { process, from: from.into(), to, at_ns: 900 }
+        };
+        all.renamed(&[rename("/link/model.tmp")], &losses);
+        assert_eq!(losses.all().get(Loss::CheckpointUnfollowed.name()), Some(&1));
+        all.renamed(&[rename("/b/model.tmp")], &losses);
+        let [save] = &take(&mut all, true)[..] else { panic!("one") };
+        assert_eq!((&*save.path, save.bytes), ("/b/model.pt", 300));
+    }
+
+    #[test]
     fn loads_of_mapped_files_have_their_size() {
         let mut all = checkpoints();
         let mapped = FileUse {
@@ -336,6 +403,9 @@ mod tests {
         }
         assert_eq!(all.open.len(), MAX_OPEN);
         assert_eq!(losses.all().get(Loss::CheckpointDropped.name()), Some(&3));
+        let new = FileKey { process: PROCESS, slot: Slot(1), device: 2, inode: 1, name: 1 };
+        all.used(&new, &"/m/x.tmp".into(), &WRITTEN, &losses);
+        assert_eq!(losses.all().get(Loss::CheckpointUnfollowed.name()), Some(&1));
         assert_eq!(take(&mut all, true).len(), MAX_TAKEN);
         all.forget(Slot(1));
         assert!(all.open.is_empty());

@@ -31,6 +31,8 @@ pub(super) const EVERY: Duration = Duration::from_millis(100);
 const MAX_NAMES: usize = 20_000;
 /// Records that are taken off the ring at once: as many as it has room for.
 const MAX_AT_ONCE: usize = 1 << 16;
+/// Renames of which the new name is awaited: more than there are CPUs.
+const MAX_FROM: usize = 4096;
 /// Longest path that is kept, bytes.
 const MAX_PATH: usize = 4096;
 
@@ -39,8 +41,9 @@ pub(super) struct Files {
     paths: FilePaths,
     /// Two, as the kernel side's maps.
     generations: [Generation; 2],
-    /// The old name of a rename whose new one is to follow.
-    from: Option<(FileKey, u64, Arc<str>)>,
+    /// The old names of renames whose new ones are to follow, by whose and when: CPUs tell them side by side. And how many
+    /// windows have closed since.
+    from: FxHashMap<(FileKey, u64), (Arc<str>, u32)>,
     checkpoints: Checkpoints,
     unknown: Arc<str>,
     are_watched: bool,
@@ -65,7 +68,7 @@ impl Files {
         Self {
             paths: config.paths,
             generations: Default::default(),
-            from: None,
+            from: FxHashMap::default(),
             checkpoints: Checkpoints::new(definitions, &config.checkpoints),
             unknown: UNKNOWN.into(),
             are_watched: false,
@@ -116,13 +119,19 @@ impl Files {
             Told::Deleted => generation.count(key, path, |row| row.deletes += 1, losses),
             Told::Linked => generation.count(key, path, |row| row.creates += 1, losses),
             Told::Truncated => generation.count(key, path, |row| row.changes += 1, losses),
-            Told::RenamedFrom => self.from = Some((key, record.at_ns, path)),
+            Told::RenamedFrom if self.from.len() < MAX_FROM => {
+                self.from.insert((key, record.at_ns), (path, 0));
+            }
+            Told::RenamedFrom => losses.count(Loss::RowsMerged),
             Told::RenamedTo => {
                 generation.count(key, Arc::clone(&path), |row| row.renames += 1, losses);
                 // Without it the old name found no room, and is counted as lost.
-                let from = self.from.take().filter(|(whose, at, _)| (*whose, *at) == (key, record.at_ns));
-                if let Some((_, at_ns, from)) = from.filter(|_| generation.renames.len() < MAX_NAMES) {
-                    generation.renames.push(Rename { process: key.process, from, to: path, at_ns });
+                let Some((from, _)) = self.from.remove(&(key, record.at_ns)) else { return };
+                if generation.renames.len() < MAX_NAMES {
+                    let (process, at_ns) = (key.process, record.at_ns);
+                    generation.renames.push(Rename { process, from, to: path, at_ns });
+                } else {
+                    losses.count(Loss::RowsMerged);
                 }
             }
         }
@@ -150,9 +159,12 @@ impl Files {
             let row = names.entry((key.slot, key.process, Arc::clone(path)));
             row.or_insert_with(|| FileStat::new(key.process, Arc::clone(path))).merge(&stat);
         }
-        for rename in renames {
-            self.checkpoints.renamed(&rename);
-        }
+        self.checkpoints.renamed(&renames, losses);
+        // The new name of what is older found no room in the ring, and is counted there.
+        self.from.retain(|_, (_, closed)| {
+            *closed += 1;
+            *closed < 2
+        });
         let is_live = |process: ProcessId| live.contains(process);
         let checkpoints = self.checkpoints.take(is_live, &clock.events(), losses);
         let rows = names.into_iter().map(|((slot, ..), row)| (slot, row));
@@ -262,6 +274,27 @@ mod tests {
         with_delete[4] = 1;
         assert_eq!(rows, [("/a".to_owned(), with_delete), (UNKNOWN.to_owned(), amounts)]);
         assert_eq!(close(&mut files, 1, vec![(key(1), used)]), [("/late".to_owned(), amounts)]);
+    }
+
+    #[test]
+    fn renames_that_are_told_side_by_side_find_their_names() {
+        let (mut files, losses) = (files(FilePaths::Full), Losses::default());
+        let of = |told, inode, at_ns, path| FileRecord { at_ns, ..record(told, inode, 0, path) };
+        for (told, inode, at_ns, path) in [
+            (Told::RenamedFrom, 1, 5, "/a"),
+            (Told::RenamedFrom, 2, 6, "/b"),
+            (Told::RenamedTo, 2, 6, "/to-b"),
+            (Told::RenamedTo, 1, 5, "/to-a"),
+            (Told::RenamedFrom, 3, 7, "/without a new name"),
+        ] {
+            files.told(&of(told, inode, at_ns, path), &losses);
+        }
+        let renames: Vec<_> = files.generations[0].renames.iter().map(|r| (&*r.from, &*r.to)).collect();
+        assert_eq!(renames, [("/b", "/to-b"), ("/a", "/to-a")]);
+        close(&mut files, 0, Vec::new());
+        assert_eq!(files.from.len(), 1, "it may be on its way");
+        close(&mut files, 1, Vec::new());
+        assert!(files.from.is_empty());
     }
 
     #[test]

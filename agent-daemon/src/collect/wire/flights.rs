@@ -18,8 +18,9 @@ use crate::{
     wire::UnderWay,
 };
 
-/// Marks of an agent that are remembered: those of the last 16 s at the least.
-const MARKS: usize = 16_384;
+/// Marks of an agent that are remembered: those of four windows at the least, of each of which the kernel programs make
+/// `agent_common::ledger::MARKS_PER_WINDOW`. What began before these began before the window.
+const MARKS: usize = 8192;
 /// Calls of an agent in one window; of more, those beyond are not in its ledger.
 const CALLS: usize = 4096;
 /// Processes of an agent that are known to send.
@@ -136,6 +137,11 @@ impl FlightBook {
         agents
             .map(|(slot, agent)| (*slot, agent.take(now_ns, open.remove(slot).unwrap_or_default())))
             .collect()
+    }
+
+    /// An agent comes to `slot`. What was said by the one before, and is told late, is none of its.
+    pub(super) fn begin(&mut self, slot: Slot) {
+        self.0.insert(slot, Agent::default());
     }
 
     /// A process is gone.
@@ -258,6 +264,21 @@ mod tests {
         said(&mut book, other, Way::Sent, NOW, None);
         assert!(!take(&mut book, OWN, None).complete, "in this window, one was not seen");
         assert!(take(&mut book, OWN, None).complete);
+    }
+
+    #[test]
+    fn what_is_told_late_of_an_agent_is_not_the_next_ones() {
+        let mut book = FlightBook::default();
+        said(&mut book, OWN, Way::Sent, 100, Some(9));
+        book.forget(SLOT);
+        said(&mut book, OWN, Way::Received, 200, Some(10));
+        book.requested(SLOT, OWN, 300);
+        book.begin(SLOT);
+        said(&mut book, OWN, Way::Sent, NOW - 5, Some(2));
+        let call = UnderWay { connection: 3, asked_ns: NOW - 5, first_ns: None };
+        let flights = book.take(NOW, &[call], |_| Some((SLOT, OWN))).remove(&SLOT).unwrap();
+        assert_eq!(flights.calls, [Flight { asked: (Mark(2), NOW - 5), first: None, over: None }]);
+        assert!(flights.complete, "nothing is awaited of the one before");
     }
 
     #[test]

@@ -45,6 +45,8 @@ const QUEUE: usize = 8192;
 enum Told {
     /// There are agents, or there are none.
     Agents(bool),
+    /// An agent comes to this slot.
+    Begin(Slot),
     /// A process is gone: its connections are over.
     Exited(ProcessId),
     /// A process sent a request on a socket that leads to a model, then (ns, monotonic).
@@ -108,10 +110,16 @@ impl WireReader {
             | Event::Exec { .. }
             | Event::ThreadExit { .. }
             | Event::ForeignExec { .. }
+            | Event::Signal { .. }
             | Event::LibraryLoaded { .. }
             | Event::NewStack { .. }
             | Event::NameAnswer { .. } => {}
         }
+    }
+
+    /// An agent comes to `slot`.
+    pub(super) fn begin(&self, slot: Slot) {
+        self.tell(Told::Begin(slot));
     }
 
     /// An agent is let go.
@@ -166,6 +174,7 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
         };
         match next {
             Ok(Told::Agents(any)) => agents = any,
+            Ok(Told::Begin(slot)) => reader.begin(slot),
             Ok(Told::Exited(process)) => reader.exited(process),
             Ok(Told::ModelRequest(slot, process, at_ns)) => reader.model_request(slot, process, at_ns),
             // Whoever asked may have stopped waiting.

@@ -151,6 +151,12 @@ impl Reader {
         self.flights.take(now_ns, &under_way, |connection| connections.owner(connection))
     }
 
+    /// An agent comes to `slot`: what is in the ring by now is of the one before.
+    pub(super) fn begin(&mut self, slot: Slot) {
+        self.read();
+        self.flights.begin(slot);
+    }
+
     /// An agent is let go.
     pub(super) fn forget(&mut self, slot: Slot) {
         self.read();

@@ -17,6 +17,7 @@ use crate::model::{
     errno_names::errno_name,
     id::{AgentId, PID_BITS, ProcessId},
     process::{Exit, Process},
+    signal::Killer,
     stack::{Frame, Stack},
     syscall::SyscallStat,
     syscall_names::syscall_name,
@@ -72,6 +73,7 @@ impl Rows {
             Some(Exit::Signal { number, core_dumped }) => (None, Some(u32::from(number)), core_dumped),
         };
         let switches = process.resources.and_then(|resources| resources.context_switches);
+        let killer = process.killer.as_ref().and_then(Killer::process);
         self.tables.push(
             TableId::Processes,
             [
@@ -98,6 +100,9 @@ impl Rows {
                 process.resources.and_then(|resources| resources.descriptors).into(),
                 switches.map(|switches| switches.voluntary).into(),
                 switches.map(|switches| switches.involuntary).into(),
+                process.killer.as_ref().map(Killer::name).into(),
+                killer.map(|(pid, _)| pid).into(),
+                killer.map(|(_, comm)| comm).into(),
             ],
         )
     }

@@ -82,6 +82,13 @@ pub(super) const TABLES: [(TableId, &[Column]); 31] = [
             optional("descriptors", Type::Int, "open file descriptors then"),
             optional("voluntary_switches", Type::Int, "how often its threads of then had left a CPU to wait"),
             optional("involuntary_switches", Type::Int, "how often for another task"),
+            optional(
+                "killer",
+                Type::Text,
+                "who sent the signal that ended it: `out_of_memory`, `kernel` or `process`",
+            ),
+            optional("killer_pid", Type::Int, "that process's pid"),
+            optional("killer_comm", Type::Text, "that process's name"),
         ],
     ),
     (

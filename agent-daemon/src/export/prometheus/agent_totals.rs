@@ -9,6 +9,7 @@ use super::{
     devices::DeviceTotals,
     gpu_totals::Gpus,
     llm::LlmTotals,
+    signals::SignalTotals,
     throttled::Throttled,
     tools::ToolTotals,
 };
@@ -55,6 +56,7 @@ pub(super) struct AgentTotals {
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
     /// Calls of models, by model.
     pub(super) llm: Capped<Arc<str>, LlmTotals>,
+    pub(super) signals: SignalTotals,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
     pub(super) throttled: Throttled,
@@ -111,6 +113,7 @@ impl AgentTotals {
             processes: Capped::default(),
             tools: Capped::default(),
             llm: Capped::default(),
+            signals: SignalTotals::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),

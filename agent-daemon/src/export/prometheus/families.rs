@@ -81,6 +81,8 @@ pub(super) enum Family {
     AgentCgroupMemory,
     AgentProcessesStarted,
     AgentProcessExits,
+    AgentSignals,
+    AgentOomKills,
     AgentOffCpuSeconds,
     AgentRunQueueSeconds,
     AgentWaits,

@@ -16,6 +16,7 @@ mod llm;
 mod operations;
 mod replay;
 mod series;
+mod signals;
 mod snapshot;
 mod throttled;
 mod tools;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::series::Series;
 use crate::model::{
-    operation::{Operation, SERVER, Source, Sum, SumKey, TOOL},
+    operation::{OOM_KILL, Operation, SERVER, SIGNAL, Source, Sum, SumKey, TOOL},
     record::Arrived,
 };
 
@@ -59,7 +59,9 @@ impl OperationTotals {
 }
 
 fn is_counted(operation: &Operation) -> bool {
-    let is_noted = operation.source == Source::Kernel && ![TOOL, SERVER].contains(&operation.kind.as_str());
+    // These have metrics of their own.
+    let apart = [TOOL, SERVER, SIGNAL, OOM_KILL].contains(&operation.kind.as_str());
+    let is_noted = operation.source == Source::Kernel && !apart;
     operation.source.is_told() || is_noted
 }
 

@@ -8,7 +8,7 @@ use super::{
     families::Family,
     files, gpu,
     gpu_totals::GpuTotals,
-    host, llm, tools,
+    host, llm, signals, tools,
     totals::Totals,
 };
 use crate::{
@@ -150,7 +150,7 @@ fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
         }
         Family::ProcessCpuSeconds => by_process(totals, &with, |process| seconds(process.cpu_ns)),
         Family::ProcessPeakBytes => by_process(totals, &with, |process| process.peak_bytes as f64),
-        _ => [tools::of, llm::of, cuda::of, files::of, devices::of]
+        _ => [tools::of, llm::of, cuda::of, files::of, devices::of, signals::of]
             .map(|of| of(family, totals, &with))
             .concat(),
     }

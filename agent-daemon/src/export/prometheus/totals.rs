@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    agent_totals::AgentTotals, capped::Rooms, gpu_totals, llm, operations::OperationTotals, tools::tool_calls,
+    agent_totals::AgentTotals, capped::Rooms, gpu_totals, llm, operations::OperationTotals, signals,
+    tools::tool_calls,
 };
 use crate::model::{
     agent::Agent,
@@ -110,6 +111,11 @@ impl Totals {
         for (key, sum) in llm::llm_calls(arrived) {
             if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
                 totals.llm.entry(llm::model_of(&key), &mut rooms.llm).add(&sum);
+            }
+        }
+        for (agent, counted) in signals::arrived(arrived) {
+            if let Some((totals, _)) = self.of(agent) {
+                totals.signals.add(counted);
             }
         }
     }

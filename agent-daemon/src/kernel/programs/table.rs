@@ -22,7 +22,7 @@ const NETWORK: Need = Need::Probes(&[Probe::Network]);
 
 const DISK: Need = Need::Probes(&[Probe::Disk]);
 
-pub(super) static ROWS: [Row; 38] = [
+pub(super) static ROWS: [Row; 39] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -31,6 +31,12 @@ pub(super) static ROWS: [Row; 38] = [
         "sees programs start, for rules",
     ),
     row("process_exit", Hook::Tracepoint("sched_process_exit"), Need::Agents, "exit codes, peak memory"),
+    row(
+        "signal_generate",
+        Hook::Tracepoint("signal_generate"),
+        Need::HelpsAgents,
+        "who sends signals to whom",
+    ),
     row("sched_switch", Hook::Tracepoint("sched_switch"), Need::Agents, "CPU time at exit, off-CPU time"),
     row(
         "walk_switch",

@@ -1,6 +1,6 @@
 //! Tool calls: the process trees that an agent runs, each with its bill. They are operations that the kernel told of.
 
-use super::ToolFiles;
+use super::{ToolFiles, ToolNetwork};
 use crate::model::{account::Account, process::Exit};
 
 /// How a tool call came to its end.
@@ -43,6 +43,8 @@ pub struct Tool {
     pub bill: Bill,
     /// What it did to files; `None` where its agent was not watched by the files probe.
     pub files: Option<ToolFiles>,
+    /// What it sent and received; `None` where its agent was not watched by the network probe.
+    pub network: Option<ToolNetwork>,
 }
 
 /// What tool calls cost: one, or several together. Sums saturate.
@@ -125,6 +127,11 @@ pub const TOOL_REPEATS: &str = "tool.repeats";
 pub const CHECKPOINT_SAVE: &str = "checkpoint_save";
 /// The kind that loading one is.
 pub const CHECKPOINT_LOAD: &str = "checkpoint_load";
+
+/// The kind of operation that a signal is: one that a process of an agent was sent, or sent.
+pub const SIGNAL: &str = "signal";
+/// The kind that the end of a process is which the kernel killed because memory ran out.
+pub const OOM_KILL: &str = "oom_kill";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Paths that are told of one call.
+/// Paths, and peers, that are told of one call.
 pub const MAX_TOLD: usize = 10;
 
 /// What was done to a file.

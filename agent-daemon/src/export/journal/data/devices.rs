@@ -1,29 +1,23 @@
 //! Traffic and block I/O of a window in the journal.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     DataError,
     latencies::{Latencies, histogram, told},
+    peer::PeerData,
     process_id::Id,
 };
 use crate::model::{
     disk::{DiskOperation, DiskStat},
-    network::{MAX_HOST, NetworkStat, Peer, Protocol, Side},
+    network::{NetworkStat, Peer},
 };
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct NetworkData {
     process: Id,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    address: Option<IpAddr>,
-    port: u16,
-    protocol: Protocol,
-    side: Side,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
+    #[serde(flatten)]
+    peer: PeerData,
     sent_bytes: u64,
     received_bytes: u64,
     connects: u64,
@@ -58,11 +52,7 @@ impl From<NetworkStat> for NetworkData {
     fn from(row: NetworkStat) -> Self {
         Self {
             process: Id(row.process),
-            address: row.peer.address,
-            port: row.peer.port,
-            protocol: row.peer.protocol,
-            side: row.peer.side,
-            host: row.peer.host.as_deref().map(str::to_owned),
+            peer: row.peer.into(),
             sent_bytes: row.sent_bytes,
             received_bytes: row.received_bytes,
             connects: row.connects,
@@ -80,11 +70,7 @@ impl TryFrom<NetworkData> for NetworkStat {
     type Error = DataError;
 
     fn try_from(row: NetworkData) -> Result<Self, DataError> {
-        let NetworkData { address, port, protocol, side, host, .. } = row;
-        if host.as_ref().is_some_and(|host| host.len() > MAX_HOST) {
-            return Err(DataError::Value("a host"));
-        }
-        let peer = Peer { address, port, protocol, side, host: host.map(Into::into) };
+        let peer = Peer::try_from(row.peer)?;
         let mut stat = Self {
             sent_bytes: row.sent_bytes,
             received_bytes: row.received_bytes,

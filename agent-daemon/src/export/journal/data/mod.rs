@@ -16,6 +16,7 @@ mod latencies;
 mod llm;
 pub(super) mod names;
 pub(super) mod operation;
+mod peer;
 pub(super) mod process;
 pub(super) mod process_id;
 pub(super) mod tool;

@@ -7,6 +7,7 @@ use crate::model::{
     cgroup::{Cgroup, MemoryLimit},
     id::AgentId,
     process::{ContextSwitches, Exit, Process, Resources},
+    signal::Killer,
     time::Timestamp,
 };
 
@@ -34,6 +35,8 @@ pub(in crate::export::journal) struct ProcessData {
     signal: Option<u8>,
     #[serde(default)]
     core_dumped: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    killed: Option<Killer>,
     cpu_ns: u64,
     cpu_before_ns: u64,
     peak_rss_bytes: u64,
@@ -129,6 +132,7 @@ impl ProcessData {
             exit_code,
             signal,
             core_dumped,
+            killed: process.killer.clone(),
             cpu_ns: process.cpu_ns,
             cpu_before_ns: process.cpu_before_ns,
             peak_rss_bytes: process.peak_rss_bytes,
@@ -157,6 +161,7 @@ impl TryFrom<ProcessData> for Entry {
             started: data.start,
             ended: data.end,
             exit,
+            killer: data.killed,
             cpu_ns: data.cpu_ns,
             cpu_before_ns: data.cpu_before_ns,
             peak_rss_bytes: data.peak_rss_bytes,

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DataError;
+use super::{DataError, peer::PeerData};
 use crate::model::{
-    operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles},
+    network::Peer,
+    operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles, ToolNetwork, ToolPeer},
     process::Exit,
 };
 
@@ -21,6 +22,8 @@ pub(in crate::export::journal) struct ToolData {
     bill: BillData,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     files: Option<FilesData>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkData>,
 }
 
 /// What a tool call did to files.
@@ -33,6 +36,24 @@ struct FilesData {
     /// Some of them: what was done, and the path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     top: Vec<(String, String)>,
+}
+
+/// What a tool call sent and received.
+#[derive(Debug, Serialize, Deserialize)]
+struct NetworkData {
+    sent_bytes: u64,
+    received_bytes: u64,
+    /// Peers with most bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    top: Vec<ToolPeerData>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ToolPeerData {
+    #[serde(flatten)]
+    peer: PeerData,
+    sent_bytes: u64,
+    received_bytes: u64,
 }
 
 /// What tool calls cost.
@@ -57,7 +78,8 @@ impl From<&Tool> for ToolData {
         };
         let (end, bill) = (tool.end.name().to_owned(), tool.bill.into());
         let files = tool.files.as_ref().map(FilesData::from);
-        Self { end, exit_code, signal, core_dumped, bill, files }
+        let network = tool.network.as_ref().map(NetworkData::from);
+        Self { end, exit_code, signal, core_dumped, bill, files, network }
     }
 }
 
@@ -74,7 +96,8 @@ impl TryFrom<ToolData> for Tool {
         };
         let end = end.ok_or(DataError::Value("an end of a tool call"))?;
         let files = data.files.map(ToolFiles::try_from).transpose()?;
-        Ok(Self { end, exit, bill: data.bill.into(), files })
+        let network = data.network.map(ToolNetwork::try_from).transpose()?;
+        Ok(Self { end, exit, bill: data.bill.into(), files, network })
     }
 }
 
@@ -96,6 +119,31 @@ impl TryFrom<FilesData> for ToolFiles {
         };
         let top = top.into_iter().map(effect).collect::<Result<_, DataError>>()?;
         Ok(Self { created, changed, deleted, renamed, top })
+    }
+}
+
+impl From<&ToolNetwork> for NetworkData {
+    fn from(network: &ToolNetwork) -> Self {
+        let ToolNetwork { sent_bytes, received_bytes, ref top } = *network;
+        let peer = |ToolPeer { peer, sent_bytes, received_bytes }: &ToolPeer| ToolPeerData {
+            peer: peer.clone().into(),
+            sent_bytes: *sent_bytes,
+            received_bytes: *received_bytes,
+        };
+        Self { sent_bytes, received_bytes, top: top.iter().map(peer).collect() }
+    }
+}
+
+impl TryFrom<NetworkData> for ToolNetwork {
+    type Error = DataError;
+
+    fn try_from(data: NetworkData) -> Result<Self, DataError> {
+        let NetworkData { sent_bytes, received_bytes, top } = data;
+        let peer = |ToolPeerData { peer, sent_bytes, received_bytes }| {
+            Ok(ToolPeer { peer: Peer::try_from(peer)?, sent_bytes, received_bytes })
+        };
+        let top = top.into_iter().map(peer).collect::<Result<_, DataError>>()?;
+        Ok(Self { sent_bytes, received_bytes, top })
     }
 }
 

@@ -128,7 +128,13 @@ fn of_tool(tool: &Tool) -> Vec<KeyValue> {
         ("agentperf.tool.written_chars", bill.written_chars),
         ("agentperf.tool.processes", bill.processes),
     ];
-    let numbers = numbers.into_iter().map(|(key, value)| number(key, value));
+    let network = tool.network.iter().flat_map(|network| {
+        [
+            ("agentperf.tool.network.sent_bytes", network.sent_bytes),
+            ("agentperf.tool.network.received_bytes", network.received_bytes),
+        ]
+    });
+    let numbers = numbers.into_iter().chain(network).map(|(key, value)| number(key, value));
     exit.into_iter().chain([wire::text("agentperf.tool.end", tool.end.name())]).chain(numbers).collect()
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use prometheus_client::registry::Unit::{Bytes, Seconds};
 
-pub(super) static ROWS: [Row; 41] = [
+pub(super) static ROWS: [Row; 43] = [
     row(F::Agents, "agents", None, Gauge, &[], "Agents that are watched"),
     row(
         F::AgentInfo,
@@ -85,6 +85,22 @@ pub(super) static ROWS: [Row; 41] = [
         Counter,
         &["agent", "agent_id", "result"],
         "Processes that ended: success (exit code 0), failure (another), signal, unknown",
+    ),
+    row(
+        F::AgentSignals,
+        "agent_signals",
+        None,
+        Counter,
+        &["agent", "agent_id", "signal"],
+        "Signals that its processes were sent, or sent to others, of those that end, stop or continue processes",
+    ),
+    row(
+        F::AgentOomKills,
+        "agent_oom_kills",
+        None,
+        Counter,
+        AGENT,
+        "Processes that the kernel killed because memory ran out",
     ),
     row(
         F::AgentOffCpuSeconds,

@@ -12,6 +12,7 @@ mod gpu;
 pub(super) mod host;
 pub(super) mod names;
 pub(super) mod operation;
+mod peer;
 pub(super) mod process;
 pub(super) mod shares;
 

@@ -8,10 +8,11 @@ use crate::model::{
     cgroup::{Cgroup, MemoryLimit},
     id::ProcessId,
     process::{ContextSwitches, Exit, Process, Resources},
+    signal::Killer,
 };
 
-/// 2 adds what it had when it was read last, 3 how fast its memory grew and its control group.
-const VERSION: u8 = 3;
+/// 2 adds what it had when it was read last, 3 how fast its memory grew and its control group, 4 who killed it.
+const VERSION: u8 = 4;
 
 /// A process's bytes.
 pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
@@ -30,6 +31,7 @@ pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
     to.varint(process.cpu_before_ns);
     to.varint(process.peak_rss_bytes);
     encode_resources(&mut to, process.resources);
+    encode_killer(&mut to, process.killer.as_ref());
     to.finish()
 }
 
@@ -37,7 +39,7 @@ pub(in crate::store::disk) fn encode(process: &Process) -> Vec<u8> {
 pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let version = bytes.first().copied().unwrap_or(VERSION);
-    let process = Process {
+    let mut process = Process {
         id: ProcessId(from.varint()?),
         parent: from.option()?.map(ProcessId),
         parent_pid: from.u32()?,
@@ -47,11 +49,15 @@ pub(in crate::store::disk) fn decode(bytes: &[u8]) -> Result<Process, CodecError
         started: from.time()?,
         ended: from.option_time()?,
         exit: decode_exit(&mut from)?,
+        killer: None,
         cpu_ns: from.varint()?,
         cpu_before_ns: from.varint()?,
         peak_rss_bytes: from.varint()?,
         resources: if version < 2 { None } else { decode_resources(&mut from, version)? },
     };
+    if version > 3 {
+        process.killer = decode_killer(&mut from)?;
+    }
     from.end().map(|()| process)
 }
 
@@ -76,6 +82,30 @@ fn encode_resources(to: &mut Encoder, resources: Option<Resources>) {
     }
     to.option(rss_slope.map(zigzag));
     encode_cgroup(to, cgroup);
+}
+
+/// 0 for none, 1 for a lack of memory, 2 for the kernel, 3 for a process.
+fn encode_killer(to: &mut Encoder, killer: Option<&Killer>) {
+    match killer {
+        None => to.u8(0),
+        Some(Killer::OutOfMemory) => to.u8(1),
+        Some(Killer::Kernel) => to.u8(2),
+        Some(Killer::Process { pid, comm }) => {
+            to.u8(3);
+            to.varint(u64::from(*pid));
+            to.text(comm);
+        }
+    }
+}
+
+fn decode_killer(from: &mut Decoder<'_>) -> Result<Option<Killer>, CodecError> {
+    Ok(match from.u8()? {
+        0 => None,
+        1 => Some(Killer::OutOfMemory),
+        2 => Some(Killer::Kernel),
+        3 => Some(Killer::Process { pid: from.u32()?, comm: from.text()?.to_owned() }),
+        other => return Err(CodecError::Unknown("who killed a process", other)),
+    })
 }
 
 /// The sign in the lowest bit, so that small numbers of either sign are short.
@@ -160,7 +190,10 @@ mod tests {
         over.resources = None;
         let exits = [Exit::Code(3), Exit::Signal { number: 9, core_dumped: true }];
         let over = exits.map(|exit| Process { exit: Some(exit), ..over.clone() });
-        for process in over.into_iter().chain([live]) {
+        let killers =
+            [Killer::OutOfMemory, Killer::Kernel, Killer::Process { pid: 7, comm: "sh".to_owned() }];
+        let killed = killers.map(|killer| Process { killer: Some(killer), ..over[1].clone() });
+        for process in over.into_iter().chain(killed).chain([live]) {
             let bytes = encode(&process);
             assert_eq!(decode(&bytes), Ok(process));
             for cut in 0..bytes.len() {
@@ -173,7 +206,17 @@ mod tests {
     fn one_of_the_first_version_is_understood() {
         let process = Process { resources: None, ..process_at(100, at(0)) };
         let mut bytes = encode(&process);
-        (bytes[0], _) = (1, bytes.pop());
+        // Neither resources nor who killed it.
+        bytes.truncate(bytes.len() - 2);
+        bytes[0] = 1;
+        assert_eq!(decode(&bytes), Ok(process));
+    }
+
+    #[test]
+    fn one_from_before_its_killer_was_told_is_understood() {
+        let process = process_at(100, at(0));
+        let mut bytes = encode(&process);
+        (bytes[0], _) = (3, bytes.pop());
         assert_eq!(decode(&bytes), Ok(process));
     }
 }

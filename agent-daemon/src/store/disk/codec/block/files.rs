@@ -11,19 +11,21 @@ use super::{
     columns::{Places, at, column, decode_places, next, read_column, read_columns},
     total,
 };
-use crate::model::{file::FileStat, id::ProcessId};
+use crate::model::{
+    file::{FileStat, OTHER},
+    id::ProcessId,
+};
 
 /// The windows' rows.
 pub(super) fn encode(to: &mut Encoder, windows: &[Numbered]) {
     let rows: Vec<&FileStat> = windows.iter().flat_map(|w| sorted(&w.files)).collect();
     let processes = Places::of(rows.iter().map(|row| row.process.0).collect());
-    let mut paths: BTreeMap<&str, u64> = rows.iter().map(|row| (&*row.path, 0)).collect();
-    paths.values_mut().zip(0..).for_each(|(place, n)| *place = n);
+    let paths = Paths::of(&rows);
     processes.encode(to);
-    encode_paths(to, &paths);
+    encode_paths(to, &paths.0);
     windows.iter().for_each(|w| to.varint(w.files.len() as u64));
     column(to, &rows, |row| processes.place(row.process.0));
-    column(to, &rows, |row| paths.get(&*row.path).copied().unwrap_or_default());
+    column(to, &rows, |row| paths.place(&row.path));
     for n in 0..FileStat::new(ProcessId(0), Arc::default()).amounts().len() {
         column(to, &rows, |row| row.amounts().get(n).copied().unwrap_or_default());
     }
@@ -33,6 +35,30 @@ fn sorted(rows: &[FileStat]) -> Vec<&FileStat> {
     let mut rows: Vec<&FileStat> = rows.iter().collect();
     rows.sort_by(|a, b| (&a.path, a.process).cmp(&(&b.path, b.process)));
     rows
+}
+
+/// The paths of a block, sorted, and the place of each.
+struct Paths<'a>(BTreeMap<&'a str, u64>);
+
+impl<'a> Paths<'a> {
+    /// An hour of very many long paths is more than is read again: beyond [`MAX_WRITTEN`], a path is [`OTHER`].
+    fn of(rows: &[&'a FileStat]) -> Self {
+        let mut paths: BTreeMap<&str, u64> = rows.iter().map(|row| (&*row.path, 0)).collect();
+        let mut bytes = 0;
+        paths.retain(|path, _| {
+            bytes += path.len();
+            bytes <= MAX_WRITTEN
+        });
+        if bytes > MAX_WRITTEN {
+            paths.insert(OTHER, 0);
+        }
+        paths.values_mut().zip(0..).for_each(|(place, n)| *place = n);
+        Self(paths)
+    }
+
+    fn place(&self, path: &str) -> u64 {
+        self.0.get(path).or_else(|| self.0.get(OTHER)).copied().unwrap_or_default()
+    }
 }
 
 fn encode_paths(to: &mut Encoder, paths: &BTreeMap<&str, u64>) {
@@ -62,6 +88,8 @@ fn decode_paths(from: &mut Decoder<'_>) -> Result<Vec<Arc<str>>, CodecError> {
     Ok(paths)
 }
 
+/// Bytes of all paths of a block that are written, so that there is room for the rest of it.
+const MAX_WRITTEN: usize = MAX_RECORD / 4;
 /// Bytes of all paths of a block, more than are ever written: damaged bytes do not take memory.
 const MAX_PATHS: usize = MAX_RECORD;
 
@@ -87,4 +115,24 @@ pub(super) fn decode(from: &mut Decoder<'_>, windows: &mut [Numbered]) -> Result
         window.files = (0..length).map(row).collect::<Result<_, CodecError>>()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_paths_than_are_read_again_become_other() {
+        let row = |n: usize| FileStat::new(ProcessId(1), format!("/{n:0>4000}").into());
+        let rows: Vec<FileStat> = (0..MAX_RECORD / 4000 + 10).map(row).collect();
+        let rows: Vec<&FileStat> = rows.iter().collect();
+        let paths = Paths::of(&rows);
+        let mut to = Encoder::default();
+        encode_paths(&mut to, &paths.0);
+        let bytes = to.finish();
+        let read = decode_paths(&mut Decoder::bare(&bytes)).unwrap();
+        let of = |row: &FileStat| read[usize::try_from(paths.place(&row.path)).unwrap()].to_string();
+        assert_eq!(of(rows[0]), *rows[0].path);
+        assert_eq!(of(rows[rows.len() - 1]), OTHER);
+    }
 }

@@ -1,12 +1,11 @@
 //! The columns of traffic, since version 4. Peers stand once, and rows refer to their places; connections made are told
 //! by the times counted, the longest by the sum.
 
-use std::{net::IpAddr, sync::Arc};
-
 use super::{
     super::{
         CodecError,
         bytes::{Decoder, Encoder},
+        peer,
     },
     Numbered,
     columns::{Places, at, beside, column, decode_places, from_beside, next, read_columns},
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::model::{
     id::ProcessId,
-    network::{MAX_HOST, NetworkStat, Peer, Protocol, Side},
+    network::{NetworkStat, Peer},
 };
 
 /// The windows' traffic.
@@ -78,7 +77,7 @@ fn decode_rows(
 ) -> Result<Vec<NetworkStat>, CodecError> {
     let [
         mut process,
-        mut peer,
+        mut place,
         mut sent,
         mut received,
         mut connects,
@@ -89,7 +88,7 @@ fn decode_rows(
         mut failures,
     ] = read_columns(from, rows)?;
     let row = |_| {
-        let place = usize::try_from(next(&mut peer)?).ok();
+        let place = usize::try_from(next(&mut place)?).ok();
         let peer = place.and_then(|place| peers.get(place)).ok_or(CodecError::Range("a place"))?;
         let connect_ns = next(&mut time)?;
         Ok(NetworkStat {
@@ -107,59 +106,11 @@ fn decode_rows(
     (0..rows).map(row).collect()
 }
 
-/// What an address is told by: how many bytes it has.
-const NO_ADDRESS: u64 = 0;
-const IPV4: u64 = 4;
-const IPV6: u64 = 16;
-
 fn encode_peers(to: &mut Encoder, peers: &[&Peer]) {
     to.varint(peers.len() as u64);
-    for peer in peers {
-        match peer.address {
-            None => to.varint(NO_ADDRESS),
-            Some(IpAddr::V4(address)) => {
-                to.varint(IPV4);
-                to.varint(u64::from(address.to_bits()));
-            }
-            Some(IpAddr::V6(address)) => {
-                let bits = address.to_bits();
-                to.varint(IPV6);
-                to.varint((bits >> 64) as u64);
-                to.varint(bits as u64);
-            }
-        }
-        to.varint(u64::from(peer.port));
-        to.varint(peer.protocol.number().into());
-        to.varint(u64::from(peer.side == Side::Server));
-        to.text(peer.host.as_deref().unwrap_or_default());
-    }
+    peers.iter().for_each(|peer| peer::encode(to, peer));
 }
 
 fn decode_peers(from: &mut Decoder<'_>) -> Result<Vec<Peer>, CodecError> {
-    (0..from.count()?).map(|_| decode_peer(from)).collect()
-}
-
-fn decode_peer(from: &mut Decoder<'_>) -> Result<Peer, CodecError> {
-    let address = match from.varint()? {
-        NO_ADDRESS => None,
-        IPV4 => Some(IpAddr::from(from.u32()?.to_be_bytes())),
-        IPV6 => {
-            let bits = u128::from(from.varint()?) << 64 | u128::from(from.varint()?);
-            Some(IpAddr::from(bits.to_be_bytes()))
-        }
-        _ => return Err(CodecError::Range("an address")),
-    };
-    let port = u16::try_from(from.varint()?).map_err(|_| CodecError::Range("a port"))?;
-    let protocol = Protocol::from_number(from.varint()?).ok_or(CodecError::Range("a protocol"))?;
-    let side = match from.varint()? {
-        0 => Side::Client,
-        1 => Side::Server,
-        _ => return Err(CodecError::Range("a side")),
-    };
-    let host = from.text()?;
-    if host.len() > MAX_HOST {
-        return Err(CodecError::Range("a host"));
-    }
-    let host = (!host.is_empty()).then(|| Arc::from(host));
-    Ok(Peer { address, port, protocol, side, host })
+    (0..from.count()?).map(|_| peer::decode(from)).collect()
 }

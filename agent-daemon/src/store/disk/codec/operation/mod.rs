@@ -16,8 +16,9 @@ use crate::model::{
     operation::{Call, Operation, Source, Sums, TraceContext},
 };
 
-/// The first has no tool calls, the second no calls of models, the third nothing of what tools did to files.
-const VERSION: u8 = 4;
+/// The first has no tool calls, the second no calls of models, the third nothing of what tools did to files, the
+/// fourth nothing of what they sent and received.
+const VERSION: u8 = 5;
 
 /// What is in a block of operations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -207,11 +208,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tool_calls_from_before_their_traffic_was_told_are_understood() {
+        let mut call = tool_call_at(at(1), 3);
+        call.tool.as_mut().unwrap().network = None;
+        let mut bytes = encode(std::slice::from_ref(&call), &[]);
+        // The last bytes say that there is no traffic, no call of a model, and that there are no sums.
+        let kept = bytes.len() - 3;
+        assert_eq!(bytes.split_off(kept), [0, 0, 0]);
+        bytes.extend([0, 0]);
+        bytes[0] = 4;
+        assert_eq!(decode(&bytes), Ok(Operations { single: vec![call], sums: Vec::new() }));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in any::<usize>(), with in any::<u8>()) {
-            let _ = decode(&[&[VERSION], bytes.as_slice()].concat());
-            let mut damaged = encode(&[operation_at(at_zero(), 1)], &[sums_at(at_zero(), 3)]);
+            for version in 1..=VERSION {
+                let _ = decode(&[&[version], bytes.as_slice()].concat());
+            }
+            let mut damaged = encode(&[operation_at(at_zero(), 1), tool_call_at(at_zero(), 3)], &[sums_at(at_zero(), 3)]);
             let length = damaged.len();
             damaged[at % length] = with;
             let _ = decode(&damaged);

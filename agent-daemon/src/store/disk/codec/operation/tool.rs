@@ -2,26 +2,30 @@
 
 use crate::{
     model::{
-        operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles},
+        operation::{Bill, FileEffect, Tool, ToolEnd, ToolFiles, ToolNetwork, ToolPeer},
         process::Exit,
     },
     store::disk::codec::{
         CodecError,
         bytes::{Decoder, Encoder},
+        peer,
         process::{decode_exit, encode_exit},
     },
 };
 
 /// Operations of this version and before say nothing of what tools did to files.
 const WITHOUT_FILES: u8 = 3;
+/// Operations of this version and before say nothing of what tools sent and received.
+const WITHOUT_NETWORK: u8 = 4;
 
 /// 0 for none.
 pub(super) fn encode(to: &mut Encoder, tool: Option<&Tool>) {
-    let Some(Tool { end, exit, bill, files }) = tool else { return to.u8(0) };
+    let Some(Tool { end, exit, bill, files, network }) = tool else { return to.u8(0) };
     to.u8(tag(*end));
     encode_exit(to, *exit);
     encode_bill(to, bill);
     encode_files(to, files.as_ref());
+    encode_network(to, network.as_ref());
 }
 
 pub(super) fn decode(from: &mut Decoder<'_>, version: u8) -> Result<Option<Tool>, CodecError> {
@@ -34,7 +38,8 @@ pub(super) fn decode(from: &mut Decoder<'_>, version: u8) -> Result<Option<Tool>
     let exit: Option<Exit> = decode_exit(from)?;
     let bill = decode_bill(from)?;
     let files = if version > WITHOUT_FILES { decode_files(from)? } else { None };
-    Ok(Some(Tool { end, exit, bill, files }))
+    let network = if version > WITHOUT_NETWORK { decode_network(from)? } else { None };
+    Ok(Some(Tool { end, exit, bill, files, network }))
 }
 
 fn encode_files(to: &mut Encoder, files: Option<&ToolFiles>) {
@@ -61,6 +66,33 @@ fn decode_files(from: &mut Decoder<'_>) -> Result<Option<ToolFiles>, CodecError>
         top.push((effect.ok_or(CodecError::Unknown("effect", number))?, from.text()?.into()));
     }
     Ok(Some(ToolFiles { created, changed, deleted, renamed, top }))
+}
+
+fn encode_network(to: &mut Encoder, network: Option<&ToolNetwork>) {
+    let Some(ToolNetwork { sent_bytes, received_bytes, top }) = network else { return to.u8(0) };
+    to.u8(1);
+    to.varint(*sent_bytes);
+    to.varint(*received_bytes);
+    to.varint(top.len() as u64);
+    for ToolPeer { peer, sent_bytes, received_bytes } in top {
+        peer::encode(to, peer);
+        to.varint(*sent_bytes);
+        to.varint(*received_bytes);
+    }
+}
+
+fn decode_network(from: &mut Decoder<'_>) -> Result<Option<ToolNetwork>, CodecError> {
+    if !from.flag()? {
+        return Ok(None);
+    }
+    let (sent_bytes, received_bytes) = (from.varint()?, from.varint()?);
+    let count = from.count()?;
+    let peer = |_| {
+        let peer = peer::decode(from)?;
+        Ok(ToolPeer { peer, sent_bytes: from.varint()?, received_bytes: from.varint()? })
+    };
+    let top = (0..count).map(peer).collect::<Result<_, CodecError>>()?;
+    Ok(Some(ToolNetwork { sent_bytes, received_bytes, top }))
 }
 
 /// Written: never change meaning.
