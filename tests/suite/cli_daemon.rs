@@ -70,9 +70,16 @@ fn a_report_has_the_bills_of_tools_and_a_time_without_windows_one_sentence() {
         assert!(text.out.contains(part), "{part}: {}", text.out);
     }
     let json = run(&["report", "coder <1>", "--json", "--url", &url]).json();
-    assert_eq!((&json["tools"]["total"], &json["forgotten_processes"]), (&3.into(), &3.into()), "{json}");
+    assert_eq!(
+        (&json["tools"]["total"], &json["forgotten_processes"]),
+        (&serde_json::json!(3), &serde_json::json!(3)),
+        "{json}"
+    );
     let empty = run(&["report", "100", "--since", "1s", "--url", &url]);
-    assert!(empty.out.contains("nothing was counted in this time") && !empty.out.contains("LEDGER"), "{empty:?}");
+    assert!(
+        empty.out.contains("nothing was counted in this time") && !empty.out.contains("LEDGER"),
+        "{empty:?}"
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) fn first(mut report: FileReportDto) -> FileReportDto {
     let stands_for_many = |file: &FileDto| matches!(file.path.as_deref(), Some(OTHER | UNKNOWN));
     let is_read_only = |file: &FileDto| {
         let amounts = &file.amounts;
-        amounts.creates + amounts.changes + amounts.deletes + amounts.renames == 0
+        [amounts.creates, amounts.changes, amounts.deletes, amounts.renames].iter().all(|n| *n == 0)
     };
     let (mut many, mut single): (Vec<_>, Vec<_>) = report.files.into_iter().partition(stands_for_many);
     single.sort_by_key(is_read_only);

@@ -113,7 +113,7 @@ fn a_narrow_screen_has_fewer_columns_and_no_figure_is_cut() {
         assert!(width > 60 || figures.clone().all(|figure| whole.contains(&figure)), "{width}: {row}");
     }
     let head = |width| drawn(&mut self::view(), width, 10).swap_remove(0);
-    assert_eq!(head(30), "agentperf top  00:03:20Z");
+    assert_eq!(head(30), "agentperf top  15:23:20Z");
     assert!(head(40).ends_with("2 agents") && head(60).contains("CPU 150 %  RSS 1.14 GB"), "{}", head(60));
 }
 
