@@ -52,6 +52,51 @@ fn an_attach_reports_as_text_and_as_json() {
 }
 
 #[test]
+fn a_report_has_the_bills_of_tools_and_a_time_without_windows_one_sentence() {
+    let world = World::new();
+    let url = world.url("");
+    let text = run(&["report", "100", "--url", &url]);
+    assert_eq!(text.code, Some(0), "{text:?}");
+    for part in [
+        "LEDGER",
+        "TURNS",
+        "TOOLS  3 calls, 1 failed",
+        "cargo test",
+        "LONGEST WAITS",
+        // One of the agent's, and six of its tools.
+        "PROCESSES  4 in all, 2 failed, 4.94 s of CPU time; 3 more were forgotten",
+        "SYSCALLS",
+    ] {
+        assert!(text.out.contains(part), "{part}: {}", text.out);
+    }
+    let json = run(&["report", "coder <1>", "--json", "--url", &url]).json();
+    assert_eq!(
+        (&json["tools"]["total"], &json["forgotten_processes"]),
+        (&serde_json::json!(3), &serde_json::json!(3)),
+        "{json}"
+    );
+    let empty = run(&["report", "100", "--since", "1s", "--url", &url]);
+    assert!(
+        empty.out.contains("nothing was counted in this time") && !empty.out.contains("LEDGER"),
+        "{empty:?}"
+    );
+}
+
+#[test]
+fn operations_of_an_agent_are_found_by_its_name_and_by_where_they_come_from() {
+    let world = World::new();
+    let url = world.url("");
+    let of = |more: &[&str]| run(&[&["operations", "--since", "24h", "--url", &url], more].concat());
+    let kernel = of(&["--source", "kernel", "--agent", "coder <1>"]);
+    assert!(kernel.out.contains("kernel tool cargo test") && kernel.out.contains("git status"), "{kernel:?}");
+    let none = of(&["--source", "kernel", "--kind", "checkpoint_save", "--agent", "100", "--slowest"]);
+    assert!(none.out.contains("no such operations"), "{none:?}");
+    assert!(of(&["--agent", "nobody"]).failed(2).contains("no agent is called"));
+    let refused = of(&["--source", "hearsay"]);
+    assert!(refused.code == Some(2) && refused.err.contains("otlp_metrics"), "{refused:?}");
+}
+
+#[test]
 fn profiles_are_written_in_the_format_that_the_name_asks_for() {
     let world = World::new();
     let url = world.url("");

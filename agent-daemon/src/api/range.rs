@@ -78,13 +78,24 @@ pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Problem> {
 }
 
 fn instant(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
-    let example = "must be an RFC 3339 time such as 2026-11-21T15:04:05Z (in a URL, + is written %2B)";
-    let instant: Timestamp =
-        text.parse().map_err(|_| Problem::bad_request(format_args!("`{name}` {example}")))?;
+    let instant: Timestamp = text.parse().map_err(|_| not_an_instant(name, text))?;
     if now.checked_add(SKEW).is_ok_and(|latest| instant > latest) {
         return Err(Problem::bad_request(format_args!("`{name}` lies in the future; it is {now} here")));
     }
     Ok(instant)
+}
+
+/// Why a text is no instant: of those that RFC 3339 writes, the last hours of the year 9999 have no number here.
+fn not_an_instant(name: &str, text: &str) -> Problem {
+    // A day and a time of it that are right by themselves are wrong together only there.
+    let (date, time) = text.split_at_checked(10).unwrap_or_default();
+    let is_date = date.parse::<jiff::civil::Date>().is_ok();
+    if is_date && format!("2000-01-01{time}").parse::<Timestamp>().is_ok() {
+        let (first, last) = (Timestamp::MIN, Timestamp::MAX);
+        return Problem::bad_request(format_args!("`{name}` must lie between {first} and {last}"));
+    }
+    let example = "must be an RFC 3339 time such as 2026-11-21T15:04:05Z (in a URL, + is written %2B)";
+    Problem::bad_request(format_args!("`{name}` {example}"))
 }
 
 #[cfg(test)]
@@ -152,5 +163,21 @@ mod tests {
         {
             assert_eq!(range(Some(since), None, None), None, "{since:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_wrong() {
+        let told = |from| {
+            let range = RangeQuery { from: Some(from), ..RangeQuery::default() };
+            format!("{:?}", range.resolve(&agent_at(now()), now()).unwrap_err())
+        };
+        for from in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.5+01:00", "9999-12-31T12:00:00-23:59"] {
+            assert!(told(from).contains("must lie between -009999-01-02"), "{from}: {}", told(from));
+        }
+        for from in ["yesterday", "9999-12-31", "9999-12-31T25:00:00Z", "9999-13-31T23:59:59Z", "999\u{e9}-1"]
+        {
+            assert!(told(from).contains("RFC 3339"), "{from}: {}", told(from));
+        }
+        assert!(told("9999-12-30T00:00:00Z").contains("future"));
     }
 }

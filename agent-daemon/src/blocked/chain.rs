@@ -252,7 +252,9 @@ impl<'a, H: Host> Follower<'a, H> {
             Socket::Inet { remote, peer } => {
                 let holders = other_end(self.host, peer);
                 if holders.is_empty() {
-                    reach(wait, ChainEnd::Remote);
+                    // At a loopback address there may be a container's, whose tables are others.
+                    let is_here = peer.is_some() || remote.ip().is_loopback();
+                    reach(wait, if is_here { ChainEnd::Outside } else { ChainEnd::Remote });
                 }
                 self.accuse_holders(wait, thread, &holders, Evidence::Connection);
                 wait.targets.push(named(TargetKind::InetSocket, remote.to_string()));

@@ -1,13 +1,19 @@
 //! `agentperf operations`: what applications told the running daemon of.
 
+use clap::builder::PossibleValuesParser;
+
 use super::{
     backend::DaemonArgs,
     error::CliError,
     out,
+    report::find,
     table::{Align, Table},
     units,
 };
-use crate::api::dto::operation::{OperationDto, OperationListDto, OperationSumDto, OperationSummaryDto};
+use crate::{
+    api::dto::operation::{OperationDto, OperationListDto, OperationSumDto, OperationSummaryDto},
+    model::operation::Source,
+};
 
 /// Show what applications told of: endpoints with their rates, errors and times, or single operations.
 #[derive(clap::Args, Debug)]
@@ -17,8 +23,9 @@ Examples:
   agentperf operations --since 5m --slowest
   agentperf operations --failed --kind http_server
   agentperf operations --by model --json | jq '.groups[]'
+  agentperf operations --source kernel --kind checkpoint_save --agent trainer --slowest
 
-Exit codes: 0 shown; 1 no daemon answers; 2 bad usage.")]
+Exit codes: 0 shown; 1 no daemon answers; 2 bad usage, or there is no such agent, or more than one.")]
 pub(super) struct OperationsArgs {
     /// How far back
     #[arg(long, value_name = "DURATION", default_value = "1h")]
@@ -38,8 +45,11 @@ pub(super) struct OperationsArgs {
     /// Only of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// Only what this agent's processes sent
-    #[arg(long, value_name = "ID")]
+    /// Only what came this way; if absent, what applications told of, not what agentperf saw by itself
+    #[arg(long, value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name)))]
+    source: Option<String>,
+    /// Only of this agent: its id, the pid of its root process, or its name
+    #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -55,8 +65,11 @@ pub(super) struct OperationsArgs {
 pub(super) fn run(args: &OperationsArgs) -> Result<(), CliError> {
     let client = args.daemon.client()?;
     let mut query = vec![("since", args.since.clone()), ("limit", args.limit.to_string())];
-    let filters = [("project", &args.project), ("kind", &args.kind), ("agent", &args.agent)];
+    let filters = [("project", &args.project), ("kind", &args.kind), ("source", &args.source)];
     query.extend(filters.iter().filter_map(|(key, value)| Some((*key, (*value).clone()?))));
+    if let Some(agent) = &args.agent {
+        query.push(("agent", find(&client, agent)?.id));
+    }
     if args.slowest || args.failed {
         query.push(("order", if args.slowest { "slowest" } else { "newest" }.to_owned()));
         query.push(("failed", args.failed.to_string()));
@@ -118,7 +131,7 @@ fn summary_of(summary: &OperationSummaryDto) -> String {
     ];
     let mut table = Table::new(&columns);
     for group in &summary.groups {
-        let source = group.source.map(|source| crate::model::operation::Source::from(source).name());
+        let source = group.source.map(|source| Source::from(source).name());
         let of = [
             group.project.as_deref(),
             source,

@@ -70,7 +70,7 @@ pub(super) fn render(list: &ToolListDto) -> String {
     if list.tools.is_empty() && list.names.is_empty() {
         return "no tool calls that are over in this time\n".to_owned();
     }
-    let mut text = by_name(&list.names);
+    let mut text = by_name(&list.names, "");
     if !list.tools.is_empty() {
         text += &format!("\n{} of {} calls:\n{}", list.tools.len(), list.total, calls(&list.tools));
     }
@@ -85,7 +85,8 @@ const BILL: [(&str, Align); 4] = [
     ("READ+WRITTEN", Align::Right),
 ];
 
-fn by_name(names: &[ToolNameDto]) -> String {
+/// The bills by name, a line for each.
+pub(super) fn by_name(names: &[ToolNameDto], indent: &str) -> String {
     let first =
         [("CALLS", Align::Right), ("FAILED", Align::Right), ("TIME", Align::Right), ("P50", Align::Right)];
     let mut table = Table::new(&[&first[..], &BILL, &[("TOOL", Align::Left)]].concat());
@@ -95,7 +96,7 @@ fn by_name(names: &[ToolNameDto]) -> String {
             [name.calls.to_string(), name.failures.to_string(), units::seconds(name.total_seconds), median];
         table.row([&first[..], &bill(&name.bill), std::slice::from_ref(&name.name)].concat());
     }
-    table.render("")
+    table.render(indent)
 }
 
 fn calls(tools: &[ToolDto]) -> String {

@@ -169,9 +169,10 @@ pub enum ChainEnd {
     Timer,
     /// It waits for a person at a terminal.
     Terminal,
-    /// It waits for a socket whose other end is on another host, or at nobody's that is watched.
+    /// It waits for a socket whose other end is on another host, or is not found on this one.
     Remote,
-    /// It waits on what leads out of the agent, such as its standard input, or on a process that is not watched.
+    /// It waits on what leads out of the agent, such as its standard input, or on a process that is not watched: the other
+    /// end of a pipe or of a connection on this host.
     Outside,
     /// It waits for input of those that wait for it: nobody is to blame.
     Idle,

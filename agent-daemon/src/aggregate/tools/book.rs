@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     GRACE, MAX_CALLS, MAX_NAMES, MAX_WAITING,
-    call::{Call, age},
+    call::{Call, IsServed, age},
     files::CallFiles,
     name,
     network::CallNetwork,
@@ -156,6 +156,7 @@ impl Book {
             files: self.probes.contains(Probe::Files).then(CallFiles::default),
             network: self.probes.contains(Probe::Network).then(CallNetwork::default),
             ended_before: self.ended,
+            served: false,
             serves: false,
         };
         self.next += 1;
@@ -258,9 +259,14 @@ impl Book {
     }
 
     /// Takes the calls that are over.
-    pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Vec<Operation> {
+    pub(super) fn take_over(
+        &mut self,
+        now: Timestamp,
+        roster: &Roster,
+        is_served: IsServed,
+    ) -> Vec<Operation> {
         self.settle(now, GRACE);
-        self.find_servers(now, roster);
+        self.find_servers(now, roster, is_served);
         let over = self.calls.iter().filter_map(|(number, call)| Some((*number, call.end(now)?)));
         // What ended since the window did has a part of its files in the next one.
         let over: Vec<_> = over.filter(|(_, (_, at))| *at <= now).collect();
@@ -287,6 +293,7 @@ impl Book {
     /// In the order in which they began.
     fn finish(&mut self, mut over: Vec<(u64, (ToolEnd, Timestamp))>) -> Vec<Operation> {
         over.sort_unstable_by_key(|(number, _)| *number);
+        self.find_servers_that_ended(&over);
         let mut operations = Vec::with_capacity(over.len());
         for (number, end) in over {
             let Some(call) = self.calls.remove(&number) else { continue };
@@ -311,11 +318,26 @@ impl Book {
         std::mem::take(&mut self.verdicts)
     }
 
-    fn find_servers(&mut self, now: Timestamp, roster: &Roster) {
+    fn find_servers(&mut self, now: Timestamp, roster: &Roster, is_served: IsServed) {
         let ended = self.ended;
         for call in self.calls.values_mut().filter(|call| !call.serves) {
+            call.look(is_served);
             let cpu_ns = roster.process(call.process).map_or(0, |process| process.cpu_ns);
-            call.serves = call.is_server(now, ended, cpu_ns);
+            call.serves = call.exit.is_none() && call.is_server(now, ended, cpu_ns);
+        }
+    }
+
+    /// One that ended between two looks is judged by the last of these, and by what it was at its end.
+    fn find_servers_that_ended(&mut self, over: &[(u64, (ToolEnd, Timestamp))]) {
+        let is_tool = |number: &u64| self.calls.get(number).is_some_and(|call| !call.served);
+        let mut ends: Vec<Timestamp> =
+            over.iter().filter(|(number, _)| is_tool(number)).map(|(_, (_, at))| *at).collect();
+        ends.sort_unstable();
+        for (number, (_, at)) in over {
+            let ended = self.ended + ends.partition_point(|end| end <= at) as u64;
+            if let Some(call) = self.calls.get_mut(number) {
+                call.serves = call.serves || call.is_server(*at, ended, call.bill.cpu_ns());
+            }
         }
     }
 }

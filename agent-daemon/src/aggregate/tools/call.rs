@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use super::{GRACE, files::CallFiles, network::CallNetwork, repeats::Outcome};
-use crate::{
-    collect::is_served,
-    model::{
-        hash,
-        id::{AgentId, ProcessId},
-        operation::{Bill, Operation, SERVER, Source, TOOL, TOOL_REPEATS, Tool, ToolEnd},
-        process::Exit,
-        signal_names::signal_name,
-        time::Timestamp,
-    },
+use crate::model::{
+    hash,
+    id::{AgentId, ProcessId},
+    operation::{Bill, Operation, SERVER, Source, TOOL, TOOL_REPEATS, Tool, ToolEnd},
+    process::Exit,
+    signal_names::signal_name,
+    time::Timestamp,
 };
 
 /// How long a server lives at least.
@@ -23,6 +20,10 @@ const OUTLIVES: u64 = 2;
 const SERVES_IDLY: Duration = Duration::from_secs(300);
 /// The share of its life that it may use the CPU then.
 const IDLE: f64 = 0.01;
+
+/// Whether a process is spoken to by another one: its standard input and output are pipes or sockets, of which the other one
+/// holds the other end of the input. Of a socket it is not known who holds the other end.
+pub(super) type IsServed = fn(ProcessId, ProcessId) -> bool;
 
 /// An open call.
 pub(super) struct Call {
@@ -49,6 +50,8 @@ pub(super) struct Call {
     pub(super) network: Option<CallNetwork>,
     /// Calls of the agent that had ended when this one began.
     pub(super) ended_before: u64,
+    /// Whether its agent spoke to it when that was last looked at, while it lived.
+    pub(super) served: bool,
     /// Whether it has turned out to be a server.
     pub(super) serves: bool,
 }
@@ -72,24 +75,31 @@ impl Call {
         }
     }
 
-    /// Whether it serves its agent: standard input and output are pipes or sockets, of which its agent holds the other end
-    /// of the input; it has lived for [`SERVES`] and outlived [`OUTLIVES`] other calls, or for [`SERVES_IDLY`] almost
-    /// without using the CPU. Reads /proc. Of a socket it is not known who holds the other end.
+    /// Whether it serves its agent, as of `now`: its agent speaks to it, and it has lived for [`SERVES`] and outlived
+    /// [`OUTLIVES`] other calls, or for [`SERVES_IDLY`] almost without using the CPU.
     pub(super) fn is_server(&self, now: Timestamp, ended: u64, cpu_ns: u64) -> bool {
         let age = age(self.start, now);
         let outlived = ended.saturating_sub(self.ended_before);
         let idles = || cpu_ns as f64 <= IDLE * age.as_nanos() as f64;
-        let lasts = age >= SERVES && outlived >= OUTLIVES || age >= SERVES_IDLY && idles();
-        lasts && self.exit.is_none() && self.parent.is_some_and(|parent| is_served(self.process, parent))
+        self.served && (age >= SERVES && outlived >= OUTLIVES || age >= SERVES_IDLY && idles())
     }
 
-    /// Whether it changed anything, as far as that is seen: files, where these are watched; else, what is to be written to
-    /// storage.
+    /// Looks whether its agent speaks to it, as long as it lives: the agent may close its input.
+    pub(super) fn look(&mut self, is_served: IsServed) {
+        if self.exit.is_none() {
+            self.served = self.parent.is_some_and(|parent| is_served(self.process, parent));
+        }
+    }
+
+    /// Whether it changed anything, as far as that is seen: it sent something to a host; it changed files, where these are
+    /// watched; else, something is to be written to storage.
     pub(super) fn has_effect(&self) -> bool {
-        match &self.files {
+        let asked_a_host = self.network.as_ref().is_some_and(CallNetwork::has_sent_to_hosts);
+        let changed = match &self.files {
             Some(files) => files.have_effect(),
             None => self.bill.written_bytes > 0,
-        }
+        };
+        asked_a_host || changed
     }
 
     /// What tells it apart from others that ended.

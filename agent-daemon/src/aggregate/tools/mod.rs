@@ -29,7 +29,7 @@ use self::book::Book;
 pub(super) use self::{call::error_type, name::of as call_name};
 use super::roster::Roster;
 use crate::{
-    collect::Order,
+    collect::{Order, is_served},
     model::{
         agent::Agent,
         file::FileStat,
@@ -60,11 +60,13 @@ const MAX_SINGLE: usize = 2000;
 pub(super) struct Tools {
     books: FxHashMap<Slot, Book>,
     telemetry: Arc<Telemetry>,
+    /// Reads /proc; tests do not.
+    is_served: call::IsServed,
 }
 
 impl Tools {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { books: FxHashMap::default(), telemetry }
+        Self { books: FxHashMap::default(), telemetry, is_served }
     }
 
     pub(super) fn enter(&mut self, slot: Slot, agent: &Agent) {
@@ -128,7 +130,7 @@ impl Tools {
     pub(super) fn take_over(&mut self, now: Timestamp, roster: &Roster) -> Option<Record> {
         let mut arrived = Arrived { operations: Vec::new(), sums: Vec::new(), place: None };
         for book in self.books.values_mut() {
-            bound(book.take_over(now, roster), &mut arrived);
+            bound(book.take_over(now, roster, self.is_served), &mut arrived);
         }
         record(arrived)
     }

@@ -3,9 +3,14 @@
 //! Reads command lines that redaction has been through, and takes of them a program, and a subcommand, script, module or
 //! package at most: nothing that tells one call from another, no value of an option, and nothing that redaction hid.
 //!
-//! Of several commands in one shell the first names the call that neither prepares another (`cd`, `export`) nor keeps house
-//! (`mkdir`, `echo`, `tail`); where all keep house, the first of these. What comes after an option that is not known may be
-//! its value, so nothing after it is taken for a subcommand.
+//! Of several commands in one shell, in subshells and loops as well, the first names the call that is neither a word or
+//! builtin of the shell (`for`, `cd`, `export`, `exit`) nor keeps house (`mkdir`, `ls`, `echo`, `sleep`); where there is none,
+//! the first that keeps house, else the first builtin. What comes after an option that is not known may be its value, so
+//! nothing after it is taken for a subcommand.
+
+mod interpreter;
+
+use interpreter::{Runs, runs};
 
 /// The longest name, bytes.
 const MAX_BYTES: usize = 64;
@@ -33,7 +38,6 @@ const SUBCOMMAND_RUNNERS: [&str; 12] = [
     "bundle exec",
     "mise exec",
 ];
-const INTERPRETERS: &str = "python pypy node nodejs bun deno ruby perl php lua Rscript java tsx ts-node";
 /// Whose first operand says what they do.
 const MULTIPLE: &str = "git cargo npm pnpm yarn uv pip pip3 pipx poetry go gh glab docker podman kubectl helm apt apt-get \
     dnf brew systemctl make just task dotnet mvn gradle rustup terraform aws gcloud az conda deno bun bundle rails";
@@ -47,11 +51,10 @@ const SUBCOMMAND_VALUED: &str = "-C -c -f -n -p -j -R -H --prefix --cwd --direct
 /// Options of programs with subcommands that have no value.
 const FLAGS: &str = "-v -q -s -y -g -k -i -w -B -P --verbose --quiet --silent --yes --offline --locked --frozen --no-pager \
     --paginate --global --user --system --debug --no-color --assume-yes --workspaces --keep-going --non-interactive";
-/// The same, of interpreters.
-const INTERPRETER_VALUED: &str = "-W -X -r -I --require --import --loader --env-file";
-/// Commands of shells that only prepare another.
-const PREPARE: &str = "cd pushd popd export set source . pwd true : umask shopt setopt trap unset alias test [ [[ ulimit wait \
-    for case select function local declare done fi esac }";
+/// Words and builtins of shells, which are no programs.
+const BUILTINS: &str = "cd pushd popd dirs export set source . pwd : umask shopt setopt trap unset alias unalias test [ [[ \
+    ulimit wait for case select function local declare typeset readonly done fi esac } if elif while until then else do ! { exit return break \
+    continue shift read mapfile getopts hash jobs bg fg disown let logout";
 
 /// Commands that people run beside the one that they mean.
 const HOUSEKEEPING: &str = "mkdir rmdir touch rm cp mv ln chmod chown echo printf cat ls tail head tee wc sort uniq cut tr \
@@ -71,7 +74,7 @@ pub(in crate::aggregate) fn of(args: &[String], comm: &str) -> String {
 /// Whether this is a shell, an interpreter, or another program that runs what it is told to.
 pub(super) fn is_interpreter(executable: &str) -> bool {
     let program = program(executable);
-    has(INTERPRETERS, program) || has(SHELLS, program) || has(WRAPPERS, program) || has(RUNNERS, program)
+    interpreter::is_one(program) || has(SHELLS, program) || has(WRAPPERS, program) || has(RUNNERS, program)
 }
 
 /// Whether this command line only starts another program, which is the one that is meant.
@@ -93,10 +96,10 @@ pub(super) fn is_shell(args: &[String]) -> bool {
 
 /// The script or module that an interpreter runs; `None` where it runs none.
 pub(super) fn script(args: &[String]) -> Option<&str> {
-    let rest: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
-    match runs(&rest) {
-        Runs::Named(name) => Some(name),
-        Runs::Script(script) => script.first().copied(),
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (first, rest) = words.split_first()?;
+    match runs(program(first), rest) {
+        Runs::Named(named) | Runs::Script(named) => named.first().copied(),
         Runs::Code(_) | Runs::Nothing => None,
     }
 }
@@ -121,7 +124,7 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
         let inner = command(after, depth + 1).map(|inner| format!("{runner} {}", unversioned(&inner)));
         return inner.or(Some(runner));
     }
-    if has(INTERPRETERS, program) && !has(MULTIPLE, program) {
+    if interpreter::is_one(program) && !has(MULTIPLE, program) {
         return Some(interpreted(program, rest, depth));
     }
     let subcommand = subcommand(rest).filter(|word| has(MULTIPLE, program) && is_plain(word));
@@ -143,19 +146,19 @@ fn shell(program: &str, rest: &[&str], depth: u8) -> String {
 /// What names shell code: see above.
 fn code(text: &str, depth: u8) -> Option<String> {
     let words = split(text);
-    let (mut keeps_house, mut prepares) = (None, None);
+    let (mut keeps_house, mut builtin) = (None, None);
     for simple in words.split(|word| matches!(word.as_str(), "&&" | "||" | "|" | ";" | "&" | "(" | ")")) {
         let simple: Vec<&str> = simple.iter().map(String::as_str).collect();
         let Some(name) = command(&simple, depth) else { continue };
-        if has(PREPARE, &name) {
-            prepares.get_or_insert(name);
+        if has(BUILTINS, &name) {
+            builtin.get_or_insert(name);
         } else if has(HOUSEKEEPING, &name) {
             keeps_house.get_or_insert(name);
         } else {
             return Some(name);
         }
     }
-    keeps_house.or(prepares)
+    keeps_house.or(builtin)
 }
 
 /// Words as they were shown: blanks divide them, but not in quotes, nor in what stands for what is hidden.
@@ -203,37 +206,12 @@ fn subcommand_runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(&'a 
 
 /// `python x.py`, `python -m m`, `node -e …`.
 fn interpreted(program: &str, rest: &[&str], depth: u8) -> String {
-    match runs(rest) {
-        Runs::Code(option) => format!("{program} {option}"),
-        Runs::Named(name) => base(name).to_owned(),
+    match runs(program, rest) {
+        Runs::Code(letter) => format!("{program} -{letter}"),
+        Runs::Named(named) => named.first().map_or(program, |name| base(name)).to_owned(),
         Runs::Script(script) => scripted(script, depth).unwrap_or_else(|| program.to_owned()),
         Runs::Nothing => program.to_owned(),
     }
-}
-
-/// What an interpreter is told to run.
-enum Runs<'a, 'b> {
-    /// Code, by this option.
-    Code(&'a str),
-    /// A module, or an archive.
-    Named(&'a str),
-    /// A script and its arguments.
-    Script(&'b [&'a str]),
-    /// Nothing: it reads its input.
-    Nothing,
-}
-
-fn runs<'a, 'b>(mut rest: &'b [&'a str]) -> Runs<'a, 'b> {
-    while let [arg, after @ ..] = rest {
-        match *arg {
-            "-m" | "-jar" => return after.first().map_or(Runs::Nothing, |name| Runs::Named(name)),
-            "-c" | "-e" | "-p" | "--eval" | "--print" => return Runs::Code(arg),
-            option if has(INTERPRETER_VALUED, option) => rest = after.get(1..).unwrap_or_default(),
-            option if option.starts_with('-') => rest = after,
-            _ => return Runs::Script(rest),
-        }
-    }
-    Runs::Nothing
 }
 
 /// What a script is called, which stands before its arguments: some are programs that people know.
@@ -254,7 +232,10 @@ fn known_script(script: &str) -> &str {
 /// What an interpreter's script that is a launcher is called by: `node /usr/bin/npx x` is `npx x`.
 fn skip_interpreter<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
     match words {
-        [first, rest @ ..] if has(INTERPRETERS, program(first)) => skip_options(rest),
+        [first, rest @ ..] if interpreter::is_one(program(first)) => match runs(program(first), rest) {
+            Runs::Named(named) | Runs::Script(named) => named,
+            Runs::Code(_) | Runs::Nothing => &[],
+        },
         words => words,
     }
 }

@@ -33,6 +33,11 @@ impl CallNetwork {
         }
     }
 
+    /// Whether anything was sent to a host, this one included.
+    pub(super) fn has_sent_to_hosts(&self) -> bool {
+        self.peers.iter().any(|(peer, (sent, _))| *sent > 0 && !peer.is_unix())
+    }
+
     /// What the call came to: of its peers those with most bytes.
     pub(super) fn finish(self) -> ToolNetwork {
         let Self { sent_bytes, received_bytes, peers } = self;

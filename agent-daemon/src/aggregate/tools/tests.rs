@@ -284,6 +284,25 @@ fn a_pipe_to_the_agent_alone_makes_no_server() {
 }
 
 #[test]
+fn a_server_that_ends_between_two_looks_is_one() {
+    let kinds = |is_served: fn(ProcessId, ProcessId) -> bool, outlived: u32, lived: i64| {
+        let mut world = python();
+        world.tools.is_served = is_served;
+        world.fork(100, 101);
+        world.exec(101, 1, &["mcp-server"]);
+        assert!(world.over(5).is_empty(), "it is looked at while it lives");
+        (0..outlived).for_each(|n| world.run(200 + n, 6, &["ls"]));
+        world.exit(101, 1 + lived, 0);
+        let over = world.over(60);
+        over.iter().map(|call| call.kind.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(|_, _| true, 2, 21), [SERVER, TOOL, TOOL]);
+    assert_eq!(kinds(|_, _| true, 2, 9), [TOOL; 3], "it lived too short");
+    assert_eq!(kinds(|_, _| true, 1, 21), [TOOL; 2], "it outlived too few");
+    assert_eq!(kinds(|_, _| false, 2, 21), [TOOL; 3], "its agent does not speak to it");
+}
+
+#[test]
 fn names_and_open_calls_are_bounded() {
     let mut world = python();
     for n in 0..MAX_NAMES as u32 + 5 {

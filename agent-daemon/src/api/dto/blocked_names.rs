@@ -75,9 +75,9 @@ mirror! {
         Timer,
         /// It waits for a person at a terminal.
         Terminal,
-        /// It waits for a socket whose other end is on another host, or at nobody's that is watched.
+        /// It waits for a socket whose other end is on another host, or is not found on this one.
         Remote,
-        /// It waits on what leads out of the agent, or for a process that is not watched.
+        /// It waits on what leads out of the agent, or for a process that is not watched, also by a connection on this host.
         Outside,
         /// It waits for input of those that wait for it: nobody is to blame.
         Idle,

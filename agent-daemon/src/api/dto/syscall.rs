@@ -42,6 +42,8 @@ pub struct SyscallDto {
     pub comm: Option<String>,
     /// Calls that returned.
     pub count: u64,
+    /// Of these, calls of processes that are told apart no more, since a window keeps so many rows.
+    pub merged: u64,
     /// Calls that failed, by the error's name.
     pub errors: BTreeMap<String, u64>,
     /// Time inside the call.
@@ -67,6 +69,7 @@ impl SyscallDto {
             pid: total.process.map(|p| p.pid()),
             comm,
             count: total.count,
+            merged: total.merged,
             errors,
             total_seconds: seconds(total.total_ns),
             max_seconds: seconds(total.max_ns),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{CoveredDto, seconds, timeline::SegmentCauseDto};
 use crate::{
-    model::time::Timestamp,
+    model::{price::Cost, time::Timestamp},
     store::query::{Turn, Turns},
 };
 
@@ -51,8 +51,8 @@ pub struct TurnDto {
     pub input_tokens: u64,
     /// Tokens that models wrote, likewise.
     pub output_tokens: u64,
-    /// What the calls cost whose price is known, US dollars.
-    pub cost_usd: f64,
+    /// What the calls cost whose price is known, US dollars; null where that is nothing, as where no price is configured.
+    pub cost_usd: Option<f64>,
     /// The wall clock of the windows that lie in it for the most part: exactly the sum of its causes.
     pub wall_seconds: f64,
     /// Where that went: the causes that have time, most first.
@@ -90,7 +90,7 @@ impl TurnDto {
             failed_tool_calls: turn.tool_calls.1,
             input_tokens: turn.tokens.0,
             output_tokens: turn.tokens.1,
-            cost_usd: turn.cost.usd(),
+            cost_usd: (turn.cost != Cost::default()).then(|| turn.cost.usd()),
             wall_seconds: seconds(turn.ledger.wall_ns()),
             causes: SegmentCauseDto::of(&turn.ledger),
         }

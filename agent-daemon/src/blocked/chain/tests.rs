@@ -184,6 +184,25 @@ fn sockets_on_this_host_lead_on_and_others_end() {
 }
 
 #[test]
+fn a_connection_to_a_process_of_this_host_that_is_not_watched_leads_outside() {
+    let read = ThreadWait {
+        descriptor: Some(Descriptor::InetSocket),
+        ..tool(100, 1, ThreadState::Network, READ, 3)
+    };
+    let end = |remote: &str, peer| {
+        let mut host = Made::default();
+        host.links.insert((100, 3), "socket:[30]");
+        host.sockets.insert(30, Socket::Inet { remote: remote.parse().unwrap(), peer });
+        first(vec![read.clone()], &mut host)
+    };
+    // The other end is in this host's tables, whatever its address; or in those of another network namespace.
+    assert_eq!(end("192.0.2.1:443", Some(31)), "100 Outside");
+    assert_eq!(end("127.0.0.1:8080", None), "100 Outside");
+    assert_eq!(end("[::1]:8080", None), "100 Outside");
+    assert_eq!(end("192.0.2.1:443", None), "100 Remote");
+}
+
+#[test]
 fn an_event_loop_is_held_up_by_its_tool_not_by_its_idle_server() {
     let agent = tool(100, 1, ThreadState::Poll, EPOLL, 9);
     // The server reads what the agent sends; the tool sleeps.

@@ -33,6 +33,20 @@ pub(super) fn render(name: &str, waits: &LongestWaitsDto, stacks: bool) -> Strin
     text
 }
 
+/// The waits, in one line each: who waited, whose waiting that likely was, and who ended it.
+pub(in crate::cli) fn lines(waits: &LongestWaitsDto) -> Vec<String> {
+    let who = |wait: &LongWaitDto| {
+        let comm = wait.comm.as_deref().map_or_else(|| "?".into(), plain);
+        format!(" <- {comm} [{}] {}", wait.pid, word(&wait.cause))
+    };
+    let chain = |chain: &Vec<LongWaitDto>| {
+        let (first, behind) = chain.split_first()?;
+        let behind: String = behind.iter().map(who).collect();
+        Some(format!("{}{behind}; {}", line(first), end(chain.last()?)))
+    };
+    waits.chains.iter().filter_map(chain).collect()
+}
+
 /// `3.20 s  python3 [4711] ipc read pipe, 14:02:05 to 14:02:10`
 fn line(wait: &LongWaitDto) -> String {
     let descriptor = wait.descriptor.as_ref().map(word);
@@ -84,6 +98,12 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[2].starts_with("3.20 s  sh\u{fffd} [100] child read, "), "{text}");
         assert_eq!(lines[3], "      k_wait");
+        let [one] = <[String; 1]>::try_from(super::lines(&waits)).unwrap();
+        assert!(one.starts_with("3.20 s  sh\u{fffd} [100] child read, "), "{one}");
+        assert!(
+            one.ends_with(" <- npm [100] child; ended by process 7, which is none of the agent's"),
+            "{one}"
+        );
         assert!(lines[5].starts_with("  <- which likely waited for: 3.20 s  npm"), "{text}");
         assert!(
             lines.last().unwrap().ends_with("= ended by process 7, which is none of the agent's"),

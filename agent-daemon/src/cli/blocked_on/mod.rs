@@ -1,6 +1,6 @@
 //! `agentperf blocked-on`: who an agent waits for at this moment, link by link, or whom its longest waits were for.
 
-mod longest;
+pub(super) mod longest;
 
 use std::fmt::Write as _;
 

@@ -104,12 +104,14 @@ pub(super) fn locks(report: &LockReportDto) -> String {
     let columns: Vec<_> = columns.into_iter().chain([("FOR", Align::Left)]).collect();
     let mut table = Table::new(&columns);
     for lock in report.locks.iter().take(ROWS) {
-        let place = lock.place.as_ref().map_or("?", |frame| &frame.function);
+        let place = lock.place.as_ref().map_or("unknown", |frame| &frame.function);
+        // Rows that were merged are of no process in particular.
+        let pid = if lock.pid == 0 { "-".to_owned() } else { lock.pid.to_string() };
         table.row(vec![
             seconds(lock.seconds),
             lock.count.to_string(),
             seconds(lock.max_seconds),
-            lock.pid.to_string(),
+            pid,
             cut(&plain(place), 70),
         ]);
     }

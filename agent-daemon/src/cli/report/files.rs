@@ -3,11 +3,31 @@
 use std::fmt::Write;
 
 use super::super::{
-    out::plain,
-    table::{Align, Table},
+    table::{Align, Cut, Table},
     units::{bytes, seconds},
 };
-use crate::api::dto::file::FileReportDto;
+use super::FILES;
+use crate::{
+    api::dto::file::{FileDto, FileReportDto},
+    model::file::{OTHER, UNKNOWN},
+};
+
+/// The files to show: those that something was done to, then those that were read, in their order; what stands for many,
+/// last.
+pub(super) fn first(mut report: FileReportDto) -> FileReportDto {
+    let stands_for_many = |file: &FileDto| matches!(file.path.as_deref(), Some(OTHER | UNKNOWN));
+    let is_read_only = |file: &FileDto| {
+        let amounts = &file.amounts;
+        [amounts.creates, amounts.changes, amounts.deletes, amounts.renames].iter().all(|n| *n == 0)
+    };
+    let (mut many, mut single): (Vec<_>, Vec<_>) = report.files.into_iter().partition(stands_for_many);
+    single.sort_by_key(is_read_only);
+    single.truncate(FILES.saturating_sub(many.len()));
+    single.append(&mut many);
+    report.files = single;
+    report.next_offset = None;
+    report
+}
 
 /// The files that had most done to them; nothing of an agent that has used none.
 pub(super) fn files(report: &FileReportDto) -> String {
@@ -15,8 +35,10 @@ pub(super) fn files(report: &FileReportDto) -> String {
         return String::new();
     }
     let total = &report.total;
+    let is_merged = report.files.iter().any(|file| file.path.as_deref() == Some(OTHER));
+    let merged = if is_merged { "; small rows merged as other" } else { "" };
     let mut out = format!(
-        "\nFILES  {} created, {} deleted, {} renamed, {} written in {} calls, {} read\n",
+        "\nFILES  {} created, {} deleted, {} renamed, {} written in {} calls, {} read{merged}\n",
         total.creates,
         total.deletes,
         total.renames,
@@ -27,7 +49,7 @@ pub(super) fn files(report: &FileReportDto) -> String {
     let titles = ["OPENS", "CREATED", "CHANGES", "DELETED", "RENAMED", "READ", "WRITTEN"];
     let columns = titles.map(|title| (title, Align::Right));
     let columns: Vec<_> = columns.into_iter().chain([("PATH", Align::Left)]).collect();
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns).cut_at(Cut::Beginning);
     for file in &report.files {
         let amounts = &file.amounts;
         table.row(vec![
@@ -38,7 +60,7 @@ pub(super) fn files(report: &FileReportDto) -> String {
             amounts.renames.to_string(),
             bytes(amounts.read_bytes),
             bytes(amounts.written_bytes),
-            plain(file.path.as_deref().unwrap_or_default()).to_string(),
+            file.path.clone().unwrap_or_default(),
         ]);
     }
     out.push_str(&table.render("  "));
@@ -54,7 +76,7 @@ pub(super) fn files(report: &FileReportDto) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::files;
+    use super::{FILES, files, first};
     use crate::{
         api::dto::file::{FileDto, FileReportDto},
         store::{fixture::file, query::FileBy},
@@ -79,5 +101,34 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text}");
         report.files.clear();
         assert_eq!(files(&report), "");
+    }
+
+    #[test]
+    fn files_with_effects_stand_first_and_what_was_merged_last() {
+        let row = |path: &str, is_changed: bool| {
+            let mut row = file(1, path, 5);
+            if !is_changed {
+                (row.creates, row.changes, row.deletes, row.renames) = (0, 0, 0, 0);
+            }
+            FileDto::new(&row, FileBy::Path, None)
+        };
+        let long = format!("/srv/{}/main.rs", "deep/".repeat(40));
+        let mut rows = vec![row("other", true), row("/read/it", false), row(&long, true)];
+        rows.extend((0..20).map(|n| row(&format!("/read/{n}"), false)));
+        let report = first(FileReportDto {
+            agent: "1-1".to_owned(),
+            covered: None,
+            watched: true,
+            total: (&file(1, "x", 5)).into(),
+            rows: 23,
+            next_offset: None,
+            files: rows,
+        });
+        let text = files(&report);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].ends_with("; small rows merged as other"), "{text}");
+        assert!(lines[3].contains("…/") && lines[3].ends_with("/main.rs"), "{text}");
+        assert!(lines[4].ends_with("/read/it") && lines[2 + FILES].ends_with("other"), "{text}");
+        assert!(text.contains("and 8 more"), "{text}");
     }
 }

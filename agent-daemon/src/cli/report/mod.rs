@@ -6,6 +6,7 @@ mod devices;
 mod files;
 mod ledger;
 mod render;
+mod tools;
 mod turns;
 mod verb;
 
@@ -17,10 +18,23 @@ use super::{
 };
 use crate::{
     api::dto::{
-        agent::AgentDto, coverage::CoverageDto, cuda::CudaReportDto, disk::DiskReportDto,
-        file::FileReportDto, ledger::LedgerDto, llm::LlmCallListDto, locks::LockReportDto,
-        mcp::McpCallListDto, names::ProbeDto, network::NetworkReportDto, off_cpu::OffCpuReportDto,
-        process::ProcessDto, profile::ProfileDto, syscall::SyscallReportDto, turn::TurnListDto,
+        agent::AgentDto,
+        coverage::CoverageDto,
+        cuda::CudaReportDto,
+        disk::DiskReportDto,
+        file::FileReportDto,
+        ledger::LedgerDto,
+        llm::LlmCallListDto,
+        locks::LockReportDto,
+        mcp::McpCallListDto,
+        names::ProbeDto,
+        network::NetworkReportDto,
+        off_cpu::{LongestWaitsDto, OffCpuReportDto},
+        process::ProcessDto,
+        profile::ProfileDto,
+        syscall::SyscallReportDto,
+        tool::ToolListDto,
+        turn::TurnListDto,
     },
     model::time::Timestamp,
 };
@@ -33,8 +47,13 @@ pub(super) use verb::{ReportArgs, run};
 /// Stacks of a profile that are kept: the heaviest.
 const STACKS: usize = 20;
 
-/// Files that are shown.
+/// Files that are kept, and asked for: what was merged is one row among them.
 const FILES: usize = 15;
+const ALL_FILES: usize = 1000;
+
+/// Tool calls that are kept beside their sums, and waits.
+const CALLS: usize = 10;
+const WAITS: usize = 5;
 
 /// What an agent did in a stretch of time.
 #[derive(Debug, Serialize)]
@@ -47,6 +66,10 @@ pub(super) struct Report {
     pub(super) ledger: Option<LedgerDto>,
     /// Its turns; absent likewise.
     pub(super) turns: Option<TurnListDto>,
+    /// What its tools cost: sums by name, and the calls that came last.
+    pub(super) tools: ToolListDto,
+    /// The waits that lasted longest, each with whom it was for; absent likewise.
+    pub(super) longest_waits: Option<LongestWaitsDto>,
     /// Calls of models; absent likewise.
     pub(super) llm_calls: Option<LlmCallListDto>,
     /// Calls of MCP servers; absent likewise.
@@ -55,6 +78,8 @@ pub(super) struct Report {
     pub(super) coverage: Option<CoverageDto>,
     /// Its processes in the order of the tree.
     pub(super) processes: Vec<ProcessDto>,
+    /// Processes that its tools had and that are not among these, since an agent keeps so many; of a whole watch alone.
+    pub(super) forgotten_processes: u64,
     /// CPU samples, the heaviest stacks; absent likewise.
     pub(super) cpu: Option<ProfileDto>,
     /// CPU time by innermost function, most first; from all stacks.
@@ -69,6 +94,7 @@ pub(super) struct Report {
     pub(super) disk: Option<DiskReportDto>,
     /// Calls of CUDA; absent likewise.
     pub(super) cuda: Option<CudaReportDto>,
+    /// What it did with files; absent likewise.
     pub(super) files: Option<FileReportDto>,
     /// Syscalls; absent likewise.
     pub(super) syscalls: Option<SyscallReportDto>,
@@ -96,6 +122,9 @@ impl Report {
         if let Some(profile) = &mut cpu {
             profile.stacks.truncate(STACKS);
         }
+        let processes = client.processes(id, range)?.processes;
+        let tools: ToolListDto = client.rows(id, "tools", (range, CALLS))?;
+        let waits = (range, WAITS);
         Ok(Self {
             seconds: seconds(&agent, range),
             ledger: watched(ProbeDto::Ledger).then(|| client.ledger(id, range)).transpose()?,
@@ -103,19 +132,49 @@ impl Report {
             llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
             mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
-            processes: client.processes(id, range)?.processes,
+            forgotten_processes: if range.from.is_none() { forgotten(&tools, &processes) } else { 0 },
+            processes,
+            tools,
+            longest_waits: watched(ProbeDto::OffCpu)
+                .then(|| client.rows(id, "blocked-on/longest", waits))
+                .transpose()?,
             off_cpu: watched(ProbeDto::OffCpu).then(|| client.off_cpu(id, range)).transpose()?,
             locks: watched(ProbeDto::OffCpu).then(|| client.rows(id, "locks", first)).transpose()?,
             network: watched(ProbeDto::Network).then(|| client.rows(id, "network", first)).transpose()?,
             disk: watched(ProbeDto::Disk).then(|| client.rows(id, "disk", first)).transpose()?,
             cuda: watched(ProbeDto::Cuda).then(|| client.cuda(id, range)).transpose()?,
-            files: watched(ProbeDto::Files).then(|| client.rows(id, "files", (range, FILES))).transpose()?,
+            files: watched(ProbeDto::Files)
+                .then(|| client.rows(id, "files", (range, ALL_FILES)))
+                .transpose()?
+                .map(files::first),
             syscalls: watched(ProbeDto::Syscalls).then(|| client.syscalls(id, range)).transpose()?,
             cpu,
             functions,
             agent,
         })
     }
+
+    /// Whether anything of this time is stored, as far as a probe tells.
+    fn has_windows(&self) -> bool {
+        let covered = [
+            self.ledger.as_ref().map(|report| report.covered.is_some()),
+            self.cpu.as_ref().map(|report| report.covered.is_some()),
+            self.off_cpu.as_ref().map(|report| report.covered.is_some()),
+            self.network.as_ref().map(|report| report.covered.is_some()),
+            self.disk.as_ref().map(|report| report.covered.is_some()),
+            self.cuda.as_ref().map(|report| report.covered.is_some()),
+            self.files.as_ref().map(|report| report.covered.is_some()),
+            self.syscalls.as_ref().map(|report| report.covered.is_some()),
+        ];
+        let mut told = covered.into_iter().flatten().peekable();
+        told.peek().is_none() || told.any(|is_covered| is_covered)
+    }
+}
+
+/// Processes of tools that are no longer known: every one of them was told, and the agent's root beside them.
+fn forgotten(tools: &ToolListDto, processes: &[ProcessDto]) -> u64 {
+    let told = tools.names.iter().fold(1, |sum: u64, name| sum.saturating_add(name.bill.processes));
+    told.saturating_sub(processes.len() as u64)
 }
 
 /// From when the range or the watch began to when the watch ended, or now.

@@ -1,10 +1,11 @@
-//! A report as text: a heading, then the ledger, processes, CPU, waits, locks, network, disks, calls of CUDA, files and
-//! syscalls, the most expensive of each.
+//! A report as text: a heading, then the ledger, turns, tools, the longest waits, calls, processes, CPU, waits, locks, network,
+//! disks, calls of CUDA, files and syscalls, the most expensive of each.
 
 use std::fmt::Write;
 
 use super::{
     super::{
+        blocked_on::longest,
         out::plain,
         table::{Align, Table, cut},
         units::{bytes, percent, seconds},
@@ -14,11 +15,12 @@ use super::{
     devices,
     files::files,
     ledger::ledger,
+    tools::tools,
     turns::turns,
 };
 use crate::api::dto::{
     names::FrameKindDto,
-    off_cpu::{OffCpuReportDto, WaitDto},
+    off_cpu::{LongestWaitsDto, OffCpuReportDto, WaitDto},
     process::{KillerDto, ProcessDto},
     profile::ProfileDto,
     stack::{FrameDto, StackDto},
@@ -37,17 +39,31 @@ const STACKS: usize = 3;
 /// Frames of a stack shown.
 const FRAMES: usize = 6;
 
+/// What stands in place of sections without anything in them.
+const NOTHING: &str = "\nnothing was counted in this time: it was not watched then, its first window is not over yet, or \
+    what was stored is forgotten\n";
+
 /// The report as text.
 pub(in crate::cli) fn render(report: &Report) -> String {
     let mut out = heading(report);
+    if !report.has_windows() {
+        out += NOTHING;
+        out += &tools(&report.tools);
+        if !report.processes.is_empty() {
+            out += &processes(&report.processes, report.forgotten_processes);
+        }
+        return out;
+    }
     if let Some(times) = &report.ledger {
         out.push_str(&ledger(times));
     }
     out.extend(report.turns.iter().map(turns));
+    out.push_str(&tools(&report.tools));
+    out.extend(report.longest_waits.iter().map(longest_waits));
     out.extend(report.llm_calls.iter().map(calls::llm));
     out.extend(report.mcp_calls.iter().map(calls::mcp));
     out.extend(report.coverage.iter().map(calls::blind));
-    out.push_str(&processes(&report.processes));
+    out.push_str(&processes(&report.processes, report.forgotten_processes));
     if let Some(profile) = &report.cpu {
         out.push_str(&cpu(report, profile));
     }
@@ -73,11 +89,22 @@ fn heading(report: &Report) -> String {
     format!("{} (pid {}), {}{live}\n", plain(&agent.name), agent.pid, seconds(report.seconds))
 }
 
-fn processes(all: &[ProcessDto]) -> String {
+/// The longest waits that were for somebody, a line for each.
+fn longest_waits(waits: &LongestWaitsDto) -> String {
+    let lines = longest::lines(waits);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines = lines.iter().map(|line| format!("  {line}\n"));
+    std::iter::once("\nLONGEST WAITS\n".to_owned()).chain(lines).collect()
+}
+
+fn processes(all: &[ProcessDto], forgotten: u64) -> String {
     let failed = all.iter().filter(|p| is_failure(p)).count();
     let cpu: f64 = all.iter().map(|p| p.cpu_seconds).sum();
+    let more = if forgotten > 0 { format!("; {forgotten} more were forgotten") } else { String::new() };
     let mut out =
-        format!("\nPROCESSES  {} in all, {failed} failed, {} of CPU time\n", all.len(), seconds(cpu));
+        format!("\nPROCESSES  {} in all, {failed} failed, {} of CPU time{more}\n", all.len(), seconds(cpu));
     let mut table = Table::new(&[
         ("PID", Align::Right),
         ("CPU", Align::Right),
@@ -224,7 +251,9 @@ fn wait_line(wait: &WaitDto) -> String {
 fn syscalls(report: &SyscallReportDto) -> String {
     let count: u64 = report.syscalls.iter().map(|s| s.count).sum();
     let total: f64 = report.syscalls.iter().map(|s| s.total_seconds).sum();
-    let mut out = format!("\nSYSCALLS  {count} calls, {}\n", seconds(total));
+    let merged: u64 = report.syscalls.iter().map(|s| s.merged).sum();
+    let more = if merged > 0 { format!("; {merged} of them by process no more") } else { String::new() };
+    let mut out = format!("\nSYSCALLS  {count} calls, {}{more}\n", seconds(total));
     if report.syscalls.is_empty() {
         return out;
     }

@@ -1,8 +1,7 @@
 //! An agent's turns, one line for each.
 
 use super::super::{
-    ledger_bar::letter,
-    table::{Align, Table},
+    table::{Align, Cut, Table},
     units::{percent, seconds},
 };
 use crate::api::dto::{timeline::SegmentCauseDto, turn::TurnListDto};
@@ -20,13 +19,17 @@ pub(super) fn turns(list: &TurnListDto) -> String {
     let left_out = list.turns.len().saturating_sub(ROWS);
     let shown = if left_out > 0 { format!(", the last {ROWS}") } else { String::new() };
     let more = if list.truncated { "more than " } else { "" };
-    let out = format!("\nTURNS  {more}{} in all{shown}\n", list.turns.len());
+    let first = list.turns.first().map(|turn| turn.from.strftime("%F").to_string()).unwrap_or_default();
+    let is_one_day = list.turns.iter().all(|turn| turn.from.strftime("%F").to_string() == first);
+    // Most turns are of one day, and what they went to needs the room.
+    let (day, began) = if is_one_day { (format!(", on {first}"), "%T") } else { (String::new(), "%F %T") };
+    let out = format!("\nTURNS  {more}{} in all{shown}{day}\n", list.turns.len());
     let right = ["TIME", "WAITED", "CALLS", "TOOLS", "INPUT", "OUTPUT"].map(|name| (name, Align::Right));
     let columns = [&[("BEGAN", Align::Left)], &right[..], &[("MOST OF IT", Align::Left)]].concat();
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns).cut_at(Cut::Item);
     for turn in list.turns.iter().skip(left_out) {
         table.row(vec![
-            turn.from.strftime("%F %T").to_string(),
+            turn.from.strftime(began).to_string(),
             seconds(turn.seconds),
             turn.waited_seconds.map_or_else(|| "-".to_owned(), seconds),
             turn.llm_calls.to_string(),
@@ -39,11 +42,11 @@ pub(super) fn turns(list: &TurnListDto) -> String {
     out + &table.render("  ")
 }
 
-/// `T tool 60 %, A agent_cpu 20 %`.
+/// `tool 60 %, agent_cpu 20 %`.
 fn causes(causes: &[SegmentCauseDto], wall: f64) -> String {
     let cause = |share: &SegmentCauseDto| {
         let name = super::render::word(&share.cause);
-        format!("{} {name} {}", letter(share.cause), percent(share.seconds, wall))
+        format!("{name} {}", percent(share.seconds, wall))
     };
     causes.iter().take(CAUSES).map(cause).collect::<Vec<_>>().join(", ")
 }
@@ -78,10 +81,11 @@ mod tests {
         assert_eq!(turns(&list(0)), "");
         let text = turns(&list(2));
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!((lines[1], lines.len()), ("TURNS  2 in all", 5), "{text}");
+        assert_eq!((lines[1], lines.len()), ("TURNS  2 in all, on 2025-11-21", 5), "{text}");
+        assert!(lines[3].starts_with("  15:20:00"), "{text}");
         assert!(lines[3].contains("20.0 s"), "{text}");
         assert!(lines[4].contains("40.0 s") && lines[4].contains("1200"), "{text}");
-        assert!(lines[4].contains("A agent_cpu 80"), "{text}");
+        assert!(lines[4].contains("  agent_cpu 80"), "{text}");
         assert_eq!(turns(&list(20)).lines().count(), 3 + ROWS);
     }
 

@@ -1,5 +1,5 @@
-//! What the screen shows: a pure function of a view, and what keys do to the view. Narrow screens get fewer columns; text of
-//! agents is cleaned of control characters before it is drawn.
+//! What the screen shows: a pure function of a view, and what keys do to the view. Narrow screens get fewer columns, since a
+//! figure that is cut reads as another one; text of agents is cleaned of control characters before it is drawn.
 
 use ratatui::{
     Frame,
@@ -22,9 +22,19 @@ use crate::{
     },
 };
 
-/// Columns, by which width of the screen they come.
-const BAR_FROM: u16 = 90;
-const TOOL_FROM: u16 = 70;
+/// The columns from left to right, with the least that each needs. Names and tools may be cut, and get what is left.
+const COLUMNS: [(&str, u16); 8] = [
+    ("NAME", 10),
+    ("PID", 7),
+    ("CPU", 6),
+    ("RSS", 7),
+    ("PROCS", 6),
+    ("LEDGER", BAR),
+    ("MOST TIME", 23),
+    ("TOOL", 8),
+];
+/// Which of them a narrow screen has, as far as there is room for one after the other.
+const PRIORITY: [&str; 8] = ["NAME", "CPU", "PID", "RSS", "MOST TIME", "PROCS", "LEDGER", "TOOL"];
 /// Cells of the ledger's bar.
 const BAR: u16 = 24;
 /// Lines of a screen from which on the selected agent is shown in detail, and the most lines that this takes.
@@ -145,7 +155,7 @@ impl View {
             Constraint::Length(1),
         ]);
         let [head, table, below, foot] = layout.areas(area);
-        frame.render_widget(Paragraph::new(self.head()), head);
+        frame.render_widget(Paragraph::new(self.head(head.width)), head);
         self.draw_table(frame, table);
         if let Some(row) = self.chosen().filter(|_| detail > 0) {
             frame.render_widget(Paragraph::new(self.detail(row, below.width)), below);
@@ -153,33 +163,41 @@ impl View {
         frame.render_widget(Paragraph::new(self.foot()), foot);
     }
 
-    fn head(&self) -> Line<'static> {
+    /// As much as fits as a whole of what all agents do together, and what is to be said of the look.
+    fn head(&self, width: u16) -> Line<'static> {
         let Some(snapshot) = &self.snapshot else {
             return Line::raw(format!("agentperf top  {}", self.failure.as_deref().unwrap_or("looking …")));
         };
         let cpus: f64 = snapshot.agents.iter().filter_map(|row| row.cpus).sum();
         let rss = snapshot.agents.iter().fold(0, |sum: u64, row| sum.saturating_add(row.rss_bytes));
-        let mut text = format!(
-            "agentperf top  {}  {} agents  CPU {:.0} %  RSS {}",
-            snapshot.at.strftime("%H:%M:%SZ"),
-            snapshot.agents.len() + snapshot.left_out,
+        let mut parts = vec![
+            snapshot.at.strftime("%H:%M:%SZ").to_string(),
+            format!("{} agents", snapshot.agents.len() + snapshot.left_out),
             // A sum over nothing is -0.
-            100.0 * cpus + 0.0,
-            units::bytes(rss),
-        );
+            format!("CPU {:.0} %", 100.0 * cpus + 0.0),
+            format!("RSS {}", units::bytes(rss)),
+        ];
         if snapshot.left_out > 0 {
-            text += &format!("  ({} not shown)", snapshot.left_out);
+            parts.push(format!("({} not shown)", snapshot.left_out));
         }
         let state = match (&self.failure, self.paused) {
             (Some(failure), _) => format!("  {}", plain(failure)),
             (None, true) => "  paused".to_owned(),
             (None, false) => String::new(),
         };
+        let room = usize::from(width).saturating_sub(state.chars().count());
+        let mut text = "agentperf top".to_owned();
+        for part in parts {
+            if text.chars().count() + 2 + part.chars().count() > room {
+                break;
+            }
+            text += &format!("  {part}");
+        }
         Line::from(vec![Span::styled(text, Modifier::BOLD), Span::styled(state, self.colour(Color::Red))])
     }
 
     fn draw_table(&mut self, frame: &mut Frame<'_>, area: Rect) {
-        let columns = columns(area.width);
+        let columns = self.columns(area.width);
         let heads = columns.iter().map(|(head, _)| Cell::from(self.title(head)));
         let rows: Vec<Cells<'_>> = self
             .rows()
@@ -218,6 +236,42 @@ impl View {
             "MOST TIME" => Cell::from(row.heaviest_text()),
             _ => Cell::from(plain(&row.tool_text()).into_owned()),
         }
+    }
+
+    /// The columns that a screen of this width has room for.
+    fn columns(&self, width: u16) -> Vec<(&'static str, Constraint)> {
+        let mut left = width;
+        let mut chosen: Vec<&str> = Vec::new();
+        for head in PRIORITY {
+            let gap = u16::from(!chosen.is_empty());
+            let needed = gap + self.needed(head);
+            if chosen.is_empty() || needed <= left {
+                left = left.saturating_sub(needed);
+                chosen.push(head);
+            }
+        }
+        let constraint = |head: &str| match head {
+            "NAME" => Constraint::Min(self.needed(head)),
+            "TOOL" => Constraint::Fill(2),
+            _ => Constraint::Length(self.needed(head)),
+        };
+        let columns = COLUMNS.iter().filter(|(head, _)| chosen.contains(head));
+        columns.map(|(head, _)| (*head, constraint(head))).collect()
+    }
+
+    /// How wide a column has to be that no figure in it is cut.
+    fn needed(&self, head: &str) -> u16 {
+        let text: fn(&Row) -> String = match head {
+            "PID" => |row| row.pid.to_string(),
+            "CPU" => Row::cpu_text,
+            "RSS" => |row| units::bytes(row.rss_bytes),
+            "PROCS" => |row| row.processes.to_string(),
+            "MOST TIME" => Row::heaviest_text,
+            _ => |_| String::new(),
+        };
+        let widest = self.rows().iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
+        let least = COLUMNS.iter().find(|(column, _)| *column == head).map_or(0, |(_, least)| *least);
+        least.max(u16::try_from(widest).unwrap_or(u16::MAX))
     }
 
     /// The ledger's bar: causes by letter and colour.
@@ -272,25 +326,6 @@ impl View {
     fn colour(&self, colour: Color) -> Style {
         if self.coloured { Style::new().fg(colour) } else { Style::new() }
     }
-}
-
-/// The columns that a screen of this width has room for.
-fn columns(width: u16) -> Vec<(&'static str, Constraint)> {
-    let mut columns = vec![
-        ("NAME", Constraint::Min(10)),
-        ("PID", Constraint::Length(7)),
-        ("CPU", Constraint::Length(6)),
-        ("RSS", Constraint::Length(7)),
-        ("PROCS", Constraint::Length(6)),
-    ];
-    if width >= BAR_FROM {
-        columns.push(("LEDGER", Constraint::Length(BAR)));
-    }
-    columns.push(("MOST TIME", Constraint::Length(23)));
-    if width >= TOOL_FROM {
-        columns.push(("TOOL", Constraint::Fill(2)));
-    }
-    columns
 }
 
 /// One of the sixteen colours that every terminal has.

@@ -18,7 +18,9 @@ pub use distinct::Distinct;
 pub use durations::Durations;
 pub use llm::{LLM, Llm, LlmSum, MCP};
 pub use sums::{Sum, SumKey, Sums};
-pub use tool::{Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, OOM_KILL, SERVER, SIGNAL, TOOL, TOOL_REPEATS, Tool, ToolEnd};
+pub use tool::{
+    Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, OOM_KILL, SERVER, SIGNAL, TOOL, TOOL_REPEATS, Tool, ToolEnd,
+};
 pub use tool_files::{FileEffect, MAX_TOLD, ToolFiles};
 pub use tool_network::{ToolNetwork, ToolPeer};
 

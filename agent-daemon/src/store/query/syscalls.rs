@@ -32,6 +32,8 @@ pub struct SyscallTotal {
     pub number: u32,
     /// Calls that returned.
     pub count: u64,
+    /// Of these, calls in rows that were merged, of processes that are told apart no more.
+    pub merged: u64,
     /// Calls that returned `-errno`, by errno.
     pub errors: BTreeMap<u32, u64>,
     /// Time inside the call, ns.
@@ -48,6 +50,7 @@ impl SyscallTotal {
             process,
             number,
             count: 0,
+            merged: 0,
             errors: BTreeMap::new(),
             total_ns: 0,
             max_ns: 0,
@@ -57,6 +60,9 @@ impl SyscallTotal {
 
     fn add(&mut self, stat: &SyscallStat) {
         self.count = self.count.saturating_add(stat.count);
+        // No process has pid 0.
+        let merged = if stat.process.pid() == 0 { stat.count } else { 0 };
+        self.merged = self.merged.saturating_add(merged);
         self.total_ns = self.total_ns.saturating_add(stat.total_ns);
         self.max_ns = self.max_ns.max(stat.max_ns);
         self.histogram.merge(&stat.histogram);

@@ -70,6 +70,50 @@ fn calls_are_named_as_people_name_them() {
     }
 }
 
+/// Code as redaction shows it: separators stand by themselves.
+#[test]
+fn of_several_commands_the_first_that_is_no_builtin_and_keeps_no_house_is_meant() {
+    for (code, name) in [
+        ("/bin/true ; exit 3", "true"),
+        ("( setsid sleep 14 & ) ; exit 0", "sleep"),
+        ("for i in 1 2 3 ; do /bin/true & done ; wait", "true"),
+        ("for i in 1 2 ; do /opt/job $i & done ; wait", "job"),
+        ("while read line ; do curl $line ; done", "curl"),
+        ("ls ; curl http://x", "curl"),
+        ("curl http://x ; ls", "curl"),
+        ("make ; curl http://x", "make"),
+        ("( cd d && ( cargo build ) ) || exit 1", "cargo build"),
+        ("set -e ; local x ; shift ; return 3", "set"),
+        ("if [ -f x ] ; then exit 1 ; fi ; rg y", "rg"),
+        ("exit 3", "exit"),
+    ] {
+        assert_eq!(named(&["sh", "-c", code]), name, "{code}");
+    }
+}
+
+#[test]
+fn interpreters_options_are_told_from_scripts() {
+    for (args, name) in [
+        (&["python3", "-I", "z.py"][..], "z.py"),
+        (&["python3", "-W", "error", "-X", "dev", "z.py"], "z.py"),
+        (&["python3", "-Werror::m", "-Xdev", "z.py"], "z.py"),
+        (&["python3", "-BIm", "pytest", "-q"], "pytest"),
+        (&["python3", "-Ic", "[8 bytes]"], "python -c"),
+        (&["python3", "-"], "python"),
+        (&["python3", "-I", "-m", "pytest"], "pytest"),
+        (&["perl", "-I", "lib", "x.pl"], "x.pl"),
+        (&["perl", "-Ilib", "-MJSON", "x.pl"], "x.pl"),
+        (&["perl", "-i.bak", "-lne", "[8 bytes]", "f"], "perl -e"),
+        (&["ruby", "-r", "json", "x.rb"], "x.rb"),
+        (&["node", "-r", "x", "--enable-source-maps", "a.js"], "a.js"),
+        (&["node", "-p", "[3 bytes]"], "node -p"),
+        (&["java", "-cp", "/a/lib", "Main"], "Main"),
+        (&["php", "-r", "[9 bytes]"], "php -r"),
+    ] {
+        assert_eq!(named(args), name, "{args:?}");
+    }
+}
+
 #[test]
 fn launchers_are_told_from_programs() {
     for (args, launches) in [
@@ -79,6 +123,7 @@ fn launchers_are_told_from_programs() {
         (&["timeout", "5", "agent"], true),
         (&["npm", "install"], false),
         (&["python3", "agent.py"], false),
+        (&["python3", "-Im", "pipx", "run", "agent"], true),
         (&["bash", "-c", "agent"], false),
     ] {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();

@@ -88,6 +88,36 @@ fn any_size_is_drawn() {
 }
 
 #[test]
+fn a_narrow_screen_has_fewer_columns_and_no_figure_is_cut() {
+    let mut view = view();
+    let mut wide = snapshot();
+    wide.agents[0].rss_bytes = 22_700_000;
+    wide.agents[0].pid = 4_194_303;
+    wide.agents[0].cpus = Some(127.5);
+    view.show(Ok(wide));
+    let all = ["coder", "4194303", "12750 %", "22.7 MB", " 3", "llm_first_token 60.0 %", "> cargo"];
+    for (width, shown) in [
+        (20, &["coder", "12750 %"][..]),
+        (30, &["coder", "4194303", "12750 %"]),
+        (40, &["coder", "4194303", "12750 %", "22.7 MB"]),
+        (60, &["coder", "4194303", "12750 %", "22.7 MB", "llm_first_token 60.0 %"]),
+        (80, &all),
+    ] {
+        let lines = drawn(&mut view, width, 10);
+        let row = &lines[2];
+        for part in all {
+            assert_eq!(row.contains(part), shown.contains(&part), "{width}: {part}: {lines:#?}");
+        }
+        let figures = row.split_whitespace().filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let whole = all.iter().flat_map(|part| part.split(' ')).collect::<Vec<_>>();
+        assert!(width > 60 || figures.clone().all(|figure| whole.contains(&figure)), "{width}: {row}");
+    }
+    let head = |width| drawn(&mut self::view(), width, 10).swap_remove(0);
+    assert_eq!(head(30), "agentperf top  15:23:20Z");
+    assert!(head(40).ends_with("2 agents") && head(60).contains("CPU 150 %  RSS 1.14 GB"), "{}", head(60));
+}
+
+#[test]
 fn a_failed_look_is_said_and_what_was_seen_stays() {
     let mut view = View::new(Sort::Cpu, false);
     assert!(drawn(&mut view, 100, 5)[0].contains("looking"));
