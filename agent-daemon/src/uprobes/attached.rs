@@ -1,6 +1,6 @@
 //! What is attached to one process: for each file and finder a link, or why there is none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use procfs::process::{LimitValue, Process as OwnProcess};
 
@@ -17,6 +17,9 @@ use crate::{
 /// Open files that all links may take, and which part of what this process may have.
 const MAX_DESCRIPTORS: usize = 16_384;
 const SHARE_OF_DESCRIPTORS: usize = 4;
+
+/// When a child is given the files of its parent.
+pub(super) type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
 
 /// A file of a process that a finder knows.
 pub(super) struct Attached {
@@ -52,12 +55,14 @@ pub(super) struct Process {
     pub(super) execs: u16,
     /// Whether its files were told since the last of them.
     pub(super) is_mapped: bool,
+    /// Whether it is spoken to by standard input and output.
+    pub(super) is_server: bool,
     pub(super) attached: Vec<Attached>,
 }
 
 impl Process {
     pub(super) fn new(slot: Slot) -> Self {
-        Self { slot, execs: 0, is_mapped: false, attached: Vec::new() }
+        Self { slot, execs: 0, is_mapped: false, is_server: false, attached: Vec::new() }
     }
 
     /// Whether a finder has had its say about a file of this process.

@@ -40,22 +40,26 @@ impl Servers {
         Self { map, known: FxHashMap::default() }
     }
 
-    /// Looks what a process has for its standard input and output since it executed a program. `member` tells which
-    /// process of the same agent has a pid.
+    /// Looks what a process has for its standard input and output since it executed a program, and whether it is a server
+    /// by that. `member` tells which process of the same agent has a pid.
     pub(super) fn look(
         &mut self,
         process: ProcessId,
         member: impl Fn(u32) -> Option<ProcessId>,
         telemetry: &Telemetry,
-    ) {
+    ) -> bool {
         self.forget(process);
-        let Some(map) = &mut self.map else { return };
-        let (Some(input), Some(output)) = (end(process.pid(), 0), end(process.pid(), 1)) else { return };
+        let Some(map) = &mut self.map else { return false };
+        let (Some(input), Some(output)) = (end(process.pid(), 0), end(process.pid(), 1)) else {
+            return false;
+        };
         let server = Server { input, output, client: client(process.pid(), input).and_then(member) };
         if self.known.len() >= MAX_SERVERS || map.set(process, &server).is_err() {
-            return telemetry.losses.count(Loss::UprobesUnattached);
+            telemetry.losses.count(Loss::UprobesUnattached);
+            return false;
         }
         self.known.insert(process, server);
+        true
     }
 
     /// A process is gone, or executes another program.
@@ -63,11 +67,6 @@ impl Servers {
         if self.known.remove(&process).is_some() {
             self.map.iter_mut().for_each(|map| map.remove(process));
         }
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = ProcessId> {
-        self.known.keys().copied()
     }
 
     /// Whether a process is one that needs its libc to be probed.

@@ -14,10 +14,10 @@ use std::{
 };
 
 use lru::LruCache;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{
-    attached::{Attached, Outcome, Process, max_descriptors},
+    attached::{Attached, Child, Outcome, Process, max_descriptors},
     finder::{Finder, Offer, Verdict, examine},
     servers::Servers,
 };
@@ -126,9 +126,6 @@ impl Attacher {
     }
 }
 
-/// When a child is given the files of its parent.
-type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
-
 struct Worker {
     uprobes: Uprobes,
     servers: Servers,
@@ -219,7 +216,8 @@ impl Worker {
             let of_pid = |(id, known): &(&ProcessId, &Process)| id.pid() == pid && known.slot == slot;
             processes.iter().find(of_pid).map(|(id, _)| *id).filter(|id| is_same(*id))
         };
-        self.servers.look(process, member, &self.telemetry);
+        let is_server = self.servers.look(process, member, &self.telemetry);
+        self.processes.entry(process).and_modify(|known| known.is_server = is_server);
     }
 
     fn join(&mut self, process: ProcessId, slot: Slot) {
@@ -395,10 +393,8 @@ impl Worker {
             self.swept = now;
             // Those without probes take no more than their place.
             let is_crowded = self.processes.len() > MAX_PROCESSES / 2;
-            let servers: FxHashSet<ProcessId> = self.servers.all().collect();
-            self.forget_if(|process, known| {
-                (is_crowded || !known.attached.is_empty() || servers.contains(process)) && !is_same(*process)
-            });
+            let is_watched = |known: &Process| known.is_server || !known.attached.is_empty();
+            self.forget_if(|process, known| (is_crowded || is_watched(known)) && !is_same(*process));
         }
     }
 }

@@ -90,9 +90,9 @@ fn calls_of_a_node_server_on_pipes_are_told_once() {
 }
 
 #[test]
-fn calls_through_launchers_on_sockets_are_told_once() {
-    // Each has the server's descriptors, too.
-    let server = format!("env -u NOTHING python3 {}", source("wire/mcp_server.py").display());
+fn calls_through_a_launcher_on_sockets_are_told_once() {
+    // It has the descriptors of the server that it starts, too.
+    let server = format!("timeout 60 python3 {}", source("wire/mcp_server.py").display());
     check(&mut client("node", "wire/mcp_client.mjs"), &server, true);
 }
 

@@ -19,7 +19,7 @@ use crate::{
 
 /// Coverage
 ///
-/// For each live process of an agent that uses TLS or asks a model: which library, whether probes are attached to it, what was
+/// For each live process of an agent that uses TLS, serves by standard input or asks a model: which library, whether probes are attached to it, what was
 /// seen of it, and why not all. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
 #[utoipa::path(get, path = "/api/v1/coverage", tag = "reports",
     responses((status = 200, body = CoverageDto, description = "The processes"), Refusals))]
