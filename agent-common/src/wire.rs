@@ -1,4 +1,5 @@
-//! Plaintext of connections: what probes on TLS libraries hand to the daemon, and what tells a probe where the bytes are.
+//! Plaintext of connections: what probes on TLS libraries and on libc, and those of sockets, hand to the daemon, and what
+//! tells a probe where the bytes are.
 
 /// What a probe does when it is hit: the low byte of its cookie.
 pub mod action {
@@ -6,6 +7,20 @@ pub mod action {
     pub const SAVE: u64 = 0;
     /// The connection is over.
     pub const CLOSE: u64 = 1;
+    /// The system call has just returned, its arguments are still in their registers: tell what it moved.
+    pub const MOVED: u64 = 2;
+}
+
+/// Whose probes tell of a connection.
+pub mod source {
+    /// OpenSSL's, and those of what descends from it.
+    pub const OPENSSL: u32 = 1;
+    /// BoringSSL's.
+    pub const BORINGSSL: u32 = 2;
+    /// Those of sockets: what is said without TLS.
+    pub const SOCKET: u32 = 3;
+    /// Those of sockets and of libc: the standard input and output of a server.
+    pub const STDIO: u32 = 4;
 }
 
 /// Where the number of bytes is found that went through, once the function returns.
@@ -14,6 +29,8 @@ pub mod length {
     pub const RETURNED: u64 = 0;
     /// The argument points to it, and the function returned 1 (`SSL_read_ex`).
     pub const POINTED: u64 = 1;
+    /// It is the returned value, and the bytes are in a vector of buffers (`readv`).
+    pub const SCATTERED: u64 = 2;
 }
 
 /// The cookie of a probe: all that differs from site to site.
@@ -45,6 +62,11 @@ pub const LARGEST: usize = 16_384;
 /// Largest records at the beginning of what one call hands over; of more, only the end is told as well.
 pub const HEADS: u32 = 4;
 
+/// The same of what a server reads and writes: a message is only read whole.
+pub const MESSAGE_HEADS: u32 = 64;
+/// Buffers of one call that are looked at.
+pub const BUFFERS: u64 = 64;
+
 /// Bytes of the ring.
 pub const RING_BYTES: u32 = 4 << 20;
 /// Connections that the kernel side remembers.
@@ -56,8 +78,40 @@ pub const CONNECTIONS: u32 = 8192;
 pub struct ConnectionKey {
     /// The process.
     pub process: u64,
-    /// The `SSL` object.
+    /// The `SSL` object, or, under [`SOCKET`] or [`STDIO`], a number in the kernel.
     pub address: u64,
+}
+
+/// In an address: it is the cookie of a socket. No process has such an address.
+pub const SOCKET: u64 = 1 << 63;
+/// In an address: it is the inode of what a server has for its standard input.
+pub const STDIO: u64 = 3 << 62;
+
+/// Servers that are read at once.
+pub const SERVERS: u32 = 4096;
+
+/// What a server that was given its client's requests as standard input reads and writes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stdio {
+    /// Inode number of its standard input.
+    pub input: u64,
+    /// The same of its output.
+    pub output: u64,
+    /// Whose connection it is: its client's, where that is of the same agent, else its own.
+    pub speaker: u64,
+    /// Which of the two are pipes, and whether the speaker is the client: see [`stdio`].
+    pub flags: u64,
+}
+
+/// [`Stdio::flags`].
+pub mod stdio {
+    /// The input is a pipe, else a unix socket.
+    pub const INPUT_IS_PIPE: u64 = 1;
+    /// The output likewise.
+    pub const OUTPUT_IS_PIPE: u64 = 2;
+    /// What the server reads is what the speaker sent.
+    pub const CLIENT_SPEAKS: u64 = 4;
 }
 
 /// The head of a record of the ring; the bytes follow.
@@ -88,4 +142,5 @@ pub struct Piece {
 
 const _: () = assert!(size_of::<ConnectionKey>() == 16);
 const _: () = assert!(size_of::<Piece>() == 64);
-crate::pod!(ConnectionKey, Piece);
+const _: () = assert!(size_of::<Stdio>() == 32);
+crate::pod!(ConnectionKey, Piece, Stdio);

@@ -24,7 +24,7 @@ use aya_log_ebpf::debug;
 use crate::{
     accounts, agents,
     layout::{self, field},
-    ledger, losses, threads, walk,
+    ledger, losses, threads, walk, wire,
 };
 
 #[map]
@@ -222,6 +222,7 @@ fn process_exit(ctx: BtfTracePointContext) -> u32 {
         };
         thread.peak_rss = peak_rss(task, signal);
     }
+    wire::stdio::exited(thread);
     0
 }
 

@@ -10,6 +10,7 @@
 mod accounts;
 mod agents;
 mod atomics;
+mod calls;
 mod clock;
 mod cpu;
 mod cuda;

@@ -1,4 +1,4 @@
-//! What a `struct sock` tells of itself. For `network` and `ledger`.
+//! What a `struct sock` tells of itself. For `network`, `ledger` and `wire`.
 
 use aya_ebpf::{helpers::generated::bpf_get_socket_cookie, programs::BtfTracePointContext};
 
@@ -25,6 +25,15 @@ pub(crate) mod tcp {
 
 /// What is received and stays where it is.
 pub(crate) const MSG_PEEK: u32 = 2;
+/// What is received is no data, but what went wrong.
+pub(crate) const MSG_ERRQUEUE: u32 = 0x2000;
+
+/// Numbers of protocols.
+pub(crate) mod protocol {
+    pub(crate) const TCP: u16 = 6;
+    pub(crate) const UDP: u16 = 17;
+    pub(crate) const MPTCP: u16 = 262;
+}
 
 /// The socket that is a tracepoint's first argument.
 #[derive(Clone, Copy)]
@@ -76,6 +85,24 @@ impl Sock {
     pub(crate) fn error(self) -> u32 {
         // SAFETY: as above.
         unsafe { field(self.0, &layout::SOCK_ERROR) }
+    }
+
+    /// The number of its inode, by which descriptors lead to it; 0 where none does.
+    #[inline(always)]
+    pub(crate) fn inode(self) -> u64 {
+        // SAFETY: as above; each pointer that is followed is loaded with its type, and may be null.
+        unsafe {
+            let socket: *const u8 = field(self.0, &layout::SOCK_SOCKET);
+            if socket.is_null() {
+                return 0;
+            }
+            let file: *const u8 = field(socket, &layout::SOCKET_FILE);
+            if file.is_null() {
+                return 0;
+            }
+            let inode: *const u8 = field(file, &layout::FILE_INODE);
+            field(inode, &layout::INODE_NUMBER)
+        }
     }
 
     /// The inode of its network namespace.

@@ -1,4 +1,4 @@
-//! The ledger of agents that ask their models by TLS, whose plaintext is read: how long they waited for the first words,
+//! The ledger of agents that ask their models, whose plaintext is read: how long they waited for the first words,
 //! and how long the answer came, is what they say themselves. Where it is not read, it is an estimate, and says so.
 
 use std::{
@@ -17,31 +17,45 @@ use crate::support::{
     workload::source,
 };
 
-/// A model behind TLS.
+/// A model behind TLS, or in the clear.
 struct Model {
     process: Child,
     port: u16,
     folder: TempDir,
+    is_plain: bool,
 }
 
 impl Model {
-    fn start() -> Self {
+    fn start(is_plain: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = tls::certificate(folder.path());
         let mut python = Command::new("python3");
-        python.arg(source("wire/model.py")).arg(certificate).arg(key).stdout(Stdio::piped());
+        python.arg(source("wire/model.py")).stdout(Stdio::piped());
+        if !is_plain {
+            let (certificate, key) = tls::certificate(folder.path());
+            python.arg(certificate).arg(key);
+        }
         let mut process = python.spawn().expect("python3 starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { process, port: line.trim().parse().expect("a port"), folder }
+        Self { process, port: line.trim().parse().expect("a port"), folder, is_plain }
     }
 
     /// An agent that asks it.
     fn agent(&self, way: &str) -> Puppet {
         let mut command = Command::new("python3");
         command.arg(source("ledger_tls.py")).arg(self.port.to_string());
-        command.arg(self.folder.path().join("cert.pem")).arg(way);
+        if self.is_plain {
+            command.arg("-");
+        } else {
+            command.arg(self.folder.path().join("cert.pem"));
+        }
+        command.arg(way);
         Puppet::spawn(command)
+    }
+
+    /// Attaches to an agent, and waits until what it says is seen.
+    fn attach(&self, daemon: &Daemon, agent: &Puppet) -> String {
+        if self.is_plain { daemon.api().attach(agent.pid()) } else { tls::attach_probed(daemon, agent.pid()) }
     }
 
     /// A daemon that knows it for one.
@@ -67,13 +81,16 @@ fn share<'a>(seen: &'a Seen, cause: &str) -> &'a Value {
 }
 
 /// Has an agent ask its model, and run a tool after each answer, on one connection; and several times at once.
-fn check(way: &str) {
-    let model = Model::start();
+fn check(way: &str, is_plain: bool) {
+    let model = Model::start(is_plain);
     let daemon = model.daemon();
+    if is_plain && !sees_models(&daemon) {
+        return;
+    }
     let mut agent = model.agent(way);
     // What it does for the first time loads code.
     agent.tell("fan 1");
-    let id = tls::attach_probed(&daemon, agent.pid());
+    let id = model.attach(&daemon, &agent);
     let truth = agent.tell("turn 3 0.5");
     daemon.api().detach(&id);
     let seen = Seen::of(&daemon, &id);
@@ -103,7 +120,7 @@ fn check(way: &str) {
     assert!((phase("llm_first_token") - first).abs() < 0.02 + first * 0.03, "{first}: {seen:?}");
     assert!((phase("llm_stream") - stream).abs() < 0.02 + stream * 0.03, "{stream}: {seen:?}");
 
-    let id = tls::attach_probed(&daemon, agent.pid());
+    let id = model.attach(&daemon, &agent);
     let truth = agent.tell("fan 6");
     daemon.api().detach(&id);
     let seen = Seen::of(&daemon, &id);
@@ -122,17 +139,27 @@ fn phase_of(seen: &Seen, name: &str) -> f64 {
 
 #[test]
 fn calls_of_an_agent_that_blocks_are_exact() {
-    check("blocking");
+    check("blocking", false);
 }
 
 #[test]
 fn calls_of_an_agent_on_asyncio_are_exact() {
-    check("asyncio");
+    check("asyncio", false);
+}
+
+#[test]
+fn calls_without_tls_of_an_agent_that_blocks_are_exact() {
+    check("blocking", true);
+}
+
+#[test]
+fn calls_without_tls_of_an_agent_on_asyncio_are_exact() {
+    check("asyncio", true);
 }
 
 #[test]
 fn calls_that_nobody_reads_are_an_estimate() {
-    let model = Model::start();
+    let model = Model::start(false);
     let daemon = model.daemon();
     if !sees_models(&daemon) {
         return;

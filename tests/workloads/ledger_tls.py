@@ -1,4 +1,4 @@
-"""An agent that asks its model by TLS: usage: ledger_tls.py PORT CERTIFICATE blocking|asyncio|threads. It spends its time as
+"""An agent that asks its model: usage: ledger_tls.py PORT CERTIFICATE|- blocking|asyncio; `-` is without TLS. It spends its time as
 its standard input says, one command a line, and answers each with how long that took by its own clock.
 
     getppid N     nothing; answers
@@ -17,14 +17,17 @@ import threading
 import time
 
 PORT, CERTIFICATE, WAY = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-CONTEXT = ssl.create_default_context(cafile=CERTIFICATE)
+CONTEXT = None if CERTIFICATE == "-" else ssl.create_default_context(cafile=CERTIFICATE)
 BODY = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "PLANTED " * 2000}]})
 WORD = b'"content": "word'
 
 
 class Blocking:
     def __init__(self):
-        self.connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT)
+        if CONTEXT:
+            self.connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT)
+        else:
+            self.connection = http.client.HTTPConnection("127.0.0.1", PORT)
 
     def ask(self):
         start, first = time.monotonic(), None

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use super::mapped::Mapped;
 use crate::{
-    kernel::{Event, Uprobes},
+    kernel::{Event, Uprobes, WireServers},
     model::{
         id::{ProcessId, Slot},
         probe::ProbeSet,
@@ -24,10 +24,11 @@ impl Attaching {
     /// Starts the attacher.
     pub(super) fn start(
         uprobes: Option<Uprobes>,
+        servers: Option<WireServers>,
         telemetry: &Arc<Telemetry>,
     ) -> (Self, Option<AttacherThread>) {
         let Some(uprobes) = uprobes else { return (Self(None), None) };
-        match Attacher::spawn(uprobes, Arc::clone(telemetry)) {
+        match Attacher::spawn(uprobes, servers, Arc::clone(telemetry)) {
             Ok((attacher, thread)) => (Self(Some(attacher.clone())), Some((attacher, thread))),
             Err(error) => {
                 tracing::error!(%error, "no probes are attached to functions");

@@ -97,7 +97,8 @@ impl Collector {
         kernel.enable(false, ProbeSet::EMPTY)?;
         telemetry.set_probes(kernel.status());
         let (model_hosts, host_names) = ModelHosts::start(config, kernel.take_model_endpoints());
-        let (attaching, attacher) = Attaching::start(kernel.take_uprobes(), &telemetry);
+        let (uprobes, servers) = (kernel.take_uprobes(), kernel.take_wire_servers());
+        let (attaching, attacher) = Attaching::start(uprobes, servers, &telemetry);
         Ok(Self {
             kernel,
             model_hosts,

@@ -8,7 +8,7 @@ use super::{
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 73] = [
+const FIELDS: [(&str, &str, &str); 75] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -68,6 +68,8 @@ const FIELDS: [(&str, &str, &str); 73] = [
     ("MOUNT_PARENT", "mount", "mnt_parent"),
     ("MOUNT_POINT", "mount", "mnt_mountpoint"),
     ("SOCKET_SK", "socket", "sk"),
+    ("SOCKET_FILE", "socket", "file"),
+    ("SOCK_SOCKET", "sock", "sk_socket"),
     ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
     ("SOCK_PORT", "sock", "__sk_common.skc_dport"),
     ("SOCK_ADDRESS", "sock", "__sk_common.skc_daddr"),

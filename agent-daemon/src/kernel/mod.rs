@@ -41,7 +41,7 @@ pub use network::ListeningPort;
 pub use unwind::UnwindMaps;
 pub use uprobes::{Site, UprobeError, UprobeLink, UprobeProgram, Uprobes};
 pub use waits::SeenThread;
-pub use wire::WireRing;
+pub use wire::{WireRing, WireServers};
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -102,6 +102,7 @@ pub struct Kernel {
     unwind: Option<UnwindMaps>,
     model_endpoints: Option<ModelEndpoints>,
     wire: Option<WireRing>,
+    wire_servers: Option<WireServers>,
     files: files::FileRing,
     outside: FxHashMap<Slot, Vec<u64>>,
     /// Agents so far.
@@ -131,6 +132,7 @@ impl Kernel {
         let unwind = Some(UnwindMaps::take(&mut ebpf, found.clone())?);
         let model_endpoints = Some(ModelEndpoints::take(&mut ebpf)?);
         let wire = Some(WireRing::take(&mut ebpf)?);
+        let wire_servers = Some(WireServers::take(&mut ebpf)?);
         let files = files::FileRing::take(&mut ebpf)?;
         let log = log::Drain::new(&mut ebpf, config.kernel.debug_log);
         let sampling_hz = config.sampling.frequency_hz;
@@ -147,6 +149,7 @@ impl Kernel {
             unwind,
             model_endpoints,
             wire,
+            wire_servers,
             files,
             outside,
             agents: 0,
@@ -190,6 +193,11 @@ impl Kernel {
     /// What agents say, for the one who reads it; `None` the second time.
     pub fn take_wire(&mut self) -> Option<WireRing> {
         self.wire.take()
+    }
+
+    /// The servers that the programs read, for the one who finds them; `None` the second time.
+    pub fn take_wire_servers(&mut self) -> Option<WireServers> {
+        self.wire_servers.take()
     }
 
     /// The probes that cannot work here, as far as they have been tried.

@@ -45,6 +45,8 @@ pub enum UprobeProgram {
     WireCall,
     /// The same: its return.
     WireReturn,
+    /// A system call of libc has returned to it.
+    WireStdio,
 }
 
 impl UprobeProgram {
@@ -58,6 +60,7 @@ impl UprobeProgram {
             Self::CudaReturn => "cuda_return",
             Self::WireCall => "wire_call",
             Self::WireReturn => "wire_return",
+            Self::WireStdio => "wire_stdio",
         }
     }
 
@@ -65,7 +68,9 @@ impl UprobeProgram {
     #[must_use]
     pub fn is_at_return(self) -> bool {
         match self {
-            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter | Self::WireCall => false,
+            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter | Self::WireCall | Self::WireStdio => {
+                false
+            }
             Self::CudaReturn | Self::WireReturn => true,
         }
     }

@@ -1,7 +1,7 @@
-//! The ring of plaintext, and what tells the programs which connections are of no interest. Belongs to the thread that
-//! reads what is said.
+//! The ring of plaintext, and what tells the programs which connections are of no interest: that belongs to the thread
+//! that reads what is said. And which processes are servers, for the one who attaches probes to them.
 
-use agent_common::wire::{ConnectionKey, Piece as Head, cookie, direction};
+use agent_common::wire::{ConnectionKey, Piece as Head, Stdio, cookie, direction, stdio};
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, RingBuf},
@@ -13,7 +13,7 @@ use crate::model::{
     ledger::Mark,
 };
 
-pub use agent_common::wire::{action, direction as way, length};
+pub use agent_common::wire::{action, direction as way, length, source};
 
 /// The cookie of a probe: what it does, which way bytes go, where their number is found, and whose probe it is.
 #[must_use]
@@ -26,7 +26,7 @@ pub const fn probe_cookie(action: u64, direction: u32, length: u64, source: u32)
 pub struct WireKey {
     /// The process.
     pub process: ProcessId,
-    /// The `SSL` object.
+    /// The `SSL` object, or the kernel's number of a socket or of a server's standard input.
     pub address: u64,
     /// When it was first seen (ns, monotonic).
     pub opened_ns: u64,
@@ -56,7 +56,7 @@ pub struct Said<'a> {
     pub way: Way,
     /// Bytes that went this way before.
     pub position: u64,
-    /// By which finder's probe.
+    /// Whose probe told it: see [`source`].
     pub source: u32,
     /// The agent's mark then; `None` where it was no thread of the agent's own.
     pub mark: Option<Mark>,
@@ -116,6 +116,64 @@ impl WireRing {
 impl std::fmt::Debug for WireRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WireRing").finish_non_exhaustive()
+    }
+}
+
+/// What a process has for its standard input or output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The inode number.
+    pub inode: u64,
+    /// Whether it is a pipe, and not a unix socket.
+    pub is_pipe: bool,
+}
+
+/// A process that was given a client's requests as standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its standard input.
+    pub input: End,
+    /// Its standard output.
+    pub output: End,
+    /// Who speaks to it, if it is one of the same agent.
+    pub client: Option<ProcessId>,
+}
+
+/// The servers that the programs read.
+pub struct WireServers(HashMap<MapData, u64, Stdio>);
+
+impl WireServers {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let map = ebpf.take_map("WIRE_STDIO").ok_or(KernelError::NoMap("WIRE_STDIO"))?;
+        Ok(Self(HashMap::try_from(map)?))
+    }
+
+    /// From now on this process is a server.
+    ///
+    /// # Errors
+    /// The map refused the write.
+    pub fn set(&mut self, process: ProcessId, server: &Server) -> Result<(), KernelError> {
+        let flag = |is: bool, flag: u64| if is { flag } else { 0 };
+        let value = Stdio {
+            input: server.input.inode,
+            output: server.output.inode,
+            speaker: server.client.unwrap_or(process).0,
+            flags: flag(server.input.is_pipe, stdio::INPUT_IS_PIPE)
+                | flag(server.output.is_pipe, stdio::OUTPUT_IS_PIPE)
+                | flag(server.client.is_some(), stdio::CLIENT_SPEAKS),
+        };
+        Ok(self.0.insert(process.0, value, 0)?)
+    }
+
+    /// It is none any more. The programs forget those that exit by themselves.
+    pub fn remove(&mut self, process: ProcessId) {
+        let _ = self.0.remove(&process.0);
+    }
+}
+
+impl std::fmt::Debug for WireServers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WireServers").finish_non_exhaustive()
     }
 }
 

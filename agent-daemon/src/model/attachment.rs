@@ -26,7 +26,16 @@ impl Attachment {
     pub fn is_tls(&self) -> bool {
         TLS_FINDERS.contains(&self.finder)
     }
+
+    /// Whether it is of how a server is spoken to by standard input and output.
+    #[must_use]
+    pub fn is_stdio(&self) -> bool {
+        self.finder == LIBC_FINDER
+    }
 }
+
+/// The finder of C libraries, by which servers read and write pipes; its name stands for what else servers are read by.
+pub const LIBC_FINDER: &str = "libc";
 
 /// The finders of TLS libraries.
 pub const TLS_FINDERS: [&str; 2] = ["openssl", "boringssl"];

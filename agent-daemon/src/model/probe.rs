@@ -16,7 +16,7 @@ pub enum Probe {
     Ledger,
     /// Calls of CUDA, and waits for the GPU in them.
     Cuda,
-    /// What is said to models and MCP servers: calls read off TLS.
+    /// What is said to models and MCP servers: calls read off TLS, sockets and pipes.
     Wire,
     /// Files: what is opened, created, changed, deleted and renamed.
     Files,

@@ -1,6 +1,8 @@
 //! What is attached to one process: for each file and finder a link, or why there is none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+
+use procfs::process::{LimitValue, Process as OwnProcess};
 
 use super::finder::Finder;
 use crate::{
@@ -11,6 +13,13 @@ use crate::{
     },
     unwind::CodeFile,
 };
+
+/// Open files that all links may take, and which part of what this process may have.
+const MAX_DESCRIPTORS: usize = 16_384;
+const SHARE_OF_DESCRIPTORS: usize = 4;
+
+/// When a child is given the files of its parent.
+pub(super) type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
 
 /// A file of a process that a finder knows.
 pub(super) struct Attached {
@@ -44,12 +53,16 @@ pub(super) struct Process {
     pub(super) slot: Slot,
     /// Programs that it has executed since it is watched, as the collector counts them.
     pub(super) execs: u16,
+    /// Whether its files were told since the last of them.
+    pub(super) is_mapped: bool,
+    /// Whether it is spoken to by standard input and output.
+    pub(super) is_server: bool,
     pub(super) attached: Vec<Attached>,
 }
 
 impl Process {
     pub(super) fn new(slot: Slot) -> Self {
-        Self { slot, execs: 0, attached: Vec::new() }
+        Self { slot, execs: 0, is_mapped: false, is_server: false, attached: Vec::new() }
     }
 
     /// Whether a finder has had its say about a file of this process.
@@ -75,4 +88,15 @@ impl Process {
         };
         self.attached.iter().map(told).collect()
     }
+}
+
+/// How many files links may take: a share of what this process may open.
+pub(super) fn max_descriptors() -> usize {
+    let limits = OwnProcess::myself().and_then(|own| own.limits());
+    let soft = match limits.map(|limits| limits.max_open_files.soft_limit) {
+        Ok(LimitValue::Value(n)) => usize::try_from(n).unwrap_or(MAX_DESCRIPTORS),
+        Ok(LimitValue::Unlimited) => usize::MAX,
+        Err(_) => 1024,
+    };
+    (soft / SHARE_OF_DESCRIPTORS).min(MAX_DESCRIPTORS)
 }

@@ -14,11 +14,11 @@ use memchr::{memchr_iter, memchr2_iter, memmem};
 use super::{code::CodeImage, finder::Offer};
 use crate::kernel::{
     Site, UprobeProgram,
-    wire::{action, length, probe_cookie, way},
+    wire::{action, length, probe_cookie, source, way},
 };
 
 /// The number under which this finder's probes tell of themselves.
-const SOURCE: u32 = 2;
+const SOURCE: u32 = source::BORINGSSL;
 
 /// The end of the file's name that reports carry, and what is looked through at once.
 const SOURCE_FILE: &[u8] = b"/ssl_lib.cc\0";

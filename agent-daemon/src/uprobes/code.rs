@@ -27,6 +27,8 @@ pub(super) struct Function {
     pub(super) address: u64,
     /// Offset in the file of its first instruction, bytes.
     pub(super) offset: u64,
+    /// Bytes of its code, as the file's symbols know it; 0 if they do not.
+    pub(super) size: u64,
 }
 
 /// The bytes of the symbols and of their names.
@@ -61,8 +63,8 @@ impl<'a> CodeImage<'a> {
             symbols.iter().filter(|s| s.st_shndx.get(LE) != SHN_UNDEF && s.st_info.st_type() == STT_FUNC);
         let named = functions.filter_map(|symbol| {
             let name = name(names, symbol.st_name.get(LE)).filter(|name| is_wanted(name))?;
-            let address = symbol.st_value.get(LE);
-            Some(Function { name: name.to_owned(), address, offset: self.offset(address)? })
+            let (address, size) = (symbol.st_value.get(LE), symbol.st_size.get(LE));
+            Some(Function { name: name.to_owned(), address, offset: self.offset(address)?, size })
         });
         named.collect()
     }

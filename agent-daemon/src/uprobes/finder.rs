@@ -1,10 +1,16 @@
 //! The registry of finders. A finder knows one kind of file: it says which places of it are to be probed, or why there
 //! are none. A new one is a file beside this and a row in [`FINDERS`].
 
-use super::{boring, code::CodeImage, cuda, loader, openssl};
+use std::sync::Arc;
+
+use super::{boring, code::CodeImage, cuda, libc, loader, openssl};
 use crate::{
     kernel::Site,
-    model::probe::{Probe, ProbeSet},
+    model::{
+        attachment::LIBC_FINDER,
+        probe::{Probe, ProbeSet},
+    },
+    unwind::CodeFile,
 };
 
 /// What a finder says of a file.
@@ -29,6 +35,11 @@ pub(super) struct Finder {
 }
 
 impl Finder {
+    /// Whether only processes that are spoken to by pipes need it.
+    pub(super) fn is_for_pipes(&self) -> bool {
+        self.name == LIBC_FINDER
+    }
+
     /// Whether an agent that is watched by these needs it.
     pub(super) fn serves(&self, probes: ProbeSet) -> bool {
         self.probes.iter().any(|probe| probes.contains(*probe))
@@ -36,12 +47,24 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 4] = [
+pub(super) static FINDERS: [Finder; 5] = [
     Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
     Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
     Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
     Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
+    Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find },
 ];
+
+/// What the finders say of a file's content: of those that know it.
+pub(super) type Verdict = Arc<[(&'static Finder, Offer)]>;
+
+/// Asks all of them; `None` where the file cannot be read now.
+pub(super) fn examine(file: &dyn CodeFile) -> Option<Verdict> {
+    let bytes = file.open()?;
+    let Ok(image) = CodeImage::read(file.path(), &*bytes) else { return Some(Arc::from([])) };
+    let offers = FINDERS.iter().map(|finder| (finder, (finder.find)(&image)));
+    Some(offers.filter(|(_, offer)| *offer != Offer::Nothing).collect())
+}
 
 #[cfg(test)]
 mod tests {
@@ -54,7 +77,8 @@ mod tests {
     fn every_finder_has_a_name_of_its_own_and_survives_any_file() {
         let names: HashSet<_> = FINDERS.iter().map(|finder| finder.name).collect();
         assert_eq!(names.len(), FINDERS.len());
-        let of_tls = FINDERS.iter().filter(|f| f.probes == [Probe::Wire]).map(|f| f.name);
+        let of_tls =
+            FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes()).map(|f| f.name);
         assert!(of_tls.eq(TLS_FINDERS), "coverage knows them");
         let file = File::open("/proc/self/exe").unwrap();
         let image = CodeImage::read("/usr/bin/agent", &file).unwrap();

@@ -10,8 +10,10 @@ mod boring;
 mod code;
 mod cuda;
 mod finder;
+mod libc;
 mod loader;
 mod openssl;
+mod servers;
 mod site;
 mod worker;
 

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::kernel::{
     Site, UprobeProgram,
-    wire::{action, length, probe_cookie, way},
+    wire::{action, length, probe_cookie, source, way},
 };
 
 /// The number under which this finder's probes tell of themselves.
-const SOURCE: u32 = 1;
+const SOURCE: u32 = source::OPENSSL;
 
 /// A function that moves plaintext: its names with the number of bytes returned, and with it stored where the fourth argument
 /// points.

@@ -39,6 +39,28 @@ pub(super) fn is_cheap(code: &[u8]) -> bool {
     decoder.can_decode() && is_emulated(&decoder.decode())
 }
 
+/// How far behind its first instruction a function has branches that a system call has just returned to, and whose
+/// arguments are still in their registers: where C libraries test for an error.
+pub(super) fn behind_syscalls(code: &[u8]) -> Vec<u64> {
+    let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
+    let mut info = InstructionInfoFactory::new();
+    let (mut sites, mut has_returned) = (Vec::new(), false);
+    while decoder.can_decode() {
+        let instruction = decoder.decode();
+        if instruction.is_invalid() {
+            break;
+        }
+        if has_returned && instruction.is_jcc_short_or_near() {
+            sites.push(instruction.ip());
+        }
+        let is_syscall = instruction.mnemonic() == Mnemonic::Syscall;
+        let lasts =
+            instruction.flow_control() == FlowControl::Next && !writes_argument(&mut info, &instruction);
+        has_returned = is_syscall || (has_returned && lasts);
+    }
+    sites
+}
+
 /// The function that this one, whose code begins at `address`, always calls before it changes an argument.
 pub(super) fn callee(code: &[u8], address: u64) -> Option<u64> {
     let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
@@ -75,7 +97,7 @@ fn is_emulated(instruction: &Instruction) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{callee, cheapest, is_cheap};
+    use super::{behind_syscalls, callee, cheapest, is_cheap};
 
     #[test]
     fn a_call_with_the_arguments_in_place_is_followed() {
@@ -89,6 +111,17 @@ mod tests {
         assert_eq!(callee(&[0x74, 0, 0xe8, 0, 0, 0, 0], 0), None);
         assert_eq!(callee(&[0xc3], 0), None);
         assert!(is_cheap(&[0x41, 0x55]) && !is_cheap(&[0x48, 0x83, 0xec, 0x08]) && !is_cheap(&[]));
+    }
+
+    #[test]
+    fn branches_behind_system_calls_are_found_while_arguments_last() {
+        // xor eax, eax; syscall; cmp rax, -4096; ja +0; ret
+        let read = [0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0, 0xc3];
+        assert_eq!(behind_syscalls(&read), [10]);
+        // syscall; mov edi, r8d; ja +0: the descriptor is gone.
+        assert!(behind_syscalls(&[0x0f, 0x05, 0x44, 0x89, 0xc7, 0x77, 0]).is_empty());
+        assert!(behind_syscalls(&[0x77, 0, 0x0f, 0x05, 0xc3]).is_empty());
+        assert!(behind_syscalls(&[]).is_empty() && behind_syscalls(&[0x0f]).is_empty());
     }
 
     #[test]

@@ -14,19 +14,19 @@ use std::{
 };
 
 use lru::LruCache;
-use procfs::process::{LimitValue, Process as OwnProcess};
 use rustc_hash::FxHashMap;
 
 use super::{
-    attached::{Attached, Outcome, Process},
-    code::CodeImage,
-    finder::{FINDERS, Finder, Offer},
+    attached::{Attached, Child, Outcome, Process, max_descriptors},
+    finder::{Finder, Offer, Verdict, examine},
+    servers::Servers,
 };
 use crate::{
-    kernel::{Site, UprobeLink, Uprobes},
+    kernel::{Site, UprobeLink, Uprobes, WireServers},
     model::{
+        attachment::Attachment,
         id::{ProcessId, Slot},
-        probe::ProbeSet,
+        probe::{Probe, ProbeSet},
     },
     telemetry::{Loss, Telemetry},
     unwind::{CodeFile, Credit, identity::is_same},
@@ -40,9 +40,6 @@ const MAX_WAITING: usize = 8192;
 const MAX_PROCESSES: usize = 16_384;
 /// Files of which it is remembered what the finders say.
 const VERDICTS: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
-/// Open files that all links may take, and which part of what this process may have.
-const MAX_DESCRIPTORS: usize = 16_384;
-const SHARE_OF_DESCRIPTORS: usize = 4;
 /// A child has so long to execute a program before it is given what its parent has.
 const CHILDHOOD: Duration = Duration::from_millis(5);
 /// How often processes are looked for whose end was not heard.
@@ -71,9 +68,13 @@ impl Attacher {
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn spawn(uprobes: Uprobes, telemetry: Arc<Telemetry>) -> io::Result<(Self, JoinHandle<()>)> {
+    pub fn spawn(
+        uprobes: Uprobes,
+        servers: Option<WireServers>,
+        telemetry: Arc<Telemetry>,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (events, waiting) = sync_channel(QUEUE);
-        let worker = Worker::new(uprobes, Arc::clone(&telemetry));
+        let worker = Worker::new(uprobes, Servers::new(servers), Arc::clone(&telemetry));
         let thread = Builder::new().name("uprobes".to_owned()).spawn(move || worker.run(&waiting))?;
         Ok((Self { events, telemetry }, thread))
     }
@@ -125,14 +126,9 @@ impl Attacher {
     }
 }
 
-/// What the finders say of a file's content: of those that know it.
-type Verdict = Arc<[(&'static Finder, Offer)]>;
-
-/// When a child is given the files of its parent.
-type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
-
 struct Worker {
     uprobes: Uprobes,
+    servers: Servers,
     telemetry: Arc<Telemetry>,
     agents: FxHashMap<Slot, ProbeSet>,
     processes: FxHashMap<ProcessId, Process>,
@@ -147,9 +143,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(uprobes: Uprobes, telemetry: Arc<Telemetry>) -> Self {
+    fn new(uprobes: Uprobes, servers: Servers, telemetry: Arc<Telemetry>) -> Self {
         Self {
             uprobes,
+            servers,
             telemetry,
             agents: FxHashMap::default(),
             processes: FxHashMap::default(),
@@ -191,17 +188,36 @@ impl Worker {
                 self.agents.remove(&slot);
                 self.forget_if(|_, process| process.slot == slot);
             }
-            Event::Joined(process, slot) => self.join(process, slot),
+            Event::Joined(process, slot) => {
+                self.join(process, slot);
+                self.look(process);
+            }
             Event::Forked { parent, child, slot } => self.fork(parent, child, slot),
             Event::Executed(process, execs) => {
                 if let Some(known) = self.processes.get_mut(&process) {
-                    known.execs = execs;
+                    (known.execs, known.is_mapped) = (execs, false);
                     self.detach(process, |_| false);
+                    self.look(process);
                 }
             }
             Event::Exited(process) => self.forget_if(|other, _| *other == process),
             Event::Mapped(process, execs, files) => self.mapped(process, execs, &files),
         }
+    }
+
+    /// Looks whether a process is a server, if that is of interest.
+    fn look(&mut self, process: ProcessId) {
+        let Some(slot) = self.processes.get(&process).map(|known| known.slot) else { return };
+        if !self.agents.get(&slot).is_some_and(|probes| probes.contains(Probe::Wire)) {
+            return;
+        }
+        let processes = &self.processes;
+        let member = |pid| {
+            let of_pid = |(id, known): &(&ProcessId, &Process)| id.pid() == pid && known.slot == slot;
+            processes.iter().find(of_pid).map(|(id, _)| *id).filter(|id| is_same(*id))
+        };
+        let is_server = self.servers.look(process, member, &self.telemetry);
+        self.processes.entry(process).and_modify(|known| known.is_server = is_server);
     }
 
     fn join(&mut self, process: ProcessId, slot: Slot) {
@@ -248,7 +264,8 @@ impl Worker {
                 self.detach(process, |_| false);
             }
         }
-        let Some(known) = self.processes.get(&process) else { return };
+        let Some(known) = self.processes.get_mut(&process) else { return };
+        known.is_mapped = true;
         if !known.attached.is_empty() {
             self.detach(process, |attached| files.iter().any(|file| file.id() == attached.file.id()));
         }
@@ -287,8 +304,10 @@ impl Worker {
         let Some(verdict) = self.verdicts.get(&file.id()).cloned() else { return };
         let Some(known) = self.processes.get(&process) else { return };
         let probes = self.agents.get(&known.slot).copied().unwrap_or_default();
-        let wanted =
-            verdict.iter().filter(|(finder, _)| finder.serves(probes) && !known.knows(file.id(), finder));
+        let has_pipes = self.servers.has_pipes(process);
+        let wanted = verdict.iter().filter(|(finder, _)| {
+            finder.serves(probes) && (has_pipes || !finder.is_for_pipes()) && !known.knows(file.id(), finder)
+        });
         let attached: Vec<Attached> =
             wanted.map(|(finder, offer)| self.attach(process, file, finder, offer)).collect();
         if let Some(known) = self.processes.get_mut(&process) {
@@ -352,13 +371,19 @@ impl Worker {
         let over = self.processes.extract_if(|process, known| is_over(process, known));
         for (process, known) in over.collect::<Vec<_>>() {
             self.descriptors -= known.descriptors();
+            self.servers.forget(process);
             self.telemetry.attachments.set(process, Vec::new());
         }
     }
 
     fn publish(&self, process: ProcessId) {
         let known = self.processes.get(&process);
-        let attachments = known.map_or_else(Vec::new, |known| known.attachments(process));
+        let mut attachments = known.map_or_else(Vec::new, |known| known.attachments(process));
+        let is_looked_at = known.is_some_and(|known| known.is_mapped)
+            && !self.waiting.iter().any(|(waiting, ..)| *waiting == process);
+        if is_looked_at && !attachments.iter().any(Attachment::is_stdio) {
+            attachments.extend(self.servers.attachment(process, &self.telemetry));
+        }
         self.telemetry.attachments.set(process, attachments);
     }
 
@@ -368,26 +393,8 @@ impl Worker {
             self.swept = now;
             // Those without probes take no more than their place.
             let is_crowded = self.processes.len() > MAX_PROCESSES / 2;
-            self.forget_if(|process, known| (is_crowded || !known.attached.is_empty()) && !is_same(*process));
+            let is_watched = |known: &Process| known.is_server || !known.attached.is_empty();
+            self.forget_if(|process, known| (is_crowded || is_watched(known)) && !is_same(*process));
         }
     }
-}
-
-/// What the finders say of a file; `None` where it cannot be read now.
-fn examine(file: &dyn CodeFile) -> Option<Verdict> {
-    let bytes = file.open()?;
-    let Ok(image) = CodeImage::read(file.path(), &*bytes) else { return Some(Arc::from([])) };
-    let offers = FINDERS.iter().map(|finder| (finder, (finder.find)(&image)));
-    Some(offers.filter(|(_, offer)| *offer != Offer::Nothing).collect())
-}
-
-/// How many files links may take: a share of what this process may open.
-fn max_descriptors() -> usize {
-    let limits = OwnProcess::myself().and_then(|own| own.limits());
-    let soft = match limits.map(|limits| limits.max_open_files.soft_limit) {
-        Ok(LimitValue::Value(n)) => usize::try_from(n).unwrap_or(MAX_DESCRIPTORS),
-        Ok(LimitValue::Unlimited) => usize::MAX,
-        Err(_) => 1024,
-    };
-    (soft / SHARE_OF_DESCRIPTORS).min(MAX_DESCRIPTORS)
 }

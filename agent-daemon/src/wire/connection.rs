@@ -254,7 +254,8 @@ impl Connection {
             Speaks::Http1(http1) => http1.is_wanted(),
             Speaks::Http2(http2) => http2.is_wanted(),
             Speaks::Dismissed(looks) => *looks > 0,
-            Speaks::Unknown { .. } | Speaks::Socket(_) | Speaks::Lines(_) => true,
+            Speaks::Lines(lines) => lines.is_wanted(),
+            Speaks::Unknown { .. } | Speaks::Socket(_) => true,
         }
     }
 

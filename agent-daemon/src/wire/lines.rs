@@ -20,12 +20,14 @@ pub(super) struct Lines {
     connection: u64,
     sent: Body,
     received: Body,
+    /// Whether any message was one of JSON-RPC.
+    speaks_rpc: bool,
 }
 
 impl Lines {
     pub(super) fn new(owner: u64, connection: u64) -> Self {
         let body = || Body::new(Media::JsonLines, Coding::Identity, Side::Request, &[&RPC]);
-        Self { owner, connection, sent: body(), received: body() }
+        Self { owner, connection, sent: body(), received: body(), speaks_rpc: false }
     }
 
     /// What the messages on it have in common. Not the connection's number alone, which may be a session of HTTP's, too.
@@ -45,6 +47,7 @@ impl Lines {
         for lane in body.lanes() {
             derived.losses.rpc_messages += std::mem::take(&mut lane.facts.messages_lost);
         }
+        self.speaks_rpc |= !messages.is_empty();
         for message in messages {
             let sent = direction == Direction::Sent;
             // Each way is told from the other, whichever of the two opened the session.
@@ -63,6 +66,11 @@ impl Lines {
                 derived.record(record);
             }
         }
+    }
+
+    /// Whether it speaks what is read here, as far as was seen.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.speaks_rpc
     }
 
     /// The pipe was closed.

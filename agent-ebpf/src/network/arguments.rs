@@ -6,74 +6,22 @@ use agent_common::{
     loss,
     network::{ANSWER_BYTES, NameAnswer, Peer, protocol, side},
 };
-use aya_ebpf::helpers::{
-    bpf_probe_read_user,
-    generated::{bpf_get_current_task_btf, bpf_probe_read_user as read_user, bpf_task_pt_regs},
-};
+use aya_ebpf::helpers::generated::bpf_probe_read_user as read_user;
 
 use crate::{
-    layout::{in_syscall, regs},
+    calls::{Call, MSG_IOV, number, read},
     lifecycle, losses,
     sockets::{family, mapped},
 };
-
-/// Numbers of system calls on x86-64.
-mod call {
-    pub(super) const READ: u32 = 0;
-    pub(super) const READV: u32 = 19;
-    pub(super) const SENDTO: u32 = 44;
-    pub(super) const RECVFROM: u32 = 45;
-    pub(super) const SENDMSG: u32 = 46;
-    pub(super) const RECVMSG: u32 = 47;
-    pub(super) const RECVMMSG: u32 = 299;
-    pub(super) const SENDMMSG: u32 = 307;
-}
-
-/// Offset of `msg_iov` in the user's `struct msghdr`.
-const MSG_IOV: u64 = 16;
-
-/// The call that the current thread is in.
-struct Call {
-    number: u32,
-    /// The second argument: a buffer or a structure.
-    second: u64,
-    /// The fifth.
-    fifth: u64,
-}
-
-impl Call {
-    #[inline(always)]
-    fn current() -> Option<Self> {
-        // SAFETY: registers of the current task, which the helper returns.
-        unsafe {
-            let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-            if !in_syscall(registers) {
-                return None;
-            }
-            Some(Self {
-                number: *registers.add(regs::ORIG_AX) as u32,
-                second: *registers.add(regs::SI),
-                fifth: *registers.add(regs::R8),
-            })
-        }
-    }
-}
-
-/// Reads user memory of the current task.
-#[inline(always)]
-fn read<T>(address: u64) -> Option<T> {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_user(address as *const T) }.ok()
-}
 
 /// Where the datagram that is being sent goes; `None` if the call does not say.
 #[inline(always)]
 pub(super) fn destination() -> Option<Peer> {
     let call = Call::current()?;
     let name = match call.number {
-        call::SENDTO => call.fifth,
+        number::SENDTO => call.fifth,
         // The name is the first field, also of the first message of several.
-        call::SENDMSG | call::SENDMMSG => read::<u64>(call.second)?,
+        number::SENDMSG | number::SENDMMSG => read::<u64>(call.second)?,
         _ => return None,
     };
     if name == 0 {
@@ -93,9 +41,9 @@ pub(super) fn destination() -> Option<Peer> {
 fn received() -> Option<u64> {
     let call = Call::current()?;
     match call.number {
-        call::READ | call::RECVFROM => Some(call.second),
-        call::READV => read(call.second),
-        call::RECVMSG | call::RECVMMSG => read(read::<u64>(call.second + MSG_IOV)?),
+        number::READ | number::RECVFROM => Some(call.second),
+        number::READV => read(call.second),
+        number::RECVMSG | number::RECVMMSG => read(read::<u64>(call.second + MSG_IOV)?),
         _ => None,
     }
 }

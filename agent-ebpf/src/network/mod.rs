@@ -32,7 +32,7 @@ use crate::{
     atomics::{add, exchange},
     clock::{bucket, now},
     epoch, losses,
-    sockets::{MSG_PEEK, Sock, family, mapped, tcp},
+    sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, mapped, protocol as ip, tcp},
     threads,
 };
 
@@ -59,11 +59,6 @@ static LISTENERS: LruHashMap<ListenerKey, Listener> = LruHashMap::with_max_entri
 static ZERO: NetworkValue = NetworkValue::ZERO;
 static NO_FAILURES: u64 = 0;
 
-const IPPROTO_TCP: u16 = 6;
-const IPPROTO_UDP: u16 = 17;
-const IPPROTO_MPTCP: u16 = 262;
-/// What is received is no data, but what went wrong.
-const MSG_ERRQUEUE: u32 = 0x2000;
 /// The port of name servers.
 const NAMES_PORT: u16 = 53;
 
@@ -72,7 +67,7 @@ const NAMES_PORT: u16 = 53;
 fn network_state(ctx: BtfTracePointContext) -> u32 {
     let (socket, old, new): (Sock, u32, u32) = (Sock::of(&ctx), ctx.arg(1), ctx.arg(2));
     // MPTCP's is told by the socket beneath it.
-    if socket.protocol() != IPPROTO_TCP {
+    if socket.protocol() != ip::TCP {
         return 0;
     }
     match new {
@@ -222,7 +217,7 @@ fn sends_to(socket: Sock, thread: &Thread) -> Option<Peer> {
     }
     let known = known(socket);
     // A datagram may go anywhere, unless its socket is connected, or serves.
-    if socket.protocol() == IPPROTO_UDP
+    if socket.protocol() == ip::UDP
         && socket.remote_port() == 0
         && !matches!(&known, Some(known) if known.peer.side == side::SERVER)
     {
@@ -281,10 +276,10 @@ fn known(socket: Sock) -> Option<&'static mut Socket> {
 #[inline(always)]
 fn meet(socket: Sock, thread: &Thread) -> Peer {
     let peer = match socket.protocol() {
-        IPPROTO_TCP | IPPROTO_MPTCP if listener(socket).is_none() => remote(socket, protocol::TCP),
-        IPPROTO_TCP | IPPROTO_MPTCP => served(socket),
-        IPPROTO_UDP if socket.remote_port() != 0 => remote(socket, protocol::UDP),
-        IPPROTO_UDP => Peer {
+        ip::TCP | ip::MPTCP if listener(socket).is_none() => remote(socket, protocol::TCP),
+        ip::TCP | ip::MPTCP => served(socket),
+        ip::UDP if socket.remote_port() != 0 => remote(socket, protocol::UDP),
+        ip::UDP => Peer {
             address: [0; 16],
             port: socket.local_port(),
             protocol: protocol::UDP,

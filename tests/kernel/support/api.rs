@@ -149,7 +149,8 @@ impl Api {
         let probes = status["probes"].as_array().unwrap_or_else(|| panic!("no probes in {status}"));
         assert!(!probes.is_empty());
         let refused = probes.iter().filter(|probe| probe["state"] == "unavailable");
-        refused.map(|probe| (probe["name"].to_string(), probe["reason"].to_string())).collect()
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        refused.map(|probe| (word(&probe["name"]), word(&probe["reason"]))).collect()
     }
 
     /// A counter of losses, 0 if it does not show.

@@ -1,8 +1,9 @@
-// Calls a model over TLS by Node's own fetch, as it is told line by line, and says what it saw of each call.
-// Usage: NODE_EXTRA_CA_CERTS=… node client.mjs PORT. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`.
+// Calls a model by Node's own fetch, as it is told line by line, and says what it saw of each call.
+// Usage: NODE_EXTRA_CA_CERTS=… node client.mjs PORT [http]. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`.
 import readline from 'node:readline';
 
 const PORT = process.argv[2];
+const SCHEME = process.argv[3] ?? 'https';
 const SECRET = 'PLANTED-PROMPT ' + 'long '.repeat(2000);
 
 async function call(command, model) {
@@ -12,7 +13,7 @@ async function call(command, model) {
   const asked = command === 'messages' ? { model, max_tokens: 100, stream: true, messages } : { model, messages, ...options };
   const headers = { 'content-type': 'application/json', authorization: 'Bearer PLANTED-KEY', 'x-api-key': 'PLANTED-KEY' };
   const start = performance.now();
-  const answer = await fetch(`https://127.0.0.1:${PORT}${path}`, { method: 'POST', headers, body: JSON.stringify(asked) });
+  const answer = await fetch(`${SCHEME}://127.0.0.1:${PORT}${path}`, { method: 'POST', headers, body: JSON.stringify(asked) });
   let first = null;
   let text = '';
   for await (const chunk of answer.body) {

@@ -1,15 +1,21 @@
-"""Calls a model over TLS by Python's own HTTP client, as it is told line by line, and says what it saw of each call.
+"""Calls a model by Python's own HTTP client, as it is told line by line, and says what it saw of each call.
 
-Usage: client.py PORT CERTIFICATE. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`, `noise BYTES`, `plain PORT`.
+Usage: client.py PORT [CERTIFICATE], without TLS where there is none. Commands: `chat MODEL`, `stream MODEL`,
+`messages MODEL`, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`: so many to itself, `itself MODEL`: a call
+that this very process answers.
 """
 
 import http.client
+import http.server
 import json
+import os
+import socket
 import ssl
 import sys
+import threading
 import time
 
-PORT, CERTIFICATE = int(sys.argv[1]), sys.argv[2]
+PORT, CERTIFICATE = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
 CONTEXT = ssl.create_default_context(cafile=CERTIFICATE)
 SECRET = "PLANTED-PROMPT " + "long " * 2000
 
@@ -38,8 +44,56 @@ def call(connection, command, model):
     return {"status": answer.status, "seconds": time.monotonic() - start, "first": first}
 
 
+def to_itself(count):
+    """Sends random bytes from one socket of its own to another."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        data, got = os.urandom(1 << 16), 0
+        while got < count:
+            ours.sendall(data)
+            left = len(data)
+            while left:
+                left -= len(theirs.recv(left))
+            got += len(data)
+        ours.close()
+        theirs.close()
+        return got
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        message = {"role": "assistant", "content": "PLANTED"}
+        usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        answer = {"id": "c", "object": "chat.completion", "model": "own", "choices": choices, "usage": usage}
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def answered_by_itself(model):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    said = call(http.client.HTTPConnection("127.0.0.1", server.server_address[1]), "chat", model)
+    server.shutdown()
+    return said
+
+
 def main():
-    connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT)
+    if CERTIFICATE:
+        connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT)
     connection.connect()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
@@ -47,10 +101,13 @@ def main():
         if command == "noise":
             connection.request("GET", f"/noise?bytes={argument}")
             said = {"bytes": len(connection.getresponse().read())}
-        elif command == "plain":
-            plain = http.client.HTTPConnection("127.0.0.1", int(argument))
-            plain.request("GET", "/", headers={"x-padding": "x" * 300})
-            said = {"status": plain.getresponse().status}
+        elif command == "raw":
+            socket.create_connection(("127.0.0.1", int(argument))).sendall(b"x" * 300)
+            said = {"bytes": 300}
+        elif command == "bytes":
+            said = {"bytes": to_itself(int(argument))}
+        elif command == "itself":
+            said = answered_by_itself(argument)
         else:
             said = call(connection, command, argument)
         print(json.dumps(said), flush=True)

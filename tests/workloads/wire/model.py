@@ -1,4 +1,4 @@
-"""A model behind TLS that answers slowly: usage: model.py CERTIFICATE KEY. Prints its port.
+"""A model behind TLS that answers slowly, or in the clear: usage: model.py [CERTIFICATE KEY]. Prints its port.
 
 To each request it says at once that it will answer, after 0.3 s what it has to say, for 0.4 s piece by piece, and it keeps
 the connection. As every server of TLS 1.3, it sends session tickets before all that.
@@ -11,8 +11,10 @@ import sys
 import time
 
 FIRST, STREAM, EVERY = 0.3, 0.4, 0.02
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[1], sys.argv[2])
+context = None
+if len(sys.argv) > 1:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
 
 
 def chunk(**choice):
@@ -26,7 +28,8 @@ class Model(socketserver.StreamRequestHandler):
 
     def setup(self):
         super().setup()
-        self.connection = context.wrap_socket(self.connection, server_side=True)
+        if context:
+            self.connection = context.wrap_socket(self.connection, server_side=True)
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
 
     def handle(self):

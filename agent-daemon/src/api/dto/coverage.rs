@@ -15,7 +15,8 @@ use crate::model::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Coverage)]
 pub struct CoverageDto {
-    /// The live processes that use TLS, as far as is known, or that were seen to speak or to ask a model.
+    /// The live processes that use TLS or serve by standard input and output, as far as is known, or that were seen to speak
+    /// or to ask a model.
     pub processes: Vec<ProcessCoverageDto>,
     /// The other live processes: none of their files is a TLS library that is known, and nothing was seen of them.
     pub silent_processes: usize,
@@ -52,10 +53,12 @@ pub struct ProcessCoverageDto {
     pub reason: Option<String>,
     /// What can be done about that.
     pub remedy: Option<String>,
-    /// The TLS libraries among its files, and how probes on them stand.
+    /// The TLS libraries among its files, and what a server is spoken to by (`libc`), and how probes on them stand.
     pub libraries: Vec<TlsLibraryDto>,
     /// Connections of which plaintext was seen.
     pub connections: u64,
+    /// Those of them that were sockets without TLS.
+    pub plain_connections: u64,
     /// Plaintext that it sent, as far as it was looked at: what carries no call is dismissed.
     pub sent_bytes: u64,
     /// Plaintext that it received likewise.
@@ -72,14 +75,14 @@ pub struct ProcessCoverageDto {
     pub last_model_request: Option<Timestamp>,
 }
 
-/// A TLS library of a process.
+/// A TLS library of a process, or what it is spoken to by as a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TlsLibrary)]
 pub struct TlsLibraryDto {
-    /// Which one, and how it was found.
+    /// Which one, and how it was found; `libc` for standard input and output.
     #[schema(example = "openssl")]
     pub library: String,
-    /// The file, by its path in the process's own mount namespace.
+    /// The file, by its path in the process's own mount namespace, or what stands for standard input.
     pub file: String,
     /// `attached`, `blind` if no place to probe was found, or `refused` by the kernel.
     #[schema(example = "attached")]
@@ -109,14 +112,15 @@ impl ProcessCoverageDto {
         (agent, process): (&AgentId, &Process),
         attachments: &[Attachment],
         seen: Option<Seen>,
-        now: Timestamp,
+        (sockets, now): (&Sockets, Timestamp),
     ) -> Option<Self> {
-        let tls: Vec<&Attachment> = attachments.iter().filter(|attachment| attachment.is_tls()).collect();
-        if tls.is_empty() && seen.is_none() {
+        let is_shown = |attachment: &&Attachment| attachment.is_tls() || attachment.is_stdio();
+        let shown: Vec<&Attachment> = attachments.iter().filter(is_shown).collect();
+        if shown.is_empty() && seen.is_none() {
             return None;
         }
         let seen = seen.unwrap_or_default();
-        let (state, why) = judge(&tls, &seen, now);
+        let (state, why) = judge(&shown, &seen, (sockets, now));
         let (reason, remedy) = why.unzip();
         Some(Self {
             agent: agent.to_string(),
@@ -125,8 +129,9 @@ impl ProcessCoverageDto {
             state,
             reason,
             remedy,
-            libraries: tls.into_iter().map(TlsLibraryDto::from).collect(),
+            libraries: shown.into_iter().map(TlsLibraryDto::from).collect(),
             connections: seen.connections,
+            plain_connections: seen.plain_connections,
             sent_bytes: seen.sent_bytes,
             received_bytes: seen.received_bytes,
             llm_calls: seen.llm_calls,
@@ -138,38 +143,54 @@ impl ProcessCoverageDto {
     }
 }
 
+/// Why sockets do not tell what is said without TLS; `None` where they do.
+pub type Sockets = Option<String>;
+
 /// A reason and a remedy.
 type Why = Option<(String, String)>;
 
-fn judge(tls: &[&Attachment], seen: &Seen, now: Timestamp) -> (CoverageStateDto, Why) {
-    let attached = tls.iter().any(|attachment| attachment.state == AttachmentState::Attached);
+fn judge(
+    shown: &[&Attachment],
+    seen: &Seen,
+    (sockets, now): (&Sockets, Timestamp),
+) -> (CoverageStateDto, Why) {
+    let is_attached = |attachment: &&Attachment| attachment.state == AttachmentState::Attached;
     if seen.is_blind(now) {
-        return (CoverageStateDto::Blind, Some(blindness(tls, attached, seen)));
+        let tls: Vec<&Attachment> = shown.iter().copied().filter(|attachment| attachment.is_tls()).collect();
+        let attached = tls.iter().any(is_attached);
+        return (CoverageStateDto::Blind, Some(blindness(&tls, attached, seen, sockets)));
     }
-    match (seen.last_seen, attached) {
+    match (seen.last_seen, shown.iter().any(is_attached)) {
         (Some(_), _) => (CoverageStateDto::Seen, None),
         (None, true) => (CoverageStateDto::Attached, None),
-        (None, false) if tls.is_empty() => (CoverageStateDto::Unattached, None),
-        (None, false) => (CoverageStateDto::Unattached, Some(unattached(tls))),
+        (None, false) if shown.is_empty() => (CoverageStateDto::Unattached, None),
+        (None, false) => (CoverageStateDto::Unattached, Some(unattached(shown))),
     }
 }
 
-fn unattached(tls: &[&Attachment]) -> (String, String) {
-    let reasons: Vec<String> = tls
+fn unattached(shown: &[&Attachment]) -> (String, String) {
+    let reasons: Vec<String> = shown
         .iter()
         .filter_map(|attachment| Some(format!("{}: {}", attachment.file, attachment.reason.as_deref()?)))
         .collect();
-    let remedy = "run the agent with a build of that library which exports its functions, or have it tell of its calls by \
-                  OpenTelemetry";
+    let remedy = if shown.iter().any(|attachment| attachment.is_tls()) {
+        "run the agent with a build of that library which exports its functions, or have it tell of its calls by \
+         OpenTelemetry"
+    } else {
+        "run a build of that server which links its C library dynamically, or speak to it by HTTP"
+    };
     (reasons.join("; "), remedy.to_owned())
 }
 
-fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, String) {
+fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets) -> (String, String) {
     let telling = "have the agent tell of its calls by OpenTelemetry (projects in the configuration)";
+    let or_none = sockets.as_ref().map_or_else(String::new, |why| {
+        format!(", or it speaks without TLS, of which this kernel does not tell: {why}")
+    });
     if tls.is_empty() {
-        let reason = "no TLS library that is known is among its files: it is linked in under no names, or the process speaks \
-                      without TLS";
-        return (reason.to_owned(), telling.to_owned());
+        let reason = "no TLS library that is known is among its files: it is linked in under no names, or what it speaks is \
+                      not HTTP";
+        return (format!("{reason}{or_none}"), telling.to_owned());
     }
     if !attached {
         let (reason, _) = unattached(tls);
@@ -179,7 +200,8 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, Strin
     let files = files.join(", ");
     let reason = match seen.last_seen {
         None => format!(
-            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or none"
+            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or speaks other than \
+             HTTP{or_none}"
         ),
         Some(_) => format!("what it said by {files} was seen before, its latest requests were not"),
     };
@@ -189,7 +211,10 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen) -> (String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::id::ProcessId, store::fixture::at};
+    use crate::{
+        model::{attachment::LIBC_FINDER, id::ProcessId},
+        store::fixture::at,
+    };
 
     fn library(state: AttachmentState) -> Attachment {
         Attachment {
@@ -203,7 +228,7 @@ mod tests {
     }
 
     fn state(tls: &[Attachment], seen: &Seen) -> (CoverageStateDto, Why) {
-        judge(&tls.iter().collect::<Vec<_>>(), seen, at(100))
+        judge(&tls.iter().collect::<Vec<_>>(), seen, (&None, at(100)))
     }
 
     #[test]
@@ -228,6 +253,24 @@ mod tests {
         }
         let just_now = Seen { unseen_since: Some(at(99)), ..asked };
         assert_eq!(state(&[library(AttachmentState::Attached)], &just_now).0, CoverageStateDto::Attached);
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_tell_of_sockets_is_a_reason() {
+        let asked = Seen { unseen_since: Some(at(90)), last_model_request: Some(at(90)), ..Seen::default() };
+        let (state, why) = judge(&[], &asked, (&Some("no such tracepoint".to_owned()), at(100)));
+        assert_eq!(state, CoverageStateDto::Blind);
+        assert!(
+            why.unwrap().0.contains("without TLS, of which this kernel does not tell: no such tracepoint")
+        );
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_says_why() {
+        let stdio = Attachment { finder: LIBC_FINDER, ..library(AttachmentState::Blind) };
+        let (state, why) = state(&[stdio], &Seen::default());
+        assert_eq!(state, CoverageStateDto::Unattached);
+        assert!(why.unwrap().1.contains("dynamically"));
     }
 
     #[test]

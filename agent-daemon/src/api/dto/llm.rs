@@ -1,4 +1,4 @@
-//! Calls of language models on the wire, as they were read off TLS.
+//! Calls of language models on the wire, as they were read off it.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

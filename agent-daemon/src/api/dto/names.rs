@@ -51,7 +51,7 @@ mirror! {
         Ledger,
         /// Calls of CUDA, and waits for the GPU in them.
         Cuda,
-        /// Calls of models and MCP servers, read off TLS.
+        /// Calls of models and MCP servers, read off the wire.
         Wire,
         /// Files: what is opened, created, changed, deleted and renamed.
         Files,

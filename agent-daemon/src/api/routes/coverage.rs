@@ -4,7 +4,7 @@ use axum::{Json, extract::State as Shared};
 
 use crate::{
     api::{
-        dto::coverage::{CoverageDto, ProcessCoverageDto},
+        dto::coverage::{CoverageDto, ProcessCoverageDto, Sockets},
         error::Problem,
         extract::{AgentPath, Nothing, StrictQuery},
         openapi::{AgentRefusals, Refusals},
@@ -12,13 +12,14 @@ use crate::{
     },
     model::{
         agent::Agent,
+        probe::{ProbeState, ProbeStatus},
         time::{TimeRange, Timestamp},
     },
 };
 
 /// Coverage
 ///
-/// For each live process of an agent that uses TLS or asks a model: which library, whether probes are attached to it, what was
+/// For each live process of an agent that uses TLS, serves by standard input or asks a model: which library, whether probes are attached to it, what was
 /// seen of it, and why not all. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
 #[utoipa::path(get, path = "/api/v1/coverage", tag = "reports",
     responses((status = 200, body = CoverageDto, description = "The processes"), Refusals))]
@@ -47,6 +48,7 @@ pub(super) async fn of_agent(
 
 async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Problem> {
     let telemetry = state.telemetry.clone();
+    let sockets = unheard(&telemetry.probes());
     let fold = state.fold(move |store| {
         let now = Timestamp::now();
         let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0 };
@@ -55,7 +57,7 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
             for process in store.processes(&agent.id, range)?.iter().filter(|p| p.ended.is_none()) {
                 let attachments = telemetry.attachments.of(process.id);
                 let seen = telemetry.coverage.of(process.id);
-                match ProcessCoverageDto::new((&agent.id, process), &attachments, seen, now) {
+                match ProcessCoverageDto::new((&agent.id, process), &attachments, seen, (&sockets, now)) {
                     Some(process) => coverage.processes.push(process),
                     None => coverage.silent_processes += 1,
                 }
@@ -64,4 +66,12 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
         Ok(coverage)
     });
     fold.await.map(Json)
+}
+
+/// Why sockets do not tell what is said, if they do not.
+fn unheard(programs: &[ProbeStatus]) -> Sockets {
+    let is_missing = |program: &&ProbeStatus| {
+        program.name == "wire_socket_send" && program.state == ProbeState::Unavailable
+    };
+    programs.iter().find(is_missing).map(|program| program.reason.clone().unwrap_or_default())
 }

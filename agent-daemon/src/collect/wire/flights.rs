@@ -83,13 +83,13 @@ impl Sender {
 }
 
 impl FlightBook {
-    /// Plaintext went by.
-    pub(super) fn said(&mut self, said: &Said<'_>) {
+    /// Plaintext went by, which `tells` or does not that what its process says to models is seen.
+    pub(super) fn said(&mut self, said: &Said<'_>, tells: bool) {
         let agent = self.0.entry(said.slot).or_default();
         if let Some(mark) = said.mark {
             agent.mark(mark, said.at_ns);
         }
-        if let Some(sender) = agent.sender(said.key.process).filter(|_| said.way != Way::Closed) {
+        if let Some(sender) = agent.sender(said.key.process).filter(|_| tells && said.way != Way::Closed) {
             if said.way == Way::Sent {
                 sender.is_own = said.mark.is_some();
             }
@@ -221,7 +221,7 @@ mod tests {
     fn said(book: &mut FlightBook, process: ProcessId, way: Way, at_ns: u64, mark: Option<u32>) {
         let key = WireKey { process, address: 1, opened_ns: 1 };
         let mark = mark.map(Mark);
-        book.said(&Said { key, slot: SLOT, at_ns, way, position: 0, source: 0, mark, bytes: b"x" });
+        book.said(&Said { key, slot: SLOT, at_ns, way, position: 0, source: 0, mark, bytes: b"x" }, true);
     }
 
     fn take(book: &mut FlightBook, process: ProcessId, first_ns: Option<u64>) -> Flights {

@@ -10,7 +10,7 @@ use crate::{
     collect::clock::Clock,
     kernel::{
         WireRing,
-        wire::{Said, Way, WireKey},
+        wire::{Said, Way, WireKey, source},
     },
     model::{
         id::{ProcessId, Slot},
@@ -63,9 +63,13 @@ impl Reader {
             let Self { ring, wire, connections, flights, telemetry, .. } = self;
             let mut idle = Vec::new();
             let (taken, damaged) = ring.read(BATCH, |said| {
-                flights.said(said);
-                let is_idle = take(said, (wire, connections), telemetry);
-                idle.extend(is_idle.then_some(said.key));
+                let taken = take(said, (wire, connections));
+                let tells = tells(said, &taken);
+                flights.said(said, tells);
+                telemetry
+                    .coverage
+                    .note((said.key.process, said.slot), |seen| note(seen, said, &taken, tells));
+                idle.extend(taken.is_idle.then_some(said.key));
             });
             self.telemetry.losses.add(Loss::UndecodableRecord, damaged as u64);
             idle.into_iter().for_each(|key| self.dismiss(key));
@@ -180,8 +184,19 @@ impl Reader {
     }
 }
 
-/// Has what was said decoded; whether its connection is of no interest.
-fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections), telemetry: &Telemetry) -> bool {
+/// What became of what was said.
+#[derive(Default)]
+struct Taken {
+    /// It is the first on its connection.
+    is_new: bool,
+    /// Something of interest is under way on it.
+    is_wanted: bool,
+    /// There was nothing of interest for so long that it is to be dismissed.
+    is_idle: bool,
+}
+
+/// Has what was said decoded.
+fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> Taken {
     let direction = match said.way {
         Way::Sent => Direction::Sent,
         Way::Received => Direction::Received,
@@ -189,29 +204,43 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections), tel
             if let Some(number) = connections.remove(&said.key) {
                 wire.close(number, said.at_ns);
             }
-            return false;
+            return Taken::default();
         }
     };
     let met = connections.meet(said.key, said.slot);
     if met.is_new {
         let (connection, owner) = (met.number, said.key.process.0);
-        wire.open(Opened { connection, owner, transport: Transport::Stream, connect_ns: None });
+        let transport = if said.source == source::STDIO { Transport::Stdio } else { Transport::Stream };
+        wire.open(Opened { connection, owner, transport, connect_ns: None });
     }
-    telemetry.coverage.note((said.key.process, said.slot), |seen| note(seen, said, met.is_new));
     let (connection, at_ns, offset) = (met.number, said.at_ns, Some(said.position));
     wire.take(&Chunk { connection, direction, offset, at_ns, piece: Piece::Bytes(said.bytes) });
     let is_wanted = wire.is_wanted(connection);
-    connections.carried(&said.key, said.bytes.len() as u64, is_wanted)
+    let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_wanted);
+    Taken { is_new: met.is_new, is_wanted, is_idle }
 }
 
-fn note(seen: &mut Seen, said: &Said<'_>, is_new: bool) {
+/// Whether it tells that what its process says to models is seen. Who says other things without TLS may still ask models
+/// by a TLS that is not.
+fn tells(said: &Said<'_>, taken: &Taken) -> bool {
+    match said.source {
+        source::STDIO => false,
+        source::SOCKET => taken.is_wanted,
+        _ => true,
+    }
+}
+
+fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     let bytes = said.bytes.len() as u64;
     match said.way {
         Way::Sent => seen.sent_bytes += bytes,
         Way::Received => seen.received_bytes += bytes,
-        Way::Closed => {}
+        Way::Closed => return,
     }
-    seen.connections += u64::from(is_new);
+    seen.connections += u64::from(taken.is_new);
+    seen.plain_connections += u64::from(taken.is_new && said.source == source::SOCKET);
     seen.last_seen = Some(Timestamp::now());
-    seen.unseen_since = None;
+    if tells {
+        seen.unseen_since = None;
+    }
 }

@@ -22,7 +22,7 @@ const NETWORK: Need = Need::Probes(&[Probe::Network]);
 
 const DISK: Need = Need::Probes(&[Probe::Disk]);
 
-pub(super) static ROWS: [Row; 39] = [
+pub(super) static ROWS: [Row; 43] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -104,6 +104,24 @@ pub(super) static ROWS: [Row; 39] = [
         Need::Helps(&[Probe::Network]),
         "segments sent again",
     ),
+    row(
+        "wire_socket_state",
+        Hook::Tracepoint("inet_sock_set_state"),
+        Need::Helps(&[Probe::Wire]),
+        "when connections without TLS end",
+    ),
+    row(
+        "wire_socket_send",
+        Hook::Tracepoint("sock_send_length"),
+        Need::Helps(&[Probe::Wire]),
+        "what is said without TLS",
+    ),
+    row(
+        "wire_socket_receive",
+        Hook::Tracepoint("sock_recv_length"),
+        Need::Helps(&[Probe::Wire]),
+        "what is answered without TLS",
+    ),
     row("disk_queue", Hook::Tracepoint("block_bio_queue"), DISK, "whose block I/O is"),
     row("disk_split", Hook::Tracepoint("block_split"), Need::Helps(&[Probe::Disk]), "block I/O in parts"),
     row("disk_issue", Hook::Tracepoint("block_rq_issue"), DISK, "when block I/O leaves its queue"),
@@ -146,4 +164,5 @@ pub(super) static ROWS: [Row; 39] = [
     uprobe(UprobeProgram::CudaReturn, CUDA, "calls of CUDA that wait or take memory: their end"),
     uprobe(UprobeProgram::WireCall, Need::Probes(&[Probe::Wire]), "what is said by TLS libraries"),
     uprobe(UprobeProgram::WireReturn, Need::Probes(&[Probe::Wire]), "what is answered by TLS libraries"),
+    uprobe(UprobeProgram::WireStdio, Need::Helps(&[Probe::Wire]), "what servers read and write on pipes"),
 ];

@@ -35,6 +35,8 @@ pub struct Seen {
     pub received_bytes: u64,
     /// Connections.
     pub connections: u64,
+    /// Those of them that were sockets without TLS.
+    pub plain_connections: u64,
     /// Calls of models.
     pub llm_calls: u64,
     /// Calls of MCP servers.

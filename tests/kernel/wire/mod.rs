@@ -1,5 +1,8 @@
-//! What agents say by TLS: real clients call a small provider of models on this machine, and what agentperf tells of each
+//! What agents say, by TLS and without: real clients call a small provider of models on this machine, and what agentperf tells of each
 //! call is what the client itself saw.
+
+mod plain;
+mod stdio;
 
 use std::{
     collections::HashMap,
@@ -297,7 +300,8 @@ fn who_asks_a_model_unseen_is_told_with_the_reason() {
     }
     let mut client = provider.python();
     let agent = attach(&daemon, &client);
-    assert_eq!(client.call(&format!("plain {}", plain.port))["status"], 200);
+    // It leads to a model, and is no HTTP.
+    client.call(&format!("raw {}", plain.port));
     let path = format!("/api/v1/agents/{agent}/coverage");
     eventually("it is told to be blind", || {
         let answer = daemon.api().get(&path).expect(200).json();
@@ -310,13 +314,11 @@ fn who_asks_a_model_unseen_is_told_with_the_reason() {
     assert_eq!(all["processes"][0]["model_requests"], 1, "{all}");
 }
 
-#[test]
-fn nothing_that_was_said_is_kept() {
-    let provider = Provider::start();
+/// Has a client make all calls, and looks for what was said wherever it could be kept.
+fn keeps_nothing(provider: &Provider, attach: impl Fn(&Daemon, &Client) -> String, mut client: Client) {
     let prices = json!([{ "model": "gpt-4.1*", "input": 2, "output": 8, "cache_read": 0.5 }]);
     let quiet = json!({ "log": { "level": "trace" }, "llm": { "prices": prices } });
     let mut daemon = provider.daemon(&quiet);
-    let mut client = provider.python();
     let agent = attach(&daemon, &client);
     for command in COMMANDS {
         client.call(command);
@@ -355,4 +357,10 @@ fn nothing_that_was_said_is_kept() {
         files += 1;
     }
     assert!(files > 0);
+}
+
+#[test]
+fn nothing_that_was_said_is_kept() {
+    let provider = Provider::start();
+    keeps_nothing(&provider, attach, provider.python());
 }

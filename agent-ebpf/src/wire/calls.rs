@@ -1,0 +1,131 @@
+//! Calls of TLS libraries, and of a libc that tells nothing sooner. What a call moved is known when it returns: its
+//! arguments are remembered until then.
+
+use agent_common::{
+    agent::probe,
+    ledger::role,
+    loss,
+    wire::{ConnectionKey, Piece, action, direction, length, parts, source},
+};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_attach_cookie, bpf_get_current_task_btf},
+    },
+    macros::{map, uprobe, uretprobe},
+    maps::LruHashMap,
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use super::{CONNECTIONS_OF_TLS, begins, close, connection, count, is_dismissed, stdio, through, word};
+use crate::{
+    agents,
+    calls::{Memory, read},
+    clock::now,
+    ledger, losses, threads,
+};
+
+/// The calls that are going on, by thread.
+#[map]
+static WIRE_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(8192, 0);
+
+/// More than any call moves: what is larger is no length.
+const MOST: u64 = 1 << 30;
+
+/// A call that is going on.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Call {
+    cookie: u64,
+    address: u64,
+    buffer: u64,
+    /// How long the buffer is, or how many buffers there are.
+    length: u64,
+    /// The fourth argument: where the number of bytes will be.
+    told: u64,
+    at: u64,
+    /// The agent's mark when it began.
+    mark: u64,
+}
+
+/// A function of (connection, buffer, size, …) is called.
+#[uprobe]
+fn wire_call(ctx: ProbeContext) -> u32 {
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task_btf() };
+    let Some(thread) = threads::get(task.cast()) else { return 0 };
+    if !agents::wants(thread.agent, probe::WIRE) {
+        return 0;
+    }
+    // SAFETY: the context is this program's, and its registers are the probed call's.
+    let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
+    let (at, address) = (now(), registers.rdi);
+    let (action, direction, _, source) = parts(cookie);
+    if action == action::CLOSE {
+        let key = ConnectionKey { process: thread.process, address };
+        close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source), at);
+        return 0;
+    }
+    // What is sent goes while the call lasts, what is received has come when it returns.
+    let marks = direction == direction::SENT && thread.role == role::OWN && source != source::STDIO;
+    let mark = u64::from(if marks { ledger::mark(thread.agent) } else { 0 });
+    let call =
+        Call { cookie, address, buffer: registers.rsi, length: registers.rdx, told: registers.rcx, at, mark };
+    if WIRE_CALLS.insert(bpf_get_current_pid_tgid(), &call, 0).is_err() {
+        losses::count(loss::WIRE_CALL_INSERT);
+    }
+    0
+}
+
+/// It returns.
+#[uretprobe]
+fn wire_return(ctx: RetProbeContext) -> u32 {
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task_btf() };
+    let Some(thread) = threads::get(task.cast()) else { return 0 };
+    let id = bpf_get_current_pid_tgid();
+    let Some(call) = WIRE_CALLS.get_ptr(id) else { return 0 };
+    // SAFETY: an element of the map, which only this thread writes.
+    let call = unsafe { *call };
+    let _ = WIRE_CALLS.remove(id);
+    let (_, direction, length, source) = parts(call.cookie);
+    // SAFETY: the registers are the probed call's.
+    let returned = unsafe { (*ctx.regs).rax };
+    if source == source::STDIO {
+        stdio::returned(thread, (call.address, call.buffer, call.length), call.cookie, returned as i64);
+        return 0;
+    }
+    let moved = match length {
+        length::RETURNED if returned as i32 > 0 => u64::from(returned as u32),
+        length::POINTED if returned as i32 == 1 => read::<u64>(call.told).unwrap_or(0),
+        _ => 0,
+    };
+    if moved == 0 || moved > MOST {
+        return 0;
+    }
+    let at = if direction == direction::SENT { call.at } else { now() };
+    let key = ConnectionKey { process: thread.process, address: call.address };
+    let (agent, mark) = (thread.agent, call.mark as u32);
+    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+    said(head, call.buffer, moved, thread.role == role::OWN);
+    0
+}
+
+/// Bytes went through.
+#[inline(always)]
+fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
+    let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
+    let memory = Memory { at: buffer, buffers: 0 };
+    if is_dismissed(&head.key, connection) {
+        let asks = || memory.first().is_some_and(|first| begins(first, &[word::POST, word::PRI]));
+        if head.direction == direction::RECEIVED || !asks() {
+            return count(connection, head.direction, moved);
+        }
+        connection.begin(head.at);
+    }
+    if own && head.direction == direction::RECEIVED {
+        head.mark = ledger::mark(head.agent);
+    }
+    through(head, connection, memory, moved);
+}

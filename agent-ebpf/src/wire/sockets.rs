@@ -1,0 +1,205 @@
+//! What agents say on sockets without TLS, as clients: read from the memory of the calls that send and receive it, as these
+//! return. No function is probed, and so any program is seen, however it was built.
+//!
+//! A connection is judged by the first bytes that are seen of it. One that does not begin as HTTP is left alone, unless a
+//! request begins on it later; one that begins as TLS for good. So are those that this process serves: what it answers is
+//! told by who asked. Limits: calls by io_uring and splice have no memory that could be read, and leave gaps; a process that
+//! half-closes its connection is taken to be done; the kernel of 6.1 has no hooks where calls return.
+
+use agent_common::{
+    agent::probe,
+    ledger::role,
+    thread::Thread,
+    wire::{ConnectionKey, Piece, SOCKET, direction, source},
+};
+use aya_ebpf::{
+    helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+
+use super::{
+    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, stdio,
+    through, word,
+};
+use crate::{
+    agents,
+    calls::{Call, Memory, number},
+    clock::now,
+    ledger,
+    sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, protocol, tcp},
+    threads,
+};
+
+/// Results that say nothing of the connection: EINTR, EAGAIN; calls that are to begin again have yet others.
+const EINTR: i32 = -4;
+const EAGAIN: i32 = -11;
+const ERESTARTSYS: i32 = -512;
+
+/// sock_send_length(sk, ret, flags)
+#[btf_tracepoint(function = "sock_send_length")]
+fn wire_socket_send(ctx: BtfTracePointContext) -> u32 {
+    if let Some(thread) = caller() {
+        went(Sock::of(&ctx), thread, ctx.arg(1), direction::SENT);
+    }
+    0
+}
+
+/// sock_recv_length(sk, ret, flags)
+#[btf_tracepoint(function = "sock_recv_length")]
+fn wire_socket_receive(ctx: BtfTracePointContext) -> u32 {
+    let flags: u32 = ctx.arg(2);
+    if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
+        && let Some(thread) = caller()
+    {
+        went(Sock::of(&ctx), thread, ctx.arg(1), direction::RECEIVED);
+    }
+    0
+}
+
+/// inet_sock_set_state(sk, oldstate, newstate)
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn wire_socket_state(ctx: BtfTracePointContext) -> u32 {
+    let (socket, old): (Sock, u32) = (Sock::of(&ctx), ctx.arg(1));
+    if (old != tcp::ESTABLISHED && old != tcp::CLOSE_WAIT) || ctx.arg::<u32>(2) == tcp::CLOSE_WAIT {
+        return 0;
+    }
+    // What closes it is the process's own doing, or an interrupt's, whose task knows nothing of it: a reset is told by the
+    // next call. Who shuts one side down may still listen.
+    if let Some(thread) = caller()
+        && !Call::current().is_some_and(|call| call.number == number::SHUTDOWN)
+    {
+        end(socket, thread);
+    }
+    0
+}
+
+/// The current thread, if its agent is watched by this probe.
+#[inline(always)]
+fn caller() -> Option<&'static mut Thread> {
+    // SAFETY: the helper has no preconditions.
+    let thread = threads::get(unsafe { bpf_get_current_task_btf() }.cast())?;
+    if agents::wants(thread.agent, probe::WIRE) { Some(thread) } else { None }
+}
+
+/// A call has returned.
+#[inline(always)]
+fn went(socket: Sock, thread: &Thread, result: i32, direction: u32) {
+    match socket.family() {
+        family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
+        family::UNIX => {}
+        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {}
+        _ => return,
+    }
+    if result <= 0 {
+        let is_over = if result == 0 { direction == direction::RECEIVED } else { is_failure(result) };
+        if is_over {
+            end(socket, thread);
+        }
+        return;
+    }
+    let key = key(socket, thread);
+    match known(&PLAIN_CONNECTIONS, &key) {
+        Some(connection) if connection.interest == interest::NEVER => {}
+        Some(connection) => said(key, thread, connection, (result as u64, direction)),
+        None => meet(key, thread, (result as u64, direction)),
+    }
+}
+
+#[inline(always)]
+fn is_failure(result: i32) -> bool {
+    result != EINTR && result != EAGAIN && result > ERESTARTSYS
+}
+
+#[inline(always)]
+fn key(socket: Sock, thread: &Thread) -> ConnectionKey {
+    let cookie = match socket.known_cookie() {
+        0 => socket.cookie(),
+        cookie => cookie,
+    };
+    ConnectionKey { process: thread.process, address: SOCKET | cookie }
+}
+
+#[inline(always)]
+fn end(socket: Sock, thread: &Thread) {
+    let key = ConnectionKey { process: thread.process, address: SOCKET | socket.known_cookie() };
+    close(&PLAIN_CONNECTIONS, &key, (thread.agent, source::SOCKET), now());
+}
+
+/// A connection is seen for the first time.
+#[inline(always)]
+fn meet(key: ConnectionKey, thread: &Thread, moved: (u64, u32)) {
+    let memory = Call::current().and_then(|call| call.memory());
+    let interest = match memory.and_then(Memory::first) {
+        Some(first) => judge(first, moved.1),
+        None => interest::DISMISSED,
+    };
+    insert(&PLAIN_CONNECTIONS, &key, &Connection::new(now(), interest));
+    if interest == interest::READ
+        && let (Some(connection), Some(memory)) = (known(&PLAIN_CONNECTIONS, &key), memory)
+    {
+        tell(key, thread, connection, memory, moved);
+    }
+}
+
+/// What is to become of a connection that begins with this.
+#[inline(always)]
+fn judge(first: u32, direction: u32) -> u64 {
+    let asks = if direction == direction::SENT { is_request(first) } else { first == word::HTTP };
+    if asks {
+        interest::READ
+    } else if is_tls(first) {
+        interest::NEVER
+    } else {
+        interest::DISMISSED
+    }
+}
+
+#[inline(always)]
+fn is_request(first: u32) -> bool {
+    use word::{DELETE, GET, HEAD, OPTIONS, PATCH, POST, PRI, PUT};
+    begins(first, &[GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS, PRI])
+}
+
+/// Whether this is a record of TLS: its type, and the first half of its version.
+#[inline(always)]
+fn is_tls(first: u32) -> bool {
+    let [kind, version, ..] = first.to_le_bytes();
+    kind >= 0x14 && kind <= 0x17 && version == 3
+}
+
+/// One that is known has sent or received.
+#[inline(always)]
+fn said(key: ConnectionKey, thread: &Thread, connection: &mut Connection, moved: (u64, u32)) {
+    let by_daemon = connection.interest == interest::READ && is_dismissed(&key, connection);
+    let dismissed = by_daemon || connection.interest != interest::READ;
+    if dismissed && moved.1 == direction::RECEIVED {
+        return;
+    }
+    let Some(memory) = Call::current().and_then(|call| call.memory()) else {
+        return count(connection, moved.1, moved.0);
+    };
+    if dismissed {
+        let Some(first) = memory.first() else { return };
+        // What the daemon dismissed was HTTP: of that only what may ask a model is looked at again.
+        let asks = if by_daemon { begins(first, &[word::POST, word::PRI]) } else { is_request(first) };
+        if !asks {
+            return;
+        }
+        connection.begin(now());
+    }
+    tell(key, thread, connection, memory, moved);
+}
+
+#[inline(always)]
+fn tell(
+    key: ConnectionKey,
+    thread: &Thread,
+    connection: &mut Connection,
+    memory: Memory,
+    (moved, direction): (u64, u32),
+) {
+    let mark = if thread.role == role::OWN { ledger::mark(thread.agent) } else { 0 };
+    let (agent, source) = (thread.agent, source::SOCKET);
+    let head =
+        Piece { at: now(), key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+    through(head, connection, memory, moved);
+}

@@ -1,0 +1,112 @@
+//! What agents say to MCP servers that they speak to by standard input and output: pipes, of which libc tells, and unix
+//! sockets, of which the kernel does.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{Client, MARK};
+use crate::support::{api::eventually, daemon::Daemon, ledger::sees_models, workload::source};
+
+/// Each tool that is called, five times in turn, and what becomes of it.
+const TOOLS: [(&str, Option<&str>); 4] =
+    [("echo", None), ("slow", None), ("broken", Some("tool_error")), ("unknown", Some("-32602"))];
+const ROUNDS: usize = 5;
+
+/// The agent's calls of tools, the first first.
+fn tool_calls(daemon: &Daemon, agent: &str) -> Vec<Value> {
+    let path = format!("/api/v1/mcp-calls?agent={agent}&limit=1000");
+    let page = daemon.api().get(&path).expect(200);
+    assert!(!page.text().contains(MARK), "{}", page.text());
+    let mut calls = page.json()["calls"].as_array().unwrap().clone();
+    calls.retain(|call| call["method"] == "tools/call");
+    calls.reverse();
+    calls
+}
+
+fn client(runtime: &str, script: &str) -> Client {
+    let mut command = Command::new(runtime);
+    command.arg(source(script));
+    Client::start(command)
+}
+
+/// Waits until a server is read.
+fn await_probes(daemon: &Daemon, agent: &str, pid: &Value) {
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    eventually("what the server reads and writes is seen", || {
+        let answer = daemon.api().get(&path).expect(200).json();
+        let server = answer["processes"].as_array().unwrap().iter().find(|p| p["pid"] == *pid)?.clone();
+        let is_read = |library: &Value| library["library"] == "libc" && library["state"] == "attached";
+        server["libraries"].as_array().unwrap().iter().any(is_read).then_some(())
+    });
+}
+
+/// Has a client call its server's tools, and compares what is told of them with what both saw.
+fn check(client: &mut Client, server: &str, is_by_sockets: bool) {
+    let daemon = Daemon::start(json!({}));
+    if is_by_sockets && !sees_models(&daemon) {
+        return;
+    }
+    let agent = daemon.api().attach(client.pid());
+    let started = client.call(&format!("start {server}"));
+    await_probes(&daemon, &agent, &started["pid"]);
+    let commands = TOOLS.iter().cycle().take(TOOLS.len() * ROUNDS);
+    let truths: Vec<Value> = commands.map(|(tool, _)| client.call(&format!("call {tool}"))).collect();
+    client.call("end");
+    daemon.api().detach(&agent);
+    let calls = tool_calls(&daemon, &agent);
+    assert_eq!(calls.len(), truths.len(), "each call once: {calls:#?}");
+    for (((tool, error), truth), call) in TOOLS.iter().cycle().zip(&truths).zip(&calls) {
+        assert_eq!(call["tool"], *tool, "{call}");
+        assert_eq!(
+            (&call["error_type"], &call["success"]),
+            (&json!(error), &json!(error.is_none())),
+            "{call}"
+        );
+        assert_eq!((&call["transport"], &call["role"]), (&json!("stdio"), &json!("client")), "{call}");
+        assert_eq!((&call["pid"], &call["partial"]), (&json!(client.pid()), &json!([])), "{call}");
+        let took = call["duration_seconds"].as_f64().unwrap();
+        assert!(took >= truth["took"].as_f64().unwrap(), "the server took longer: {truth} {call}");
+    }
+    assert_eq!(daemon.api().loss("kernel_wire_unreadable"), 0);
+}
+
+#[test]
+fn calls_of_a_python_server_on_pipes_are_told_once() {
+    let server = format!("python3 {}", source("wire/mcp_server.py").display());
+    check(&mut client("python3", "wire/mcp_client.py"), &server, false);
+}
+
+#[test]
+fn calls_of_a_node_server_on_sockets_are_told_once() {
+    let server = format!("node {}", source("wire/mcp_server.mjs").display());
+    check(&mut client("node", "wire/mcp_client.mjs"), &server, true);
+}
+
+#[test]
+fn calls_of_a_node_server_on_pipes_are_told_once() {
+    let server = format!("node {}", source("wire/mcp_server.mjs").display());
+    check(&mut client("python3", "wire/mcp_client.py"), &server, false);
+}
+
+#[test]
+fn calls_through_a_launcher_on_sockets_are_told_once() {
+    // It has the descriptors of the server that it starts, too.
+    let server = format!("timeout 60 python3 {}", source("wire/mcp_server.py").display());
+    check(&mut client("node", "wire/mcp_client.mjs"), &server, true);
+}
+
+#[test]
+fn a_server_that_was_there_before_is_read() {
+    let mut client = client("python3", "wire/mcp_client.py");
+    let started = client.call(&format!("start python3 {}", source("wire/mcp_server.py").display()));
+    let daemon = Daemon::start(json!({}));
+    let agent = daemon.api().attach(client.pid());
+    await_probes(&daemon, &agent, &started["pid"]);
+    client.call("call echo");
+    daemon.api().detach(&agent);
+    let calls = tool_calls(&daemon, &agent);
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    // Its name was told before anybody listened.
+    assert_eq!((&calls[0]["pid"], &calls[0]["server"]), (&json!(client.pid()), &Value::Null), "{}", calls[0]);
+}

@@ -1,0 +1,37 @@
+"""A client of MCP servers, which speaks to them by pipes: commands are `start COMMAND…`, `call TOOL`, `end`. Says how long
+each took, by its own clock and by the server's.
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+server, number = None, 0
+
+
+def ask(method, params):
+    global number
+    number += 1
+    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    start = time.monotonic()
+    server.stdin.write(json.dumps(message) + "\n")
+    server.stdin.flush()
+    answer = json.loads(server.stdout.readline())
+    assert answer["id"] == number
+    return {"seconds": time.monotonic() - start, "took": answer["took"]}
+
+
+print(json.dumps({"ready": True}), flush=True)
+for line in sys.stdin:
+    command, *words = line.split()
+    if command == "start":
+        pipe = subprocess.PIPE
+        server = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+        said = {"pid": server.pid, **ask("initialize", {"protocolVersion": "2025-06-18"})}
+    elif command == "call":
+        said = ask("tools/call", {"name": words[0], "arguments": {"secret": "PLANTED-ARGUMENT"}})
+    else:
+        server.stdin.close()
+        said = {"status": server.wait()}
+    print(json.dumps(said), flush=True)
