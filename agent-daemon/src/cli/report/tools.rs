@@ -57,7 +57,7 @@ mod tests {
                 max_seconds: 1.0,
                 p50_seconds: Some(0.25),
                 p99_seconds: None,
-                bill: bill.clone(),
+                bill,
             })
             .collect();
         let text = tools(&list);
