@@ -2,6 +2,8 @@
 //! programs use among themselves all the time are left out: of children, timers, and Go's preemption. Of one agent
 //! [`MOST`] are told in a second, and the others counted.
 
+use core::ffi::c_void;
+
 use agent_common::{
     agent::SLOTS,
     lifecycle::{Signal, kind, origin, outcome},
@@ -31,6 +33,8 @@ const SIGSTOP: u32 = 19;
 const TOLD: u32 = bits([1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 15, SIGCONT, SIGSTOP, 24, 31]);
 /// What stands for the `siginfo` of a signal that the kernel itself sends.
 const SEND_SIG_PRIV: u64 = 1;
+/// Where `struct kernel_siginfo` has `si_code`, which is above 0 where the kernel sends the signal: part of the system-call ABI.
+const SI_CODE: u64 = 8;
 /// The results of a signal that the target ignores, and of one that was pending already.
 const RESULT_IGNORED: u32 = 1;
 const RESULT_PENDING: u32 = 2;
@@ -61,6 +65,24 @@ const fn bits<const N: usize>(signals: [u32; N]) -> u32 {
     bits
 }
 
+/// Whether the kernel sends a signal with this `siginfo`: by itself, or for a fault of the target.
+///
+/// # Safety
+/// `info` is the tracepoint's argument.
+#[inline(always)]
+unsafe fn is_of_kernel(info: u64) -> bool {
+    if info <= SEND_SIG_PRIV || layout::CAN_READ_KERNEL.load() == 0 {
+        return info == SEND_SIG_PRIV;
+    }
+    let mut code = 0_i32;
+    // SAFETY: the helper checks the address.
+    let read = unsafe {
+        let to = (&raw mut code).cast();
+        bpf_probe_read_kernel(to, size_of::<i32>() as u32, (info + SI_CODE) as *const c_void)
+    };
+    read == 0 && code > 0
+}
+
 /// signal_generate(sig, info, task, group, result)
 #[btf_tracepoint(function = "signal_generate")]
 fn signal_generate(ctx: BtfTracePointContext) -> u32 {
@@ -84,7 +106,7 @@ fn signal_generate(ctx: BtfTracePointContext) -> u32 {
         return 0;
     }
     // SAFETY: as above.
-    let origin = if ctx.arg::<u64>(1) == SEND_SIG_PRIV {
+    let origin = if unsafe { is_of_kernel(ctx.arg(1)) } {
         origin::KERNEL
     } else if process == sender || unsafe { sends(current) } {
         origin::PROCESS

@@ -14,9 +14,28 @@ use crate::support::{
     prometheus::{Prometheus, dashboards},
 };
 
-/// An agent that does a little of everything: runs, sleeps, waits for a disk and a pipe, starts processes that fail.
+/// An agent that does a little of everything: runs, sleeps, waits for a disk and a pipe, starts processes that fail, ends one by
+/// a signal, and asks a model, which it is itself.
 const WORK: &str = "
-import os, subprocess, tempfile, time
+import os, socket, subprocess, tempfile, threading, time
+server = socket.create_server(('127.0.0.1', 0))
+def model():
+    while True:
+        asked, _ = server.accept()
+        asked.recv(65536)
+        asked.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-type: text/event-stream\\r\\nconnection: close\\r\\n\\r\\n')
+        time.sleep(0.01)
+        asked.sendall(b'data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\\n\\n')
+        asked.sendall(b'data: {\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\\n\\n')
+        asked.sendall(b'data: [DONE]\\n\\n')
+        asked.close()
+threading.Thread(target=model, daemon=True).start()
+body = b'{\"model\":\"m\",\"stream\":true}'
+request = b'POST /v1/chat/completions HTTP/1.1\\r\\nhost: m\\r\\ncontent-length: %d\\r\\n\\r\\n' % len(body) + body
+def ask():
+    with socket.create_connection(server.getsockname()) as asks:
+        asks.sendall(request)
+        while asks.recv(65536): pass
 r, w = os.pipe()
 file = tempfile.TemporaryFile()
 while True:
@@ -25,7 +44,9 @@ while True:
     time.sleep(0.02)
     file.write(b'x' * 65536); file.flush(); os.fsync(file.fileno()); file.seek(0)
     os.write(w, b'x'); os.read(r, 1)
+    ask()
     subprocess.run(['false'])
+    child = subprocess.Popen(['sleep', '9']); child.terminate(); child.wait()
     try: open('/nonexistent')
     except OSError: pass
 ";
@@ -96,12 +117,14 @@ fn every_query_and_every_rule_has_data() {
     let mut nvml = Nvml::with_gpus(1);
     nvml.run(0, worker.0.id(), 50);
     nvml.say("xid.1", "0 31");
-    let daemon = Daemon::start(nvml.config());
+    let mut config = nvml.config();
+    config["llm"] = json!({ "prices": [{ "model": "m", "input": 1, "output": 2 }] });
+    let daemon = Daemon::start(config);
     let agent = daemon.api().attach(worker.0.id());
     let prometheus = Prometheus::start(daemon.api().base());
     prometheus.wait_for(r#"rate(agentperf_agent_off_cpu_seconds_total{cause="disk"}[1m]) > 0"#);
 
-    for name in ["host.json", "agents.json", "agent.json", "profiles.json", "self.json"] {
+    for name in ["host.json", "agents.json", "agent.json", "llm.json", "profiles.json", "self.json"] {
         let all = queries(&read(name));
         assert!(!all.is_empty(), "{name}");
         for (title, expression) in all {

@@ -91,9 +91,9 @@ fn nothing_is_asked_for_that_is_not_there() {
 #[test]
 fn the_dashboards_have_the_form_that_grafana_documents() {
     let boards = boards();
-    assert_eq!(boards.len(), 5);
+    assert_eq!(boards.len(), 6);
     let uids: BTreeSet<_> = boards.iter().map(|(_, b)| b["uid"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(uids.len(), 5, "each has its own");
+    assert_eq!(uids.len(), 6, "each has its own");
     for (name, board) in &boards {
         assert!(board["schemaVersion"].as_i64().unwrap() >= 36 && board.get("id").is_none(), "{name}");
         assert!(uids.iter().all(|uid| uid.len() <= 40) && !board["title"].as_str().unwrap().is_empty());

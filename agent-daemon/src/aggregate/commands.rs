@@ -25,7 +25,7 @@ use crate::{
         record::{Arrived, Record},
         time::Timestamp,
     },
-    telemetry::{Loss, Losses, Telemetry},
+    telemetry::{Loss, Telemetry},
 };
 
 /// Processes that are followed at once.
@@ -42,7 +42,8 @@ const OTHER: &str = "other";
 /// Who is looked for, who was found.
 pub(super) struct Commands {
     wanted: Vec<(Regex, Arc<Defined>)>,
-    open: FxHashMap<ProcessId, Open>,
+    /// By process and the number of the definition.
+    open: FxHashMap<(ProcessId, usize), Open>,
     over: Vec<Operation>,
     /// By the number of their definition.
     names: FxHashSet<(usize, String)>,
@@ -53,8 +54,6 @@ pub(super) struct Commands {
 struct Open {
     slot: Slot,
     agent: AgentId,
-    /// The number of its definition.
-    wanted: usize,
     name: String,
     start: Timestamp,
 }
@@ -79,7 +78,9 @@ impl Commands {
                 self.executed(*process, *at, (comm, args), roster);
             }
             Observation::ProcessExited { process, at, exit, .. } => self.exited(*process, *at, *exit),
-            Observation::ProcessVanished { process, .. } => drop(self.open.remove(process)),
+            Observation::ProcessVanished { process, .. } => {
+                (0..self.wanted.len()).for_each(|wanted| drop(self.open.remove(&(*process, wanted))));
+            }
             _ => {}
         }
     }
@@ -102,14 +103,14 @@ impl Commands {
             return self.telemetry.losses.count(Loss::OperationDropped);
         }
         let name = self.known(wanted, call_name(args, comm));
-        self.open.insert(process, Open { slot, agent, wanted, name, start: at });
+        self.open.insert((process, wanted), Open { slot, agent, name, start: at });
     }
 
     /// Whether the process or an ancestor runs such a command already.
     fn is_part_of(&self, process: ProcessId, wanted: usize, roster: &Roster) -> bool {
         let parent = |process: &ProcessId| roster.process(*process).and_then(|process| process.parent);
         let line = std::iter::successors(Some(process), parent).take(MAX_ANCESTORS);
-        line.into_iter().any(|process| self.open.get(&process).is_some_and(|open| open.wanted == wanted))
+        line.into_iter().any(|process| self.open.contains_key(&(process, wanted)))
     }
 
     /// The name, if it is one of the first of its kind.
@@ -126,14 +127,15 @@ impl Commands {
     }
 
     fn exited(&mut self, process: ProcessId, at: Timestamp, exit: Exit) {
-        let Some(open) = self.open.remove(&process) else { return };
-        let Some((_, defined)) = self.wanted.get(open.wanted) else { return };
-        let losses: &Losses = &self.telemetry.losses;
-        let operation = operation(process, open, defined, (at, exit));
-        match defined.keeps(operation.id) {
-            false => losses.count(Loss::OperationUnsampled),
-            true if self.over.len() >= MAX_WAITING => losses.count(Loss::OperationDropped),
-            true => self.over.push(operation),
+        let losses = &self.telemetry.losses;
+        for (wanted, (_, defined)) in self.wanted.iter().enumerate() {
+            let Some(open) = self.open.remove(&(process, wanted)) else { continue };
+            let operation = operation(process, open, defined, (at, exit));
+            match defined.keeps(operation.id) {
+                false => losses.count(Loss::OperationUnsampled),
+                true if self.over.len() >= MAX_WAITING => losses.count(Loss::OperationDropped),
+                true => self.over.push(operation),
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::model::{
     id::{AgentId, ProcessId, Slot},
     observation::Observation,
     process::{Exit, Process, Resources},
-    signal::{Killer, Sender, Signal},
+    signal::{Killer, Outcome, Sender, Signal},
     time::Timestamp,
 };
 
@@ -236,9 +236,13 @@ impl Roster {
         }
     }
 
-    /// Remembers who sent a signal. One that a process sends to itself when it has handled it says nothing new.
+    /// Remembers who sent a signal that may end its process. One that a process sends to itself when it has handled it says
+    /// nothing new.
     fn signalled(&mut self, signal: &Signal) -> Change {
         let (process, number) = (signal.target.process, signal.number);
+        if matches!(signal.outcome, Outcome::Ignored | Outcome::Stops | Outcome::Continues) {
+            return Change::default();
+        }
         let is_own = matches!(&signal.sender, Sender::Process(party) if party.process == process);
         let member = self.slots.get(&process).and_then(|slot| self.members.get_mut(slot));
         let Some((member, killer)) = member.zip(signal.killer()) else { return Change::default() };

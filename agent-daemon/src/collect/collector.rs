@@ -247,7 +247,10 @@ impl Collector {
             for seeded in self.kernel.seed(slot, &new)? {
                 if probes.contains(Probe::Network) {
                     let ports = listening::ports(seeded.process);
-                    self.kernel.set_listening((slot, seeded.process), &ports)?;
+                    if let Err(error) = self.kernel.set_listening((slot, seeded.process), &ports) {
+                        tracing::debug!(%error, "what is listened on already");
+                        self.telemetry.losses.count(Loss::MapReadFailed);
+                    }
                 }
                 if seeded.process.pid() == root {
                     found = Some(seeded.process);

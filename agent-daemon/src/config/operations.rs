@@ -123,6 +123,9 @@ fn labels(
     let read = |(key, value): (String, Spanned<String>)| {
         let wrong = match label(&key) {
             Err(message) => message,
+            Ok(key) if key.starts_with("file.") => {
+                "may not begin with file., as agentperf's own do".to_owned()
+            }
             Ok(_) if value.value.len() > MAX_VALUE => format!("may have values of {MAX_VALUE} bytes at most"),
             Ok(key) => return Ok((key, value.value)),
         };

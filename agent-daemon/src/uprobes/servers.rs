@@ -2,7 +2,8 @@
 //! requests of whoever started them, and the kernel programs are told whose.
 //!
 //! A launcher gives its own descriptors to what it starts: both are servers then, and the one that reads is seen. The client is
-//! the nearest ancestor that was not itself given the same input.
+//! the nearest ancestor that was not itself given the same input. What a server starts with its input but another output is
+//! none: it would speak for the server.
 
 use std::fs;
 
@@ -53,7 +54,8 @@ impl Servers {
         let (Some(input), Some(output)) = (end(process.pid(), 0), end(process.pid(), 1)) else {
             return false;
         };
-        let server = Server { input, output, client: client(process.pid(), input).and_then(member) };
+        let Some(client) = client(process.pid(), (input, output)) else { return false };
+        let server = Server { input, output, client: client.and_then(member) };
         if self.known.len() >= MAX_SERVERS || map.set(process, &server).is_err() {
             telemetry.losses.count(Loss::UprobesUnattached);
             return false;
@@ -116,17 +118,26 @@ fn parse(link: &str) -> Option<End> {
     Some(End { inode: number.parse().ok()?, is_pipe })
 }
 
-/// The pid of who speaks to a process with this input.
-fn client(pid: u32, input: End) -> Option<u32> {
+/// The pid of who speaks to a process with this input and output, where that is found; `None` where an ancestor has the same
+/// input and another output.
+fn client(pid: u32, (input, output): (End, End)) -> Option<Option<u32>> {
     let mut pid = pid;
     for _ in 0..MAX_LAUNCHERS {
-        let stat = OfProc::new(i32::try_from(pid).ok()?).and_then(|process| process.stat()).ok()?;
-        pid = u32::try_from(stat.ppid).ok().filter(|parent| *parent > 1)?;
+        let Some(parent) = parent(pid) else { break };
+        pid = parent;
         if end(pid, 0) != Some(input) {
-            return Some(pid);
+            return Some(Some(pid));
+        }
+        if end(pid, 1) != Some(output) {
+            return None;
         }
     }
-    None
+    Some(None)
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = OfProc::new(i32::try_from(pid).ok()?).and_then(|process| process.stat()).ok()?;
+    u32::try_from(stat.ppid).ok().filter(|parent| *parent > 1)
 }
 
 #[cfg(test)]
@@ -156,8 +167,11 @@ mod tests {
         let inner: u32 = line.trim().parse().unwrap();
         assert_ne!(inner, child.id());
         let input = end(inner, 0).unwrap();
-        assert!(input.is_pipe && end(inner, 1).is_some());
-        assert_eq!(client(inner, input), Some(std::process::id()));
+        let output = end(inner, 1).unwrap();
+        assert!(input.is_pipe);
+        assert_eq!(client(inner, (input, output)), Some(Some(std::process::id())));
+        let other = End { inode: 1, is_pipe: true };
+        assert_eq!(client(inner, (input, other)), None, "the outer shell has another");
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -207,10 +207,9 @@ impl Worker {
 
     /// Looks whether a process is a server, if that is of interest.
     fn look(&mut self, process: ProcessId) {
-        let Some(slot) = self.processes.get(&process).map(|known| known.slot) else { return };
-        if !self.agents.get(&slot).is_some_and(|probes| probes.contains(Probe::Wire)) {
-            return;
-        }
+        let slot = self.processes.get(&process).map(|known| known.slot);
+        let is_read = |slot: &Slot| self.agents.get(slot).is_some_and(|probes| probes.contains(Probe::Wire));
+        let Some(slot) = slot.filter(is_read) else { return };
         let processes = &self.processes;
         let member = |pid| {
             let of_pid = |(id, known): &(&ProcessId, &Process)| id.pid() == pid && known.slot == slot;
@@ -262,6 +261,7 @@ impl Worker {
             1.. => {
                 known.execs = execs;
                 self.detach(process, |_| false);
+                self.look(process);
             }
         }
         let Some(known) = self.processes.get_mut(&process) else { return };

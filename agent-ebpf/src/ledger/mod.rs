@@ -220,6 +220,12 @@ pub(crate) unsafe fn placed(task: *const u8, thread: &mut Thread) {
             field::<*mut u8>(task, &layout::TASK_REAL_PARENT),
         )
     };
+    let own = thread.process as u32 & PID_MASK == agents::root(thread.agent);
+    let of_parent = match threads::get(parent) {
+        Some(parent) if forked_only && parent.agent == thread.agent => parent.role,
+        _ => role::TOOL,
+    };
+    thread.role = if own { role::OWN } else { of_parent };
     let state = if on_cpu {
         state::CPU
     } else if thread.state <= state::RUN_QUEUE {
@@ -227,12 +233,6 @@ pub(crate) unsafe fn placed(task: *const u8, thread: &mut Thread) {
     } else {
         waits_as(thread)
     };
-    let own = thread.process as u32 & PID_MASK == agents::root(thread.agent);
-    let of_parent = match threads::get(parent) {
-        Some(parent) if forked_only && parent.agent == thread.agent => parent.role,
-        _ => role::TOOL,
-    };
-    thread.role = if own { role::OWN } else { of_parent };
     if thread.role != role::OWN && waits_for_input(state) {
         (thread.role, thread.helper) = (role::HELPER, 1);
     }

@@ -109,7 +109,7 @@ fn a_probe_that_the_host_refuses_leaves_the_others() {
     container.wait_until_active();
     container.let_service_see_the_host();
     let refused = container.in_network(|| Api::new(PORT).unavailable());
-    assert_eq!(Vec::from_iter(refused.keys()), ["\"cpu_sample\""], "known before anybody asks: {refused:?}");
+    assert_eq!(Vec::from_iter(refused.keys()), ["cpu_sample"], "known before anybody asks: {refused:?}");
 
     assert_eq!(
         watched_by(&container, &json!({})),

@@ -146,7 +146,7 @@ impl Book {
             process,
             parent,
             name: self.known(name::of(image.args, image.comm)),
-            command: command(image.args),
+            command: (!is_hidden(image.args)).then(|| command(image.args)),
             start,
             live: 1,
             last: start,
@@ -155,7 +155,8 @@ impl Book {
             bill: Bill { processes: 1, ..Bill::default() },
             files: self.probes.contains(Probe::Files).then(CallFiles::default),
             network: self.probes.contains(Probe::Network).then(CallNetwork::default),
-            ended_before: self.ended,
+            // Those that are over and wait for the window to close, too.
+            ended_before: self.ended + self.calls.len().saturating_sub(self.open) as u64,
             served: false,
             serves: false,
         };
@@ -303,10 +304,9 @@ impl Book {
             }
             self.open = self.open.saturating_sub(usize::from(call.live > 0));
             self.ended += u64::from(!call.serves);
-            let repeats = match call.serves {
-                true => 0,
-                false => self.repeats.over(call.outcome(), call.has_effect()),
-            };
+            let has_effect = call.has_effect();
+            let outcome = call.outcome().filter(|_| !call.serves);
+            let repeats = outcome.map_or(0, |outcome| self.repeats.over(outcome, has_effect));
             operations.push(call.operation(self.agent.clone(), end, repeats));
         }
         operations.sort_by_key(|operation| operation.start);
@@ -321,7 +321,7 @@ impl Book {
     fn find_servers(&mut self, now: Timestamp, roster: &Roster, is_served: IsServed) {
         let ended = self.ended;
         for call in self.calls.values_mut().filter(|call| !call.serves) {
-            call.look(is_served);
+            call.look(now, is_served);
             let cpu_ns = roster.process(call.process).map_or(0, |process| process.cpu_ns);
             call.serves = call.exit.is_none() && call.is_server(now, ended, cpu_ns);
         }
@@ -340,6 +340,11 @@ impl Book {
             }
         }
     }
+}
+
+/// Whether a part of a command line was hidden or cut off: what is left may be that of another.
+fn is_hidden(args: &[String]) -> bool {
+    args.iter().any(|arg| arg.ends_with('…') || arg.contains(" bytes]") || arg.contains("[redacted]"))
 }
 
 /// A hash of a command line.

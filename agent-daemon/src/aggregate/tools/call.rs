@@ -32,8 +32,8 @@ pub(super) struct Call {
     /// The own process that runs it.
     pub(super) parent: Option<ProcessId>,
     pub(super) name: String,
-    /// A hash of its command line.
-    pub(super) command: u64,
+    /// A hash of its command line, where all of that is known.
+    pub(super) command: Option<u64>,
     pub(super) start: Timestamp,
     /// Processes that live.
     pub(super) live: u64,
@@ -84,9 +84,10 @@ impl Call {
         self.served && (age >= SERVES && outlived >= OUTLIVES || age >= SERVES_IDLY && idles())
     }
 
-    /// Looks whether its agent speaks to it, as long as it lives: the agent may close its input.
-    pub(super) fn look(&mut self, is_served: IsServed) {
-        if self.exit.is_none() {
+    /// Looks whether its agent speaks to it, as long as it lives, since the agent may close its input; not yet at what is over
+    /// soon, for each look reads /proc.
+    pub(super) fn look(&mut self, now: Timestamp, is_served: IsServed) {
+        if self.exit.is_none() && age(self.start, now) >= SERVES / 2 {
             self.served = self.parent.is_some_and(|parent| is_served(self.process, parent));
         }
     }
@@ -102,11 +103,11 @@ impl Call {
         asked_a_host || changed
     }
 
-    /// What tells it apart from others that ended.
-    pub(super) fn outcome(&self) -> Outcome {
+    /// What tells it apart from others that ended; `None` where a part of its command line was hidden.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
         let exit = self.exit.and_then(|(_, exit)| exit).and_then(error_type);
         let end = hash::fnv1a(hash::FNV_START, exit.unwrap_or_default().bytes());
-        Outcome { command: self.command, end, written_chars: self.bill.written_chars }
+        Some(Outcome { command: self.command?, end, written_chars: self.bill.written_chars })
     }
 
     /// The operation that it was; calls before it were the same `repeats` times.

@@ -2,7 +2,7 @@
 //!
 //! A call repeats another if it has its command line and its end, its processes wrote as many bytes, to wherever, and no
 //! call in between has changed anything. Five different commands are not a loop, nor is one that is run again after an edit
-//! by another. What own processes change is not seen as an effect: agents write their transcripts all the time.
+//! by another. Calls whose command lines were hidden or cut off in part are not compared. What own processes change is not seen as an effect: agents write their transcripts all the time.
 //!
 //! Bound: [`MAX_KEPT`] calls are remembered.
 

@@ -290,8 +290,8 @@ fn a_server_that_ends_between_two_looks_is_one() {
         world.tools.is_served = is_served;
         world.fork(100, 101);
         world.exec(101, 1, &["mcp-server"]);
-        assert!(world.over(5).is_empty(), "it is looked at while it lives");
-        (0..outlived).for_each(|n| world.run(200 + n, 6, &["ls"]));
+        assert!(world.over(7).is_empty(), "it is looked at while it lives");
+        (0..outlived).for_each(|n| world.run(200 + n, 8, &["ls"]));
         world.exit(101, 1 + lived, 0);
         let over = world.over(60);
         over.iter().map(|call| call.kind.clone()).collect::<Vec<_>>()

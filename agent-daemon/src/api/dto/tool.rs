@@ -176,7 +176,8 @@ pub struct ToolDetailDto {
     /// The command line of that, redacted.
     pub argv: Vec<String>,
     /// What all its threads did, most time first: `cpu`, `run_queue`, and what they waited for, as in off-CPU reports. Threads
-    /// side by side each count. Null where waits were not watched.
+    /// side by side each count; waits that were merged with others' in their window are missing. Null where waits were not
+    /// watched.
     pub thread_seconds: Option<Vec<ToolTimeDto>>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     config::{Definition, Found, Glob},
     kernel::{FileKey, FileUse},
     model::{
-        file::{Checkpoint, Way},
+        file::{Checkpoint, UNKNOWN, Way},
         id::{ProcessId, Slot},
         operation::Defined,
         time::Timestamp,
@@ -96,7 +96,10 @@ impl Checkpoints {
         let pattern = self.pattern(path);
         if let Some(open) = self.open.get_mut(&file) {
             open.pattern = pattern.or(open.pattern.take());
-            open.path = Arc::clone(path);
+            // In a generation to which it was not told, it is what it was.
+            if **path != *UNKNOWN {
+                open.path = Arc::clone(path);
+            }
             return open.add(used);
         }
         // What is new may get such a name yet.

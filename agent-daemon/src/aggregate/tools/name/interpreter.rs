@@ -76,7 +76,15 @@ pub(super) fn runs<'a, 'b>(program: &str, mut rest: &'b [&'a str]) -> Runs<'a, '
             "--" => return Runs::Script(after),
             "-" => return Runs::Nothing,
             option if has(known.long, option) => true,
-            option if option.starts_with("--") => false,
+            option if option.starts_with("--") => match after {
+                // It may take what follows, which is no name unless it looks like one of a file.
+                [next, ..]
+                    if !option.contains('=') && !next.starts_with('-') && !next.contains(['/', '.']) =>
+                {
+                    return Runs::Nothing;
+                }
+                _ => false,
+            },
             option => match option.strip_prefix('-') {
                 None => return Runs::Script(rest),
                 Some(letters) => match known.letters(letters) {

@@ -106,6 +106,7 @@ fn interpreters_options_are_told_from_scripts() {
         (&["perl", "-i.bak", "-lne", "[8 bytes]", "f"], "perl -e"),
         (&["ruby", "-r", "json", "x.rb"], "x.rb"),
         (&["node", "-r", "x", "--enable-source-maps", "a.js"], "a.js"),
+        (&["node", "--title", "hunter2", "a.js"], "node"),
         (&["node", "-p", "[3 bytes]"], "node -p"),
         (&["java", "-cp", "/a/lib", "Main"], "Main"),
         (&["php", "-r", "[9 bytes]"], "php -r"),
