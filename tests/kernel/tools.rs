@@ -113,8 +113,8 @@ fn two_hundred_runs_are_two_hundred_exact_bills() {
     }
     let written: Vec<u64> = truths.iter().step_by(2).map(|own| own.count("written")).collect();
     assert!(
-        written.iter().all(|bytes| *bytes == 64 * 4096 || *bytes == 0),
-        "a file system with storage: {written:?}"
+        written.iter().all(|bytes| *bytes <= 64 * 4096) && written.contains(&(64 * 4096)),
+        "a file system with storage, which may write while the tool does: {written:?}"
     );
     let sums = daemon.api().rows_of(&id, "tools?limit=1", "names");
     assert_eq!(
@@ -131,13 +131,13 @@ fn calls_that_are_the_same_again_are_told_until_something_changes() {
     let folder = tempfile::tempdir_in(target_directory()).unwrap();
     let file = folder.path().join("new");
     let edit = format!("echo 1 > {}", file.to_str().unwrap());
-    let again = ["sh", "-c", "echo the same >&2; exit 1"];
+    let again = ["sh", "-c", "echo the same >/dev/null; exit 1"];
     agent.run(&again, 3);
-    agent.run(&["sh", "-c", "echo other >&2"], 1);
+    agent.run(&["sh", "-c", "echo other >/dev/null"], 1);
     agent.run(&again, 1);
     agent.run(&["sh", "-c", &edit], 1);
     agent.run(&again, 1);
-    agent.run(&["sh", "-c", "echo the same >&2; exit 2"], 1);
+    agent.run(&["sh", "-c", "echo the same >/dev/null; exit 2"], 1);
     daemon.api().detach(&id);
     let repeats: Vec<_> = calls(&daemon, &id).iter().map(|call| call["repeats"].as_u64().unwrap()).collect();
     assert_eq!(repeats, [0, 1, 2, 0, 3, 0, 0, 0]);
