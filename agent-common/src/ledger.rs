@@ -29,12 +29,39 @@ pub mod bit {
     pub const LLM_STREAM: u32 = 50;
     /// A thread of a tool that is no helper lives.
     pub const TOOL_ALIVE: u32 = 51;
+    /// Bytes of another host's answer come.
+    pub const NETWORK_RESPONSE: u32 = 53;
+    /// Another host than a model's is being connected to, or was sent something, and nothing has come back; since an even
+    /// period (see [`super::period`]).
+    pub const NETWORK_REQUEST: u32 = 54;
+    /// The same since an odd period: what is under one of the two is given up at once.
+    pub const NETWORK_REQUEST_ODD: u32 = 55;
 }
 
 /// An answer of which nothing has come for this long is over, ns: a socket does not tell where an answer ends.
 pub const QUIET: u64 = 2_000_000_000;
 /// The same where the agent begins a tool: models are done when they have one called.
 pub const QUIET_AT_TOOL: u64 = 50_000_000;
+/// Another host's answer of which nothing has come for this long is over, ns.
+pub const QUIET_OF_HOSTS: u64 = 20_000_000;
+
+/// log2 of a period, ns: 69 s. Requests that no host answered are given up in the second period after theirs: what is sent
+/// may be nothing that anybody answers.
+const PERIOD_SHIFT: u32 = 36;
+
+/// The period that an instant is in.
+#[inline(always)]
+#[must_use]
+pub fn period(now: u64) -> u64 {
+    now >> PERIOD_SHIFT
+}
+
+/// The bit of requests of a period.
+#[inline(always)]
+#[must_use]
+pub fn request_of(period: u64) -> u32 {
+    if period & 1 == 0 { bit::NETWORK_REQUEST } else { bit::NETWORK_REQUEST_ODD }
+}
 
 /// Length of the LEDGERS array's counts. A power of two, by which an index is bounded.
 pub const BITS: usize = 64;
@@ -52,10 +79,14 @@ pub struct Counts {
     pub set: u64,
     /// Since when `set` holds; 0 while it is empty.
     pub since: u64,
-    /// When bytes of an answer last came.
+    /// When bytes of a model's answer last came.
     pub stream_at: u64,
-    /// Times that answers were given up for over.
+    /// Times that models' answers were given up for over.
     pub stream_round: u64,
+    /// When bytes of another host's answer last came.
+    pub response_at: u64,
+    /// The period of the latest request to another host.
+    pub period: u64,
     /// Times that something left a bit that nothing had entered.
     pub underflows: u64,
     /// How many are under each bit.
@@ -66,10 +97,26 @@ pub struct Counts {
     pub at: [u64; BITS],
 }
 
-/// Whether the set's answers had been over for `quiet` ns when the stretch that ends at `now` began.
+/// The bits of the set that turn out, at `now`, to have been over before the stretch that it holds for: models' answers of
+/// which nothing had come for `quiet` ns, those of other hosts, and requests that nobody answers.
+#[inline(always)]
 #[must_use]
-pub fn is_quiet(stream_at: u64, since: u64, now: u64, quiet: u64) -> bool {
-    since >= stream_at && now > stream_at + quiet
+pub fn over(counts: &Counts, now: u64, quiet: u64) -> u64 {
+    let mut over = 0;
+    if counts.since >= counts.stream_at && now > counts.stream_at + quiet {
+        over |= 1 << bit::LLM_STREAM;
+    }
+    if counts.since >= counts.response_at && now > counts.response_at + QUIET_OF_HOSTS {
+        over |= 1 << bit::NETWORK_RESPONSE;
+    }
+    let passed = period(now) - counts.period;
+    if passed > 1 {
+        over |= 1 << request_of(counts.period);
+    }
+    if passed > 0 {
+        over |= 1 << request_of(counts.period + 1);
+    }
+    over & counts.set
 }
 
 /// An agent's ledger, as the daemon sees it.
@@ -95,6 +142,8 @@ impl Ledger {
             since: 0,
             stream_at: 0,
             stream_round: 0,
+            response_at: 0,
+            period: 0,
             underflows: 0,
             counts: [0; BITS],
             times: [0; BITS],
@@ -167,24 +216,39 @@ pub struct Endpoint {
 
 /// How an endpoint speaks: the values of the MODEL_ENDPOINTS map.
 pub mod speaks {
+    /// Not known until something was sent.
+    pub const UNKNOWN: u32 = 0;
     /// In the clear: what is sent is a request.
     pub const PLAIN: u32 = 1;
     /// TLS: a connection begins with a handshake.
     pub const TLS: u32 = 2;
 }
 
-/// A connection to an endpoint.
+/// What a connection waits for.
+pub mod phase {
+    /// For nothing.
+    pub const NONE: u32 = 0;
+    /// To be made.
+    pub const CONNECT: u32 = 1;
+    /// For the beginning of an answer.
+    pub const REQUEST: u32 = 2;
+    /// For the rest of it.
+    pub const RESPONSE: u32 = 3;
+}
+
+/// A connection that an agent has made.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     /// The agent's slot.
     pub agent: u32,
-    /// The bit it is counted under; [`bit::NONE`] between answer and request.
+    /// See [`phase`].
     pub phase: u32,
     /// Which of the slot's agents.
     pub generation: u64,
-    /// [`Counts::stream_round`] when the present answer began.
-    pub stream_round: u64,
+    /// Whether it is still counted under its phase: of a model's answer [`Counts::stream_round`] when that began, of another
+    /// host's request the period.
+    pub round: u64,
     /// See [`speaks`].
     pub speaks: u32,
     /// Requests sent, and a TLS handshake.
@@ -193,12 +257,14 @@ pub struct Connection {
     pub received: u64,
     /// When it began to connect; when it was asked first, once it was (ns, monotonic).
     pub since: u64,
-    /// How long it took to connect, ns; 0 where that was not seen.
+    /// How long the last part of connecting took, ns: TCP's, or the handshake of TLS; 0 where that was not seen.
     pub round_trip: u64,
     /// 1 once an answer has come: what a server says before that by itself has come, too.
     pub answered: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// 1 if it leads to a model.
+    pub model: u16,
+    /// 1 while nobody answers what is sent.
+    pub one_way: u16,
 }
 
 /// What the daemon finds a process to be.
@@ -227,7 +293,7 @@ pub struct ToolThread {
     pub counted: u32,
 }
 
-const _: () = assert!(size_of::<Counts>() == 56 + 20 * BITS);
+const _: () = assert!(size_of::<Counts>() == 72 + 20 * BITS);
 const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
 const _: () = assert!(size_of::<Marks>() == 32);
 const _: () = assert!(size_of::<SetKey>() == 16);

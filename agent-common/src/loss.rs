@@ -47,7 +47,7 @@ losses! {
     /// The map of the ledger's sets was full: an agent's time is missing.
     LEDGER_INSERT = 17, "kernel_ledger_insert";
     /// A connection to a model could not be remembered: its phases are not seen.
-    CONNECTION_INSERT = 18, "kernel_model_connection_insert";
+    CONNECTION_INSERT = 18, "kernel_connection_insert";
     /// A thread left a state of the ledger that nothing was counted in.
     LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";
     /// The map of CUDA's calls was full.

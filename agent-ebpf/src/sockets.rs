@@ -162,3 +162,10 @@ pub(crate) fn mapped(address: [u8; 4]) -> [u8; 16] {
     let [a, b, c, d] = address;
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
+
+/// Whether these bytes begin a record of TLS: its type, and the first half of its version.
+#[inline(always)]
+pub(crate) fn is_tls(first: u32) -> bool {
+    let [kind, version, ..] = first.to_le_bytes();
+    kind >= 0x14 && kind <= 0x17 && version == 3
+}

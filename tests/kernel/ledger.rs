@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use crate::support::{
     api::eventually,
     daemon::Daemon,
-    ledger::{Seen, sees_models, watch},
+    ledger::{Seen, sees_connections, watch},
     puppet::Puppet,
+    tls::Server,
     tolerance::allowed,
     workload::{program, source},
 };
@@ -91,7 +92,7 @@ fn an_agent_of_one_thread() {
         seen.is(command, &[("tool", wall - busy), ("idle", rest)]);
     }
 
-    if !sees_models(&daemon) {
+    if !sees_connections(&daemon) {
         return;
     }
     let (truth, seen) = watch(&daemon, &mut agent, &format!("llm {port}"));
@@ -140,7 +141,7 @@ fn on_a_loop(mut command: Command, script: &str) {
     let (truth, seen) = watch(&daemon, &mut agent, "tool 0.6");
     let wall = truth.seconds("seconds");
     seen.is("tool", &[("tool", wall - local(&seen)), ("idle", seen.wall - wall)]);
-    if !sees_models(&daemon) {
+    if !sees_connections(&daemon) {
         return;
     }
     agent.tell(&format!("llm {}", model.0));
@@ -153,6 +154,50 @@ fn on_a_loop(mut command: Command, script: &str) {
 #[test]
 fn an_agent_on_asyncio() {
     on_a_loop(Command::new("python3"), "ledger.py");
+}
+
+/// An agent on an event loop that asks another host than a model's: a wait that does not say for whom is known by what was
+/// sent, and time on a connection where nothing was asked is idle.
+fn asks_a_host(mut command: Command, script: &str, by_tls: bool) {
+    let daemon = Daemon::start(json!({}));
+    if !sees_connections(&daemon) {
+        return;
+    }
+    let host = Server::start("wire/host.py", by_tls);
+    let certificate = host.certificate().map_or(String::new(), |path| format!(" {}", path.display()));
+    command.arg(source(script));
+    let mut agent = Puppet::spawn(command);
+    let ask = format!("fetch {} 0.5{certificate}", host.port);
+    // The first loads code.
+    agent.tell(&ask);
+    // What is said is not read: it is by connection alone.
+    let id = daemon.api().attach_with(&json!({ "pid": agent.pid(), "probes": ["ledger"] }));
+    let truth = agent.tell(&ask);
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    let local: f64 = ["agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause)).iter().sum();
+    let waited = truth.seconds("waited");
+    // Its own work lies in either.
+    let off = (0.03 * seen.wall).max(0.02) + local;
+    for (cause, truth) in [("network", waited), ("idle", seen.wall - waited)] {
+        assert!((seen.cause(cause) - truth).abs() <= off, "{cause} was {truth}, off {off}: {seen:?}");
+    }
+    assert!(seen.cause("unknown") < 0.02 * seen.wall, "{seen:?}");
+    agent.end();
+}
+
+#[test]
+fn an_agent_on_asyncio_that_asks_a_host() {
+    asks_a_host(Command::new("python3"), "ledger.py", false);
+    asks_a_host(Command::new("python3"), "ledger.py", true);
+}
+
+#[test]
+fn an_agent_on_node_that_asks_a_host() {
+    if Command::new("node").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        asks_a_host(Command::new("node"), "ledger.js", false);
+        asks_a_host(Command::new("node"), "ledger.js", true);
+    }
 }
 
 #[test]
@@ -227,7 +272,7 @@ fn an_agent_on_node() {
 fn a_server_that_waits_to_be_asked_is_no_tool() {
     let model = Model::start();
     let daemon = model.daemon();
-    if !sees_models(&daemon) {
+    if !sees_connections(&daemon) {
         return;
     }
     let mut command = Command::new("python3");
@@ -279,7 +324,7 @@ fn what_a_launcher_launches_is_the_agent() {
 fn a_job_in_the_background_is_no_tool() {
     let model = Model::start();
     let daemon = model.daemon();
-    if !sees_models(&daemon) {
+    if !sees_connections(&daemon) {
         return;
     }
     let mut command = Command::new("python3");

@@ -1,73 +1,45 @@
 //! The ledger of agents that ask their models, whose plaintext is read: how long they waited for the first words,
 //! and how long the answer came, is what they say themselves. Where it is not read, it is an estimate, and says so.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-};
+use std::process::Command;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::{
     daemon::Daemon,
-    ledger::{Seen, sees_models},
+    ledger::{Seen, sees_connections},
     puppet::Puppet,
-    tls,
+    tls::{self, Server},
     workload::source,
 };
 
 /// A model behind TLS, or in the clear.
-struct Model {
-    process: Child,
-    port: u16,
-    folder: TempDir,
-    is_plain: bool,
-}
+struct Model(Server);
 
 impl Model {
     fn start(is_plain: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut python = Command::new("python3");
-        python.arg(source("wire/model.py")).stdout(Stdio::piped());
-        if !is_plain {
-            let (certificate, key) = tls::certificate(folder.path());
-            python.arg(certificate).arg(key);
-        }
-        let mut process = python.spawn().expect("python3 starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { process, port: line.trim().parse().expect("a port"), folder, is_plain }
+        Self(Server::start("wire/model.py", !is_plain))
     }
 
     /// An agent that asks it.
     fn agent(&self, way: &str) -> Puppet {
         let mut command = Command::new("python3");
-        command.arg(source("ledger_tls.py")).arg(self.port.to_string());
-        if self.is_plain {
-            command.arg("-");
-        } else {
-            command.arg(self.folder.path().join("cert.pem"));
-        }
-        command.arg(way);
+        command.arg(source("ledger_tls.py")).arg(self.0.port.to_string());
+        command.arg(self.0.certificate().unwrap_or_else(|| "-".into())).arg(way);
         Puppet::spawn(command)
     }
 
     /// Attaches to an agent, and waits until what it says is seen.
     fn attach(&self, daemon: &Daemon, agent: &Puppet) -> String {
-        if self.is_plain { daemon.api().attach(agent.pid()) } else { tls::attach_probed(daemon, agent.pid()) }
+        match self.0.certificate() {
+            None => daemon.api().attach(agent.pid()),
+            Some(_) => tls::attach_probed(daemon, agent.pid()),
+        }
     }
 
     /// A daemon that knows it for one.
     fn daemon(&self) -> Daemon {
-        Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", self.port) } }))
-    }
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", self.0.port) } }))
     }
 }
 
@@ -84,7 +56,7 @@ fn share<'a>(seen: &'a Seen, cause: &str) -> &'a Value {
 fn check(way: &str, is_plain: bool) {
     let model = Model::start(is_plain);
     let daemon = model.daemon();
-    if is_plain && !sees_models(&daemon) {
+    if is_plain && !sees_connections(&daemon) {
         return;
     }
     let mut agent = model.agent(way);
@@ -161,7 +133,7 @@ fn calls_without_tls_of_an_agent_on_asyncio_are_exact() {
 fn calls_that_nobody_reads_are_an_estimate() {
     let model = Model::start(false);
     let daemon = model.daemon();
-    if !sees_models(&daemon) {
+    if !sees_connections(&daemon) {
         return;
     }
     let mut agent = model.agent("blocking");

@@ -5,10 +5,16 @@
 //   sleep S        a timer
 //   tool S         a child process
 //   llm PORT       connects, asks, waits for the first byte (`first`) and for the end (`stream`)
+//   fetch PORT S [CERTIFICATE]
+//                  asks another host and reads the answer (`waited`), over TLS where there is a certificate; sleeps for S
+//                  seconds and asks again on the same connection
 "use strict";
 const { spawn } = require("node:child_process");
+const { on, once } = require("node:events");
+const fs = require("node:fs");
 const net = require("node:net");
 const readline = require("node:readline");
+const tls = require("node:tls");
 
 const now = () => Number(process.hrtime.bigint()) / 1e9;
 
@@ -30,6 +36,25 @@ const commands = {
             });
             connection.on("close", () => done({ first: first - start, stream: now() - first }));
         }),
+    fetch: async (port, seconds, certificate) => {
+        const to = { port, host: "127.0.0.1" };
+        const connection = certificate
+            ? tls.connect({ ...to, ca: fs.readFileSync(certificate) })
+            : net.connect(to);
+        await once(connection, certificate ? "secureConnect" : "connect");
+        let waited = 0;
+        for (let times = 0; times < 2; times++) {
+            const start = now();
+            connection.write("tell me ".repeat(20) + "\n");
+            for await (const [data] of on(connection, "data")) {
+                if (data.includes("\n")) break;
+            }
+            waited += now() - start;
+            await commands.sleep(seconds);
+        }
+        connection.destroy();
+        return { waited };
+    },
 };
 
 async function main() {

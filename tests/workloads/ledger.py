@@ -5,6 +5,9 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     sleep S        asyncio.sleep
     tool S         a child by asyncio.create_subprocess_exec
     llm PORT       connects, asks, waits for the first byte (`first`) and for the end (`stream`)
+    fetch PORT S [CERTIFICATE]
+                   asks another host and reads the answer (`waited`), over TLS where there is a certificate; sleeps for S
+                   seconds and asks again on the same connection
     helper         starts a server on pipes, as an MCP server is one, and asks it once
     ask S          has it work for S seconds
     event S        waits for an event that never comes, S seconds at most
@@ -16,6 +19,7 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -48,6 +52,21 @@ async def llm(port):
     await reader.read()
     writer.close()
     return {"first": first - start, "stream": time.monotonic() - first}
+
+
+async def fetch(port, seconds, certificate=None):
+    context = ssl.create_default_context(cafile=certificate) if certificate else None
+    name = {"server_hostname": "127.0.0.1"} if certificate else {}
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, limit=1 << 20, **name)
+    waited = 0
+    for _ in range(2):
+        start = time.monotonic()
+        writer.write(b"tell me " * 20 + b"\n")
+        await reader.readline()
+        waited += time.monotonic() - start
+        await asyncio.sleep(float(seconds))
+    writer.close()
+    return {"waited": waited}
 
 
 async def event(seconds):

@@ -2,7 +2,7 @@
 //! lies in it. What was told of a stretch that still goes on is taken off when it ends, so that windows follow each
 //! other without a gap.
 
-use agent_common::ledger::{Connection, Ledger as Raw, Marks, QUIET, SetKey, UNMARKED, bit, is_quiet};
+use agent_common::ledger::{Connection, Ledger as Raw, Marks, QUIET, SetKey, UNMARKED, bit, over};
 use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
@@ -20,6 +20,11 @@ const _: () = assert!(Bit::LLM_CONNECT.number() as u32 == bit::LLM_CONNECT);
 const _: () = assert!(Bit::LLM_FIRST_TOKEN.number() as u32 == bit::LLM_FIRST_TOKEN);
 const _: () = assert!(Bit::LLM_STREAM.number() as u32 == bit::LLM_STREAM);
 const _: () = assert!(Bit::TOOL_ALIVE.number() as u32 == bit::TOOL_ALIVE);
+const _: () = assert!(Bit::NETWORK_RESPONSE.number() as u32 == bit::NETWORK_RESPONSE);
+const _: () = assert!(Bit::NETWORK_REQUEST.number() as u32 == bit::NETWORK_REQUEST);
+
+/// What may turn out to have been over after it was told.
+const MAY_BE_OVER: u64 = 1 << bit::LLM_STREAM | 1 << bit::NETWORK_RESPONSE | 1 << bit::NETWORK_REQUEST;
 
 /// `BPF_F_LOCK`: with the element's lock held.
 const LOCKED: u64 = 4;
@@ -77,8 +82,8 @@ impl LedgerReader {
     ) -> Result<Vec<(Slot, MarkedLedger)>, KernelError> {
         let mut ended: FxHashMap<Slot, Sets> = FxHashMap::default();
         super::counts::drain(ebpf, map, |key: SetKey, values: &[u64]| {
-            *ended.entry(Slot(key.agent)).or_default().entry((key.set, key.mark)).or_default() +=
-                values.iter().sum::<u64>();
+            let sets = ended.entry(Slot(key.agent)).or_default();
+            *sets.entry((in_any_period(key.set), key.mark)).or_default() += values.iter().sum::<u64>();
         })?;
         let mut marks: FxHashMap<Slot, u32> = FxHashMap::default();
         for slot in self.told.keys() {
@@ -136,15 +141,14 @@ impl Told {
 
     fn threads(&mut self, seen: &Raw, now: u64) -> Vec<(Bit, u64)> {
         let mut new = Vec::new();
-        for bit in Bit::all() {
-            let index = usize::from(bit.number());
-            let of = |words: &[u64]| words.get(index).copied().unwrap_or(0);
-            let count = seen.counts.counts.get(index).copied().unwrap_or(0);
-            let open = now.saturating_sub(of(&seen.counts.at)).saturating_mul(u64::from(count));
-            let sum = of(&seen.counts.times).saturating_add(open);
-            let told = self.threads.entry(bit).or_default();
+        for of in Bit::all() {
+            let mut sum = time_under(seen, of.number().into(), now);
+            if of == Bit::NETWORK_REQUEST {
+                sum = sum.saturating_add(time_under(seen, bit::NETWORK_REQUEST_ODD, now));
+            }
+            let told = self.threads.entry(of).or_default();
             if sum > *told {
-                new.push((bit, sum - *told));
+                new.push((of, sum - *told));
                 *told = sum;
             }
         }
@@ -152,10 +156,19 @@ impl Told {
     }
 }
 
+/// What the count under a bit comes to over time, thread-ns.
+fn time_under(seen: &Raw, bit: u32, now: u64) -> u64 {
+    let index = bit as usize;
+    let of = |words: &[u64]| words.get(index).copied().unwrap_or(0);
+    let count = seen.counts.counts.get(index).copied().unwrap_or(0);
+    let open = now.saturating_sub(of(&seen.counts.at)).saturating_mul(u64::from(count));
+    of(&seen.counts.times).saturating_add(open)
+}
+
 /// Takes off what was told already; what could not be.
 fn pay(sets: &mut Sets, (set, mark, mut owed): Open) -> Open {
-    // An answer that turned out to be over was told with its bit, and ended without.
-    for set in [set, set & !(1 << bit::LLM_STREAM)] {
+    // What turned out to be over was told with its bit, and ended without.
+    for set in without_any(set, MAY_BE_OVER) {
         // While the agent was on a CPU there may have been marks; what was told without one may end at any.
         let mut ends: Vec<u32> = sets
             .keys()
@@ -183,11 +196,23 @@ fn last_mark(ebpf: &mut Ebpf, slot: Slot) -> Result<u32, KernelError> {
 fn open(seen: &Raw, now: u64) -> (u64, u64) {
     let counts = &seen.counts;
     if counts.since == 0 || now <= counts.since {
-        return (counts.set, 0);
+        return (in_any_period(counts.set), 0);
     }
-    let quiet = is_quiet(counts.stream_at, counts.since, now, QUIET);
-    let set = if quiet { counts.set & !(1 << bit::LLM_STREAM) } else { counts.set };
-    (set, now - counts.since)
+    (in_any_period(counts.set & !over(counts, now, QUIET)), now - counts.since)
+}
+
+/// The set, whatever period its requests are of.
+fn in_any_period(set: u64) -> u64 {
+    const ODD: u64 = 1 << bit::NETWORK_REQUEST_ODD;
+    if set & ODD == 0 { set } else { set & !ODD | 1 << bit::NETWORK_REQUEST }
+}
+
+/// The set itself, and then without some of these bits or all, the largest first.
+fn without_any(set: u64, bits: u64) -> impl Iterator<Item = u64> {
+    let has = set & bits;
+    // The subsets of `has`, downwards.
+    let next = move |subset: &u64| subset.checked_sub(1).map(|less| less & has);
+    std::iter::successors(Some(has), next).map(move |subset| set & !bits | subset)
 }
 
 fn ledgers(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, Raw>, KernelError> {
@@ -272,6 +297,35 @@ mod tests {
         assert_eq!(
             take(&mut told, &seen(2, 15 * second), 15 * second, &[(POLL, 5 * second)]),
             [(POLL, 2 * second)]
+        );
+    }
+
+    #[test]
+    fn requests_that_nobody_answers_are_given_up() {
+        const EVEN: u64 = 1 << bit::NETWORK_REQUEST;
+        const ODD: u64 = 1 << bit::NETWORK_REQUEST_ODD;
+        let period = 1 << 36;
+        let of = |set, of_latest| {
+            let mut raw = seen(POLL | set, 10);
+            raw.counts.period = of_latest;
+            raw
+        };
+        let held = |raw: &Raw, now: u64| open(raw, now).0;
+        assert_eq!(held(&of(EVEN, 2), 3 * period + 1), POLL | EVEN);
+        assert_eq!(held(&of(ODD, 3), 4 * period + 1), POLL | EVEN, "of whatever period");
+        assert_eq!(held(&of(EVEN, 2), 4 * period), POLL);
+        assert_eq!(held(&of(EVEN | ODD, 3), 4 * period), POLL | EVEN, "the later one is waited for");
+        assert_eq!(held(&of(EVEN | ODD, 3), 5 * period), POLL);
+
+        let mut told = Told::default();
+        let raw = of(EVEN | 1 << bit::NETWORK_RESPONSE, 0);
+        let both = POLL | EVEN | 1 << bit::NETWORK_RESPONSE;
+        assert_eq!(take(&mut told, &raw, 110, &[]), [(both, 100)]);
+        let ended = [(POLL, 300)];
+        assert_eq!(
+            take(&mut told, &seen(2, 310), 310, &ended),
+            [(POLL, 200)],
+            "it was told with what was over"
         );
     }
 

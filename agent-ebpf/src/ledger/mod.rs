@@ -1,10 +1,10 @@
 //! The ledger: for each agent the set of what its threads do, timed where it changes. A thread is counted under one
 //! bit of its agent's set, by its role and its state; in which state it is, `off_cpu` has classified already.
 //!
-//! `set` moves counts, `helpers` tells helpers from tools, `model` follows connections to models.
+//! `set` moves counts, `helpers` tells helpers from tools, `connections` follows what is asked of models and other hosts.
 
+mod connections;
 mod helpers;
-mod model;
 mod set;
 
 use agent_common::{

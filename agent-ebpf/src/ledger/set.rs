@@ -6,7 +6,7 @@
 
 use agent_common::{
     agent::SLOTS,
-    ledger::{BITS, Counts, MARK_EVERY, Marks, QUIET, SetKey, UNMARKED, bit, is_quiet},
+    ledger::{BITS, Counts, MARK_EVERY, Marks, QUIET, SetKey, UNMARKED, bit, over, period},
     loss,
     thread::Thread,
 };
@@ -82,7 +82,7 @@ pub(super) fn shift_after(
         let counts = &raw mut (*ledger).counts;
         lock(&raw mut (*ledger).lock);
         let now = tick(counts, now);
-        let closed = forget_quiet(counts, now, quiet);
+        let closed = give_up(counts, now, quiet);
         if let Some(Move { thread, to }) = first {
             step(counts, now, thread.counted, false);
             step(counts, now, to, true);
@@ -95,6 +95,9 @@ pub(super) fn shift_after(
         }
         step(counts, now, left, false);
         step(counts, now, entered, true);
+        if entered == bit::NETWORK_REQUEST || entered == bit::NETWORK_REQUEST_ODD {
+            (*counts).period = period(now);
+        }
         let ns = close(counts, now, closed);
         let underflows = (*counts).underflows;
         unlock(&raw mut (*ledger).lock);
@@ -111,7 +114,7 @@ pub(super) fn enter(slot: u32, now: u64, Move { thread, to }: Move, entered: u32
         let counts = &raw mut (*ledger).counts;
         lock(&raw mut (*ledger).lock);
         let now = tick(counts, now);
-        let closed = forget_quiet(counts, now, QUIET);
+        let closed = give_up(counts, now, QUIET);
         if thread.counted == bit::NONE {
             step(counts, now, to, true);
             thread.counted = to;
@@ -148,27 +151,35 @@ unsafe fn tick(counts: *mut Counts, now: u64) -> u64 {
     }
 }
 
-/// Gives up answers that have been over for long: the stretch since then was without them.
+/// Gives up what has been over for long: the stretch that ends now was without it.
 ///
 /// # Safety
 /// As `tick`.
 #[inline(always)]
-unsafe fn forget_quiet(counts: *mut Counts, now: u64, quiet: u64) -> Closed {
+unsafe fn give_up(counts: *mut Counts, now: u64, quiet: u64) -> Closed {
     // SAFETY: by contract.
     unsafe {
         let (old, underflows) = ((*counts).set, (*counts).underflows);
-        let stream = 1 << bit::LLM_STREAM;
-        if old & stream == 0 || !is_quiet((*counts).stream_at, (*counts).since, now, quiet) {
-            return Closed { old, held: old, underflows };
+        let over = over(&*counts, now, quiet);
+        if over != 0 {
+            for bit in GIVEN_UP {
+                if over & 1 << bit != 0 {
+                    (*counts).counts[bit as usize] = 0;
+                    (*counts).at[bit as usize] = now;
+                }
+            }
+            if over & 1 << bit::LLM_STREAM != 0 {
+                (*counts).stream_round += 1;
+            }
+            (*counts).set = old & !over;
         }
-        let at = bit::LLM_STREAM as usize;
-        (*counts).counts[at] = 0;
-        (*counts).at[at] = now;
-        (*counts).set = old & !stream;
-        (*counts).stream_round += 1;
-        Closed { old, held: old & !stream, underflows }
+        Closed { old, held: old & !over, underflows }
     }
 }
+
+/// What ends without anybody saying so.
+const GIVEN_UP: [u32; 4] =
+    [bit::LLM_STREAM, bit::NETWORK_RESPONSE, bit::NETWORK_REQUEST, bit::NETWORK_REQUEST_ODD];
 
 /// Adds one to a bit or takes one from it.
 ///
@@ -292,7 +303,18 @@ pub(super) fn generation(slot: u32) -> u64 {
     }
 }
 
-/// Bytes of an answer have come to the agent in `slot`; returns the round of its answers.
+/// Bytes of another host's answer have come to the agent in `slot`; returns whether it is counted under that already.
+#[inline(always)]
+pub(super) fn responds(slot: u32, now: u64) -> bool {
+    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return true };
+    // SAFETY: an element of the map, whose words are written one by one.
+    unsafe {
+        (*ledger).counts.response_at = now;
+        (*ledger).counts.set & 1 << bit::NETWORK_RESPONSE != 0
+    }
+}
+
+/// Bytes of a model's answer have come to the agent in `slot`; returns the round of its answers.
 #[inline(always)]
 pub(super) fn answered(slot: u32, now: u64) -> u64 {
     let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return 0 };

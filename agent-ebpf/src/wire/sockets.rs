@@ -25,7 +25,7 @@ use crate::{
     calls::{Call, Memory, number},
     clock::now,
     ledger,
-    sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, protocol, tcp},
+    sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
     threads,
 };
 
@@ -157,13 +157,6 @@ fn judge(first: u32, direction: u32) -> u64 {
 fn is_request(first: u32) -> bool {
     use word::{DELETE, GET, HEAD, OPTIONS, PATCH, POST, PRI, PUT};
     begins(first, &[GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS, PRI])
-}
-
-/// Whether this is a record of TLS: its type, and the first half of its version.
-#[inline(always)]
-fn is_tls(first: u32) -> bool {
-    let [kind, version, ..] = first.to_le_bytes();
-    kind >= 0x14 && kind <= 0x17 && version == 3
 }
 
 /// One that is known has sent or received.

@@ -47,8 +47,8 @@ impl Seen {
 }
 
 /// Whether the kernel tells what sockets send and receive; those before 6.3 do not.
-pub(crate) fn sees_models(daemon: &Daemon) -> bool {
-    !daemon.api().unavailable().contains_key("model_send")
+pub(crate) fn sees_connections(daemon: &Daemon) -> bool {
+    !daemon.api().unavailable().contains_key("connection_send")
 }
 
 /// Has an agent do one thing while it is watched.

@@ -1,11 +1,50 @@
-//! TLS of tests: a certificate for this machine's loopback, and agents whose TLS library is probed.
+//! TLS of tests: a certificate for this machine's loopback, servers behind it, and agents whose TLS library is probed.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
-use super::{api::eventually, daemon::Daemon};
+use tempfile::TempDir;
+
+use super::{api::eventually, daemon::Daemon, workload::source};
+
+/// A server of the workloads that takes `[CERTIFICATE KEY]` and prints its port; ends when dropped.
+pub(crate) struct Server {
+    process: Child,
+    folder: Option<TempDir>,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    /// Starts it, behind TLS or in the clear.
+    pub(crate) fn start(script: &str, by_tls: bool) -> Self {
+        let folder = by_tls.then(|| tempfile::tempdir().unwrap());
+        let mut python = Command::new("python3");
+        python.arg(source(script)).stdout(Stdio::piped());
+        if let Some(folder) = &folder {
+            let (certificate, key) = certificate(folder.path());
+            python.arg(certificate).arg(key);
+        }
+        let mut process = python.spawn().expect("python3 starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, folder, port: line.trim().parse().expect("a port") }
+    }
+
+    /// Whom it is to be believed by.
+    pub(crate) fn certificate(&self) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.path().join("cert.pem"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
 
 /// Makes a certificate and its key in a folder.
 pub(crate) fn certificate(folder: &Path) -> (PathBuf, PathBuf) {

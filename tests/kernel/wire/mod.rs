@@ -295,7 +295,7 @@ fn who_asks_a_model_unseen_is_told_with_the_reason() {
     let provider = Provider::start();
     let plain = Provider::start_plain();
     let daemon = Daemon::start(json!({ "ledger": { "model_hosts": format!("127.0.0.1:{}", plain.port) } }));
-    if daemon.api().unavailable().contains_key("model_send") {
+    if daemon.api().unavailable().contains_key("connection_send") {
         return;
     }
     let mut client = provider.python();

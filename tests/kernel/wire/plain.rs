@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Client, Provider, calls, check, keeps_nothing};
-use crate::support::{api::eventually, daemon::Daemon, ledger::sees_models, tls, workload::source};
+use crate::support::{api::eventually, daemon::Daemon, ledger::sees_connections, tls, workload::source};
 
 impl Provider {
     fn plain_python(&self) -> Client {
@@ -24,7 +24,7 @@ impl Provider {
 /// A daemon for a provider in the clear; `None` where the kernel does not tell of sockets.
 fn daemon(provider: &Provider) -> Option<Daemon> {
     let daemon = provider.daemon(&json!({}));
-    sees_models(&daemon).then_some(daemon)
+    sees_connections(&daemon).then_some(daemon)
 }
 
 /// What is seen of the agent's only process, once so many calls are.

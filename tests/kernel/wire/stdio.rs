@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Client, MARK};
-use crate::support::{api::eventually, daemon::Daemon, ledger::sees_models, workload::source};
+use crate::support::{api::eventually, daemon::Daemon, ledger::sees_connections, workload::source};
 
 /// Each tool that is called, five times in turn, and what becomes of it.
 const TOOLS: [(&str, Option<&str>); 4] =
@@ -44,7 +44,7 @@ fn await_probes(daemon: &Daemon, agent: &str, pid: &Value) {
 /// Has a client call its server's tools, and compares what is told of them with what both saw.
 fn check(client: &mut Client, server: &str, is_by_sockets: bool) {
     let daemon = Daemon::start(json!({}));
-    if is_by_sockets && !sees_models(&daemon) {
+    if is_by_sockets && !sees_connections(&daemon) {
         return;
     }
     let agent = daemon.api().attach(client.pid());

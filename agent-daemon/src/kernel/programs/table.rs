@@ -63,22 +63,22 @@ pub(super) static ROWS: [Row; 43] = [
     row("file_enter", Hook::Tracepoint("sys_enter"), FILES, "when a file is synced and closed"),
     row("file_exit", Hook::Tracepoint("sys_exit"), FILES, "what is done with files"),
     row(
-        "model_socket_state",
+        "connection_state",
         Hook::Tracepoint("inet_sock_set_state"),
         Need::Helps(&[Probe::Ledger]),
-        "connections to models",
+        "connections to models and other hosts, in the ledger",
     ),
     row(
-        "model_send",
+        "connection_send",
         Hook::Tracepoint("sock_send_length"),
         Need::Helps(&[Probe::Ledger]),
-        "requests to models, by connection",
+        "requests to models and other hosts, in the ledger",
     ),
     row(
-        "model_receive",
+        "connection_receive",
         Hook::Tracepoint("sock_recv_length"),
         Need::Helps(&[Probe::Ledger]),
-        "answers of models, by connection",
+        "answers of models and other hosts, in the ledger",
     ),
     row(
         "network_state",

@@ -96,6 +96,8 @@ const FLIGHTS: [(Bit, Cause); 3] = [
     (Bit::LLM_FIRST_TOKEN, Cause::LlmFirstToken),
     (Bit::LLM_CONNECT, Cause::LlmConnect),
 ];
+/// What other hosts were asked.
+const HOSTS: [Bit; 2] = [Bit::NETWORK_REQUEST, Bit::NETWORK_RESPONSE];
 /// The wait names a child.
 const STRONG: [S; 2] = [S::Child, S::Ipc];
 /// The wait may be for anything.
@@ -126,7 +128,7 @@ impl StateSet {
         if own(&[S::Lock]) {
             return Cause::Lock;
         }
-        if own(&[S::Network]) {
+        if own(&[S::Network]) || (self.asks_hosts() && self.may_wait()) {
             return Cause::Network;
         }
         self.without_blame(tool)
@@ -154,15 +156,21 @@ impl StateSet {
         self.has(Bit::TOOL_ALIVE) || serves.into_iter().any(|state| self.has(Bit::of(Role::Tool, state)))
     }
 
-    /// Whether a thread of the agent may be waiting for a model: those at a terminal or asleep are not.
+    /// Whether another host was asked, and has not answered whole.
+    fn asks_hosts(self) -> bool {
+        HOSTS.into_iter().any(|bit| self.has(bit))
+    }
+
+    /// Whether a thread of the agent may be waiting for a model or a host: those at a terminal or asleep are not.
     fn may_wait(self) -> bool {
         let elsewhere = [S::Terminal, S::Outside, S::Timer];
         S::ALL.into_iter().any(|state| !elsewhere.contains(&state) && self.has(Bit::of(Role::Own, state)))
     }
 
-    /// What is present and may be hidden: calls to models, and tools.
+    /// What is present and may be hidden: calls to models, tools, and what other hosts were asked.
     pub(super) fn present(self) -> impl Iterator<Item = Cause> {
         let flight = FLIGHTS.into_iter().find(|(flight, _)| self.has(*flight)).map(|(_, cause)| cause);
-        flight.into_iter().chain(self.has_tool().then_some(Cause::Tool))
+        let beside = [(self.has_tool(), Cause::Tool), (self.asks_hosts(), Cause::Network)];
+        flight.into_iter().chain(beside.into_iter().filter(|(is, _)| *is).map(|(_, cause)| cause))
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::model::off_cpu::WaitCause;
 
 /// Bits in use; those of no role are the last.
-pub const BITS: u8 = 53;
+pub const BITS: u8 = 55;
 
 /// Bits that each role has.
 const ROLE_BITS: u8 = 16;
@@ -150,14 +150,20 @@ impl Bit {
     pub const TOOL_ALIVE: Self = Self(51);
     /// The calls to models in this set were read, and not guessed from connections.
     pub const LLM_READ: Self = Self(52);
+    /// Bytes of another host's answer come.
+    pub const NETWORK_RESPONSE: Self = Self(53);
+    /// Another host is being connected to, or was sent something, and nothing has come back.
+    pub const NETWORK_REQUEST: Self = Self(54);
 
     /// The bits that are of no thread, with their stable names.
-    pub const FLIGHTS: [(Self, &'static str); 5] = [
+    pub const FLIGHTS: [(Self, &'static str); 7] = [
         (Self::LLM_CONNECT, "llm_connect"),
         (Self::LLM_FIRST_TOKEN, "llm_first_token"),
         (Self::LLM_STREAM, "llm_stream"),
         (Self::TOOL_ALIVE, "tool_alive"),
         (Self::LLM_READ, "llm_read"),
+        (Self::NETWORK_RESPONSE, "network_response"),
+        (Self::NETWORK_REQUEST, "network_request"),
     ];
 
     /// The bit of a thread of this role in this state.

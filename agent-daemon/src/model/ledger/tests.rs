@@ -28,6 +28,12 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
         ("own.timer+llm_first_token", Cause::Idle),
         ("own.lock+own.timer", Cause::Lock),
         ("own.network+own.timer", Cause::Network),
+        ("own.poll+network_request", Cause::Network),
+        ("own.futex+own.poll+network_response", Cause::Network),
+        ("own.poll+network_request+llm_first_token", Cause::LlmFirstToken),
+        ("own.poll+network_request+tool.cpu+tool_alive", Cause::Tool),
+        ("own.terminal+network_request", Cause::Idle),
+        ("own.timer+network_response", Cause::Idle),
         ("own.terminal+tool.cpu+tool_alive", Cause::Tool),
         ("own.poll+helper.ipc", Cause::Idle),
         ("own.outside", Cause::Idle),
@@ -49,7 +55,7 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
 fn sets_are_written_by_name_and_read_back() {
     let states = set("own.cpu+tool.poll+helper.outside+llm_stream");
     assert_eq!(states.to_string(), "own.cpu+tool.poll+helper.outside+llm_stream");
-    assert_eq!(StateSet::from_bits(u64::MAX).iter().count(), 3 * ThreadState::ALL.len() + 5);
+    assert_eq!(StateSet::from_bits(u64::MAX).iter().count(), 3 * ThreadState::ALL.len() + 7);
     assert!("own.cpu+own.what".parse::<StateSet>().is_err());
     assert_eq!(set("llm_connect").iter().next().and_then(Bit::thread), None);
     assert_eq!(Bit::of(Role::Tool, ThreadState::Cpu).thread(), Some((Role::Tool, ThreadState::Cpu)));
