@@ -14,7 +14,8 @@ pub mod role {
     pub const HELPER: u16 = 2;
 }
 
-/// A state of the ledger alone: waiting on a pipe or unix socket that leads out of the agent, such as its stdin.
+/// A state of the ledger alone: waiting on a pipe or unix socket that leads out of the agent, such as its stdin, or on an inet
+/// socket for somebody to ask something.
 pub const OUTSIDE: u32 = 15;
 
 /// Bits that stand for no thread.
@@ -42,7 +43,7 @@ pub mod bit {
 pub const QUIET: u64 = 2_000_000_000;
 /// The same where the agent begins a tool: models are done when they have one called.
 pub const QUIET_AT_TOOL: u64 = 50_000_000;
-/// Another host's answer of which nothing has come for this long is over, ns.
+/// Another host's answer of which nothing has come for this long, and for two round trips, is over, ns.
 pub const QUIET_OF_HOSTS: u64 = 20_000_000;
 
 /// log2 of a period, ns: 69 s. Requests that no host answered are given up in the second period after theirs: what is sent
@@ -85,6 +86,8 @@ pub struct Counts {
     pub stream_round: u64,
     /// When bytes of another host's answer last came.
     pub response_at: u64,
+    /// For how long nothing has come of that until it is over, ns.
+    pub response_quiet: u64,
     /// The period of the latest request to another host.
     pub period: u64,
     /// Times that something left a bit that nothing had entered.
@@ -106,10 +109,10 @@ pub fn over(counts: &Counts, now: u64, quiet: u64) -> u64 {
     if counts.since >= counts.stream_at && now > counts.stream_at + quiet {
         over |= 1 << bit::LLM_STREAM;
     }
-    if counts.since >= counts.response_at && now > counts.response_at + QUIET_OF_HOSTS {
+    if counts.since >= counts.response_at && now > counts.response_at + counts.response_quiet {
         over |= 1 << bit::NETWORK_RESPONSE;
     }
-    let passed = period(now) - counts.period;
+    let passed = period(now).saturating_sub(counts.period);
     if passed > 1 {
         over |= 1 << request_of(counts.period);
     }
@@ -143,6 +146,7 @@ impl Ledger {
             stream_at: 0,
             stream_round: 0,
             response_at: 0,
+            response_quiet: QUIET_OF_HOSTS,
             period: 0,
             underflows: 0,
             counts: [0; BITS],
@@ -236,7 +240,7 @@ pub mod phase {
     pub const RESPONSE: u32 = 3;
 }
 
-/// A connection that an agent has made.
+/// A connection that an agent has made, or a process of its tools.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
@@ -246,19 +250,23 @@ pub struct Connection {
     pub phase: u32,
     /// Which of the slot's agents.
     pub generation: u64,
-    /// Whether it is still counted under its phase: of a model's answer [`Counts::stream_round`] when that began, of another
-    /// host's request the period.
+    /// By which it is told whether its phase still counts: of a model's answer [`Counts::stream_round`] when that began, of
+    /// another host's request the period.
     pub round: u64,
     /// See [`speaks`].
     pub speaks: u32,
     /// Requests sent, and a TLS handshake.
     pub sent: u32,
-    /// Bytes that came since the first request, until there was an answer.
+    /// Bytes that came since the handshake of TLS, until there was an answer.
     pub received: u64,
+    /// When the first of them came; 0 while none has.
+    pub prelude_at: u64,
     /// When it began to connect; when it was asked first, once it was (ns, monotonic).
     pub since: u64,
     /// How long the last part of connecting took, ns: TCP's, or the handshake of TLS; 0 where that was not seen.
     pub round_trip: u64,
+    /// The process of a tool that it is of; 0 where it is the agent's own, and counts in its ledger.
+    pub process: u64,
     /// 1 once an answer has come: what a server says before that by itself has come, too.
     pub answered: u32,
     /// 1 if it leads to a model.
@@ -293,11 +301,11 @@ pub struct ToolThread {
     pub counted: u32,
 }
 
-const _: () = assert!(size_of::<Counts>() == 72 + 20 * BITS);
+const _: () = assert!(size_of::<Counts>() == 80 + 20 * BITS);
 const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
 const _: () = assert!(size_of::<Marks>() == 32);
 const _: () = assert!(size_of::<SetKey>() == 16);
 const _: () = assert!(size_of::<Endpoint>() == 20);
-const _: () = assert!(size_of::<Connection>() == 64);
+const _: () = assert!(size_of::<Connection>() == 80);
 const _: () = assert!(size_of::<ToolThread>() == 24);
 crate::pod!(Ledger, Marks, SetKey, Endpoint, Connection, ToolThread);

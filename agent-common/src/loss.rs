@@ -46,7 +46,7 @@ losses! {
     STACK_COPY = 16, "kernel_stack_copy_ring_full";
     /// The map of the ledger's sets was full: an agent's time is missing.
     LEDGER_INSERT = 17, "kernel_ledger_insert";
-    /// A connection to a model could not be remembered: its phases are not seen.
+    /// A connection of the agent's own could not be remembered by the ledger: what it waits for is not seen.
     CONNECTION_INSERT = 18, "kernel_connection_insert";
     /// A thread left a state of the ledger that nothing was counted in.
     LEDGER_MISCOUNT = 19, "kernel_ledger_miscount";

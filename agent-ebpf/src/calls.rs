@@ -1,5 +1,5 @@
 //! The system call that the current thread is in, by its registers: which one, and where the bytes are that it moves. For
-//! `network` and `wire`, where a call on a socket has done its work.
+//! `network`, `ledger` and `wire`, where a call on a socket has done its work.
 
 use aya_ebpf::helpers::{
     bpf_probe_read_user,

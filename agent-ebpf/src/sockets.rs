@@ -23,6 +23,9 @@ pub(crate) mod tcp {
     pub(crate) const LISTEN: u32 = 10;
 }
 
+/// The first port that a client is given by default. Servers that others know have ports below.
+pub(crate) const FIRST_CLIENT_PORT: u16 = 32_768;
+
 /// What is received and stays where it is.
 pub(crate) const MSG_PEEK: u32 = 2;
 /// What is received is no data, but what went wrong.

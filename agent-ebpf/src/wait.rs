@@ -19,6 +19,7 @@ use crate::{
     agents, descriptors,
     layout::{self, field, in_syscall, read, regs},
     losses,
+    sockets::{FIRST_CLIENT_PORT, family, protocol, tcp},
 };
 
 /// Syscall number to class; filled by the daemon.
@@ -163,13 +164,18 @@ unsafe fn by_descriptor(task: *const u8, fd: u64, thread: &mut Thread, fallback:
         return fallback;
     }
     // SAFETY: by contract.
-    let Some(Resolved { kind, state, inode }) = (unsafe { resolve(task, fd) }) else {
+    let Some(Resolved { kind, state, inode, socket }) = (unsafe { resolve(task, fd) }) else {
         losses::count(loss::DESCRIPTOR);
         return fallback;
     };
     thread.wait.descriptor = kind;
-    if state == state::IPC && agents::wants(thread.agent, probe::LEDGER) {
-        thread.outside = leads_outside(inode, thread.agent) as u32;
+    if matches!(state, state::IPC | state::NETWORK) && agents::wants(thread.agent, probe::LEDGER) {
+        thread.outside = if state == state::IPC {
+            leads_outside(inode, thread.agent) as u32
+        } else {
+            // SAFETY: the helper checks the address.
+            unsafe { waits_to_be_asked(socket) }.is_some() as u32
+        };
     }
     if state == state::OTHER { fallback } else { state }
 }
@@ -183,11 +189,31 @@ fn leads_outside(inode: u64, slot: u32) -> bool {
     OUTSIDE.get_ptr(number).is_some_and(|owner| unsafe { *owner } == slot)
 }
 
-/// What a descriptor is: its kind, the state that waiting on it means, and the address of its inode.
+/// `Some` where an inet socket listens, or was made by who asks, as far as its ports tell.
+///
+/// # Safety
+/// `sock` is the address of a `struct sock`.
+#[inline(always)]
+unsafe fn waits_to_be_asked(sock: u64) -> Option<()> {
+    // SAFETY: the reads are checked.
+    unsafe {
+        if read::<u16>(sock, &layout::SOCK_PROTOCOL)? != protocol::TCP {
+            return None;
+        }
+        let listens = u32::from(read::<u8>(sock, &layout::SOCK_STATE)?) == tcp::LISTEN;
+        let (local, remote): (u16, u16) =
+            (read(sock, &layout::SOCK_LOCAL_PORT)?, u16::from_be(read(sock, &layout::SOCK_PORT)?));
+        (listens || (local < FIRST_CLIENT_PORT && remote >= FIRST_CLIENT_PORT)).then_some(())
+    }
+}
+
+/// What a descriptor is: its kind, the state that waiting on it means, the address of its inode, and, of an inet socket, of its
+/// `struct sock`.
 struct Resolved {
     kind: u32,
     state: u32,
     inode: u64,
+    socket: u64,
 }
 
 /// From a descriptor to its kind and the state it means.
@@ -201,14 +227,18 @@ unsafe fn resolve(task: *const u8, fd: u64) -> Option<Resolved> {
         let file = descriptors::file(task, fd)?;
         let inode: u64 = read(file, &layout::FILE_INODE)?;
         let mode: u16 = read(inode, &layout::INODE_MODE)?;
+        let mut sock = 0;
         let (kind, state) = match mode & 0xf000 {
             0x1000 => (descriptor::PIPE, state::IPC),
             0x2000 => device(read(inode, &layout::INODE_RDEV)?),
             0x4000 | 0x6000 | 0x8000 => (descriptor::FILE, state::DISK),
-            0xc000 => socket(read(file, &layout::FILE_PRIVATE)?)?,
+            0xc000 => {
+                sock = read(read(file, &layout::FILE_PRIVATE)?, &layout::SOCKET_SK)?;
+                socket(sock)?
+            }
             _ => (descriptor::ANONYMOUS, state::OTHER),
         };
-        Some(Resolved { kind, state, inode })
+        Some(Resolved { kind, state, inode, socket: sock })
     }
 }
 
@@ -223,17 +253,13 @@ fn device(rdev: u32) -> (u32, u32) {
 }
 
 /// # Safety
-/// `socket` is the address of a `struct socket`.
+/// `sock` is the address of a `struct sock`.
 #[inline(always)]
-unsafe fn socket(socket: u64) -> Option<(u32, u32)> {
-    const AF_UNIX: u16 = 1;
-    const AF_INET: u16 = 2;
-    const AF_INET6: u16 = 10;
-    // SAFETY: the reads are checked.
-    let family: u16 = unsafe { read(read(socket, &layout::SOCKET_SK)?, &layout::SOCK_FAMILY)? };
-    Some(match family {
-        AF_UNIX => (descriptor::UNIX_SOCKET, state::IPC),
-        AF_INET | AF_INET6 => (descriptor::INET_SOCKET, state::NETWORK),
+unsafe fn socket(sock: u64) -> Option<(u32, u32)> {
+    // SAFETY: the read is checked.
+    Some(match unsafe { read::<u16>(sock, &layout::SOCK_FAMILY)? } {
+        family::UNIX => (descriptor::UNIX_SOCKET, state::IPC),
+        family::INET | family::INET6 => (descriptor::INET_SOCKET, state::NETWORK),
         _ => (descriptor::NONE, state::OTHER),
     })
 }

@@ -152,17 +152,28 @@ fn a_call_tells_what_all_its_threads_waited_for() {
     agent.run(&["sleep", "0.4"], 1);
     daemon.api().detach(&id);
     let calls = calls(&daemon, &id);
-    let seconds = |call: &Value, cause: &str| {
-        let path = format!("/api/v1/tools/{}", call["id"].as_str().unwrap());
-        let detail = daemon.api().get(&path).expect(200).json();
-        let times = detail["thread_seconds"].as_array().unwrap();
-        times.iter().find(|time| time["cause"] == cause).map_or(0.0, |time| time["seconds"].as_f64().unwrap())
+    let detail = |call: &Value| {
+        daemon.api().get(&format!("/api/v1/tools/{}", call["id"].as_str().unwrap())).expect(200).json()
     };
+    let of = |times: &Value, cause: &str| {
+        let mut times = times.as_array().unwrap().iter();
+        times.find(|time| time["cause"] == cause).map_or(0.0, |time| time["seconds"].as_f64().unwrap())
+    };
+    let seconds = |call: &Value, cause: &str| of(&detail(call)["thread_seconds"], cause);
     assert_within(allowed(0.05), 0.5, seconds(&calls[0], "timer"), "two sleeps");
     let child = seconds(&calls[0], "child");
     assert!((0.5..0.8).contains(&child), "the shell waited for both: {child}");
     assert_within(allowed(0.05), 0.4, seconds(&calls[1], "timer"), "one sleep");
     assert_eq!(seconds(&calls[1], "child"), 0.0);
+    for (call, slept) in calls.iter().zip([0.5, 0.4]) {
+        let (detail, wall) = (detail(call), call["duration_seconds"].as_f64().unwrap());
+        let ledger = &detail["ledger"];
+        let causes = ledger["causes"].as_array().unwrap().iter();
+        let sum: f64 = causes.map(|cause| cause["seconds"].as_f64().unwrap()).sum();
+        assert!((sum - wall).abs() < 1e-6, "{sum} of {wall}: {detail}");
+        assert_within(allowed(0.1), slept, of(&ledger["causes"], "idle"), "a sleep is idle, once");
+        assert_eq!(ledger["estimated"], false, "{detail}");
+    }
 }
 
 #[test]

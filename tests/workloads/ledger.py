@@ -8,6 +8,11 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     fetch PORT S [CERTIFICATE]
                    asks another host and reads the answer (`waited`), over TLS where there is a certificate; sleeps for S
                    seconds and asks again on the same connection
+    brief PORT S [CERTIFICATE]
+                   asks another host for little, which comes at once (`waited`), and sleeps for S seconds on the connection
+    keep PORT      asks for little, and keeps the connection
+    again          asks for much on it (`waited`)
+    listen         serves who connects (`port`): an echo
     helper         starts a server on pipes, as an MCP server is one, and asks it once
     ask S          has it work for S seconds
     event S        waits for an event that never comes, S seconds at most
@@ -32,6 +37,7 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 servers = []
+kept = []
 
 
 async def sleep(seconds):
@@ -54,19 +60,52 @@ async def llm(port):
     return {"first": first - start, "stream": time.monotonic() - first}
 
 
-async def fetch(port, seconds, certificate=None):
+async def connect(port, certificate=None):
     context = ssl.create_default_context(cafile=certificate) if certificate else None
-    name = {"server_hostname": "127.0.0.1"} if certificate else {}
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, limit=1 << 20, **name)
+    return await asyncio.open_connection("127.0.0.1", int(port), ssl=context, limit=1 << 20)
+
+
+async def question(reader, writer, text):
+    start = time.monotonic()
+    writer.write(text * 20 + b"\n")
+    await reader.readline()
+    return time.monotonic() - start
+
+
+async def fetch(port, seconds, certificate=None):
+    reader, writer = await connect(port, certificate)
     waited = 0
     for _ in range(2):
-        start = time.monotonic()
-        writer.write(b"tell me " * 20 + b"\n")
-        await reader.readline()
-        waited += time.monotonic() - start
+        waited += await question(reader, writer, b"tell me ")
         await asyncio.sleep(float(seconds))
     writer.close()
     return {"waited": waited}
+
+
+async def brief(port, seconds, certificate=None):
+    reader, writer = await connect(port, certificate)
+    waited = await question(reader, writer, b"brief ")
+    await asyncio.sleep(float(seconds))
+    writer.close()
+    return {"waited": waited}
+
+
+async def keep(port):
+    kept.append(await connect(port))
+    await question(*kept[-1], b"brief ")
+
+
+async def again():
+    return {"waited": await question(*kept[-1], b"tell me ")}
+
+
+async def listen():
+    async def echo(reader, writer):
+        while line := await reader.readline():
+            writer.write(line)
+
+    kept.append(await asyncio.start_server(echo, "127.0.0.1", 0))
+    return {"port": kept[-1].sockets[0].getsockname()[1]}
 
 
 async def event(seconds):

@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::roster::Roster;
+use super::{roster::Roster, seen};
 use crate::{
     collect::argv::redact,
     model::{
-        hash,
         id::{AgentId, ProcessId, Slot},
         operation::{LLM, Llm, MCP, Operation, Source},
         price::Prices,
-        record::{Arrived, Record},
+        record::Record,
         time::Timestamp,
         wire::{LlmCall, McpCall, McpTransport, Origin, Role, WireObserved, WireRecord},
     },
@@ -76,18 +75,13 @@ impl Calls {
     /// Takes the calls that are told by now, when a window closes.
     pub(super) fn take(&mut self) -> Option<Record> {
         let taken = self.waiting.values_mut().flat_map(|waiting| std::mem::take(&mut waiting.operations));
-        record(taken.collect())
+        seen::record(taken.collect(), Vec::new())
     }
 
     /// The agent in `slot` is let go.
     pub(super) fn leave(&mut self, slot: Slot) -> Option<Record> {
-        record(self.waiting.remove(&slot)?.operations)
+        seen::record(self.waiting.remove(&slot)?.operations, Vec::new())
     }
-}
-
-fn record(operations: Vec<Operation>) -> Option<Record> {
-    let arrived = Arrived { operations, sums: Vec::new(), place: None };
-    (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
 }
 
 /// The name, if it is one of the first.
@@ -191,35 +185,12 @@ impl Whose {
     fn id(&self, exchange: u64, what: &str) -> u64 {
         let began = self.began.as_nanosecond().to_le_bytes();
         let bytes = began.into_iter().chain(exchange.to_le_bytes()).chain(what.bytes());
-        hash::spread(hash::fnv1a(hash::FNV_START, bytes))
+        seen::id(bytes)
     }
 
     /// What all calls have in common.
     fn operation(self) -> Operation {
-        Operation {
-            id: 0,
-            project: "".into(),
-            source: Source::Wire,
-            kind: String::new(),
-            name: String::new(),
-            start: self.started,
-            duration_ns: 0,
-            bytes: None,
-            success: true,
-            error_type: None,
-            method: None,
-            status: None,
-            model: None,
-            user: None,
-            session: None,
-            trace: None,
-            labels: Vec::new(),
-            calls: Vec::new(),
-            agent: Some(self.agent),
-            process: Some(self.process),
-            tool: None,
-            llm: None,
-        }
+        Operation { source: Source::Wire, ..Operation::seen(self.agent, self.process, self.started) }
     }
 }
 

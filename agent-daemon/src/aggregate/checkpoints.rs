@@ -1,12 +1,11 @@
 //! Checkpoints and other files of note that processes of agents saved and loaded, made into operations.
 
-use super::roster::Roster;
+use super::{roster::Roster, seen};
 use crate::model::{
     file::{Checkpoint, Way},
-    hash,
     id::{AgentId, Slot},
-    operation::{CHECKPOINT_LOAD, CHECKPOINT_SAVE, Operation, Source},
-    record::{Arrived, Record},
+    operation::{CHECKPOINT_LOAD, CHECKPOINT_SAVE, Operation},
+    record::Record,
 };
 use crate::telemetry::{Loss, Losses};
 
@@ -25,9 +24,8 @@ pub(super) fn record(
         }
         is_kept.then_some(operation)
     };
-    let operations: Vec<_> = checkpoints.into_iter().filter_map(of_agent).collect();
-    let arrived = Arrived { operations, sums: Vec::new(), place: None };
-    (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
+    let operations = checkpoints.into_iter().filter_map(of_agent).collect();
+    seen::record(operations, Vec::new())
 }
 
 fn operation(agent: AgentId, checkpoint: Checkpoint) -> Operation {
@@ -38,28 +36,15 @@ fn operation(agent: AgentId, checkpoint: Checkpoint) -> Operation {
     };
     Operation {
         id: id(&checkpoint, kind),
-        project: "".into(),
-        source: Source::Kernel,
         kind: kind.to_owned(),
         // Not the path: names are grouped by, and paths have no end.
         name: checkpoint.pattern.to_string(),
-        start: checkpoint.start,
         duration_ns: checkpoint.duration_ns,
         bytes: Some(checkpoint.bytes),
         success: checkpoint.error.is_none(),
         error_type: checkpoint.error.map(str::to_owned),
-        method: None,
-        status: None,
-        model: None,
-        user: None,
-        session: None,
-        trace: None,
         labels: labels(&checkpoint),
-        calls: Vec::new(),
-        agent: Some(agent),
-        process: Some(checkpoint.process),
-        tool: None,
-        llm: None,
+        ..Operation::seen(agent, checkpoint.process, checkpoint.start)
     }
 }
 
@@ -90,5 +75,5 @@ fn id(checkpoint: &Checkpoint, kind: &str) -> u64 {
     let start = checkpoint.start.as_nanosecond().to_le_bytes();
     let process = checkpoint.process.0.to_le_bytes();
     let bytes = process.into_iter().chain(start).chain(kind.bytes()).chain(checkpoint.path.bytes());
-    hash::spread(hash::fnv1a(hash::FNV_START, bytes))
+    seen::id(bytes)
 }

@@ -12,17 +12,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     roster::Roster,
+    seen::{self, age_ns},
     tools::{call_name, error_type},
 };
 use crate::{
     config::{Definition, Found, Regex},
     model::{
-        hash,
         id::{AgentId, ProcessId, Slot},
         observation::Observation,
-        operation::{Defined, Operation, Source},
+        operation::{Defined, Operation},
         process::Exit,
-        record::{Arrived, Record},
+        record::Record,
         time::Timestamp,
     },
     telemetry::{Loss, Telemetry},
@@ -141,9 +141,7 @@ impl Commands {
 
     /// Takes those that are over, when a window closes.
     pub(super) fn take(&mut self) -> Option<Record> {
-        let operations = std::mem::take(&mut self.over);
-        let is_some = !operations.is_empty();
-        is_some.then(|| Record::Operations(Box::new(Arrived { operations, sums: Vec::new(), place: None })))
+        seen::record(std::mem::take(&mut self.over), Vec::new())
     }
 
     /// The agent in `slot` is let go.
@@ -153,32 +151,17 @@ impl Commands {
 }
 
 fn operation(process: ProcessId, open: Open, defined: &Defined, (at, exit): (Timestamp, Exit)) -> Operation {
-    let lasted = std::time::Duration::try_from(at.duration_since(open.start)).unwrap_or_default();
     let error_type = error_type(exit);
     let start = open.start.as_nanosecond().to_le_bytes();
     let bytes = process.0.to_le_bytes().into_iter().chain(start).chain(defined.kind.bytes());
     Operation {
-        id: hash::spread(hash::fnv1a(hash::FNV_START, bytes)),
-        project: "".into(),
-        source: Source::Kernel,
+        id: seen::id(bytes),
         kind: defined.kind.clone(),
         name: open.name,
-        start: open.start,
-        duration_ns: u64::try_from(lasted.as_nanos()).unwrap_or(u64::MAX),
-        bytes: None,
+        duration_ns: age_ns(open.start, at),
         success: error_type.is_none(),
         error_type,
-        method: None,
-        status: None,
-        model: None,
-        user: None,
-        session: None,
-        trace: None,
         labels: defined.labels.clone(),
-        calls: Vec::new(),
-        agent: Some(open.agent),
-        process: Some(process),
-        tool: None,
-        llm: None,
+        ..Operation::seen(open.agent, process, open.start)
     }
 }

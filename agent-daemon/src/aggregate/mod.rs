@@ -9,6 +9,7 @@ mod commands;
 mod expiry;
 mod fold;
 mod roster;
+mod seen;
 mod signals;
 mod target;
 mod tools;

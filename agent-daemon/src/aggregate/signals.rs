@@ -2,13 +2,12 @@
 //! operations: instants, of kinds of their own. Of those of one window [`MAX_SINGLE`] are kept one by one, the others
 //! added up.
 
-use super::roster::Roster;
+use super::{roster::Roster, seen};
 use crate::model::{
-    hash,
     id::{AgentId, ProcessId},
     observation::Observation,
-    operation::{OOM_KILL, Operation, SIGNAL, Source, Sums},
-    record::{Arrived, Record},
+    operation::{OOM_KILL, Operation, SIGNAL, Sums},
+    record::Record,
     signal::{Outcome, Sender, Signal},
     signal_names::signal_name,
     time::Timestamp,
@@ -58,8 +57,7 @@ impl Signals {
     pub(super) fn take(&mut self) -> Option<Record> {
         let operations = std::mem::take(&mut self.operations);
         let sums = self.sums.take().into_iter().collect();
-        let arrived = Arrived { operations, sums, place: None };
-        (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
+        seen::record(operations, sums)
     }
 
     /// A signal is a fact about the agent whose process got it, and about the one whose process sent it.
@@ -137,27 +135,13 @@ fn operation(event: Event<'_>) -> Operation {
     let Event { agent, process, at, kind, name, error, labels, bytes } = event;
     Operation {
         id: id(&agent, (kind, name), at, &labels),
-        project: "".into(),
-        source: Source::Kernel,
         kind: kind.to_owned(),
         name: name.to_owned(),
-        start: at,
-        duration_ns: 0,
         bytes,
         success: error.is_none(),
         error_type: error.map(str::to_owned),
-        method: None,
-        status: None,
-        model: None,
-        user: None,
-        session: None,
-        trace: None,
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        calls: Vec::new(),
-        agent: Some(agent),
-        process: Some(process),
-        tool: None,
-        llm: None,
+        ..Operation::seen(agent, process, at)
     }
 }
 
@@ -165,5 +149,5 @@ fn operation(event: Event<'_>) -> Operation {
 fn id(agent: &AgentId, (kind, name): (&str, &str), at: Timestamp, labels: &[(&str, &str)]) -> u64 {
     let texts = [agent.as_str(), kind, name].into_iter().chain(labels.iter().map(|(_, value)| *value));
     let bytes = texts.flat_map(|text| text.bytes().chain([0]));
-    hash::spread(hash::fnv1a(hash::FNV_START, bytes.chain(at.as_nanosecond().to_le_bytes())))
+    seen::id(bytes.chain(at.as_nanosecond().to_le_bytes()))
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::config::Kernel;
 
 /// Global, structure, field.
-const FIELDS: [(&str, &str, &str); 75] = [
+const FIELDS: [(&str, &str, &str); 76] = [
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
     ("TASK_STATE", "task_struct", "__state"),
@@ -75,6 +75,7 @@ const FIELDS: [(&str, &str, &str); 75] = [
     ("SOCK_ADDRESS", "sock", "__sk_common.skc_daddr"),
     ("SOCK_ADDRESS6", "sock", "__sk_common.skc_v6_daddr"),
     ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_STATE", "sock", "__sk_common.skc_state"),
     ("SOCK_COOKIE", "sock", "__sk_common.skc_cookie.counter"),
     ("SOCK_ERROR", "sock", "sk_err"),
     ("SOCK_NAMESPACE", "sock", "__sk_common.skc_net.net"),

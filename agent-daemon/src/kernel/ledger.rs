@@ -63,7 +63,7 @@ impl LedgerReader {
         Ok(ledgers(ebpf)?.set(slot.0, Raw::new(self.generation), LOCKED)?)
     }
 
-    /// The agent in `slot` is let go. Connections to models that it leaves are nobody's.
+    /// The agent in `slot` is let go. Connections that it leaves are nobody's.
     pub(super) fn end(&mut self, ebpf: &mut Ebpf, slot: Slot) -> Result<(), KernelError> {
         match self.told.remove(&slot) {
             Some(_) => {
@@ -141,14 +141,13 @@ impl Told {
 
     fn threads(&mut self, seen: &Raw, now: u64) -> Vec<(Bit, u64)> {
         let mut new = Vec::new();
-        for of in Bit::all() {
-            let mut sum = time_under(seen, of.number().into(), now);
-            if of == Bit::NETWORK_REQUEST {
-                sum = sum.saturating_add(time_under(seen, bit::NETWORK_REQUEST_ODD, now));
-            }
-            let told = self.threads.entry(of).or_default();
+        // How many hosts were asked at once says nothing: they are given up late, and what was counted till then with them.
+        let hosts = [Bit::NETWORK_REQUEST, Bit::NETWORK_RESPONSE];
+        for bit in Bit::all().filter(|bit| !hosts.contains(bit)) {
+            let sum = time_under(seen, bit.number().into(), now);
+            let told = self.threads.entry(bit).or_default();
             if sum > *told {
-                new.push((of, sum - *told));
+                new.push((bit, sum - *told));
                 *told = sum;
             }
         }

@@ -26,6 +26,13 @@ pub(super) struct Opened {
     pub(super) confidential: bool,
 }
 
+/// Sets of ledgers that there is room for. Each CPU has its own sums, all allocated at once: at most 15 MiB each generation on
+/// 16 CPUs, and 35 on 128.
+fn ledger_sets() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cpus <= 16 { 65_536 } else { 32_768 }
+}
+
 /// Opens the object that the configuration and the kernel allow.
 pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
     let confidential = layout::is_confidential(&config.kernel);
@@ -43,6 +50,8 @@ pub(super) fn open(btf: &Btf, config: &Config) -> Result<Opened, KernelError> {
         loader.map_max_entries("AGENTS", slots);
         loader.map_max_entries("LEDGERS", slots);
         loader.map_max_entries("MARKS", slots);
+        loader.map_max_entries("LEDGER_EVEN", ledger_sets());
+        loader.map_max_entries("LEDGER_ODD", ledger_sets());
         loader.map_max_entries("SIGNAL_RATES", slots);
         if config.stack_copies {
             loader.map_max_entries("STACK_COPIES", 16 << 20);

@@ -52,7 +52,7 @@ fn state_of(raw: &Raw) -> Option<ThreadState> {
     let number = match raw.state {
         state::UNSEEN => return None,
         state if state > state::RUN_QUEUE && raw.woken != 0 => state::RUN_QUEUE,
-        state::IPC if raw.outside != 0 => OUTSIDE,
+        state::IPC | state::NETWORK if raw.outside != 0 => OUTSIDE,
         state => state,
     };
     ThreadState::ALL.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()

@@ -3,11 +3,12 @@
 //! say for what. An estimate: the bytes are not looked at, so what the end of an answer is, and what is a request, is
 //! guessed from their number and their silence.
 //!
-//! Only the agent's own connections count: while a tool asks a model, the agent waits for the tool. Only those that it has
-//! made, over TCP: who is served is waited for by nobody.
+//! Only the agent's own connections count: while a tool asks a model, the agent waits for the tool. Of tools' processes it is
+//! noted that they have asked somebody: a helper that waits for that on an event loop does not wait to be asked. Only
+//! those count that were made, over TCP: who is served is waited for by nobody.
 
 use agent_common::{
-    ledger::{Connection, Endpoint, bit, period, phase, request_of, role, speaks},
+    ledger::{Connection, Endpoint, period, phase, role, speaks},
     loss,
     thread::Thread,
 };
@@ -15,18 +16,18 @@ use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
-    maps::HashMap,
+    maps::{HashMap, LruHashMap},
     programs::BtfTracePointContext,
 };
 
 use super::{
     is_watched, now,
-    set::{self, answered, generation, round, shift},
+    set::{self, generation},
 };
 use crate::{
-    calls::Call,
+    calls::{Call, number},
     lifecycle, losses,
-    sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
+    sockets::{FIRST_CLIENT_PORT, MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
     threads,
 };
 
@@ -39,19 +40,32 @@ static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096,
 #[map]
 static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
-/// A TLS record of fewer bytes is no request: the end of a handshake.
+/// Processes of tools that have asked a host, and when (ns, monotonic); of those side by side the first answer counts.
+#[map]
+static UPSTREAM: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
+
+/// A TLS record of fewer bytes is no request to a model, nor to anybody while a connection is being made: the end of a
+/// handshake.
 const SMALL: u32 = 128;
-/// The same once the handshake is over: a window update of HTTP/2, a ping. Requests to models are longer than that.
-const SMALL_AFTERWARDS: u32 = 64;
-/// What a server sends before it answers the first request, at most, bytes: session tickets, settings.
-const PRELUDE: u64 = 1024;
+/// What TLS adds to what is said: version 1.3, and 1.2.
+const RECORD: [u32; 2] = [22, 29];
+/// No more than this is a ping or its answer (WebSocket).
+const PING: u32 = 10;
+/// Frames of HTTP/2 that ask for nothing: a window update or a reset, a ping or a farewell, two window updates.
+const FRAMES: [u32; 3] = [13, 17, 26];
+/// What is still sent of a request that nobody has answered for long is no log that is shipped if it is as much at once.
+const BULK: u32 = 16_384;
+/// Sends after which a connection in the clear stays so: a proxy is asked first, and TLS follows.
+const SETTLED: u32 = 3;
+/// What a server sends by itself before it answers the first request, at most, bytes: session tickets, settings.
+const PRELUDE: u64 = 640;
+/// For how long that comes, ns.
+const PRELUDE_LASTS: u64 = 20_000_000;
 /// When such things have come at the latest: so many times what connecting took after the first request, and so long, ns.
 const PRELUDE_ROUND_TRIPS: u64 = 2;
 const PRELUDE_TIME: u64 = 50_000_000;
 /// The port of TLS, where the first bytes cannot be read.
 const TLS_PORT: u16 = 443;
-/// The first port that a client is given by default. Servers of others' have ports below.
-const FIRST_CLIENT_PORT: u16 = 32_768;
 
 /// inet_sock_set_state(sk, oldstate, newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -69,12 +83,13 @@ fn connection_state(ctx: BtfTracePointContext) -> u32 {
         tcp::ESTABLISHED => {
             if let Some(connection) = known(socket) {
                 connection.round_trip = now() - connection.since;
-                if connection.speaks != speaks::TLS {
-                    turn(connection, phase::NONE);
-                }
+                // A handshake of TLS goes on with what is sent next.
+                turn(connection, phase::NONE);
             }
         }
-        tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::CLOSE | tcp::CLOSE_WAIT => {
+        // Who has said all that it has to say may still wait for an answer.
+        tcp::FIN_WAIT1 if Call::current().is_some_and(|call| call.number == number::SHUTDOWN) => {}
+        tcp::FIN_WAIT1 | tcp::CLOSE | tcp::CLOSE_WAIT => {
             if let Some(connection) = known(socket) {
                 turn(connection, phase::NONE);
             }
@@ -103,11 +118,11 @@ fn connection_send(ctx: BtfTracePointContext) -> u32 {
             None => return 0,
         },
     };
-    if connection.speaks == speaks::UNKNOWN {
+    if connection.model == 0 && connection.speaks != speaks::TLS && connection.sent < SETTLED {
         listen_to(connection, socket);
     }
     let tls = connection.speaks == speaks::TLS;
-    if tls && is_small(connection, length as u32) {
+    if is_small(connection, length as u32) {
         // The end of the handshake: it is connected. Who takes long for that takes long for its tickets.
         if connection.sent != 0 && connection.phase == phase::CONNECT {
             connection.round_trip = now() - connection.since;
@@ -121,7 +136,7 @@ fn connection_send(ctx: BtfTracePointContext) -> u32 {
         turn(connection, phase::CONNECT);
         return 0;
     }
-    asked(connection, thread);
+    asked(connection, thread, length as u32);
     0
 }
 
@@ -136,28 +151,27 @@ fn connection_receive(ctx: BtfTracePointContext) -> u32 {
     let waits = connection.phase == phase::REQUEST || connection.phase == phase::RESPONSE;
     // A host may say something unasked, but a model does not, nor anybody before TLS was asked for the first time.
     let begins = connection.speaks == speaks::TLS && connection.answered == 0;
-    if connection.phase == phase::CONNECT || (!waits && (begins || connection.model != 0)) {
+    if connection.phase == phase::CONNECT || (begins && is_prelude(connection, length as u64)) {
         return 0;
     }
-    if is_prelude(connection, length as u64) {
+    if !waits && (begins || connection.model != 0) {
         return 0;
     }
     (connection.answered, connection.one_way) = (1, 0);
-    if connection.model != 0 {
-        stream(connection);
-    } else {
-        respond(connection);
+    if connection.phase != phase::RESPONSE || (connection.process == 0 && !set::goes_on(connection, now())) {
+        comes_to(connection, phase::RESPONSE);
     }
     0
 }
 
-/// A request goes out, or more of one.
+/// A request goes out, or `length` bytes more of one.
 #[inline(always)]
-fn asked(connection: &mut Connection, thread: &Thread) {
+fn asked(connection: &mut Connection, thread: &Thread, length: u32) {
     if connection.phase == phase::REQUEST {
-        // Given up, and still nobody answers.
-        if connection.model == 0 && !is_counted(connection, now()) {
-            (connection.phase, connection.one_way) = (phase::NONE, 1);
+        if connection.model == 0 && !set::is_awaited(connection, now()) {
+            let bulk = length >= BULK;
+            connection.one_way = !bulk as u16;
+            comes_to(connection, if bulk { phase::REQUEST } else { phase::NONE });
         }
         return;
     }
@@ -171,7 +185,7 @@ fn asked(connection: &mut Connection, thread: &Thread) {
     }
 }
 
-/// Finds out how a connection speaks, by the first bytes that are sent on it.
+/// Finds out how a connection speaks, by what is sent on it at first.
 #[inline(always)]
 fn listen_to(connection: &mut Connection, socket: Sock) {
     let first = Call::current().and_then(|call| call.memory()).and_then(|memory| memory.first());
@@ -179,34 +193,54 @@ fn listen_to(connection: &mut Connection, socket: Sock) {
         Some(first) => is_tls(first),
         None => socket.remote_port() == TLS_PORT,
     };
+    if tls && connection.speaks == speaks::PLAIN {
+        (connection.sent, connection.answered) = (0, 0);
+    }
     connection.speaks = if tls { speaks::TLS } else { speaks::PLAIN };
 }
 
 #[inline(always)]
 fn is_small(connection: &Connection, length: u32) -> bool {
-    let over = connection.model == 0 && connection.sent > 1;
-    length < if over { SMALL_AFTERWARDS } else { SMALL }
+    let tls = connection.speaks == speaks::TLS;
+    if connection.model != 0 || connection.phase == phase::CONNECT {
+        return tls && length < SMALL;
+    }
+    if tls {
+        // It is not known which version it is.
+        return asks_nothing(length, RECORD[0]) || asks_nothing(length, RECORD[1]);
+    }
+    connection.answered != 0 && asks_nothing(length, 0)
 }
 
-/// Whether the `length` bytes that came are what a server sends by itself once the handshake is over, such as TLS 1.3's
-/// session tickets: few, and too early for an answer. A client may send its first request in several pieces meanwhile.
+/// Whether so many bytes, of which so many are `added` to what is said, are what the protocols say by themselves.
+#[inline(always)]
+fn asks_nothing(length: u32, added: u32) -> bool {
+    length <= added + PING
+        || length == added + FRAMES[0]
+        || length == added + FRAMES[1]
+        || length == added + FRAMES[2]
+}
+
+/// Whether the `length` bytes that came are what a server sends by itself once the handshake of TLS is over, such as session
+/// tickets: few, at once, and too early for an answer. A client may send its first request in several pieces meanwhile.
 #[inline(always)]
 fn is_prelude(connection: &mut Connection, length: u64) -> bool {
-    if connection.speaks != speaks::TLS || connection.answered != 0 {
-        return false;
-    }
+    let now = now();
     connection.received += length;
+    if connection.prelude_at == 0 {
+        connection.prelude_at = now;
+    }
     let late = connection.since + PRELUDE_ROUND_TRIPS * connection.round_trip + PRELUDE_TIME;
-    connection.received < PRELUDE && now() < late
+    connection.received < PRELUDE && now < connection.prelude_at + PRELUDE_LASTS && now < late
 }
 
-/// The current thread, if it is one of an agent's own.
+/// The current thread, if its agent is watched.
 #[inline(always)]
 fn asker() -> Option<&'static mut Thread> {
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task_btf() };
     let thread = threads::get(task.cast())?;
-    if thread.role == role::OWN && is_watched(thread) { Some(thread) } else { None }
+    if is_watched(thread) { Some(thread) } else { None }
 }
 
 /// A connection that is followed, for an agent that is still there.
@@ -224,12 +258,13 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
     if !matches!(socket.family(), family::INET | family::INET6) || !is_tcp(socket) {
         return None;
     }
+    let own = thread.role == role::OWN;
     let endpoint = Endpoint { address: socket.remote_address(), port: u32::from(socket.remote_port()) };
     let speaks = match MODEL_ENDPOINTS.get_ptr(endpoint) {
         // SAFETY: an element of the map.
-        Some(speaks) => unsafe { *speaks },
-        None if sent == 0 || is_client(socket) => speaks::UNKNOWN,
-        None => return None,
+        Some(speaks) if own => unsafe { *speaks },
+        _ if sent == 0 || is_client(socket) => speaks::UNKNOWN,
+        _ => return None,
     };
     // The socket's memory may have been another's, or it another agent's: what that counted is over.
     if let Some(before) = known(socket) {
@@ -243,8 +278,10 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
         speaks,
         sent: if speaks == speaks::PLAIN { 0 } else { sent },
         received: 0,
+        prelude_at: 0,
         since: now(),
         round_trip: 0,
+        process: if own { 0 } else { thread.process },
         answered: sent,
         model: (speaks != speaks::UNKNOWN) as u16,
         one_way: 0,
@@ -267,67 +304,31 @@ fn is_client(socket: Sock) -> bool {
     socket.local_port() >= FIRST_CLIENT_PORT && socket.remote_port() < FIRST_CLIENT_PORT
 }
 
-/// The connection comes to another phase, which is not that of an answer.
+/// The connection comes to another phase.
 #[inline(always)]
 fn turn(connection: &mut Connection, to: u32) {
-    if connection.phase == to {
-        return;
+    if connection.phase != to {
+        comes_to(connection, to);
+    }
+}
+
+/// The same, though it may be in that phase already.
+#[inline(always)]
+fn comes_to(connection: &mut Connection, to: u32) {
+    if connection.process == 0 {
+        return set::turn(connection, to);
     }
     let now = now();
-    let left = counted_under(connection, now);
-    connection.phase = to;
-    if connection.model == 0 {
-        connection.round = period(now);
-    }
-    let entered = counted_under(connection, now);
-    shift(connection.agent, now, None, None, left, entered);
+    (connection.phase, connection.round) = (to, period(now));
+    let _ = match to {
+        phase::CONNECT | phase::REQUEST => UPSTREAM.insert(connection.process, now, 0),
+        _ => UPSTREAM.remove(connection.process),
+    };
 }
 
-/// The bit that the connection is counted under.
+/// Whether a tool's process waits for somebody whom it has asked.
 #[inline(always)]
-fn counted_under(connection: &Connection, now: u64) -> u32 {
-    let model = connection.model != 0;
-    match connection.phase {
-        phase::CONNECT if model => bit::LLM_CONNECT,
-        phase::REQUEST if model => bit::LLM_FIRST_TOKEN,
-        phase::RESPONSE if model && is_counted(connection, now) => bit::LLM_STREAM,
-        phase::CONNECT | phase::REQUEST if !model && is_counted(connection, now) => {
-            request_of(connection.round)
-        }
-        _ => bit::NONE,
-    }
-}
-
-/// Whether the ledger has not given up what the connection waits for.
-#[inline(always)]
-fn is_counted(connection: &Connection, now: u64) -> bool {
-    if connection.model != 0 {
-        connection.round == round(connection.agent)
-    } else {
-        period(now) < connection.round + 2
-    }
-}
-
-/// Bytes of a model's answer have come. One that was given up for over has gone on.
-#[inline(always)]
-fn stream(connection: &mut Connection) {
-    let now = now();
-    let left = counted_under(connection, now);
-    connection.phase = phase::RESPONSE;
-    connection.round = answered(connection.agent, now);
-    if left != bit::LLM_STREAM {
-        shift(connection.agent, now, None, None, left, bit::LLM_STREAM);
-    }
-}
-
-/// Bytes of another host's answer have come: the agent is counted under that once, whoever answers.
-#[inline(always)]
-fn respond(connection: &mut Connection) {
-    let now = now();
-    let left = counted_under(connection, now);
-    connection.phase = phase::RESPONSE;
-    let entered = if set::responds(connection.agent, now) { bit::NONE } else { bit::NETWORK_RESPONSE };
-    if left != entered {
-        shift(connection.agent, now, None, None, left, entered);
-    }
+pub(super) fn waits_upstream(process: u64) -> bool {
+    // SAFETY: an element of the map.
+    UPSTREAM.get_ptr(process).is_some_and(|at| period(now()) < period(unsafe { *at }) + 2)
 }

@@ -114,11 +114,15 @@ pub(crate) fn switched(prev: *mut u8, next: *mut u8) {
     }
 }
 
-/// What a thread that has left the CPU counts under. A helper that waits for input again has served.
+/// What a thread that has left the CPU counts under. A helper that waits for input again has served, unless it is for what it
+/// has itself asked of somebody.
 #[inline(always)]
 fn leaves_cpu(thread: &mut Thread) -> u32 {
     let state = waits_as(thread);
     if thread.helper != 0 && thread.role == role::TOOL && waits_for_input(state) {
+        if state == state::POLL && connections::waits_upstream(thread.process) {
+            return bit_of(role::TOOL, state::NETWORK);
+        }
         thread.role = role::HELPER;
     }
     counts_as(thread, state)
@@ -129,7 +133,7 @@ fn leaves_cpu(thread: &mut Thread) -> u32 {
 #[inline(always)]
 fn waits_as(thread: &Thread) -> u32 {
     match thread.state {
-        state::IPC if thread.outside != 0 => OUTSIDE,
+        state::IPC | state::NETWORK if thread.outside != 0 => OUTSIDE,
         state::FUTEX if thread.timed != 0 && thread.role == role::OWN => state::TIMER,
         state => state,
     }

@@ -6,12 +6,15 @@
 
 use agent_common::{
     agent::SLOTS,
-    ledger::{BITS, Counts, MARK_EVERY, Marks, QUIET, SetKey, UNMARKED, bit, over, period},
+    ledger::{
+        BITS, Connection, Counts, MARK_EVERY, Marks, QUIET, QUIET_OF_HOSTS, SetKey, UNMARKED, bit, over,
+        period, phase, request_of,
+    },
     loss,
     thread::Thread,
 };
 use aya_ebpf::{
-    bindings::{BPF_F_NO_PREALLOC, bpf_spin_lock},
+    bindings::bpf_spin_lock,
     btf_maps::Array,
     helpers::generated::{bpf_spin_lock as lock, bpf_spin_unlock as unlock},
     macros::{btf_map, map},
@@ -39,12 +42,13 @@ static LEDGERS: Array<Ledger, { SLOTS as usize }> = Array::new();
 type Sets = PerCpuHashMap<SetKey, u64>;
 
 #[map]
-static LEDGER_EVEN: Sets = PerCpuHashMap::with_max_entries(SETS, BPF_F_NO_PREALLOC);
+static LEDGER_EVEN: Sets = PerCpuHashMap::with_max_entries(SETS, 0);
 #[map]
-static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(SETS, BPF_F_NO_PREALLOC);
+static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(SETS, 0);
 
-/// The most sets of one window, of all agents, between all marks. Where there are more, those without a mark still find
-/// theirs.
+/// The most sets of one window, of all agents, between all marks; the daemon makes it fewer where there are many CPUs. All are
+/// allocated at once: what is allocated at a switch fails where agents switch fast. Where there are more, those without a
+/// mark still find theirs.
 const SETS: u32 = 65_536;
 
 /// The marks of every agent.
@@ -52,6 +56,9 @@ const SETS: u32 = 65_536;
 static MARKS: maps::Array<Marks> = maps::Array::with_max_entries(SLOTS, 0);
 
 static ZERO: u64 = 0;
+
+/// Round trips that are longer are taken for this long, ns.
+const MAX_ROUND_TRIP: u64 = 250_000_000;
 
 /// A thread on its way to another bit.
 pub(super) struct Move<'a> {
@@ -95,9 +102,6 @@ pub(super) fn shift_after(
         }
         step(counts, now, left, false);
         step(counts, now, entered, true);
-        if entered == bit::NETWORK_REQUEST || entered == bit::NETWORK_REQUEST_ODD {
-            (*counts).period = period(now);
-        }
         let ns = close(counts, now, closed);
         let underflows = (*counts).underflows;
         unlock(&raw mut (*ledger).lock);
@@ -303,34 +307,103 @@ pub(super) fn generation(slot: u32) -> u64 {
     }
 }
 
-/// Bytes of another host's answer have come to the agent in `slot`; returns whether it is counted under that already.
+/// Notes that bytes of an answer came on a connection that has such a phase; returns whether the agent is still counted so.
 #[inline(always)]
-pub(super) fn responds(slot: u32, now: u64) -> bool {
-    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return true };
+pub(super) fn goes_on(connection: &Connection, now: u64) -> bool {
+    let Some(ledger) = LEDGERS.get_ptr_mut(connection.agent) else { return true };
     // SAFETY: an element of the map, whose words are written one by one.
     unsafe {
-        (*ledger).counts.response_at = now;
-        (*ledger).counts.set & 1 << bit::NETWORK_RESPONSE != 0
+        let counts = &raw mut (*ledger).counts;
+        if connection.model != 0 {
+            (*counts).stream_at = now;
+            (*counts).stream_round == connection.round
+        } else {
+            (*counts).response_at = now;
+            (*counts).set & 1 << bit::NETWORK_RESPONSE != 0
+        }
     }
 }
 
-/// Bytes of a model's answer have come to the agent in `slot`; returns the round of its answers.
+/// A connection comes to another phase, or to the same again.
 #[inline(always)]
-pub(super) fn answered(slot: u32, now: u64) -> u64 {
-    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return 0 };
-    // SAFETY: an element of the map, whose words are written one by one.
+pub(super) fn turn(connection: &mut Connection, to: u32) {
+    let (slot, now) = (connection.agent, clock::now());
+    let Some(ledger) = LEDGERS.get_ptr_mut(slot) else { return };
+    // SAFETY: as in `shift`; the connection changes under the lock alone, for which its threads may race.
     unsafe {
-        (*ledger).counts.stream_at = now;
-        (*ledger).counts.stream_round
+        let counts = &raw mut (*ledger).counts;
+        lock(&raw mut (*ledger).lock);
+        let now = tick(counts, now);
+        let closed = give_up(counts, now, QUIET);
+        let left = counted_under(connection, counts, now);
+        step(counts, now, left, false);
+        connection.phase = to;
+        if connection.model != 0 {
+            connection.round = (*counts).stream_round;
+            if to == phase::RESPONSE {
+                (*counts).stream_at = now;
+            }
+        } else {
+            connection.round = period(now);
+            (*counts).period = period(now);
+            if to == phase::RESPONSE {
+                (*counts).response_at = now;
+                (*counts).response_quiet = quiet_after(connection.round_trip);
+            }
+        }
+        let entered = enters(connection, counts, now);
+        step(counts, now, entered, true);
+        let ns = close(counts, now, closed);
+        let underflows = (*counts).underflows;
+        unlock(&raw mut (*ledger).lock);
+        record(slot, closed, ns, underflows);
     }
 }
 
-/// The round of the answers of the agent in `slot`.
+/// After which silence a host's answer is over, ns.
 #[inline(always)]
-pub(super) fn round(slot: u32) -> u64 {
-    match LEDGERS.get_ptr(slot) {
-        // SAFETY: as in `generation`.
-        Some(ledger) => unsafe { (*ledger).counts.stream_round },
-        None => 0,
+fn quiet_after(round_trip: u64) -> u64 {
+    QUIET_OF_HOSTS + 2 * if round_trip < MAX_ROUND_TRIP { round_trip } else { MAX_ROUND_TRIP }
+}
+
+/// The bit that a connection is counted under; none where it was given up, and for other hosts' answers, under which the agent
+/// is counted once, whoever answers.
+///
+/// # Safety
+/// As `tick`.
+#[inline(always)]
+unsafe fn counted_under(connection: &Connection, counts: *const Counts, now: u64) -> u32 {
+    let model = connection.model != 0;
+    match connection.phase {
+        phase::CONNECT if model => bit::LLM_CONNECT,
+        phase::REQUEST if model => bit::LLM_FIRST_TOKEN,
+        // SAFETY: by contract.
+        phase::RESPONSE if model && connection.round == unsafe { (*counts).stream_round } => bit::LLM_STREAM,
+        phase::CONNECT | phase::REQUEST if !model && is_awaited(connection, now) => {
+            request_of(connection.round)
+        }
+        _ => bit::NONE,
     }
+}
+
+/// The bit that a connection enters, whose phase is new.
+///
+/// # Safety
+/// As `tick`.
+#[inline(always)]
+unsafe fn enters(connection: &Connection, counts: *const Counts, now: u64) -> u32 {
+    // SAFETY: by contract.
+    unsafe {
+        let answers = connection.phase == phase::RESPONSE && connection.model == 0;
+        if answers && (*counts).set & 1 << bit::NETWORK_RESPONSE == 0 {
+            return bit::NETWORK_RESPONSE;
+        }
+        counted_under(connection, counts, now)
+    }
+}
+
+/// Whether what was asked of another host has not been given up.
+#[inline(always)]
+pub(super) fn is_awaited(connection: &Connection, now: u64) -> bool {
+    period(now) < connection.round + 2
 }

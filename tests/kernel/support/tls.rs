@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -20,9 +21,20 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it, behind TLS or in the clear.
     pub(crate) fn start(script: &str, by_tls: bool) -> Self {
+        Self::spawn(script, by_tls, 0)
+    }
+
+    /// Starts it in the clear, at a port that no client is given.
+    pub(crate) fn at_low_port(script: &str) -> Self {
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = (20_000..32_000).step_by(7).find(is_free).expect("a port is free");
+        Self::spawn(script, false, port)
+    }
+
+    fn spawn(script: &str, by_tls: bool, port: u16) -> Self {
         let folder = by_tls.then(|| tempfile::tempdir().unwrap());
         let mut python = Command::new("python3");
-        python.arg(source(script)).stdout(Stdio::piped());
+        python.arg(source(script)).env("PORT", port.to_string()).stdout(Stdio::piped());
         if let Some(folder) = &folder {
             let (certificate, key) = certificate(folder.path());
             python.arg(certificate).arg(key);

@@ -6,14 +6,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     GRACE, MAX_CALLS, MAX_NAMES, MAX_WAITING,
-    call::{Call, IsServed, age},
+    call::{Call, IsServed},
     files::CallFiles,
     name,
     network::CallNetwork,
     repeats::Repeats,
 };
 use crate::{
-    aggregate::roster::Roster,
+    aggregate::{roster::Roster, seen::age},
     model::{
         account::Account,
         file::FileStat,

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{GRACE, files::CallFiles, network::CallNetwork, repeats::Outcome};
+use crate::aggregate::seen::{self, age, age_ns};
 use crate::model::{
     hash,
     id::{AgentId, ProcessId},
-    operation::{Bill, Operation, SERVER, Source, TOOL, TOOL_REPEATS, Tool, ToolEnd},
+    operation::{Bill, Operation, SERVER, TOOL, TOOL_REPEATS, Tool, ToolEnd},
     process::Exit,
     signal_names::signal_name,
     time::Timestamp,
@@ -119,36 +120,22 @@ impl Call {
     ) -> Operation {
         let exit = self.exit.and_then(|(_, exit)| exit);
         let error_type = exit.and_then(error_type);
-        let lasted = age(self.start, at);
         let id = self.id();
         let files = self.files.map(CallFiles::finish);
         let network = self.network.map(CallNetwork::finish);
         Operation {
             id,
-            project: "".into(),
-            source: Source::Kernel,
             kind: if self.serves { SERVER } else { TOOL }.to_owned(),
             name: self.name,
-            start: self.start,
-            duration_ns: u64::try_from(lasted.as_nanos()).unwrap_or(u64::MAX),
-            bytes: None,
+            duration_ns: age_ns(self.start, at),
             success: error_type.is_none(),
             error_type,
-            method: None,
-            status: None,
-            model: None,
-            user: None,
-            session: None,
-            trace: None,
             labels: (repeats > 0)
                 .then(|| (TOOL_REPEATS.to_owned(), repeats.to_string()))
                 .into_iter()
                 .collect(),
-            calls: Vec::new(),
-            agent: Some(agent),
-            process: Some(self.process),
             tool: Some(Box::new(Tool { end, exit, bill: self.bill, files, network })),
-            llm: None,
+            ..Operation::seen(agent, self.process, self.start)
         }
     }
 
@@ -156,7 +143,7 @@ impl Call {
     fn id(&self) -> u64 {
         let start = self.start.as_nanosecond().to_le_bytes();
         let bytes = self.process.0.to_le_bytes().into_iter().chain(start);
-        hash::spread(hash::fnv1a(hash::FNV_START, bytes))
+        seen::id(bytes)
     }
 }
 
@@ -169,8 +156,4 @@ pub(in crate::aggregate) fn error_type(exit: Exit) -> Option<String> {
             Some(signal_name(number).map_or_else(|| format!("signal_{number}"), str::to_owned))
         }
     }
-}
-
-pub(super) fn age(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }

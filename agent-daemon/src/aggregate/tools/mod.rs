@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 use self::book::Book;
 pub(super) use self::{call::error_type, name::of as call_name};
-use super::roster::Roster;
+use super::{roster::Roster, seen};
 use crate::{
     collect::{Order, is_served},
     model::{
@@ -132,7 +132,7 @@ impl Tools {
         for book in self.books.values_mut() {
             bound(book.take_over(now, roster, self.is_served), &mut arrived);
         }
-        record(arrived)
+        seen::record(arrived.operations, arrived.sums)
     }
 
     /// Has the ledger count processes for what they turned out to be. Once the collector is gone, nobody counts.
@@ -152,7 +152,7 @@ impl Tools {
         let mut book = self.books.remove(&slot)?;
         let mut arrived = Arrived { operations: Vec::new(), sums: Vec::new(), place: None };
         bound(book.close(at, roster), &mut arrived);
-        record(arrived)
+        seen::record(arrived.operations, arrived.sums)
     }
 }
 
@@ -162,10 +162,6 @@ fn of<'a>(books: &'a mut FxHashMap<Slot, Book>, process: ProcessId, roster: &Ros
         Some(slot) => books.get_mut(&slot),
         None => books.values_mut().find(|book| book.awaits(process)),
     }
-}
-
-fn record(arrived: Arrived) -> Option<Record> {
-    (!arrived.operations.is_empty()).then(|| Record::Operations(Box::new(arrived)))
 }
 
 /// Keeps so many one by one, and adds the others up: a window may have thousands, which differ in little.

@@ -40,8 +40,8 @@ pub struct LedgerShareDto {
     pub seconds: f64,
     /// Its part of the wall clock, 0 to 1; 0 where nothing was watched.
     pub share: f64,
-    /// Of its time: what is an estimate, guessed from connections, since what was said on them was not read. The rest is
-    /// exact.
+    /// Of its time: what is an estimate, guessed from what connections sent and received: calls of models that were not
+    /// read, and `network` of an agent that waits on an event loop. The rest is exact.
     #[serde(default)]
     pub estimated_seconds: f64,
 }
@@ -104,7 +104,7 @@ impl LedgerDto {
             watched,
             wall_seconds: seconds(wall),
             causes: Cause::ALL.into_iter().map(share).collect(),
-            estimated: guessed.values().any(|ns| *ns > 0),
+            estimated: guessed.iter().any(|(cause, ns)| cause.is_llm() && *ns > 0),
             overlaps: ledger.overlaps().into_iter().map(overlap).collect(),
             thread_seconds: threads(ledger),
             call_seconds: calls(ledger),

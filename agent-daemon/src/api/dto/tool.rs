@@ -17,7 +17,7 @@ use crate::{
         signal_names::signal_name,
         time::Timestamp,
     },
-    store::query::{Group, OperationPage, OperationSummary, ToolThreads},
+    store::query::{Group, OperationPage, OperationSummary, ToolLedger, ToolThreads},
 };
 
 /// A page of an agent's tool calls.
@@ -179,6 +179,19 @@ pub struct ToolDetailDto {
     /// side by side each count; waits that were merged with others' in their window are missing. Null where waits were not
     /// watched.
     pub thread_seconds: Option<Vec<ToolTimeDto>>,
+    /// Where its wall clock went. Null where waits were not watched.
+    pub ledger: Option<ToolLedgerDto>,
+}
+
+/// The wall clock of a tool call, each instant under one cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ToolLedger)]
+pub struct ToolLedgerDto {
+    /// `cpu`, `run_queue`, `page_fault`, `disk`, `gpu`, `lock`, `network`, `idle` (a timer, a terminal, or for others of the
+    /// same call), `unknown`: those that have time, in the order in which they are blamed. The sum is `duration_seconds`.
+    pub causes: Vec<ToolTimeDto>,
+    /// Whether threads worked or waited side by side: then an earlier cause may hide a later one.
+    pub estimated: bool,
 }
 
 /// What threads of a tool call did for so long together.
@@ -231,7 +244,20 @@ fn times(threads: &ToolThreads) -> Vec<ToolTimeDto> {
     let blocked = threads.blocked_ns.iter().map(|(cause, ns)| (cause.name(), *ns));
     let mut all: Vec<_> = on_cpu.into_iter().chain(blocked).filter(|(_, ns)| *ns > 0).collect();
     all.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
-    all.into_iter().map(|(cause, ns)| ToolTimeDto { cause: cause.to_owned(), seconds: seconds(ns) }).collect()
+    all.into_iter().map(ToolTimeDto::from).collect()
+}
+
+impl From<(&'static str, u64)> for ToolTimeDto {
+    fn from((cause, ns): (&'static str, u64)) -> Self {
+        Self { cause: cause.to_owned(), seconds: seconds(ns) }
+    }
+}
+
+impl From<ToolLedger> for ToolLedgerDto {
+    fn from(ledger: ToolLedger) -> Self {
+        let causes = ledger.causes.into_iter().map(ToolTimeDto::from).collect();
+        Self { causes, estimated: ledger.is_estimate }
+    }
 }
 
 fn repeats(operation: &Operation) -> u64 {
@@ -242,10 +268,11 @@ fn repeats(operation: &Operation) -> u64 {
 impl ToolDetailDto {
     /// The call, with what is known of its first process.
     #[must_use]
-    pub fn new(tool: ToolDto, process: Option<Process>, threads: Option<&ToolThreads>) -> Self {
+    pub fn new(tool: ToolDto, process: Option<Process>, threads: Option<&ToolThreads>, wall_ns: u64) -> Self {
         let (executable, argv) =
             process.map(|process| (process.executable, process.args)).unwrap_or_default();
-        Self { tool, executable, argv, thread_seconds: threads.map(times) }
+        let ledger = threads.map(|threads| threads.ledger(wall_ns).into());
+        Self { tool, executable, argv, thread_seconds: threads.map(times), ledger }
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) async fn get(
             _ => None,
         };
         let threads = query::tool_threads(store, operation)?;
-        Ok(Some(ToolDetailDto::new(tool, process, threads.as_ref())))
+        Ok(Some(ToolDetailDto::new(tool, process, threads.as_ref(), operation.duration_ns)))
     });
     let found = fold.await?;
     found.map(Json).ok_or(unknown)

@@ -17,6 +17,8 @@ const WIDTH: usize = 60;
 /// Overlaps shown, and the least time of one, seconds.
 const OVERLAPS: usize = 3;
 const LEAST: f64 = 0.001;
+/// The part of a cause that is an estimate where all of it is called one.
+const ESTIMATE: f64 = 0.1;
 
 /// The bar, a line for each cause that has time, and the largest overlaps.
 pub(super) fn ledger(ledger: &LedgerDto) -> String {
@@ -31,7 +33,8 @@ pub(super) fn ledger(ledger: &LedgerDto) -> String {
         [("", Align::Left), ("CAUSE", Align::Left), ("TIME", Align::Right), ("SHARE", Align::Right)];
     let mut table = Table::new(&columns);
     for share in shares {
-        let told = share.estimated_seconds > 0.0;
+        // A little of what was waited for on an event loop does not make an estimate of the rest.
+        let told = share.estimated_seconds > share.seconds * ESTIMATE;
         table.row(vec![
             letter(share.cause).to_string(),
             format!("{}{}", name(share.cause), if told { " (estimate)" } else { "" }),

@@ -128,7 +128,7 @@ impl StateSet {
         if own(&[S::Lock]) {
             return Cause::Lock;
         }
-        if own(&[S::Network]) || (self.asks_hosts() && self.may_wait()) {
+        if own(&[S::Network]) || (self.asks_hosts() && own(&WEAK) && !own(&PERSON)) {
             return Cause::Network;
         }
         self.without_blame(tool)
@@ -161,7 +161,7 @@ impl StateSet {
         HOSTS.into_iter().any(|bit| self.has(bit))
     }
 
-    /// Whether a thread of the agent may be waiting for a model or a host: those at a terminal or asleep are not.
+    /// Whether a thread of the agent may be waiting for a model: those at a terminal or asleep are not.
     fn may_wait(self) -> bool {
         let elsewhere = [S::Terminal, S::Outside, S::Timer];
         S::ALL.into_iter().any(|state| !elsewhere.contains(&state) && self.has(Bit::of(Role::Own, state)))

@@ -56,11 +56,14 @@ impl Ledger {
         causes
     }
 
-    /// The part of each cause that is guessed from connections: phases of calls that nobody read, ns.
+    /// The part of each cause that is guessed from connections, ns: phases of calls that nobody read, and what other hosts
+    /// were asked by an agent that waits for anything.
     #[must_use]
     pub fn guessed(&self) -> BTreeMap<Cause, u64> {
-        let is_guessed = |(set, _): &&(StateSet, u64)| {
-            matches!(set.cause(), Cause::LlmFirstToken | Cause::LlmStream) && !set.has(Bit::LLM_READ)
+        let is_guessed = |(set, _): &&(StateSet, u64)| match set.cause() {
+            Cause::LlmFirstToken | Cause::LlmStream => !set.has(Bit::LLM_READ),
+            Cause::Network => !set.has(Bit::of(Role::Own, ThreadState::Network)),
+            _ => false,
         };
         let sets = self.sets.iter().filter(is_guessed).copied().collect();
         Self { sets, threads: Vec::new() }.causes()

@@ -33,6 +33,8 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
         ("own.poll+network_request+llm_first_token", Cause::LlmFirstToken),
         ("own.poll+network_request+tool.cpu+tool_alive", Cause::Tool),
         ("own.terminal+network_request", Cause::Idle),
+        ("own.terminal+own.futex+network_request", Cause::Idle),
+        ("own.ipc+helper.ipc+network_request", Cause::Idle),
         ("own.timer+network_response", Cause::Idle),
         ("own.terminal+tool.cpu+tool_alive", Cause::Tool),
         ("own.poll+helper.ipc", Cause::Idle),

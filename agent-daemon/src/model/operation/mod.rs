@@ -146,6 +146,35 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Something that agentperf saw of an agent by itself; it went well, took no time, and nothing else is told of it.
+    #[must_use]
+    pub fn seen(agent: AgentId, process: ProcessId, start: Timestamp) -> Self {
+        Self {
+            id: 0,
+            project: "".into(),
+            source: Source::Kernel,
+            kind: String::new(),
+            name: String::new(),
+            start,
+            duration_ns: 0,
+            bytes: None,
+            success: true,
+            error_type: None,
+            method: None,
+            status: None,
+            model: None,
+            user: None,
+            session: None,
+            trace: None,
+            labels: Vec::new(),
+            calls: Vec::new(),
+            agent: Some(agent),
+            process: Some(process),
+            tool: None,
+            llm: None,
+        }
+    }
+
     /// When it ended.
     #[must_use]
     pub fn end(&self) -> Timestamp {

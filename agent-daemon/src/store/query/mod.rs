@@ -46,7 +46,7 @@ pub use profile::{Profile, ProfileFold, ProfileKind, ProfileStack};
 pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
 pub use timeline::{Segment, Timeline, TimelineFold};
-pub use tool_threads::{ToolThreads, tool_threads};
+pub use tool_threads::{ToolLedger, ToolThreads, tool_threads};
 pub use turns::{Turn, Turns, turns};
 
 use super::{Store, StoreError};

@@ -1,5 +1,5 @@
 //! What the threads of a tool call did: where the bill's time went. Threads side by side each count, so that the sum may
-//! be more than the call took.
+//! be more than the call took; its ledger divides the wall clock.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,57 @@ pub struct ToolThreads {
     pub run_queue_ns: u64,
     /// Blocked, by what was waited for, ns.
     pub blocked_ns: BTreeMap<WaitCause, u64>,
+}
+
+/// The wall clock of a tool call, each instant under one cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolLedger {
+    /// Each cause that has time, ns, in the order in which they are blamed. The sum is what the call took.
+    pub causes: Vec<(&'static str, u64)>,
+    /// Whether threads did something side by side, of which it is not known for how long at once: a later cause may have
+    /// had more of the time, hidden under earlier ones.
+    pub is_estimate: bool,
+}
+
+/// Waits that say what for, in the order in which they are blamed, as in the ledgers of agents.
+const BLAMED: [(&str, &[WaitCause]); 6] = [
+    ("page_fault", &[WaitCause::PageFault]),
+    ("disk", &[WaitCause::Disk]),
+    ("gpu", &[WaitCause::Gpu]),
+    ("lock", &[WaitCause::Lock]),
+    ("network", &[WaitCause::Network]),
+    ("idle", &[WaitCause::Timer, WaitCause::Terminal]),
+];
+/// Waits for others of the same call or for anything: what nothing else explains.
+const IDLE: [WaitCause; 5] =
+    [WaitCause::Poll, WaitCause::Futex, WaitCause::Ipc, WaitCause::Child, WaitCause::Other];
+/// What thread-time may exceed the wall clock by without there having been threads side by side: clocks that are read one
+/// after the other, one part of so many.
+const SLACK: u64 = 100;
+
+impl ToolThreads {
+    /// Divides the `wall_ns` that the call took. Thread-time is all that is known, so that threads side by side are taken
+    /// for threads one after the other, up to the wall clock.
+    #[must_use]
+    pub fn ledger(&self, wall_ns: u64) -> ToolLedger {
+        let blocked =
+            |causes: &[WaitCause]| causes.iter().filter_map(|cause| self.blocked_ns.get(cause)).sum::<u64>();
+        let on_cpu = [("cpu", self.cpu_ns), ("run_queue", self.run_queue_ns)];
+        let blamed = on_cpu.into_iter().chain(BLAMED.map(|(name, causes)| (name, blocked(causes))));
+        let (mut causes, mut left, mut busy) = (Vec::new(), wall_ns, 0u64);
+        for (name, ns) in blamed {
+            let taken = ns.min(left);
+            (left, busy) = (left - taken, busy.saturating_add(ns));
+            causes.push((name, taken));
+        }
+        let idle = blocked(&IDLE).min(left);
+        if let Some((_, ns)) = causes.last_mut() {
+            *ns += idle;
+        }
+        causes.push(("unknown", left - idle));
+        causes.retain(|(_, ns)| *ns > 0);
+        ToolLedger { causes, is_estimate: busy > wall_ns.saturating_add(wall_ns / SLACK) }
+    }
 }
 
 /// What the threads of a call did, in the windows in which it ran; `None` where waits were not watched.
@@ -67,6 +118,20 @@ mod tests {
         },
         telemetry::Telemetry,
     };
+
+    #[test]
+    fn the_wall_clock_is_divided_whole() {
+        let waits = [(WaitCause::Disk, 30), (WaitCause::Timer, 20), (WaitCause::Child, 90)];
+        let threads = ToolThreads { cpu_ns: 40, run_queue_ns: 5, blocked_ns: waits.into() };
+        let ledger = threads.ledger(100);
+        let causes = [("cpu", 40), ("run_queue", 5), ("disk", 30), ("idle", 25)];
+        assert_eq!((ledger.causes, ledger.is_estimate), (causes.to_vec(), false), "its shell waited for it");
+        let ledger = threads.ledger(60);
+        let causes = [("cpu", 40), ("run_queue", 5), ("disk", 15)];
+        assert_eq!((ledger.causes, ledger.is_estimate), (causes.to_vec(), true), "two threads at least");
+        let ledger = ToolThreads { cpu_ns: 40, ..ToolThreads::default() }.ledger(100);
+        assert_eq!(ledger.causes, [("cpu", 40), ("unknown", 60)]);
+    }
 
     #[test]
     fn waits_of_its_own_processes_are_the_tools() {
