@@ -263,6 +263,8 @@ pub struct Connection {
     pub prelude_at: u64,
     /// When it began to connect; when it was asked first, once it was (ns, monotonic).
     pub since: u64,
+    /// When bytes last came.
+    pub heard_at: u64,
     /// How long the last part of connecting took, ns: TCP's, or the handshake of TLS; 0 where that was not seen.
     pub round_trip: u64,
     /// The process of a tool that it is of; 0 where it is the agent's own, and counts in its ledger.
@@ -306,6 +308,6 @@ const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
 const _: () = assert!(size_of::<Marks>() == 32);
 const _: () = assert!(size_of::<SetKey>() == 16);
 const _: () = assert!(size_of::<Endpoint>() == 20);
-const _: () = assert!(size_of::<Connection>() == 80);
+const _: () = assert!(size_of::<Connection>() == 88);
 const _: () = assert!(size_of::<ToolThread>() == 24);
 crate::pod!(Ledger, Marks, SetKey, Endpoint, Connection, ToolThread);

@@ -31,6 +31,7 @@ mod host;
 mod journal;
 mod ledger;
 mod ledger_calls;
+mod ledger_hosts;
 mod lifecycle;
 mod metrics;
 mod network;

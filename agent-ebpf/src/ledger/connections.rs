@@ -49,6 +49,8 @@ static UPSTREAM: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 const SMALL: u32 = 128;
 /// What TLS adds to what is said: version 1.3, and 1.2.
 const RECORD: [u32; 2] = [22, 29];
+/// What asks for nothing is said at once after something came, ns.
+const REACTION: u64 = 10_000_000;
 /// No more than this is a ping or its answer (WebSocket).
 const PING: u32 = 10;
 /// Frames of HTTP/2 that ask for nothing: a window update or a reset, a ping or a farewell, two window updates.
@@ -148,6 +150,7 @@ fn connection_receive(ctx: BtfTracePointContext) -> u32 {
         return 0;
     }
     let Some(connection) = known(socket) else { return 0 };
+    connection.heard_at = now();
     let waits = connection.phase == phase::REQUEST || connection.phase == phase::RESPONSE;
     // A host may say something unasked, but a model does not, nor anybody before TLS was asked for the first time.
     let begins = connection.speaks == speaks::TLS && connection.answered == 0;
@@ -202,14 +205,15 @@ fn listen_to(connection: &mut Connection, socket: Sock) {
 #[inline(always)]
 fn is_small(connection: &Connection, length: u32) -> bool {
     let tls = connection.speaks == speaks::TLS;
+    let reacts = now() < connection.heard_at + REACTION;
     if connection.model != 0 || connection.phase == phase::CONNECT {
         return tls && length < SMALL;
     }
     if tls {
         // It is not known which version it is.
-        return asks_nothing(length, RECORD[0]) || asks_nothing(length, RECORD[1]);
+        return reacts && (asks_nothing(length, RECORD[0]) || asks_nothing(length, RECORD[1]));
     }
-    connection.answered != 0 && asks_nothing(length, 0)
+    reacts && asks_nothing(length, 0)
 }
 
 /// Whether so many bytes, of which so many are `added` to what is said, are what the protocols say by themselves.
@@ -279,6 +283,7 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
         sent: if speaks == speaks::PLAIN { 0 } else { sent },
         received: 0,
         prelude_at: 0,
+        heard_at: 0,
         since: now(),
         round_trip: 0,
         process: if own { 0 } else { thread.process },

@@ -5,6 +5,7 @@
 
 mod connections;
 mod helpers;
+mod marks;
 mod set;
 
 use agent_common::{
@@ -13,7 +14,7 @@ use agent_common::{
     thread::{Thread, state},
 };
 
-pub(crate) use self::set::mark;
+pub(crate) use self::marks::mark;
 use self::set::{Move, shift, shift_after};
 use crate::{
     agents,

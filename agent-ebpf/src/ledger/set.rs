@@ -7,8 +7,8 @@
 use agent_common::{
     agent::SLOTS,
     ledger::{
-        BITS, Connection, Counts, MARK_EVERY, Marks, QUIET, QUIET_OF_HOSTS, SetKey, UNMARKED, bit, over,
-        period, phase, request_of,
+        BITS, Connection, Counts, QUIET, QUIET_OF_HOSTS, SetKey, UNMARKED, bit, over, period, phase,
+        request_of,
     },
     loss,
     thread::Thread,
@@ -18,13 +18,11 @@ use aya_ebpf::{
     btf_maps::Array,
     helpers::generated::{bpf_spin_lock as lock, bpf_spin_unlock as unlock},
     macros::{btf_map, map},
-    maps::{self, PerCpuHashMap},
+    maps::PerCpuHashMap,
 };
 
-use crate::{
-    atomics::{add, compare_exchange},
-    clock, epoch, losses,
-};
+use super::marks::marked;
+use crate::{atomics::add, clock, epoch, losses};
 
 /// `agent_common::ledger::Ledger`, with a lock that the verifier knows for one.
 #[repr(C)]
@@ -50,10 +48,6 @@ static LEDGER_ODD: Sets = PerCpuHashMap::with_max_entries(SETS, 0);
 /// allocated at once: what is allocated at a switch fails where agents switch fast. Where there are more, those without a
 /// mark still find theirs.
 const SETS: u32 = 65_536;
-
-/// The marks of every agent.
-#[map]
-static MARKS: maps::Array<Marks> = maps::Array::with_max_entries(SLOTS, 0);
 
 static ZERO: u64 = 0;
 
@@ -264,37 +258,6 @@ fn record(slot: u32, closed: Closed, ns: u64, underflows: u64) {
         // SAFETY: a per-CPU value; a wake-up may interrupt who is not at a switch, hence in one instruction.
         add(unsafe { &mut *time }, ns);
     }
-}
-
-/// The mark of what ends now.
-#[inline(always)]
-fn marked(slot: u32) -> u32 {
-    marks(slot).map_or(UNMARKED, |marks| marks.mark())
-}
-
-/// The marks of the agent in `slot`, in this window.
-#[inline(always)]
-fn marks(slot: u32) -> Option<&'static mut Marks> {
-    // SAFETY: an element of the map, whose words are written one by one.
-    let marks = unsafe { &mut *MARKS.get_ptr_mut(slot)? };
-    let epoch = u64::from(epoch::current());
-    if marks.epoch != epoch {
-        marks.before = marks.number;
-        marks.epoch = epoch;
-    }
-    Some(marks)
-}
-
-/// An own thread of the agent in `slot` sends or has received plaintext: returns the mark of that. May be preempted, and
-/// takes no lock; the thread is on a CPU, so that no stretch in which the agent waits has a mark in its middle.
-#[inline(always)]
-pub(crate) fn mark(slot: u32) -> u32 {
-    let Some(marks) = marks(slot) else { return 0 };
-    let (now, at) = (clock::now(), marks.at);
-    if now > at + MARK_EVERY && !marks.are_spent() && compare_exchange(&mut marks.at, at, now) {
-        add(&mut marks.number, 1);
-    }
-    marks.number as u32
 }
 
 /// The generation of the agent in `slot`; 0 if there is none.
