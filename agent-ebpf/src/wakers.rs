@@ -74,10 +74,11 @@ fn can_be_woken_by_a_process(state: u32) -> bool {
 }
 
 /// What the waker tells of the wait: a futex whose waker has itself waited on it is a lock, which is handed over, not
-/// signalled; a helper may have been asked.
+/// signalled; a helper may have been asked, or have answered.
 #[inline(always)]
 fn look_at(thread: &mut Thread, waker: *mut u8) {
-    if thread.state != state::FUTEX && thread.role != role::HELPER {
+    let listens = thread.role == role::OWN && (thread.state == state::POLL || thread.state == state::IPC);
+    if thread.state != state::FUTEX && thread.role != role::HELPER && !listens {
         return;
     }
     let Some(waker) = threads::get(waker) else { return };

@@ -73,6 +73,8 @@ fn what_is_not_asked_of_a_host_is_idle() {
         assert!(seen.cause("network") < off, "{off}, TLS {by_tls}: {seen:?}");
         assert!(seen.cause("network") > 0.02, "TLS {by_tls}: {seen:?}");
     }
+    let (_, seen) = watch(&mut agent, "accept 0.6");
+    assert!(seen.cause("network") < allowed(0.05), "a thread that waits to be asked: {seen:?}");
     // Who is asked itself answers, and waits for nobody.
     let port = agent.tell("listen").count("port");
     let mut client = BufReader::new(TcpStream::connect(("127.0.0.1", port as u16)).unwrap());
@@ -87,6 +89,30 @@ fn what_is_not_asked_of_a_host_is_idle() {
     daemon.api().detach(&id);
     let seen = Seen::of(&daemon, &id);
     assert!(seen.cause("network") < allowed(0.02), "{seen:?}");
+    agent.end();
+}
+
+#[test]
+fn a_server_on_an_event_loop_that_asks_a_host_for_its_agent_is_a_tool() {
+    let daemon = Daemon::start(json!({}));
+    if !sees_connections(&daemon) {
+        return;
+    }
+    let host = Server::start("wire/host.py", false);
+    let mut command = Command::new("python3");
+    command.arg(source("ledger.py"));
+    let mut agent = Puppet::spawn(command);
+    // It waits for input when its agent is attached: a helper.
+    agent.tell(&format!("upstream {}", host.port));
+    let id = daemon.api().attach_with(&json!({ "pid": agent.pid(), "probes": ["ledger"] }));
+    let served = agent.tell("forward").seconds("seconds");
+    let rested = agent.tell("sleep 0.5").seconds("seconds");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    let local: f64 = ["agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause)).iter().sum();
+    let off = allowed(0.05) + local;
+    assert!((seen.cause("tool") - served).abs() < off, "served for {served}, off {off}: {seen:?}");
+    assert!((seen.cause("idle") - rested).abs() < off, "rested for {rested}, off {off}: {seen:?}");
     agent.end();
 }
 

@@ -13,6 +13,9 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     keep PORT      asks for little, and keeps the connection
     again          asks for much on it (`waited`)
     listen         serves who connects (`port`): an echo
+    accept S       has a thread wait for S seconds that somebody connects
+    upstream PORT  starts a server on pipes, on an event loop, that asks another host
+    forward        has it ask much of that host
     helper         starts a server on pipes, as an MCP server is one, and asks it once
     ask S          has it work for S seconds
     event S        waits for an event that never comes, S seconds at most
@@ -24,6 +27,7 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
 import asyncio
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -35,6 +39,19 @@ import sys, time
 for line in sys.stdin:
     time.sleep(float(line))
     print("done", flush=True)
+"""
+FORWARDER = """
+import asyncio, sys
+async def main():
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while await lines.readline():
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), limit=1 << 20)
+        writer.write(b"tell me\\n")
+        await reader.readline()
+        writer.close()
+        print("done", flush=True)
+asyncio.run(main())
 """
 servers = []
 kept = []
@@ -67,7 +84,7 @@ async def connect(port, certificate=None):
 
 async def question(reader, writer, text):
     start = time.monotonic()
-    writer.write(text * 20 + b"\n")
+    writer.write(text * 6 + b"\n")
     await reader.readline()
     return time.monotonic() - start
 
@@ -124,6 +141,29 @@ async def fork(seconds):
         time.sleep(float(seconds))
         os._exit(0)
     os.waitpid(child, 0)
+
+
+async def accept(seconds):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=server.accept)
+        thread.start()
+        await asyncio.sleep(float(seconds))
+        socket.create_connection(server.getsockname()).close()
+        thread.join()
+
+
+async def upstream(port):
+    servers.append(
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FORWARDER, port, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    )
+    await forward()
+
+
+async def forward():
+    servers[-1].stdin.write(b"ask\n")
+    await servers[-1].stdout.readline()
 
 
 async def helper():

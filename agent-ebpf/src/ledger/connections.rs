@@ -40,7 +40,7 @@ static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096,
 #[map]
 static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
-/// Processes of tools that have asked a host, and when (ns, monotonic); of those side by side the first answer counts.
+/// Processes of tools that have asked a host, and when (ns, monotonic), until they answer their agent.
 #[map]
 static UPSTREAM: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
@@ -60,9 +60,9 @@ const BULK: u32 = 16_384;
 /// Sends after which a connection in the clear stays so: a proxy is asked first, and TLS follows.
 const SETTLED: u32 = 3;
 /// What a server sends by itself before it answers the first request, at most, bytes: session tickets, settings.
-const PRELUDE: u64 = 640;
-/// For how long that comes, ns.
-const PRELUDE_LASTS: u64 = 20_000_000;
+const PRELUDE: u64 = 600;
+/// For how long that comes, ns: a server that delays small packets (Nagle) waits for the client's acknowledgement, 40 ms.
+const PRELUDE_LASTS: u64 = 45_000_000;
 /// When such things have come at the latest: so many times what connecting took after the first request, and so long, ns.
 const PRELUDE_ROUND_TRIPS: u64 = 2;
 const PRELUDE_TIME: u64 = 50_000_000;
@@ -325,10 +325,16 @@ fn comes_to(connection: &mut Connection, to: u32) {
     }
     let now = now();
     (connection.phase, connection.round) = (to, period(now));
-    let _ = match to {
-        phase::CONNECT | phase::REQUEST => UPSTREAM.insert(connection.process, now, 0),
-        _ => UPSTREAM.remove(connection.process),
-    };
+    // Full it cannot be: who asked first makes room.
+    if to != phase::NONE {
+        let _ = UPSTREAM.insert(connection.process, now, 0);
+    }
+}
+
+/// A tool's process has told its agent something: it has no use for more of what it asked for.
+#[inline(always)]
+pub(super) fn has_told(process: u64) {
+    let _ = UPSTREAM.remove(process);
 }
 
 /// Whether a tool's process waits for somebody whom it has asked.

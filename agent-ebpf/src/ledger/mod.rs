@@ -167,6 +167,13 @@ pub(crate) fn is_asked_by(thread: &mut Thread, waker: &Thread) {
     let serves = waker.process == thread.process && waker.helper != 0 && waker.role == role::TOOL;
     let agents = waker.agent == thread.agent && waker.role == role::OWN;
     thread.asked = (serves || agents) as u16;
+    if waker.helper != 0
+        && waker.role == role::TOOL
+        && thread.agent == waker.agent
+        && thread.role == role::OWN
+    {
+        connections::has_told(waker.process);
+    }
 }
 
 /// A thread of an agent was forked. A process has its parent's role until it executes a program.
