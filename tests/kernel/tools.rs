@@ -162,7 +162,7 @@ fn a_call_tells_what_all_its_threads_waited_for() {
     let seconds = |call: &Value, cause: &str| of(&detail(call)["thread_seconds"], cause);
     assert_within(allowed(0.05), 0.5, seconds(&calls[0], "timer"), "two sleeps");
     let child = seconds(&calls[0], "child");
-    assert!((0.5..0.8).contains(&child), "the shell waited for both: {child}");
+    assert!((0.48..0.8).contains(&child), "the shell waited for both: {child}");
     assert_within(allowed(0.05), 0.4, seconds(&calls[1], "timer"), "one sleep");
     assert_eq!(seconds(&calls[1], "child"), 0.0);
     for (call, slept) in calls.iter().zip([0.5, 0.4]) {
@@ -171,7 +171,8 @@ fn a_call_tells_what_all_its_threads_waited_for() {
         let causes = ledger["causes"].as_array().unwrap().iter();
         let sum: f64 = causes.map(|cause| cause["seconds"].as_f64().unwrap()).sum();
         assert!((sum - wall).abs() < 1e-6, "{sum} of {wall}: {detail}");
-        assert_within(allowed(0.1), slept, of(&ledger["causes"], "idle"), "a sleep is idle, once");
+        let idle = of(&ledger["causes"], "idle");
+        assert!((0.9 * slept..slept + 0.3).contains(&idle), "a sleep is idle, once: {idle} of {slept}");
         assert_eq!(ledger["estimated"], false, "{detail}");
     }
 }
