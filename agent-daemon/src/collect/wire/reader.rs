@@ -133,7 +133,10 @@ impl Reader {
         }
         self.hand_on();
         self.flights.exited(process);
-        self.telemetry.coverage.exited(process);
+        let probed = self.telemetry.attachments.of_ended(process);
+        if self.telemetry.coverage.exited(process, Timestamp::now(), probed) {
+            self.telemetry.losses.count(Loss::WireUnread);
+        }
     }
 
     /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.
@@ -241,6 +244,6 @@ fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     seen.plain_connections += u64::from(taken.is_new && said.source == source::SOCKET);
     seen.last_seen = Some(Timestamp::now());
     if tells {
-        seen.unseen_since = None;
+        (seen.unseen_since, seen.is_read) = (None, true);
     }
 }

@@ -49,9 +49,30 @@ pub struct Seen {
     pub last_model_request: Option<Timestamp>,
     /// The first of those that no plaintext was seen of since.
     pub unseen_since: Option<Timestamp>,
+    /// Whether anything was seen of it that may be such a request.
+    pub is_read: bool,
+}
+
+/// A process that ended, of which requests to models were not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The process.
+    pub process: ProcessId,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What was seen of it.
+    pub seen: Seen,
+    /// The TLS libraries of it that were probed, by their paths.
+    pub probed: Vec<String>,
 }
 
 impl Seen {
+    /// Whether a process that ends now has asked models unseen.
+    #[must_use]
+    pub fn ends_unread(&self, now: Timestamp) -> bool {
+        self.model_requests > 0 && (!self.is_read || self.is_blind(now))
+    }
+
     /// Whether it asks a model, or did not long ago, and what it says is not seen.
     #[must_use]
     pub fn is_blind(&self, now: Timestamp) -> bool {
