@@ -333,12 +333,8 @@ impl Worker {
                 Ok(link) => (sites.len(), Outcome::Linked(link)),
                 Err(why) => {
                     self.telemetry.losses.count(Loss::UprobesUnattached);
-                    tracing::debug!(
-                        process = process.pid(),
-                        file = file.path(),
-                        why,
-                        "probes are not attached"
-                    );
+                    let file = file.path();
+                    tracing::debug!(process = process.pid(), file, why, "probes are not attached");
                     (sites.len(), Outcome::Refused(why))
                 }
             },

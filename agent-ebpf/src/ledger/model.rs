@@ -2,9 +2,11 @@
 //! An estimate: the bytes are not looked at, so what the end of an answer is, and what is a request, is guessed from
 //! their number and their silence.
 //!
-//! Only the agent's own connections count: while a tool asks a model, the agent waits for the tool.
+//! Only the agent's own connections count: while a tool asks a model, the agent waits for the tool. That a tool asks is told, once
+//! of each connection, for who reads what it says.
 
 use agent_common::{
+    agent::probe,
     ledger::{Connection, Endpoint, bit, role, speaks},
     loss,
     thread::Thread,
@@ -12,7 +14,7 @@ use agent_common::{
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf,
     macros::{btf_tracepoint, map},
-    maps::HashMap,
+    maps::{HashMap, LruHashMap},
     programs::BtfTracePointContext,
 };
 
@@ -21,7 +23,7 @@ use super::{
     set::{answered, generation, round, shift},
 };
 use crate::{
-    lifecycle, losses,
+    agents, lifecycle, losses,
     sockets::{MSG_PEEK, Sock, family, tcp},
     threads,
 };
@@ -34,6 +36,10 @@ static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096,
 /// ever. Those of agents that are let go are removed by the daemon.
 #[map]
 static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(4096, 0);
+
+/// What tools have sent on theirs that could be a request, by the same address. Some may be pushed out.
+#[map]
+static TOOL_CONNECTIONS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
 
 /// A TLS record of fewer bytes is no request: the end of a handshake, a window update of HTTP/2, a ping.
 const SMALL: u32 = 128;
@@ -70,6 +76,7 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
             }
             if state == tcp::CLOSE {
                 let _ = CONNECTIONS.remove(socket.address());
+                let _ = TOOL_CONNECTIONS.remove(socket.address());
             }
         }
         _ => {}
@@ -81,8 +88,17 @@ fn model_socket_state(ctx: BtfTracePointContext) -> u32 {
 #[btf_tracepoint(function = "sock_send_length")]
 fn model_send(ctx: BtfTracePointContext) -> u32 {
     let (socket, length): (Sock, i32) = (Sock::of(&ctx), ctx.arg(1));
-    let Some(thread) = asker() else { return 0 };
+    // SAFETY: the helper has no preconditions.
+    let task = unsafe { bpf_get_current_task_btf() };
+    let Some(thread) = threads::get(task.cast()) else { return 0 };
     if length <= 0 {
+        return 0;
+    }
+    if thread.role != role::OWN {
+        tool_sent(socket, thread, length as u32);
+        return 0;
+    }
+    if !is_watched(thread) {
         return 0;
     }
     // Of one that was there before its agent was, the handshake is over.
@@ -108,9 +124,38 @@ fn model_send(ctx: BtfTracePointContext) -> u32 {
     if connection.phase != bit::LLM_FIRST_TOKEN {
         connection.since = now();
         turn(connection, bit::LLM_FIRST_TOKEN);
-        lifecycle::report_model_request(thread.agent, thread.process, connection.since);
+        lifecycle::report_model_request(thread, connection.since);
     }
     0
+}
+
+/// A tool has sent something.
+#[inline(always)]
+fn tool_sent(socket: Sock, thread: &Thread, length: u32) {
+    if !agents::wants(thread.agent, probe::WIRE) {
+        return;
+    }
+    let Some(endpoint) = endpoint(socket) else { return };
+    // SAFETY: an element of the map.
+    let Some(speaks) = MODEL_ENDPOINTS.get_ptr(endpoint).map(|speaks| unsafe { *speaks }) else { return };
+    let tls = speaks == speaks::TLS;
+    if tls && length < SMALL {
+        return;
+    }
+    let address = socket.address();
+    // SAFETY: as above.
+    let before = TOOL_CONNECTIONS.get_ptr(address).map_or(0, |sent| unsafe { *sent });
+    // By TLS the first is the beginning of the handshake.
+    let request = if tls { 1 } else { 0 };
+    if before > request {
+        return;
+    }
+    if TOOL_CONNECTIONS.insert(address, before + 1, 0).is_err() {
+        return losses::count(loss::CONNECTION_INSERT);
+    }
+    if before == request {
+        lifecycle::report_model_request(thread, now());
+    }
 }
 
 /// sock_recv_length(sk, ret, flags)

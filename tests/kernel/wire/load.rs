@@ -16,7 +16,7 @@ fn of_two_thousand_calls_none_is_lost_uncounted() {
     let agent = attach(&daemon, &client);
     for round in 0..ROUNDS {
         let ways = if round % 2 == 0 { "async+h2+stream" } else { "async" };
-        let told = client.call(&format!("httpx {ways} n{round} {AT_ONCE}"));
+        let told = client.call(&format!("httpx {ways} model {AT_ONCE}"));
         assert_eq!(told.as_array().unwrap().len(), AT_ONCE);
     }
     daemon.api().detach(&agent);

@@ -45,7 +45,6 @@ fn check(options: &str, least: usize) {
     let whole = |call: &&Value| call["partial"] == json!([]) && call["request_model"] != Value::Null;
     let seen = calls.iter().filter(whole).count();
     eprintln!("of {COUNT} curls {options} {seen} were seen, of {} more a part", calls.len() - seen);
-    fs::write("/tmp/sdk-daemon.log", daemon.log()).unwrap();
     assert!(seen >= least, "{seen} of {COUNT} were seen, {} in part: {told:?}", calls.len() - seen);
     let mut models: Vec<&str> = calls.iter().filter_map(|call| call["request_model"].as_str()).collect();
     models.sort_unstable();

@@ -37,8 +37,8 @@ pub struct UnreadProcessDto {
     pub comm: String,
     /// When it ended.
     pub ended: Timestamp,
-    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them: of TLS that may
-    /// include its handshakes.
+    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them; of a tool, the
+    /// connections on which it sent any.
     pub unread_model_requests: u64,
     /// Why they were not read.
     pub reason: String,
@@ -48,14 +48,11 @@ impl UnreadProcessDto {
     /// What is known of it.
     #[must_use]
     pub fn new(agent: &AgentId, process: &Process, unread: &Unread) -> Self {
-        let reason = match (&unread.probed[..], unread.seen.is_read) {
-            ([], _) => {
-                "it ended before its probes were attached, or uses no TLS library that is known".to_owned()
-            }
-            (files, false) => format!("it ended, or had asked, before {} was probed", files.join(", ")),
-            (files, true) => {
-                format!("what it said by {} was seen before, its latest requests were not", files.join(", "))
-            }
+        let is_seen = unread.seen.last_seen.is_some();
+        let reason = match (&unread.probed.join(", ")[..], is_seen) {
+            (_, true) => "what it said later or before was seen: its probes came while it asked, or it asks by other TLS too".to_owned(),
+            ("", false) => "it ended before its probes were attached, or uses no TLS library that is known".to_owned(),
+            (files, false) => format!("it had asked before {files} was probed, or uses another TLS library"),
         };
         Self {
             agent: agent.to_string(),
@@ -115,7 +112,8 @@ pub struct ProcessCoverageDto {
     pub mcp_calls: u64,
     /// When plaintext was seen last.
     pub last_seen: Option<Timestamp>,
-    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them.
+    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them; of a tool, the
+    /// connections on which it sent any.
     pub model_requests: u64,
     /// When it sent the last of them.
     pub last_model_request: Option<Timestamp>,

@@ -65,13 +65,13 @@ pub(super) static ROWS: [Row; 43] = [
     row(
         "model_socket_state",
         Hook::Tracepoint("inet_sock_set_state"),
-        Need::Helps(&[Probe::Ledger]),
+        Need::Helps(&[Probe::Ledger, Probe::Wire]),
         "connections to models",
     ),
     row(
         "model_send",
         Hook::Tracepoint("sock_send_length"),
-        Need::Helps(&[Probe::Ledger]),
+        Need::Helps(&[Probe::Ledger, Probe::Wire]),
         "requests to models, by connection",
     ),
     row(

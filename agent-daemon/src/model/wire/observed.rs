@@ -43,13 +43,13 @@ pub struct Seen {
     pub mcp_calls: u64,
     /// When plaintext was seen last.
     pub last_seen: Option<Timestamp>,
-    /// Requests that it sent on sockets that lead to models.
+    /// Requests that it sent on sockets that lead to models; of a tool, connections on which it sent any.
     pub model_requests: u64,
     /// When the last of them went.
     pub last_model_request: Option<Timestamp>,
     /// The first of those that no plaintext was seen of since.
     pub unseen_since: Option<Timestamp>,
-    /// Whether anything was seen of it that may be such a request.
+    /// Whether it was seen to begin a request of HTTP: what it says is read from its beginning on.
     pub is_read: bool,
 }
 
@@ -70,7 +70,8 @@ impl Seen {
     /// Whether a process that ends now has asked models unseen.
     #[must_use]
     pub fn ends_unread(&self, now: Timestamp) -> bool {
-        self.model_requests > 0 && (!self.is_read || self.is_blind(now))
+        let is_seen = self.is_read || self.llm_calls > 0;
+        self.model_requests > 0 && (!is_seen || self.is_blind(now))
     }
 
     /// Whether it asks a model, or did not long ago, and what it says is not seen.
