@@ -119,7 +119,7 @@ fn a_server_that_was_there_before_is_read() {
 /// A server on musl that asks a model by a TLS library of its own.
 pub(crate) fn nested() -> PathBuf {
     let code = source("wire/nested.c");
-    built("nested", &[code.clone()], |output| {
+    built("nested", std::slice::from_ref(&code), |output| {
         let mut compiler = Command::new("musl-gcc");
         compiler.args(["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]);
         compiler.args(["-Wall", "-Wextra", "-Werror", "-rdynamic", "-o"]).arg(output).arg(&code);
