@@ -211,7 +211,7 @@ pub struct NewStack {
     pub stack: u64,
 }
 
-/// An agent sent a request to its model: what waits for input now is no tool.
+/// An agent sent a request to its model: what waits for input now is no tool. Of tools, that one has asked by a connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ModelRequest {
@@ -223,6 +223,10 @@ pub struct ModelRequest {
     pub process: u64,
     /// When (ns, monotonic).
     pub at: u64,
+    /// Whose thread it was: see [`crate::ledger::role`].
+    pub role: u32,
+    /// Explicit padding.
+    pub pad: u32,
 }
 
 /// A process of an agent loaded a library, or let go of one.
@@ -264,7 +268,7 @@ const _: () = assert!(size_of::<ThreadExit>() == 72);
 const _: () = assert!(size_of::<ForeignExec>() == 8);
 const _: () = assert!(size_of::<NewStack>() == 24);
 const _: () = assert!(size_of::<LibraryLoaded>() == 16);
-const _: () = assert!(size_of::<ModelRequest>() == 24);
+const _: () = assert!(size_of::<ModelRequest>() == 32);
 const _: () = assert!(size_of::<Seeded>() == 96);
 crate::pod!(
     Account,

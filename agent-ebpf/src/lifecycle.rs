@@ -289,14 +289,15 @@ pub(crate) fn report_library(process: u64) {
     event.submit(0);
 }
 
-/// Tells that an agent sent a request to its model. Called by `ledger`.
+/// Tells that a thread of an agent sent a request to a model. Called by `ledger`.
 #[inline(always)]
-pub(crate) fn report_model_request(agent: u32, process: u64, at: u64) {
+pub(crate) fn report_model_request(thread: &Thread, at: u64) {
     let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
-    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at });
+    let (agent, process, role) = (thread.agent, thread.process, u32::from(thread.role));
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at, role, pad: 0 });
     event.submit(0);
 }
 

@@ -135,26 +135,35 @@ fn waits_are_as_long_as_they_were_asleep_or_spinning() {
     assert_within(0.03, asleep, gpu["seconds"].as_f64().unwrap(), "the ledger's gpu");
 }
 
-#[test]
-fn children_new_programs_and_new_libraries_are_attached_to() {
-    let daemon = Daemon::start(json!({}));
+/// Has a caller fork, load another library under the same name, and execute itself, which loads it again.
+fn changes(daemon: &Daemon) {
     let cuda = Cuda::new();
-    let (mut caller, agent) = attached(&daemon);
-    load(&daemon, &mut caller, &cuda);
+    let (mut caller, agent) = attached(daemon);
+    load(daemon, &mut caller, &cuda);
     caller.tell("launch 3");
     caller.tell("fork launch 5");
     cuda.replace();
-    load(&daemon, &mut caller, &cuda);
+    load(daemon, &mut caller, &cuda);
     caller.tell("launch 11");
     caller.tell("exec");
-    settle();
-    load(&daemon, &mut caller, &cuda);
+    // What it had mapped before is probed by the time that it maps it again.
+    load_unseen(&mut caller, &cuda);
     caller.tell("launch 17");
     daemon.api().detach(&agent);
 
     let report = report(daemon.api(), &agent, "?by=process");
     assert_eq!(calls(&report, "launch", Some(caller.pid())).count, 3 + 11 + 17, "{report:#}");
     assert_eq!(calls(&report, "launch", None).count, 3 + 5 + 11 + 17, "{report:#}");
+}
+
+#[test]
+fn children_new_programs_and_new_libraries_are_attached_to() {
+    changes(&Daemon::start(json!({})));
+}
+
+#[test]
+fn they_are_attached_to_one_by_one() {
+    changes(&Daemon::start_with(&["--single-uprobes"], json!({})));
 }
 
 /// A library that was mapped before the agent was attached; and another process that maps it, too.

@@ -1,7 +1,8 @@
 // A provider of language models that speaks as OpenAI, Anthropic, Gemini, Bedrock and Ollama do, for recordings.
-// It answers what the request asks for; the name of the model says what is to go wrong. Loopback only.
-// Usage: node provider.mjs [h2c | tls CERTIFICATE KEY], prints its port.
-import { readFileSync } from 'node:fs';
+// It answers what the request asks for; the name of the model says what is to go wrong, or that it is slow. Loopback only.
+// Usage: node provider.mjs [h2c | tls CERTIFICATE KEY | alpn CERTIFICATE KEY], prints its port. Under TRUTH, a file, it writes
+// a line for each call: its model and status, and when by its own clock it had the first word to say, and no more (s).
+import { appendFileSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -12,6 +13,8 @@ const SECRET = 'PLANTED-COMPLETION with "quotes", {braces} and \\ "usage":{"inpu
 const ARGS = JSON.stringify({ secret: 'PLANTED-ARGUMENT' });
 const PARTS = [SECRET.slice(0, 20), SECRET.slice(20, 45), SECRET.slice(45)];
 const failed = new Set();
+// What a model says that is called a `download`, bytes.
+const LARGE = 50_000_000;
 
 // What an answer is written to: coded as the client accepts it, flushed after each piece.
 function out(req, res, type, status = 200, extra = {}) {
@@ -21,10 +24,11 @@ function out(req, res, type, status = 200, extra = {}) {
   const headers = { 'content-type': type, 'x-request-id': 'PLANTED-HEADER', ...extra };
   if (!plain) headers['content-encoding'] = coding;
   res.writeHead(status, headers);
-  if (plain) return { write: (data) => res.write(data), end: () => res.end() };
+  const over = () => { res.over = performance.now(); };
+  if (plain) return { write: (data) => res.write(data), end: () => { over(); res.end(); } };
   const coder = coding === 'br' ? zlib.createBrotliCompress() : zlib.createGzip();
   coder.pipe(res);
-  return { write: (data) => { coder.write(data); coder.flush(); }, end: () => coder.end() };
+  return { write: (data) => { coder.write(data); coder.flush(); }, end: () => { over(); coder.end(); } };
 }
 
 function json(req, res, value, status = 200, extra = {}) {
@@ -38,8 +42,10 @@ async function events(req, res, list, { named = false, done = false, drop = 0 } 
   let n = 0;
   for (const event of list) {
     if (drop && ++n > drop) return (res.stream ?? res.socket).destroy();
-    body.write((named ? `event: ${event.type}\n` : '') + `data: ${JSON.stringify(event)}\n\n`);
-    await sleep(4);
+    const text = JSON.stringify(event);
+    if (/"(content|text)":"PLANTED/.test(text)) res.first ??= performance.now();
+    body.write((named ? `event: ${event.type}\n` : '') + `data: ${text}\n\n`);
+    await sleep(res.pause ?? 4);
   }
   if (done) body.write('data: [DONE]\n\n');
   body.end();
@@ -98,7 +104,8 @@ async function chat(req, res, ask) {
   }));
   const finish = calls ? 'tool_calls' : 'stop';
   if (!ask.stream) {
-    const answer = { role: 'assistant', content: SECRET, tool_calls: calls };
+    const content = ask.model.includes('download') ? 'PLANTED '.repeat(LARGE / 8) : SECRET;
+    const answer = { role: 'assistant', content, tool_calls: calls };
     return json(req, res, { id, object: 'chat.completion', model, choices: [{ index: 0, message: answer, finish_reason: finish }], usage, ...extra });
   }
   const chunk = (delta, finish_reason = null) => ({
@@ -167,7 +174,7 @@ async function messages(req, res, ask) {
     return events(req, res, [...messageEvents(ask).slice(0, 5), { type: 'error', error }], { named: true });
   }
   if (!ask.stream) return json(req, res, wholeMessage(ask));
-  await events(req, res, messageEvents(ask), { named: true });
+  await events(req, res, messageEvents(ask), { named: true, drop: ask.model.includes('drop') ? 5 : 0 });
 }
 
 async function gemini(req, res, url) {
@@ -225,16 +232,30 @@ async function ollama(req, res, ask) {
   res.end(JSON.stringify(last) + '\n');
 }
 
+// Writes what this call was like, once it is over.
+function witness(req, res, begun) {
+  if (!process.env.TRUTH) return;
+  res.on('close', () => {
+    const since = (at) => at && (at - begun) / 1e3;
+    const truth = { model: res.model, status: res.statusCode, version: req.httpVersion, first: since(res.first), seconds: since(res.over ?? performance.now()) };
+    if (res.model) appendFileSync(process.env.TRUTH, JSON.stringify(truth) + '\n');
+  });
+}
+
 async function handle(req, res) {
+  witness(req, res, performance.now());
   const chunks = [];
   for await (const chunk of req) chunks.push(chunk);
   const url = new URL(req.url, 'http://localhost');
   const path = url.pathname;
   const text = Buffer.concat(chunks).toString();
   const ask = text.startsWith('{') ? JSON.parse(text) : {};
+  res.model = ask.model;
+  res.pause = ask.model?.includes('slow') ? 40 : 4;
   if (ask.model?.includes('retry') && !failed.has(text)) {
     failed.add(text);
-    return json(req, res, { error: { message: 'PLANTED-COMPLETION', type: 'rate_limit_exceeded', code: 'rate_limit' } }, 429, { 'retry-after-ms': '20' });
+    const error = { message: 'PLANTED-COMPLETION', type: 'rate_limit_exceeded', code: 'rate_limit' };
+    return json(req, res, { type: 'error', error }, 429, { 'retry-after-ms': '20' });
   }
   if (path.endsWith('/chat/completions')) return chat(req, res, ask);
   if (path.endsWith('/responses')) return responses(req, res, ask);
@@ -253,7 +274,11 @@ async function handle(req, res) {
 function serve() {
   const [kind, certificate, key] = process.argv.slice(2);
   if (kind === 'h2c') return http2.createServer(handle);
-  if (kind !== 'tls') return http.createServer({ noDelay: true }, handle);
+  if (!['tls', 'alpn'].includes(kind)) return http.createServer({ noDelay: true }, handle);
+  if (kind === 'alpn') {
+    const server = http2.createSecureServer({ cert: readFileSync(certificate), key: readFileSync(key), allowHTTP1: true }, handle);
+    return server.on('secureConnection', (socket) => socket.setNoDelay(true));
+  }
   return https.createServer({ cert: readFileSync(certificate), key: readFileSync(key), noDelay: true }, handle);
 }
 

@@ -1,6 +1,7 @@
 //! Decodes the records of the event ring. Bytes from the kernel are checked like any other: what does not
 //! decode is counted by the caller and skipped.
 
+use agent_common::ledger::role;
 use agent_common::lifecycle::{
     Account as RawAccount, Exec, Exit, ForeignExec, Fork, LibraryLoaded, ModelRequest, NewStack,
     Signal as RawSignal, ThreadExit, kind, origin, outcome,
@@ -100,7 +101,7 @@ pub enum Event {
         /// The process.
         process: ProcessId,
     },
-    /// An agent sent a request to its model.
+    /// An agent sent a request to its model, or a tool of it the first on a connection to one.
     ModelRequest {
         /// Whose.
         slot: Slot,
@@ -108,6 +109,8 @@ pub enum Event {
         process: ProcessId,
         /// When (ns, monotonic).
         at_ns: u64,
+        /// Whether a thread of the agent's own did.
+        is_own: bool,
     },
     /// A process of an agent received a datagram from the port of name servers.
     NameAnswer {
@@ -166,6 +169,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
             slot: Slot(e.agent),
             process: ProcessId(e.process),
             at_ns: e.at,
+            is_own: e.role == u32::from(role::OWN),
         }),
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })

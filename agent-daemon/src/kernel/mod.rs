@@ -11,6 +11,7 @@ mod copies;
 mod counts;
 mod cuda;
 mod decode;
+mod detaching;
 mod disk;
 pub mod error;
 pub mod features;

@@ -2,8 +2,8 @@
 //! (uprobe_multi, for a whole process as of 6.10); before, each is a perf event and a link. Either covers all threads
 //! of the process and nobody else's, and is gone when it is dropped.
 //!
-//! Limits: neither children nor programs that the process executes are covered, and none of it once the thread has
-//! exited that its pid is named after.
+//! A link goes with its process through an exec, and covers files that are mapped later. Limits: children are not covered,
+//! and none of it once the thread has exited that the process's pid is named after, or another thread has executed a program.
 
 use std::{
     ffi::CString,
@@ -13,6 +13,8 @@ use std::{
         fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
         unix::fs::FileExt as _,
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use aya_obj::generated::{
@@ -21,10 +23,13 @@ use aya_obj::generated::{
 
 use super::{
     as_compiled::{AsCompiled, Kind, bpf, zeroed},
+    detaching::Detacher,
     features,
 };
 use crate::config;
 
+/// How long probes that are detached are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Probes of one process on one file that are attached at once.
 const MAX_SITES: usize = 1024;
 /// `perf_event_open(2)`: the descriptor is not for children.
@@ -137,6 +142,7 @@ impl Way {
 pub struct Uprobes {
     programs: Vec<(UprobeProgram, OwnedFd)>,
     way: Way,
+    detacher: Detacher,
 }
 
 /// Probes that are attached, until this is dropped.
@@ -144,6 +150,13 @@ pub struct Uprobes {
 pub struct UprobeLink {
     // A link goes before what it links to.
     descriptors: Vec<OwnedFd>,
+    detacher: Detacher,
+}
+
+impl Drop for UprobeLink {
+    fn drop(&mut self) {
+        self.detacher.detach(std::mem::take(&mut self.descriptors));
+    }
 }
 
 impl UprobeLink {
@@ -156,7 +169,21 @@ impl UprobeLink {
 
 impl Uprobes {
     pub(super) fn new(way: Way) -> Self {
-        Self { programs: Vec::new(), way }
+        Self { programs: Vec::new(), way, detacher: Detacher::start() }
+    }
+
+    /// Open files of links that are dropped and not yet detached: that takes the kernel a while.
+    #[must_use]
+    pub fn detaching(&self) -> usize {
+        self.detacher.waiting()
+    }
+
+    /// Waits, not for ever, until nothing that was dropped is attached any more.
+    pub fn settle(&self) {
+        let begun = Instant::now();
+        while self.detaching() > 0 && begun.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Loads one more.
@@ -196,7 +223,7 @@ impl Uprobes {
         let is_missing = |site: &&Site| !self.programs.iter().any(|(program, _)| *program == site.program);
         match sites.iter().find(is_missing) {
             Some(site) => Err(UprobeError::NoProgram(site.program.name())),
-            None => Ok(UprobeLink { descriptors }),
+            None => Ok(UprobeLink { descriptors, detacher: self.detacher.clone() }),
         }
     }
 }

@@ -1,37 +1,67 @@
 //! How probes on functions stand, of every live process that has any or should have: the one who attaches them writes
 //! it, coverage reads it.
 
-use std::sync::{PoisonError, RwLock};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError, RwLock},
+};
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{attachment::Attachment, id::ProcessId};
+use crate::model::{
+    attachment::{Attachment, AttachmentState},
+    id::ProcessId,
+};
+
+/// Processes without attachments of which it is remembered what was attached: who is told of an end later asks for it.
+const MOST_ENDED: usize = 256;
 
 /// The attachments of live processes. As many as the one who attaches allows.
 #[derive(Debug, Default)]
-pub struct Attachments(RwLock<FxHashMap<ProcessId, Vec<Attachment>>>);
+pub struct Attachments {
+    live: RwLock<FxHashMap<ProcessId, Vec<Attachment>>>,
+    ended: Mutex<VecDeque<(ProcessId, Vec<Attachment>)>>,
+}
 
 impl Attachments {
     /// Those of one process.
     #[must_use]
     pub fn of(&self, process: ProcessId) -> Vec<Attachment> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&process).cloned().unwrap_or_default()
+        self.live.read().unwrap_or_else(PoisonError::into_inner).get(&process).cloned().unwrap_or_default()
     }
 
     /// All of them, by process.
     #[must_use]
     pub fn all(&self) -> Vec<Attachment> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Attachment> = known.values().flatten().cloned().collect();
         all.sort_by(|a, b| (a.process, &a.file, a.finder).cmp(&(b.process, &b.file, b.finder)));
         all
     }
 
+    /// The files of a process that has just ended on which TLS was probed.
+    #[must_use]
+    pub fn of_ended(&self, process: ProcessId) -> Vec<String> {
+        let mut last = self.of(process);
+        if last.is_empty() {
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = ended.iter().rev().find(|(of, _)| *of == process);
+            last = found.map(|(_, last)| last.clone()).unwrap_or_default();
+        }
+        let probed = last.into_iter().filter(|a| a.is_tls() && a.state == AttachmentState::Attached);
+        probed.map(|attachment| attachment.file).collect()
+    }
+
     /// Replaces those of one process; none forgets it.
     pub fn set(&self, process: ProcessId, attachments: Vec<Attachment>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.live.write().unwrap_or_else(PoisonError::into_inner);
         if attachments.is_empty() {
-            known.remove(&process);
+            let Some(last) = known.remove(&process) else { return };
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            if ended.len() >= MOST_ENDED {
+                ended.pop_front();
+            }
+            ended.push_back((process, last));
         } else {
             known.insert(process, attachments);
         }

@@ -1,8 +1,10 @@
 //! How much of what the processes of agents say is seen: kept by the thread that reads it, shown by the API.
 //!
-//! Bounded by the live processes of agents; those that are gone go with their agent, or when there are too many.
+//! Bounded by the live processes of agents; those that are gone go with their agent, or when there are too many. Of those that
+//! ended unread the last are remembered.
 
 use std::{
+    collections::VecDeque,
     num::NonZeroUsize,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -12,26 +14,32 @@ use lru::LruCache;
 use crate::model::{
     id::{ProcessId, Slot},
     time::Timestamp,
-    wire::Seen,
+    wire::{Seen, Unread},
 };
 
 /// Processes that are remembered; of more, those that were silent longest go.
 const MOST: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
+/// Processes that ended unread which are remembered.
+const MOST_UNREAD: usize = 1024;
+
 /// The book.
 #[derive(Debug)]
-pub struct Coverage(Mutex<LruCache<ProcessId, (Slot, Seen)>>);
+pub struct Coverage {
+    live: Mutex<LruCache<ProcessId, (Slot, Seen)>>,
+    unread: Mutex<VecDeque<Unread>>,
+}
 
 impl Default for Coverage {
     fn default() -> Self {
         // Not `new`, which takes memory for all that may come at once.
-        Self(Mutex::new(LruCache::unbounded()))
+        Self { live: Mutex::new(LruCache::unbounded()), unread: Mutex::default() }
     }
 }
 
 impl Coverage {
     fn lock(&self) -> MutexGuard<'_, LruCache<ProcessId, (Slot, Seen)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what is known of a process.
@@ -59,9 +67,23 @@ impl Coverage {
         self.lock().peek(&process).map(|(_, seen)| seen.clone())
     }
 
-    /// A process is gone.
-    pub fn exited(&self, process: ProcessId) {
-        self.lock().pop(&process);
+    /// A process is gone, of which these libraries were probed; tells whether it asked models unseen.
+    pub fn exited(&self, process: ProcessId, ended: Timestamp, probed: Vec<String>) -> bool {
+        let Some((_, seen)) = self.lock().pop(&process).filter(|(_, seen)| seen.ends_unread(ended)) else {
+            return false;
+        };
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread.len() >= MOST_UNREAD {
+            unread.pop_front();
+        }
+        unread.push_back(Unread { process, ended, seen, probed });
+        true
+    }
+
+    /// Those that ended unread, the first first.
+    #[must_use]
+    pub fn unread(&self) -> Vec<Unread> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Processes that ask models while what they say is not seen.
@@ -85,8 +107,27 @@ mod tests {
         assert_eq!(book.of(ProcessId(2)).map(|seen| seen.llm_calls), Some(3));
         book.forget(Slot(1));
         assert!(book.of(ProcessId(2)).is_none() && book.of(ProcessId(3)).is_some());
-        book.exited(ProcessId(3));
+        assert!(!book.exited(ProcessId(3), Timestamp::UNIX_EPOCH, Vec::new()), "it asked no model");
         assert!(book.of(ProcessId(3)).is_none());
+    }
+
+    #[test]
+    fn who_ends_unread_is_remembered_a_while() {
+        let (book, at) = (Coverage::default(), |s| Timestamp::from_second(s).unwrap());
+        let ask = |process, is_read| {
+            book.note((ProcessId(process), Slot(1)), |seen| {
+                (seen.model_requests, seen.is_read) = (2, is_read)
+            });
+            book.exited(ProcessId(process), at(1), vec!["libssl.so.3".to_owned()])
+        };
+        assert!(!ask(1, true) && ask(2, false));
+        let [unread] = &book.unread()[..] else { panic!("one") };
+        assert_eq!((unread.process, unread.seen.model_requests), (ProcessId(2), 2));
+        for process in 3..3 + MOST_UNREAD as u64 {
+            ask(process, false);
+        }
+        let all = book.unread();
+        assert_eq!((all.len(), all[0].process), (MOST_UNREAD, ProcessId(3)));
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub enum Loss {
     WireCallDropped,
     /// A request or answer of JSON-RPC found no room, or its other half never came.
     WireMessageDropped,
+    /// A process ended that had asked models, and what it said was not read: mostly since it ended before it was probed.
+    WireUnread,
     /// A checkpoint found no room among those of its window.
     CheckpointDropped,
     /// A new file was not followed that could have become a checkpoint by a rename: there were too many, or two of one name.
@@ -118,7 +120,7 @@ pub enum Loss {
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -166,6 +168,7 @@ impl Loss {
         Self::WireUnfollowed,
         Self::WireCallDropped,
         Self::WireMessageDropped,
+        Self::WireUnread,
         Self::CheckpointDropped,
         Self::CheckpointUnfollowed,
     ];
@@ -221,6 +224,7 @@ impl Loss {
             Self::WireUnfollowed => "wire_unfollowed",
             Self::WireCallDropped => "wire_call_dropped",
             Self::WireMessageDropped => "wire_message_dropped",
+            Self::WireUnread => "wire_unread",
             Self::CheckpointDropped => "checkpoint_dropped",
             Self::CheckpointUnfollowed => "checkpoint_unfollowed",
         }

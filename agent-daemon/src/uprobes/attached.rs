@@ -21,12 +21,17 @@ const SHARE_OF_DESCRIPTORS: usize = 4;
 /// When a child is given the files of its parent.
 pub(super) type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
 
+/// A program: device and inode of its file, and when that was written last.
+pub(super) type Program = (u64, u64, i64);
+
 /// A file of a process that a finder knows.
 pub(super) struct Attached {
     pub(super) file: Arc<dyn CodeFile>,
     pub(super) finder: &'static Finder,
     pub(super) sites: usize,
     pub(super) outcome: Outcome,
+    /// Whether the process was seen to map it since it executed a program; else it is probed because it will likely do so.
+    pub(super) is_mapped: bool,
 }
 
 /// What became of the sites.
@@ -53,7 +58,11 @@ pub(super) struct Process {
     pub(super) slot: Slot,
     /// Programs that it has executed since it is watched, as the collector counts them.
     pub(super) execs: u16,
-    /// Whether its files were told since the last of them.
+    /// When it executed the last of them, or was met.
+    pub(super) executed: Instant,
+    /// What that is, where it is known.
+    pub(super) program: Option<Program>,
+    /// Whether its files were told since.
     pub(super) is_mapped: bool,
     /// Whether it is spoken to by standard input and output.
     pub(super) is_server: bool,
@@ -62,7 +71,8 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(slot: Slot) -> Self {
-        Self { slot, execs: 0, is_mapped: false, is_server: false, attached: Vec::new() }
+        let (execs, executed, program) = (0, Instant::now(), None);
+        Self { slot, execs, executed, program, is_mapped: false, is_server: false, attached: Vec::new() }
     }
 
     /// Whether a finder has had its say about a file of this process.
@@ -86,7 +96,7 @@ impl Process {
             let file = attached.file.path().to_owned();
             Attachment { process, file, finder: attached.finder.name, sites: attached.sites, state, reason }
         };
-        self.attached.iter().map(told).collect()
+        self.attached.iter().filter(|attached| attached.is_mapped).map(told).collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The thread "uprobes": it hears who lives and what they map, has new files looked at, and attaches what is found. What
 //! it hears comes first; files are looked at while nothing else waits, for no more than a share of the time.
 
+mod ahead;
+
 use std::{
     collections::VecDeque,
     io,
@@ -16,6 +18,7 @@ use std::{
 use lru::LruCache;
 use rustc_hash::FxHashMap;
 
+use self::ahead::Ahead;
 use super::{
     attached::{Attached, Child, Outcome, Process, max_descriptors},
     finder::{Finder, Offer, Verdict, examine},
@@ -133,6 +136,7 @@ struct Worker {
     agents: FxHashMap<Slot, ProbeSet>,
     processes: FxHashMap<ProcessId, Process>,
     verdicts: LruCache<u64, Verdict>,
+    ahead: Ahead,
     waiting: VecDeque<(ProcessId, u16, Arc<dyn CodeFile>)>,
     /// Children that are given the files of their parents, oldest first.
     children: VecDeque<Child>,
@@ -151,6 +155,7 @@ impl Worker {
             agents: FxHashMap::default(),
             processes: FxHashMap::default(),
             verdicts: LruCache::new(VERDICTS),
+            ahead: Ahead::new(),
             waiting: VecDeque::new(),
             children: VecDeque::new(),
             credit: Credit::full(),
@@ -187,19 +192,16 @@ impl Worker {
             Event::Released(slot) => {
                 self.agents.remove(&slot);
                 self.forget_if(|_, process| process.slot == slot);
+                // Whoever is watched again at once must not be told of twice.
+                self.uprobes.settle();
             }
             Event::Joined(process, slot) => {
                 self.join(process, slot);
+                self.processes.entry(process).and_modify(|known| known.program = ahead::program(process));
                 self.look(process);
             }
             Event::Forked { parent, child, slot } => self.fork(parent, child, slot),
-            Event::Executed(process, execs) => {
-                if let Some(known) = self.processes.get_mut(&process) {
-                    (known.execs, known.is_mapped) = (execs, false);
-                    self.detach(process, |_| false);
-                    self.look(process);
-                }
-            }
+            Event::Executed(process, execs) => self.executed(process, execs),
             Event::Exited(process) => self.forget_if(|other, _| *other == process),
             Event::Mapped(process, execs, files) => self.mapped(process, execs, &files),
         }
@@ -232,7 +234,8 @@ impl Worker {
         let Some(parent) = self.processes.get(&parent).filter(|parent| !parent.attached.is_empty()) else {
             return;
         };
-        let mut files: Vec<Arc<dyn CodeFile>> = parent.attached.iter().map(|a| Arc::clone(&a.file)).collect();
+        let mapped = parent.attached.iter().filter(|attached| attached.is_mapped);
+        let mut files: Vec<Arc<dyn CodeFile>> = mapped.map(|a| Arc::clone(&a.file)).collect();
         files.dedup_by_key(|file| file.id());
         if self.children.len() < MAX_WAITING {
             self.children.push_back((Instant::now() + CHILDHOOD, child, files));
@@ -258,16 +261,14 @@ impl Worker {
             ..0 => return,
             0 => {}
             // We have not heard of that exec.
-            1.. => {
-                known.execs = execs;
-                self.detach(process, |_| false);
-                self.look(process);
-            }
+            1.. => self.executed(process, execs),
         }
         let Some(known) = self.processes.get_mut(&process) else { return };
         known.is_mapped = true;
         if !known.attached.is_empty() {
-            self.detach(process, |attached| files.iter().any(|file| file.id() == attached.file.id()));
+            let is_among = |attached: &Attached| files.iter().any(|file| file.id() == attached.file.id());
+            known.attached.iter_mut().for_each(|attached| attached.is_mapped |= is_among(attached));
+            self.detach(process, |attached| !attached.is_mapped || is_among(attached));
         }
         for file in files {
             if self.verdicts.contains(&file.id()) {
@@ -314,6 +315,7 @@ impl Worker {
             self.descriptors -= known.descriptors();
             known.attached.extend(attached);
             self.descriptors += known.descriptors();
+            self.ahead.learn(known, file, &verdict);
         }
     }
 
@@ -331,24 +333,21 @@ impl Worker {
                 Ok(link) => (sites.len(), Outcome::Linked(link)),
                 Err(why) => {
                     self.telemetry.losses.count(Loss::UprobesUnattached);
-                    tracing::debug!(
-                        process = process.pid(),
-                        file = file.path(),
-                        why,
-                        "probes are not attached"
-                    );
+                    let file = file.path();
+                    tracing::debug!(process = process.pid(), file, why, "probes are not attached");
                     (sites.len(), Outcome::Refused(why))
                 }
             },
         };
-        Attached { file: Arc::clone(file), finder, sites, outcome }
+        Attached { file: Arc::clone(file), finder, sites, outcome, is_mapped: true }
     }
 
     /// Attaches sites to a process that is still the one that is meant.
     fn link(&self, process: ProcessId, file: &dyn CodeFile, sites: &[Site]) -> Result<UprobeLink, String> {
         // One by one, each takes two.
-        if self.descriptors + 2 * sites.len() > self.max_descriptors {
-            return Err(format!("probes have {} files open, and may have no more", self.descriptors));
+        let descriptors = self.descriptors + self.uprobes.detaching();
+        if descriptors + 2 * sites.len() > self.max_descriptors {
+            return Err(format!("probes have {descriptors} files open, and may have no more"));
         }
         let open = file.file().ok_or("the file is not open any more")?;
         let link = self.uprobes.attach(process.pid(), &open, sites).map_err(|error| error.to_string())?;
@@ -391,6 +390,7 @@ impl Worker {
     fn sweep(&mut self, now: Instant) {
         if now.duration_since(self.swept) >= SWEEP {
             self.swept = now;
+            self.forget_guesses(now);
             // Those without probes take no more than their place.
             let is_crowded = self.processes.len() > MAX_PROCESSES / 2;
             let is_watched = |known: &Process| known.is_server || !known.attached.is_empty();

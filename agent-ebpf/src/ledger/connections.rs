@@ -8,6 +8,7 @@
 //! those count that were made, over TCP: who is served is waited for by nobody.
 
 use agent_common::{
+    agent::probe,
     ledger::{Connection, Endpoint, period, phase, role, speaks},
     loss,
     thread::Thread,
@@ -25,6 +26,7 @@ use super::{
     set::{self, generation},
 };
 use crate::{
+    agents,
     calls::{Call, number},
     lifecycle, losses,
     sockets::{FIRST_CLIENT_PORT, MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
@@ -184,7 +186,7 @@ fn asked(connection: &mut Connection, thread: &Thread, length: u32) {
     connection.since = now();
     turn(connection, phase::REQUEST);
     if connection.model != 0 {
-        lifecycle::report_model_request(thread.agent, thread.process, connection.since);
+        lifecycle::report_model_request(thread, connection.since);
     }
 }
 
@@ -238,13 +240,14 @@ fn is_prelude(connection: &mut Connection, length: u64) -> bool {
     connection.received < PRELUDE && now < connection.prelude_at + PRELUDE_LASTS && now < late
 }
 
-/// The current thread, if its agent is watched.
+/// The current thread, if what it asks is of interest: to the ledger, or, of a tool, to who reads what it says.
 #[inline(always)]
 fn asker() -> Option<&'static mut Thread> {
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task_btf() };
     let thread = threads::get(task.cast())?;
-    if is_watched(thread) { Some(thread) } else { None }
+    let reads = thread.role != role::OWN && agents::wants(thread.agent, probe::WIRE);
+    if reads || is_watched(thread) { Some(thread) } else { None }
 }
 
 /// A connection that is followed, for an agent that is still there.
@@ -266,7 +269,7 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
     let endpoint = Endpoint { address: socket.remote_address(), port: u32::from(socket.remote_port()) };
     let speaks = match MODEL_ENDPOINTS.get_ptr(endpoint) {
         // SAFETY: an element of the map.
-        Some(speaks) if own => unsafe { *speaks },
+        Some(speaks) => unsafe { *speaks },
         _ if sent == 0 || is_client(socket) => speaks::UNKNOWN,
         _ => return None,
     };

@@ -26,18 +26,28 @@ use crate::{
     ledger, losses, threads,
 };
 
-/// The calls that are going on, by thread.
+/// The calls that are going on. They nest: the `read` of a libc in the `SSL_read` of a library, TLS in TLS.
 #[map]
-static WIRE_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(8192, 0);
+static WIRE_CALLS: LruHashMap<Frame, Call> = LruHashMap::with_max_entries(8192, 0);
 
 /// More than any call moves: what is larger is no length.
 const MOST: u64 = 1 << 30;
+
+/// What tells a call that is going on from others.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Frame {
+    thread: u64,
+    /// Where on the stack its return address is.
+    stack: u64,
+    /// Whose probe: of two functions of which one ends in a jump to the other, the return addresses are the same.
+    source: u64,
+}
 
 /// A call that is going on.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Call {
-    cookie: u64,
     address: u64,
     buffer: u64,
     /// How long the buffer is, or how many buffers there are.
@@ -70,9 +80,9 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // What is sent goes while the call lasts, what is received has come when it returns.
     let marks = direction == direction::SENT && thread.role == role::OWN && source != source::STDIO;
     let mark = u64::from(if marks { ledger::mark(thread.agent) } else { 0 });
-    let call =
-        Call { cookie, address, buffer: registers.rsi, length: registers.rdx, told: registers.rcx, at, mark };
-    if WIRE_CALLS.insert(bpf_get_current_pid_tgid(), &call, 0).is_err() {
+    let call = Call { address, buffer: registers.rsi, length: registers.rdx, told: registers.rcx, at, mark };
+    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack: registers.rsp, source: source.into() };
+    if WIRE_CALLS.insert(frame, &call, 0).is_err() {
         losses::count(loss::WIRE_CALL_INSERT);
     }
     0
@@ -84,16 +94,19 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task_btf() };
     let Some(thread) = threads::get(task.cast()) else { return 0 };
-    let id = bpf_get_current_pid_tgid();
-    let Some(call) = WIRE_CALLS.get_ptr(id) else { return 0 };
+    // SAFETY: the context is this program's, and its registers are those that the probed call leaves.
+    let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
+    let (_, direction, length, source) = parts(cookie);
+    // The return address is taken off the stack by now.
+    let stack = registers.rsp.wrapping_sub(8);
+    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack, source: source.into() };
+    let Some(call) = WIRE_CALLS.get_ptr(frame) else { return 0 };
     // SAFETY: an element of the map, which only this thread writes.
     let call = unsafe { *call };
-    let _ = WIRE_CALLS.remove(id);
-    let (_, direction, length, source) = parts(call.cookie);
-    // SAFETY: the registers are the probed call's.
-    let returned = unsafe { (*ctx.regs).rax };
+    let _ = WIRE_CALLS.remove(frame);
+    let returned = registers.rax;
     if source == source::STDIO {
-        stdio::returned(thread, (call.address, call.buffer, call.length), call.cookie, returned as i64);
+        stdio::returned(thread, (call.address, call.buffer, call.length), cookie, returned as i64);
         return 0;
     }
     let moved = match length {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{
     api::{Api, eventually},
     daemon::Daemon,
+    packages,
     workload::source,
 };
 
@@ -82,22 +83,8 @@ impl Drop for Script {
 }
 
 /// A virtual environment with the frameworks, from PyPI.
-fn environment() -> &'static Path {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/venv/operations");
-        let wanted = std::fs::read(source("operations/requirements.txt")).unwrap();
-        if std::fs::read(folder.join("installed.txt")).is_ok_and(|installed| installed == wanted) {
-            return folder;
-        }
-        let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-        run(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        let requirements = source("operations/requirements.txt");
-        run(Command::new(folder.join("bin/python")).args(pip).arg(requirements));
-        std::fs::write(folder.join("installed.txt"), wanted).unwrap();
-        folder
-    })
+fn environment() -> PathBuf {
+    packages::python("operations", "operations/requirements.txt")
 }
 
 /// The operations that this query finds.

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod hook;
 pub(crate) mod ledger;
 pub(crate) mod nvml;
+pub(crate) mod packages;
 pub(crate) mod pprof;
 pub(crate) mod programs;
 pub(crate) mod prometheus;

@@ -1,8 +1,11 @@
 //! What agents say, by TLS and without: real clients call a small provider of models on this machine, and what agentperf tells of each
 //! call is what the client itself saw.
 
+mod load;
 mod plain;
-mod stdio;
+mod sdk;
+mod short_lived;
+pub(crate) mod stdio;
 
 use std::{
     collections::HashMap,
@@ -39,6 +42,23 @@ impl Provider {
         Self::spawn(folder, &[OsStr::new("tls"), certificate.as_os_str(), key.as_os_str()])
     }
 
+    /// One behind TLS that speaks HTTP/2 with who offers it, and keeps [`Provider::truths`].
+    fn start_witness() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = tls::certificate(folder.path());
+        Self::spawn(folder, &[OsStr::new("alpn"), certificate.as_os_str(), key.as_os_str()])
+    }
+
+    /// What it says of the calls that it has answered, in their order, once there are so many.
+    fn truths(&self, count: usize) -> Vec<Value> {
+        let path = self.folder.path().join("truth");
+        eventually("the provider says what it has answered", || {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let truths: Vec<Value> = text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+            (truths.len() >= count).then_some(truths)
+        })
+    }
+
     /// One that speaks in the clear.
     fn start_plain() -> Self {
         Self::spawn(tempfile::tempdir().unwrap(), &[])
@@ -47,6 +67,9 @@ impl Provider {
     fn spawn(folder: TempDir, arguments: &[&OsStr]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/provider.mjs");
         let mut node = Command::new("node");
+        if arguments.first().is_some_and(|kind| *kind == "alpn") {
+            node.env("TRUTH", folder.path().join("truth"));
+        }
         let mut process =
             node.arg(script).args(arguments).stdout(Stdio::piped()).spawn().expect("node starts");
         let mut line = String::new();

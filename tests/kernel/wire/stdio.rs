@@ -1,12 +1,17 @@
 //! What agents say to MCP servers that they speak to by standard input and output: pipes, of which libc tells, and unix
 //! sockets, of which the kernel does.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{Client, MARK};
-use crate::support::{api::eventually, daemon::Daemon, ledger::sees_connections, workload::source};
+use super::{Client, MARK, calls};
+use crate::support::{
+    api::eventually,
+    daemon::Daemon,
+    ledger::sees_connections,
+    workload::{built, source},
+};
 
 /// Each tool that is called, five times in turn, and what becomes of it.
 const TOOLS: [(&str, Option<&str>); 4] =
@@ -109,4 +114,40 @@ fn a_server_that_was_there_before_is_read() {
     assert_eq!(calls.len(), 1, "{calls:#?}");
     // Its name was told before anybody listened.
     assert_eq!((&calls[0]["pid"], &calls[0]["server"]), (&json!(client.pid()), &Value::Null), "{}", calls[0]);
+}
+
+/// A server on musl that asks a model by a TLS library of its own.
+pub(crate) fn nested() -> PathBuf {
+    let code = source("wire/nested.c");
+    built("nested", std::slice::from_ref(&code), |output| {
+        let mut compiler = Command::new("musl-gcc");
+        compiler.args(["-std=c11", "-O1", "-g", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]);
+        compiler.args(["-Wall", "-Wextra", "-Werror", "-rdynamic", "-o"]).arg(output).arg(&code);
+        assert!(compiler.status().unwrap().success(), "{} does not compile", code.display());
+    })
+}
+
+#[test]
+fn calls_of_models_by_a_server_whose_libc_is_probed_are_told_once() {
+    let mut client = client("python3", "wire/mcp_client.py");
+    let daemon = Daemon::start(json!({}));
+    let agent = daemon.api().attach(client.pid());
+    let started = client.call(&format!("start {}", nested().display()));
+    await_probes(&daemon, &agent, &started["pid"]);
+    for _ in 0..5 {
+        client.call("call echo");
+    }
+    client.call("end");
+    daemon.api().detach(&agent);
+    // It had begun to read the first before its libc was probed.
+    let tools = tool_calls(&daemon, &agent).len();
+    assert!((4..=5).contains(&tools), "{tools} of 5 calls of a tool were seen");
+    // The first of six was perhaps asked before its library was probed.
+    let calls = calls(&daemon, &agent);
+    assert!((5..=6).contains(&calls.len()), "{calls:#?}");
+    for call in &calls[calls.len() - 5..] {
+        assert_eq!((&call["request_model"], &call["response_model"]), (&json!("nested"), &json!("nested-1")));
+        assert_eq!((&call["input_tokens"], &call["output_tokens"]), (&json!(5), &json!(7)), "{call}");
+        assert_eq!((&call["pid"], &call["partial"]), (&started["pid"], &json!([])), "{call}");
+    }
 }

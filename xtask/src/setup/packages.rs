@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 21] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -43,6 +43,22 @@ const TOOLS: [Tool; 20] = [
         apt: "python3 python3-venv",
         dnf: "python3",
         pacman: "python",
+    },
+    Tool {
+        why: "agents of tests and benches are Node programs, too, with packages of npm",
+        purpose: Purpose::Test,
+        present: || find("node").is_some() && find("npm").is_some(),
+        apt: "nodejs npm",
+        dnf: "nodejs npm",
+        pacman: "nodejs npm",
+    },
+    Tool {
+        why: "asks models in tests, as a client that lives for a moment",
+        purpose: Purpose::Test,
+        present: || find("curl").is_some(),
+        apt: "curl",
+        dnf: "curl",
+        pacman: "curl",
     },
     Tool {
         why: "makes the certificate of a provider of models that tests call",
@@ -165,14 +181,6 @@ const TOOLS: [Tool; 20] = [
         apt: "linux-perf",
         dnf: "perf",
         pacman: "perf",
-    },
-    Tool {
-        why: "agents of the benches are Node programs, too",
-        purpose: Purpose::Bench,
-        present: || find("node").is_some(),
-        apt: "nodejs",
-        dnf: "nodejs",
-        pacman: "nodejs",
     },
     Tool {
         why: "boots other kernels in virtual machines",

@@ -8,7 +8,7 @@ use crate::model::{
     id::AgentId,
     process::Process,
     time::Timestamp,
-    wire::Seen,
+    wire::{Seen, Unread},
 };
 
 /// What is seen of what processes say.
@@ -20,6 +20,49 @@ pub struct CoverageDto {
     pub processes: Vec<ProcessCoverageDto>,
     /// The other live processes: none of their files is a TLS library that is known, and nothing was seen of them.
     pub silent_processes: usize,
+    /// Processes that have ended and had asked models, while what they said was not read: the last 1,024 of all agents, the
+    /// first first. Their calls are in no report; `losses` in `/api/v1/status` counts them as `wire_unread`.
+    pub ended: Vec<UnreadProcessDto>,
+}
+
+/// A process that ended unread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = UnreadProcess)]
+pub struct UnreadProcessDto {
+    /// Whose process it was.
+    pub agent: String,
+    /// Its pid.
+    pub pid: u32,
+    /// The kernel's name for it.
+    pub comm: String,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them; of a tool, the
+    /// connections on which it sent any.
+    pub unread_model_requests: u64,
+    /// Why they were not read.
+    pub reason: String,
+}
+
+impl UnreadProcessDto {
+    /// What is known of it.
+    #[must_use]
+    pub fn new(agent: &AgentId, process: &Process, unread: &Unread) -> Self {
+        let is_seen = unread.seen.last_seen.is_some();
+        let reason = match (&unread.probed.join(", ")[..], is_seen) {
+            (_, true) => "what it said later or before was seen: its probes came while it asked, or it asks by other TLS too".to_owned(),
+            ("", false) => "it ended before its probes were attached, or uses no TLS library that is known".to_owned(),
+            (files, false) => format!("it had asked before {files} was probed, or uses another TLS library"),
+        };
+        Self {
+            agent: agent.to_string(),
+            pid: process.id.pid(),
+            comm: process.comm.clone(),
+            ended: unread.ended,
+            unread_model_requests: unread.seen.model_requests,
+            reason,
+        }
+    }
 }
 
 /// How a process stands.
@@ -69,7 +112,8 @@ pub struct ProcessCoverageDto {
     pub mcp_calls: u64,
     /// When plaintext was seen last.
     pub last_seen: Option<Timestamp>,
-    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them.
+    /// Requests that it sent on sockets that lead to models (`ledger.model_hosts`), as the kernel counts them; of a tool, the
+    /// connections on which it sent any.
     pub model_requests: u64,
     /// When it sent the last of them.
     pub last_model_request: Option<Timestamp>,

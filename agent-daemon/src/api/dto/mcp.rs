@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{operation::MAX_GROUPS, seconds};
+use super::{operation::MAX_GROUPS, seconds, tool::AskedByDto};
 use crate::{
     model::{
         operation::{MCP, Operation, Sum},
         time::Timestamp,
     },
-    store::query::{Group, OperationPage, OperationSummary},
+    store::query::{AskedBy, Group, OperationPage, OperationSummary},
 };
 
 /// A page of calls of MCP servers.
@@ -33,10 +33,10 @@ pub struct McpCallListDto {
 }
 
 impl McpCallListDto {
-    /// A page that begins at `offset`.
+    /// A page that begins at `offset`, with what asked for each call of a tool.
     #[must_use]
     pub fn new(
-        page: &OperationPage,
+        (page, asked): (&OperationPage, impl Fn(&Operation, &str) -> Option<AskedBy>),
         summary: &OperationSummary,
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         offset: usize,
@@ -47,7 +47,7 @@ impl McpCallListDto {
             total: page.total,
             added_up: page.added_up,
             next_offset: page.next_offset(offset),
-            calls: page.operations.iter().filter_map(McpCallDto::of).collect(),
+            calls: page.operations.iter().filter_map(|operation| McpCallDto::of(operation, &asked)).collect(),
             names: summary.groups.iter().take(MAX_GROUPS).map(McpNameDto::from).collect(),
         }
     }
@@ -84,17 +84,20 @@ pub struct McpCallDto {
     pub error_type: Option<String>,
     /// Why something of it was not seen; empty for what was seen whole.
     pub partial: Vec<String>,
+    /// The call of a model whose answer asked for this tool by its name; null where the last answer before did not.
+    pub asked_by: Option<AskedByDto>,
 }
 
 impl McpCallDto {
     /// The call; `None` for an operation that is none.
     #[must_use]
-    pub fn of(operation: &Operation) -> Option<Self> {
+    pub fn of(operation: &Operation, asked: impl Fn(&Operation, &str) -> Option<AskedBy>) -> Option<Self> {
         let label = |key: &str| {
             let found = operation.labels.iter().find(|(known, _)| known == key);
             found.map(|(_, value)| value.clone())
         };
         let partial = label("agentperf.partial").unwrap_or_default();
+        let tool = label("gen_ai.tool.name");
         (operation.kind == MCP).then(|| Self {
             id: format!("{:016x}", operation.id),
             agent: operation.agent.as_ref().map(ToString::to_string),
@@ -102,13 +105,14 @@ impl McpCallDto {
             start: operation.start,
             server: label("agentperf.mcp.server"),
             method: label("mcp.method.name").unwrap_or_default(),
-            tool: label("gen_ai.tool.name"),
             role: label("agentperf.mcp.role").unwrap_or_default(),
             transport: label("agentperf.mcp.transport").unwrap_or_default(),
             duration_seconds: seconds(operation.duration_ns),
             success: operation.success,
             error_type: operation.error_type.clone(),
             partial: partial.split_whitespace().map(str::to_owned).collect(),
+            asked_by: tool.as_deref().and_then(|tool| asked(operation, tool)).map(AskedByDto::from),
+            tool,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         signal_names::signal_name,
         time::Timestamp,
     },
-    store::query::{Group, OperationPage, OperationSummary, ToolLedger, ToolThreads},
+    store::query::{AskedBy, Group, OperationPage, OperationSummary, ToolLedger, ToolThreads},
 };
 
 /// A page of an agent's tool calls.
@@ -181,6 +181,9 @@ pub struct ToolDetailDto {
     pub thread_seconds: Option<Vec<ToolTimeDto>>,
     /// Where its wall clock went. Null where waits were not watched.
     pub ledger: Option<ToolLedgerDto>,
+    /// The call of a model whose answer likely asked for it; null where the last answer before it asked for no tool, or none
+    /// was seen.
+    pub asked_by: Option<AskedByDto>,
 }
 
 /// The wall clock of a tool call, each instant under one cause.
@@ -192,6 +195,31 @@ pub struct ToolLedgerDto {
     pub causes: Vec<ToolTimeDto>,
     /// Whether threads worked or waited side by side: then an earlier cause may hide a later one.
     pub estimated: bool,
+}
+
+/// The call of a model whose answer asked for a call: the last of the agent that had ended when this began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AskedBy)]
+pub struct AskedByDto {
+    /// Its id in `/api/v1/llm-calls`.
+    pub llm_call: String,
+    /// The tool that it asked for, by the name that it has there; null where it is one of several.
+    #[schema(example = "bash")]
+    pub tool: Option<String>,
+    /// How sure that is: `name` if it asked for a tool of this very name, `single` if for only one, of another name, `several`
+    /// if for several.
+    #[schema(example = "single")]
+    pub confidence: String,
+}
+
+impl From<AskedBy> for AskedByDto {
+    fn from(asked: AskedBy) -> Self {
+        Self {
+            llm_call: format!("{:016x}", asked.call),
+            tool: asked.tool,
+            confidence: asked.confidence.name().to_owned(),
+        }
+    }
 }
 
 /// What threads of a tool call did for so long together.
@@ -268,11 +296,17 @@ fn repeats(operation: &Operation) -> u64 {
 impl ToolDetailDto {
     /// The call, with what is known of its first process.
     #[must_use]
-    pub fn new(tool: ToolDto, process: Option<Process>, threads: Option<&ToolThreads>, wall_ns: u64) -> Self {
+    pub fn new(
+        tool: ToolDto,
+        process: Option<Process>,
+        (threads, wall_ns): (Option<&ToolThreads>, u64),
+        asked: Option<AskedBy>,
+    ) -> Self {
         let (executable, argv) =
             process.map(|process| (process.executable, process.args)).unwrap_or_default();
         let ledger = threads.map(|threads| threads.ledger(wall_ns).into());
-        Self { tool, executable, argv, thread_seconds: threads.map(times), ledger }
+        let (thread_seconds, asked_by) = (threads.map(times), asked.map(AskedByDto::from));
+        Self { tool, executable, argv, thread_seconds, ledger, asked_by }
     }
 }
 

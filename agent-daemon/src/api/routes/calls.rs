@@ -1,5 +1,7 @@
 //! Calls of models and of MCP servers, as they were read off the wire.
 
+use std::collections::HashMap;
+
 use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,10 +18,13 @@ use crate::{
     },
     model::{
         id::AgentId,
-        operation::{LLM, MCP, Source},
+        operation::{LLM, MCP, Operation, Source},
         time::{TimeRange, Timestamp},
     },
-    store::query::{self, GroupBy, OperationFilter, OperationPage, OperationSummary, Order},
+    store::{
+        Store, StoreError,
+        query::{self, Answers, GroupBy, OperationFilter, OperationPage, OperationSummary, Order},
+    },
 };
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -95,7 +100,7 @@ impl Asked {
         self,
         state: &State,
         by: GroupBy,
-        show: impl FnOnce(Found, usize) -> T + Send + 'static,
+        show: impl FnOnce(&dyn Store, Found, usize) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
         let Self { range, filter, page } = self;
         let fold = state.fold(move |store| {
@@ -104,7 +109,7 @@ impl Asked {
             let summary = query::operation_summary(store, range, &all, by)?;
             let known = |at: Timestamp, bound| (at != bound).then_some(at);
             let shown = (known(range.from, Timestamp::MIN), known(range.to, Timestamp::MAX));
-            Ok(show((found, summary, shown), page.1))
+            Ok(show(store, (found, summary, shown), page.1)?)
         });
         fold.await
     }
@@ -121,7 +126,9 @@ pub(super) async fn llm(
     StrictQuery(params): StrictQuery<Params>,
 ) -> Result<Json<LlmCallListDto>, Problem> {
     let asked = params.asked(&state, LLM)?;
-    let show = |(page, sums, range): Found, offset| LlmCallListDto::new(&page, &sums, range, offset);
+    let show = |_: &dyn Store, (page, sums, range): Found, offset| {
+        Ok(LlmCallListDto::new(&page, &sums, range, offset))
+    };
     asked.find(&state, GroupBy::Model, show).await.map(Json)
 }
 
@@ -136,6 +143,23 @@ pub(super) async fn mcp(
     StrictQuery(params): StrictQuery<Params>,
 ) -> Result<Json<McpCallListDto>, Problem> {
     let asked = params.asked(&state, MCP)?;
-    let show = |(page, sums, range): Found, offset| McpCallListDto::new(&page, &sums, range, offset);
+    let show = |store: &dyn Store, (page, sums, range): Found, offset| {
+        let answers = answers(store, &page)?;
+        let asked =
+            |call: &Operation, tool: &str| answers.get(call.agent.as_ref()?)?.of_mcp(tool, call.start);
+        Ok(McpCallListDto::new((&page, asked), &sums, range, offset))
+    };
     asked.find(&state, GroupBy::Endpoint, show).await.map(Json)
+}
+
+/// What models answered to the agents of these calls, around them.
+fn answers(store: &dyn Store, page: &OperationPage) -> Result<HashMap<AgentId, Answers>, StoreError> {
+    let mut ranges: HashMap<AgentId, TimeRange> = HashMap::new();
+    for call in &page.operations {
+        let Some(agent) = call.agent.clone() else { continue };
+        let range = ranges.entry(agent).or_insert(TimeRange { from: call.start, to: call.end() });
+        (range.from, range.to) = (range.from.min(call.start), range.to.max(call.end()));
+    }
+    let answers = |(agent, range)| Ok((AgentId::clone(&agent), query::answers(store, &agent, range)?));
+    ranges.into_iter().map(answers).collect()
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State as Shared};
 
 use crate::{
     api::{
-        dto::coverage::{CoverageDto, ProcessCoverageDto, Sockets},
+        dto::coverage::{CoverageDto, ProcessCoverageDto, Sockets, UnreadProcessDto},
         error::Problem,
         extract::{AgentPath, Nothing, StrictQuery},
         openapi::{AgentRefusals, Refusals},
@@ -20,7 +20,7 @@ use crate::{
 /// Coverage
 ///
 /// For each live process of an agent that uses TLS, serves by standard input or asks a model: which library, whether probes are attached to it, what was
-/// seen of it, and why not all. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
+/// seen of it, and why not all; and which processes ended before what they said to models was read. Calls of models that are not seen are not in `/api/v1/llm-calls`: here it says so.
 #[utoipa::path(get, path = "/api/v1/coverage", tag = "reports",
     responses((status = 200, body = CoverageDto, description = "The processes"), Refusals))]
 pub(super) async fn all(
@@ -51,7 +51,8 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
     let sockets = unheard(&telemetry.probes());
     let fold = state.fold(move |store| {
         let now = Timestamp::now();
-        let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0 };
+        let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0, ended: Vec::new() };
+        let unread = telemetry.coverage.unread();
         for agent in agents {
             let range = TimeRange { from: now, ..TimeRange::ALL };
             for process in store.processes(&agent.id, range)?.iter().filter(|p| p.ended.is_none()) {
@@ -62,7 +63,17 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
                     None => coverage.silent_processes += 1,
                 }
             }
+            if unread.is_empty() {
+                continue;
+            }
+            for process in store.processes(&agent.id, TimeRange::ALL)? {
+                let of_process = unread.iter().filter(|unread| unread.process == process.id);
+                coverage
+                    .ended
+                    .extend(of_process.map(|unread| UnreadProcessDto::new(&agent.id, &process, unread)));
+            }
         }
+        coverage.ended.sort_by_key(|process| process.ended);
         Ok(coverage)
     });
     fold.await.map(Json)

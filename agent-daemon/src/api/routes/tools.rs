@@ -118,7 +118,8 @@ pub(super) async fn of_agent(
 
 /// A tool call
 ///
-/// With its bill, what its threads waited for, and the command line of its first process. Calls are kept one by one for `history.raw`.
+/// With its bill, what its threads waited for, the command line of its first process, and which answer of a model likely asked
+/// for it. Calls are kept one by one for `history.raw`.
 #[utoipa::path(get, path = "/api/v1/tools/{id}", tag = "reports",
     params(("id" = String, Path, description = "The call's id, PID-STARTMS")),
     responses((status = 200, body = ToolDetailDto, description = "The call"), ToolRefusals))]
@@ -142,7 +143,11 @@ pub(super) async fn get(
             _ => None,
         };
         let threads = query::tool_threads(store, operation)?;
-        Ok(Some(ToolDetailDto::new(tool, process, threads.as_ref(), operation.duration_ns)))
+        let asked = match &operation.agent {
+            Some(agent) => query::answers(store, agent, range)?.of_tool(&tool.name, operation.start),
+            None => None,
+        };
+        Ok(Some(ToolDetailDto::new(tool, process, (threads.as_ref(), operation.duration_ns), asked)))
     });
     let found = fold.await?;
     found.map(Json).ok_or(unknown)

@@ -84,5 +84,15 @@ pub(super) fn blind(coverage: &CoverageDto) -> String {
             remedy.unwrap_or_default()
         );
     }
+    if let Some(last) = coverage.ended.last() {
+        let _ = writeln!(
+            out,
+            "\nNOT SEEN  what {} processes said to models that have ended, lastly pid {} ({}): {}",
+            coverage.ended.len(),
+            last.pid,
+            plain(&last.comm),
+            last.reason
+        );
+    }
     out
 }

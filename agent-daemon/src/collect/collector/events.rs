@@ -44,6 +44,7 @@ impl Collector {
             Event::Exit { process, .. } => self.mapped.exited(*process),
             Event::NewStack { process, stack } => self.look_at(*process, *stack),
             Event::ModelRequest { slot, .. } if !self.agents.contains_key(slot) => return,
+            Event::ModelRequest { is_own: false, .. } => return,
             Event::ModelRequest { slot, .. } => return self.verdicts.find_helpers(&mut self.kernel, *slot),
             // Of one that has been let go, as above.
             Event::NameAnswer { slot, .. } if !self.agents.contains_key(slot) => return,

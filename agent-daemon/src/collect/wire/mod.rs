@@ -49,8 +49,8 @@ enum Told {
     Begin(Slot),
     /// A process is gone: its connections are over.
     Exited(ProcessId),
-    /// A process sent a request on a socket that leads to a model, then (ns, monotonic).
-    ModelRequest(Slot, ProcessId, u64),
+    /// A process sent a request on a socket that leads to a model, then (ns, monotonic), and by a thread of the agent's own.
+    ModelRequest(Slot, ProcessId, u64, bool),
     /// Tell the calls of the window that closes then (ns, monotonic).
     Flights(u64, Sender<FxHashMap<Slot, Flights>>),
     /// Say when all that was said is handed on.
@@ -103,8 +103,8 @@ impl WireReader {
             // Who is not to be read is not missed either.
             Event::ModelRequest { slot, .. } if !reads(slot) => {}
             Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
-            Event::ModelRequest { slot, process, at_ns } => {
-                self.tell(Told::ModelRequest(*slot, *process, *at_ns));
+            Event::ModelRequest { slot, process, at_ns, is_own } => {
+                self.tell(Told::ModelRequest(*slot, *process, *at_ns, *is_own));
             }
             Event::Fork { .. }
             | Event::Exec { .. }
@@ -176,7 +176,9 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
             Ok(Told::Agents(any)) => agents = any,
             Ok(Told::Begin(slot)) => reader.begin(slot),
             Ok(Told::Exited(process)) => reader.exited(process),
-            Ok(Told::ModelRequest(slot, process, at_ns)) => reader.model_request(slot, process, at_ns),
+            Ok(Told::ModelRequest(slot, process, at_ns, is_own)) => {
+                reader.model_request((slot, process), at_ns, is_own);
+            }
             // Whoever asked may have stopped waiting.
             Ok(Told::Flights(now_ns, reply)) => drop(reply.send(reader.take_flights(now_ns))),
             Ok(Told::Flush(done)) => {

@@ -133,11 +133,14 @@ impl Reader {
         }
         self.hand_on();
         self.flights.exited(process);
-        self.telemetry.coverage.exited(process);
+        let probed = self.telemetry.attachments.of_ended(process);
+        if self.telemetry.coverage.exited(process, Timestamp::now(), probed) {
+            self.telemetry.losses.count(Loss::WireUnread);
+        }
     }
 
     /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.
-    pub(super) fn model_request(&mut self, slot: Slot, process: ProcessId, at_ns: u64) {
+    pub(super) fn model_request(&mut self, (slot, process): (Slot, ProcessId), at_ns: u64, is_own: bool) {
         let now = Timestamp::now();
         self.telemetry.coverage.note((process, slot), |seen| {
             seen.model_requests += 1;
@@ -145,7 +148,10 @@ impl Reader {
             seen.unseen_since.get_or_insert(now);
         });
         self.read();
-        self.flights.requested(slot, process, at_ns);
+        // Tools wait for themselves: the ledger knows nothing of what they ask.
+        if is_own {
+            self.flights.requested(slot, process, at_ns);
+        }
     }
 
     /// The calls of each agent in the window that closes at `now_ns`, and those that go on.
@@ -242,5 +248,13 @@ fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     seen.last_seen = Some(Timestamp::now());
     if tells {
         seen.unseen_since = None;
+        seen.is_read |= said.way == Way::Sent && begins_request(said.bytes);
     }
+}
+
+/// Whether this is the beginning of a request of HTTP/1, or of a connection of HTTP/2.
+fn begins_request(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    line.len() < bytes.len() && version.starts_with(b"HTTP/")
 }

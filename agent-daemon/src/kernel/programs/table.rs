@@ -65,13 +65,13 @@ pub(super) static ROWS: [Row; 43] = [
     row(
         "connection_state",
         Hook::Tracepoint("inet_sock_set_state"),
-        Need::Helps(&[Probe::Ledger]),
+        Need::Helps(&[Probe::Ledger, Probe::Wire]),
         "connections to models and other hosts, in the ledger",
     ),
     row(
         "connection_send",
         Hook::Tracepoint("sock_send_length"),
-        Need::Helps(&[Probe::Ledger]),
+        Need::Helps(&[Probe::Ledger, Probe::Wire]),
         "requests to models and other hosts, in the ledger",
     ),
     row(

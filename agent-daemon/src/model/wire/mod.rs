@@ -12,7 +12,7 @@ mod partial;
 pub use http::{Carried, HttpExchange};
 pub use llm::{Evidence, LlmCall, Operation, Tokens, Usage};
 pub use mcp::{McpCall, McpTransport};
-pub use observed::{Seen, WireObserved};
+pub use observed::{Seen, Unread, WireObserved};
 pub use partial::{Partial, Reason};
 
 /// Which end of a connection the observed process is.

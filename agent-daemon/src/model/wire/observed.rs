@@ -43,15 +43,37 @@ pub struct Seen {
     pub mcp_calls: u64,
     /// When plaintext was seen last.
     pub last_seen: Option<Timestamp>,
-    /// Requests that it sent on sockets that lead to models.
+    /// Requests that it sent on sockets that lead to models; of a tool, connections on which it sent any.
     pub model_requests: u64,
     /// When the last of them went.
     pub last_model_request: Option<Timestamp>,
     /// The first of those that no plaintext was seen of since.
     pub unseen_since: Option<Timestamp>,
+    /// Whether it was seen to begin a request of HTTP: what it says is read from its beginning on.
+    pub is_read: bool,
+}
+
+/// A process that ended, of which requests to models were not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The process.
+    pub process: ProcessId,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What was seen of it.
+    pub seen: Seen,
+    /// The TLS libraries of it that were probed, by their paths.
+    pub probed: Vec<String>,
 }
 
 impl Seen {
+    /// Whether a process that ends now has asked models unseen.
+    #[must_use]
+    pub fn ends_unread(&self, now: Timestamp) -> bool {
+        let is_seen = self.is_read || self.llm_calls > 0;
+        self.model_requests > 0 && (!is_seen || self.is_blind(now))
+    }
+
     /// Whether it asks a model, or did not long ago, and what it says is not seen.
     #[must_use]
     pub fn is_blind(&self, now: Timestamp) -> bool {

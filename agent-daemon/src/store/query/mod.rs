@@ -2,6 +2,7 @@
 //! time, so that a range of any length needs no more memory than its answer. No fold depends on the order of the
 //! windows, and every result is sorted, so equal data gives equal answers.
 
+mod asked_by;
 mod covered;
 mod cuda;
 mod dashboard;
@@ -24,6 +25,7 @@ mod timeline;
 mod tool_threads;
 mod turns;
 
+pub use asked_by::{Answers, AskedBy, Confidence, answers};
 pub use covered::{Covered, CoveredFold};
 pub use cuda::{CudaFold, CudaTotals};
 pub use dashboard::{AgentAmounts, Amounts, Buckets, CallAmount, CauseAmount, Dashboard, DashboardFold};
