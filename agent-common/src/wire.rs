@@ -9,6 +9,10 @@ pub mod action {
     pub const CLOSE: u64 = 1;
     /// The system call has just returned, its arguments are still in their registers: tell what it moved.
     pub const MOVED: u64 = 2;
+    /// What the arguments name is about to be sent: tell it at once.
+    pub const SENDS: u64 = 3;
+    /// The function that was remembered returns here.
+    pub const RETURNS: u64 = 4;
 }
 
 /// Whose probes tell of a connection.
@@ -21,6 +25,8 @@ pub mod source {
     pub const SOCKET: u32 = 3;
     /// Those of sockets and of libc: the standard input and output of a server.
     pub const STDIO: u32 = 4;
+    /// Those of Go's `crypto/tls`.
+    pub const GO: u32 = 5;
 }
 
 /// Where the number of bytes is found that went through, once the function returns.

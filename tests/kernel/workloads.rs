@@ -9,7 +9,7 @@ use crate::{
         nvml,
         workload::{directory, program, source},
     },
-    symbols, unwind,
+    symbols, unwind, wire,
 };
 
 #[test]
@@ -21,6 +21,7 @@ fn each_one_builds() {
     }
     unwind::build_all();
     assert!(nvml::library().is_file());
+    assert!(wire::libraries::go().is_none_or(|program| program.is_file()));
     let chain: &Path = &chains::build(&directory(), "chain.c", "cc", &symbols::flags());
     assert!(chain.is_file());
 }

@@ -1,6 +1,6 @@
 // A provider of language models that speaks as OpenAI, Anthropic, Gemini, Bedrock and Ollama do, for recordings.
 // It answers what the request asks for; the name of the model says what is to go wrong. Loopback only.
-// Usage: node provider.mjs [h2c | tls CERTIFICATE KEY], prints its port.
+// Usage: node provider.mjs [h2c | tls CERTIFICATE KEY | h2 CERTIFICATE KEY], prints its port. `h2` speaks HTTP/1.1, too.
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
@@ -253,6 +253,10 @@ async function handle(req, res) {
 function serve() {
   const [kind, certificate, key] = process.argv.slice(2);
   if (kind === 'h2c') return http2.createServer(handle);
+  if (kind === 'h2') {
+    const server = http2.createSecureServer({ cert: readFileSync(certificate), key: readFileSync(key), allowHTTP1: true }, handle);
+    return server.on('connection', (socket) => socket.setNoDelay(true));
+  }
   if (kind !== 'tls') return http.createServer({ noDelay: true }, handle);
   return https.createServer({ cert: readFileSync(certificate), key: readFileSync(key), noDelay: true }, handle);
 }

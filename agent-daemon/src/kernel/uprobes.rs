@@ -47,6 +47,8 @@ pub enum UprobeProgram {
     WireReturn,
     /// A system call of libc has returned to it.
     WireStdio,
+    /// A call of Go's `crypto/tls`, and where it returns.
+    WireGo,
 }
 
 impl UprobeProgram {
@@ -61,6 +63,7 @@ impl UprobeProgram {
             Self::WireCall => "wire_call",
             Self::WireReturn => "wire_return",
             Self::WireStdio => "wire_stdio",
+            Self::WireGo => "wire_go",
         }
     }
 
@@ -68,9 +71,12 @@ impl UprobeProgram {
     #[must_use]
     pub fn is_at_return(self) -> bool {
         match self {
-            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter | Self::WireCall | Self::WireStdio => {
-                false
-            }
+            Self::LibraryLoaded
+            | Self::CudaCall
+            | Self::CudaEnter
+            | Self::WireCall
+            | Self::WireStdio
+            | Self::WireGo => false,
             Self::CudaReturn | Self::WireReturn => true,
         }
     }

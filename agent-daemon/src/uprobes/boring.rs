@@ -20,13 +20,10 @@ use crate::kernel::{
 /// The number under which this finder's probes tell of themselves.
 const SOURCE: u32 = source::BORINGSSL;
 
-/// The end of the file's name that reports carry, and what is looked through at once.
+/// The end of the file's name that reports carry.
 const SOURCE_FILE: &[u8] = b"/ssl_lib.cc\0";
-const WINDOW: usize = 1 << 20;
 /// Longest name of that file, and longest instruction that refers to it, bytes.
 const OVERLAP: usize = 512;
-/// Sections that are larger are not looked through.
-const MAX_SECTION: u64 = 512 << 20;
 /// Places that refer to the file's name.
 const MAX_REPORTS: usize = 4096;
 /// How far behind its beginning a function reports, bytes.
@@ -88,24 +85,10 @@ fn both(offset: u64, direction: u32) -> [Site; 2] {
     [UprobeProgram::WireCall, UprobeProgram::WireReturn].map(|program| Site { program, offset, cookie })
 }
 
-/// Goes through a section in windows, each with the address of its first byte; they overlap by [`OVERLAP`].
-fn windows(image: &CodeImage<'_>, section: &[u8], mut each: impl FnMut(u64, &[u8])) {
-    let mut from = 0;
-    while from < MAX_SECTION
-        && let Some((address, bytes)) = image.section_part(section, from, WINDOW)
-    {
-        each(address, &bytes);
-        if bytes.len() < WINDOW {
-            return;
-        }
-        from += (WINDOW - OVERLAP) as u64;
-    }
-}
-
 /// Where the file's name stands.
 fn names(image: &CodeImage<'_>) -> Vec<u64> {
     let mut names = Vec::new();
-    windows(image, b".rodata", |address, bytes| {
+    image.windows(b".rodata", OVERLAP, |address, bytes| {
         for found in memmem::find_iter(bytes, SOURCE_FILE) {
             let before = bytes.get(..found).unwrap_or_default();
             let start = before.iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
@@ -122,7 +105,7 @@ fn names(image: &CodeImage<'_>) -> Vec<u64> {
 /// address, as a number.
 fn references(image: &CodeImage<'_>, names: &[u64]) -> Vec<u64> {
     let mut found = Vec::new();
-    windows(image, b".text", |address, bytes| {
+    image.windows(b".text", OVERLAP, |address, bytes| {
         for at in memchr_iter(0x8d, bytes) {
             let Some((before, after)) =
                 at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
@@ -203,7 +186,7 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
 /// Whether each address is called directly, or jumped to, from somewhere.
 fn are_called(image: &CodeImage<'_>, functions: [u64; 2]) -> bool {
     let mut called = [false; 2];
-    windows(image, b".text", |address, bytes| {
+    image.windows(b".text", OVERLAP, |address, bytes| {
         for at in memchr2_iter(0xe8, 0xe9, bytes) {
             let distance = bytes.get(at + 1..at + 5).and_then(|distance| <[u8; 4]>::try_from(distance).ok());
             let Some(distance) = distance else { continue };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{boring, code::CodeImage, cuda, libc, loader, openssl};
+use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl};
 use crate::{
     kernel::Site,
     model::{
@@ -47,11 +47,12 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 5] = [
+pub(super) static FINDERS: [Finder; 6] = [
     Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
     Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
     Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
     Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
+    Finder { name: "go", probes: &[Probe::Wire], find: go::find },
     Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find },
 ];
 

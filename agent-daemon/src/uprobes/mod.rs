@@ -10,6 +10,7 @@ mod boring;
 mod code;
 mod cuda;
 mod finder;
+mod go;
 mod libc;
 mod loader;
 mod openssl;

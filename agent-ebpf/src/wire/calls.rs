@@ -31,7 +31,7 @@ use crate::{
 static WIRE_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(8192, 0);
 
 /// More than any call moves: what is larger is no length.
-const MOST: u64 = 1 << 30;
+pub(super) const MOST: u64 = 1 << 30;
 
 /// A call that is going on.
 #[repr(C)]
@@ -114,7 +114,7 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
 
 /// Bytes went through.
 #[inline(always)]
-fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
+pub(super) fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
     let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
     let memory = Memory { at: buffer, buffers: 0 };
     if is_dismissed(&head.key, connection) {

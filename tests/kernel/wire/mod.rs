@@ -1,6 +1,7 @@
 //! What agents say, by TLS and without: real clients call a small provider of models on this machine, and what agentperf tells of each
 //! call is what the client itself saw.
 
+pub(crate) mod libraries;
 mod plain;
 mod stdio;
 
@@ -37,6 +38,13 @@ impl Provider {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = tls::certificate(folder.path());
         Self::spawn(folder, &[OsStr::new("tls"), certificate.as_os_str(), key.as_os_str()])
+    }
+
+    /// One behind TLS that speaks HTTP/2 with who offers it.
+    fn start_h2() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = tls::certificate(folder.path());
+        Self::spawn(folder, &[OsStr::new("h2"), certificate.as_os_str(), key.as_os_str()])
     }
 
     /// One that speaks in the clear.
@@ -166,7 +174,7 @@ fn expected(command: &str) -> (&'static str, String, [u64; 3], &'static str) {
 }
 
 /// Has a client make the calls, and compares what is told of them with what it saw: times with this much slack.
-fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) {
+fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) -> Vec<Value> {
     let commands = &COMMANDS;
     let truths: Vec<Value> = commands.iter().map(|command| client.call(command)).collect();
     daemon.api().detach(agent);
@@ -197,6 +205,7 @@ fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) {
     assert_near(durations.collect(), slack, "durations");
     let first = pairs().filter_map(|(truth, call)| distance(&truth["first"], &call["first_content_seconds"]));
     assert_near(first.collect(), slack, "times to the first token");
+    truths
 }
 
 const COMMANDS: [&str; 6] = [

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 21] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -51,6 +51,14 @@ const TOOLS: [Tool; 20] = [
         apt: "openssl",
         dnf: "openssl",
         pacman: "openssl",
+    },
+    Tool {
+        why: "an agent of the tests is a Go program",
+        purpose: Purpose::Test,
+        present: || find("go").is_some(),
+        apt: "golang-go",
+        dnf: "golang-bin",
+        pacman: "go",
     },
     Tool {
         why: "a test boots systemd in a container",

@@ -1,0 +1,88 @@
+//! Clients whose TLS library has no names that could be probed: each is found in another way.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::json;
+
+use super::{Client, Provider, calls, check};
+use crate::support::{
+    tls,
+    workload::{built, source},
+};
+
+/// The client in Go, stripped; `None` where there is no Go to build it by.
+pub(crate) fn go() -> Option<PathBuf> {
+    let folder = source("wire/go");
+    let has_go = Command::new("go").arg("version").output().is_ok_and(|said| said.status.success());
+    if !has_go && std::env::var_os("AGENTPERF_WORKLOADS").is_none() {
+        return None;
+    }
+    let sources = ["main.go", "go.mod"].map(|file| folder.join(file));
+    Some(built("client_go", &sources, |output| compile(&folder, output)))
+}
+
+fn compile(folder: &Path, output: &Path) {
+    let mut go = Command::new("go");
+    go.current_dir(folder).env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0");
+    let status = go.args(["build", "-ldflags=-s -w", "-o"]).arg(output).arg(".").status().unwrap();
+    assert!(status.success(), "{} does not compile", folder.display());
+}
+
+fn client_go(provider: &Provider, program: &Path, version: &str) -> Client {
+    let mut command = Command::new(program);
+    command.arg(provider.port.to_string()).arg(provider.certificate()).arg(version);
+    Client::start(command)
+}
+
+/// All calls that a client of Go makes, by this version of HTTP.
+fn calls_of_go(version: &str, proto: &str) {
+    let Some(program) = go() else {
+        eprintln!("not tested: there is no Go to build a client by");
+        return;
+    };
+    let provider = Provider::start_h2();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = client_go(&provider, &program, version);
+    let agent = tls::attach_probed_by(&daemon, client.pid(), "go");
+    // Its goroutines take turns between its clock and what it sends.
+    let truths = check(&daemon, &agent, &mut client, 3.0);
+    assert!(truths.iter().all(|truth| truth["proto"] == proto), "{truths:?}");
+    assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
+}
+
+#[test]
+fn calls_of_go_by_http_1_are_told_as_it_saw_them() {
+    calls_of_go("1", "HTTP/1.1");
+}
+
+#[test]
+fn calls_of_go_by_http_2_are_told_as_it_saw_them() {
+    calls_of_go("2", "HTTP/2.0");
+}
+
+#[test]
+fn each_call_of_go_is_told_once_whoever_makes_it_and_however_its_stack_grows() {
+    let Some(program) = go() else {
+        eprintln!("not tested: there is no Go to build a client by");
+        return;
+    };
+    for (version, command, count) in [("2", "together", 8), ("1", "together", 8), ("1", "growing", 40)] {
+        let provider = Provider::start_h2();
+        let daemon = provider.daemon(&json!({}));
+        let mut client = client_go(&provider, &program, version);
+        let agent = tls::attach_probed_by(&daemon, client.pid(), "go");
+        let truths = client.call(&format!("{command} gpt-4.1"));
+        assert_eq!(truths.as_array().unwrap().len(), count);
+        daemon.api().detach(&agent);
+        let calls = calls(&daemon, &agent);
+        assert_eq!(calls.len(), count, "HTTP/{version}, {command}: {calls:#?}");
+        for call in &calls {
+            assert_eq!((&call["status"], &call["partial"]), (&json!(200), &json!([])), "{command}: {call}");
+            assert_eq!((&call["input_tokens"], &call["output_tokens"]), (&json!(1200), &json!(80)), "{call}");
+            assert_eq!((&call["request_model"], &call["pid"]), (&json!("gpt-4.1"), &json!(client.pid())));
+        }
+    }
+}
