@@ -37,6 +37,8 @@ pub mod length {
     pub const POINTED: u64 = 1;
     /// It is the returned value, and the bytes are in a vector of buffers (`readv`).
     pub const SCATTERED: u64 = 2;
+    /// As [`POINTED`], by the fifth argument instead of the fourth.
+    pub const POINTED_BY_FIFTH: u64 = 3;
 }
 
 /// The cookie of a probe: all that differs from site to site.

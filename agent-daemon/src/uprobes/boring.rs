@@ -9,9 +9,13 @@
 //! functions could be it, nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
-use memchr::{memchr_iter, memchr2_iter, memmem};
+use memchr::memmem;
 
-use super::{code::CodeImage, finder::Offer};
+use super::{
+    code::CodeImage,
+    finder::Offer,
+    references::{are_called, references},
+};
 use crate::kernel::{
     Site, UprobeProgram,
     wire::{action, length, probe_cookie, source, way},
@@ -62,7 +66,7 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
         return Offer::Nothing;
     }
     let reports: Vec<Report> =
-        references(image, &names).into_iter().filter_map(|at| report(image, at)).collect();
+        references(image, &names, MAX_REPORTS).into_iter().filter_map(|at| report(image, at)).collect();
     if reports.is_empty() {
         return Offer::Nothing;
     }
@@ -99,40 +103,6 @@ fn names(image: &CodeImage<'_>) -> Vec<u64> {
     names.dedup();
     names.truncate(16);
     names
-}
-
-/// Instructions that load the address of the name: relative to themselves, or, in programs that are linked to a fixed
-/// address, as a number.
-fn references(image: &CodeImage<'_>, names: &[u64]) -> Vec<u64> {
-    let mut found = Vec::new();
-    image.windows(b".text", OVERLAP, |address, bytes| {
-        for at in memchr_iter(0x8d, bytes) {
-            let Some((before, after)) =
-                at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
-            else {
-                continue;
-            };
-            let [mode, distance @ ..] = after else { continue };
-            let Ok(distance) = <[u8; 4]>::try_from(distance) else { continue };
-            let next = address + at as u64 + 6;
-            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
-            if matches!(before, 0x48 | 0x4c) && mode & 0xc7 == 0x05 && names.contains(&target) {
-                found.push(address + at as u64 - 1);
-            }
-        }
-        for name in names.iter().filter_map(|name| u32::try_from(*name).ok()) {
-            for at in memmem::find_iter(bytes, &name.to_le_bytes()) {
-                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-                if before.is_some_and(|code| code & 0xf8 == 0xb8) {
-                    found.push(address + at as u64 - 1);
-                }
-            }
-        }
-    });
-    found.sort_unstable();
-    found.dedup();
-    found.truncate(MAX_REPORTS);
-    found
 }
 
 /// The report that the instruction at an address is part of.
@@ -181,21 +151,6 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
     };
     let aligned = at & !15;
     (0..REACH / 16).map(|n| aligned - 16 * n).filter(|address| *address > first && *address < at).find(begins)
-}
-
-/// Whether each address is called directly, or jumped to, from somewhere.
-fn are_called(image: &CodeImage<'_>, functions: [u64; 2]) -> bool {
-    let mut called = [false; 2];
-    image.windows(b".text", OVERLAP, |address, bytes| {
-        for at in memchr2_iter(0xe8, 0xe9, bytes) {
-            let distance = bytes.get(at + 1..at + 5).and_then(|distance| <[u8; 4]>::try_from(distance).ok());
-            let Some(distance) = distance else { continue };
-            let next = address + at as u64 + 5;
-            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
-            called.iter_mut().zip(functions).for_each(|(called, function)| *called |= target == function);
-        }
-    });
-    called == [true; 2]
 }
 
 /// `SSL_read` and `SSL_write`.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl};
+use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped};
 use crate::{
     kernel::Site,
     model::{
@@ -47,10 +47,11 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 6] = [
+pub(super) static FINDERS: [Finder; 7] = [
     Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
     Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
     Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
+    Finder { name: "openssl_stripped", probes: &[Probe::Wire], find: openssl_stripped::find },
     Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
     Finder { name: "go", probes: &[Probe::Wire], find: go::find },
     Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find },

@@ -14,6 +14,8 @@ mod go;
 mod libc;
 mod loader;
 mod openssl;
+mod openssl_stripped;
+mod references;
 mod servers;
 mod site;
 mod worker;

@@ -42,7 +42,7 @@ struct Call {
     buffer: u64,
     /// How long the buffer is, or how many buffers there are.
     length: u64,
-    /// The fourth argument: where the number of bytes will be.
+    /// The fourth argument, or the fifth: where the number of bytes will be.
     told: u64,
     at: u64,
     /// The agent's mark when it began.
@@ -61,7 +61,7 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // SAFETY: the context is this program's, and its registers are the probed call's.
     let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
     let (at, address) = (now(), registers.rdi);
-    let (action, direction, _, source) = parts(cookie);
+    let (action, direction, length, source) = parts(cookie);
     if action == action::CLOSE {
         let key = ConnectionKey { process: thread.process, address };
         close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source), at);
@@ -70,8 +70,11 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // What is sent goes while the call lasts, what is received has come when it returns.
     let marks = direction == direction::SENT && thread.role == role::OWN && source != source::STDIO;
     let mark = u64::from(if marks { ledger::mark(thread.agent) } else { 0 });
-    let call =
-        Call { cookie, address, buffer: registers.rsi, length: registers.rdx, told: registers.rcx, at, mark };
+    // SAFETY: they are fields of the registers. Volatile, since the verifier takes no choice between two places in them.
+    let (fourth, fifth) =
+        unsafe { ((&raw const registers.rcx).read_volatile(), (&raw const registers.r8).read_volatile()) };
+    let told = if length == length::POINTED_BY_FIFTH { fifth } else { fourth };
+    let call = Call { cookie, address, buffer: registers.rsi, length: registers.rdx, told, at, mark };
     if WIRE_CALLS.insert(bpf_get_current_pid_tgid(), &call, 0).is_err() {
         losses::count(loss::WIRE_CALL_INSERT);
     }
@@ -98,7 +101,9 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     }
     let moved = match length {
         length::RETURNED if returned as i32 > 0 => u64::from(returned as u32),
-        length::POINTED if returned as i32 == 1 => read::<u64>(call.told).unwrap_or(0),
+        length::POINTED | length::POINTED_BY_FIFTH if returned as i32 == 1 => {
+            read::<u64>(call.told).unwrap_or(0)
+        }
         _ => 0,
     };
     if moved == 0 || moved > MOST {

@@ -37,6 +37,39 @@ fn client_go(provider: &Provider, program: &Path, version: &str) -> Client {
     Client::start(command)
 }
 
+/// The client in C that has OpenSSL linked in, stripped; `None` where that cannot be linked in.
+pub(crate) fn openssl() -> Option<PathBuf> {
+    let code = source("wire/client.c");
+    let libraries = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"]
+        .map(|folder| Path::new(folder).join("libssl.a"));
+    if !libraries.iter().any(|library| library.exists()) && std::env::var_os("AGENTPERF_WORKLOADS").is_none()
+    {
+        return None;
+    }
+    Some(built("client_openssl", &[code.clone()], |output| {
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o"]).arg(output).arg(&code);
+        cc.args(["-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", "-ldl", "-pthread"]);
+        assert!(cc.status().unwrap().success(), "{} does not compile", code.display());
+    }))
+}
+
+#[test]
+fn calls_by_openssl_without_names_are_told_as_the_client_saw_them() {
+    let Some(program) = openssl() else {
+        eprintln!("not tested: there is no OpenSSL to link in");
+        return;
+    };
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut command = Command::new(program);
+    command.arg(provider.port.to_string()).arg(provider.certificate());
+    let mut client = Client::start(command);
+    let agent = tls::attach_probed_by(&daemon, client.pid(), "openssl_stripped");
+    check(&daemon, &agent, &mut client, 1.0);
+    assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
+}
+
 /// All calls that a client of Go makes, by this version of HTTP.
 fn calls_of_go(version: &str, proto: &str) {
     let Some(program) = go() else {

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 21] = [
+const TOOLS: [Tool; 22] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -59,6 +59,14 @@ const TOOLS: [Tool; 21] = [
         apt: "golang-go",
         dnf: "golang-bin",
         pacman: "go",
+    },
+    Tool {
+        why: "an agent of the tests has OpenSSL linked in",
+        purpose: Purpose::Test,
+        present: || Path::new("/usr/include/openssl/ssl.h").exists(),
+        apt: "libssl-dev",
+        dnf: "openssl-devel",
+        pacman: "openssl",
     },
     Tool {
         why: "a test boots systemd in a container",
