@@ -27,6 +27,8 @@ pub mod source {
     pub const STDIO: u32 = 4;
     /// Those of Go's `crypto/tls`.
     pub const GO: u32 = 5;
+    /// Those of the cryptography under rustls.
+    pub const RUSTLS: u32 = 6;
 }
 
 /// Where the number of bytes is found that went through, once the function returns.
@@ -61,6 +63,9 @@ pub mod direction {
     pub const RECEIVED: u32 = 1;
     /// None: the connection is over.
     pub const CLOSED: u32 = 2;
+    /// None: what was sent under this key, and is told of the key alone, went on a connection whose address stands in
+    /// [`super::Piece::position`], and which was opened at [`super::Piece::at`].
+    pub const TIED: u32 = 3;
 }
 
 /// Sizes of records, after the head: a record takes the smallest that it fits into.

@@ -49,6 +49,10 @@ pub enum UprobeProgram {
     WireStdio,
     /// A call of Go's `crypto/tls`, and where it returns.
     WireGo,
+    /// A record of TLS is about to be encrypted or decrypted.
+    WireSeal,
+    /// It was decrypted.
+    WireOpened,
 }
 
 impl UprobeProgram {
@@ -64,6 +68,8 @@ impl UprobeProgram {
             Self::WireReturn => "wire_return",
             Self::WireStdio => "wire_stdio",
             Self::WireGo => "wire_go",
+            Self::WireSeal => "wire_seal",
+            Self::WireOpened => "wire_opened",
         }
     }
 
@@ -76,8 +82,9 @@ impl UprobeProgram {
             | Self::CudaEnter
             | Self::WireCall
             | Self::WireStdio
-            | Self::WireGo => false,
-            Self::CudaReturn | Self::WireReturn => true,
+            | Self::WireGo
+            | Self::WireSeal => false,
+            Self::CudaReturn | Self::WireReturn | Self::WireOpened => true,
         }
     }
 }

@@ -38,7 +38,7 @@ impl Attachment {
 pub const LIBC_FINDER: &str = "libc";
 
 /// The finders of TLS libraries.
-pub const TLS_FINDERS: [&str; 4] = ["openssl", "openssl_stripped", "boringssl", "go"];
+pub const TLS_FINDERS: [&str; 5] = ["openssl", "openssl_stripped", "boringssl", "go", "rustls"];
 
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

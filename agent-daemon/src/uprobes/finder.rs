@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped};
+use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped, rustls};
 use crate::{
     kernel::Site,
     model::{
@@ -47,13 +47,14 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 7] = [
+pub(super) static FINDERS: [Finder; 8] = [
     Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
     Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
     Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
     Finder { name: "openssl_stripped", probes: &[Probe::Wire], find: openssl_stripped::find },
     Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
     Finder { name: "go", probes: &[Probe::Wire], find: go::find },
+    Finder { name: "rustls", probes: &[Probe::Wire], find: rustls::find },
     Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find },
 ];
 
@@ -82,11 +83,16 @@ mod tests {
         let of_tls =
             FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes()).map(|f| f.name);
         assert!(of_tls.eq(TLS_FINDERS), "coverage knows them");
-        let file = File::open("/proc/self/exe").unwrap();
-        let image = CodeImage::read("/usr/bin/agent", &file).unwrap();
+        let files = ["/proc/self/exe", "/bin/sh"].map(|path| File::open(path).unwrap());
+        let [own, other] = files.each_ref().map(|file| CodeImage::read("/usr/bin/agent", file).unwrap());
         for finder in &FINDERS {
             assert!(finder.serves(ProbeSet::ALL) && !finder.serves(ProbeSet::EMPTY), "{}", finder.name);
-            assert_eq!((finder.find)(&image), Offer::Nothing, "{}", finder.name);
+            assert_eq!((finder.find)(&other), Offer::Nothing, "{}", finder.name);
+            // This program has rustls itself, over ring.
+            match (finder.find)(&own) {
+                Offer::Blind(why) => assert!(finder.name == "rustls" && why.contains("ring"), "{why}"),
+                offer => assert!(offer == Offer::Nothing && finder.name != "rustls", "{}", finder.name),
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use aya_ebpf::{
 };
 
 use super::{
-    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, stdio,
-    through, word,
+    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, records,
+    stdio, through, word,
 };
 use crate::{
     agents,
@@ -82,7 +82,8 @@ fn caller() -> Option<&'static mut Thread> {
 
 /// A call has returned.
 #[inline(always)]
-fn went(socket: Sock, thread: &Thread, result: i32, direction: u32) {
+fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
+    let sealed = if direction == direction::SENT { records::take_sealed(thread) } else { 0 };
     match socket.family() {
         family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
         family::UNIX => {}
@@ -97,6 +98,11 @@ fn went(socket: Sock, thread: &Thread, result: i32, direction: u32) {
         return;
     }
     let key = key(socket, thread);
+    if direction == direction::RECEIVED {
+        thread.wire_socket = key.address;
+    } else if sealed != 0 {
+        records::tie(thread, sealed, key);
+    }
     match known(&PLAIN_CONNECTIONS, &key) {
         Some(connection) if connection.interest == interest::NEVER => {}
         Some(connection) => said(key, thread, connection, (result as u64, direction)),
@@ -122,6 +128,7 @@ fn key(socket: Sock, thread: &Thread) -> ConnectionKey {
 fn end(socket: Sock, thread: &Thread) {
     let key = ConnectionKey { process: thread.process, address: SOCKET | socket.known_cookie() };
     close(&PLAIN_CONNECTIONS, &key, (thread.agent, source::SOCKET), now());
+    records::ended(thread, &key);
 }
 
 /// A connection is seen for the first time.

@@ -1,0 +1,98 @@
+//! Finds what rustls has records encrypted and decrypted by, in programs that have it linked in, stripped or not: aws-lc's
+//! AES-GCM for AVX-512, which takes records whole. It is assembly of OpenSSL's authors, and begins the same in every program.
+//!
+//! Encryption stands before decryption in that file, and little but their length tells them apart: where there are not just
+//! these two, nothing is probed. Limits: AES-GCM of TLS 1.3, on CPUs with AVX-512; of ring, and of aws-lc elsewhere, the
+//! ends of records are encrypted apart.
+
+use memchr::memmem;
+
+use super::{code::CodeImage, finder::Offer};
+use crate::kernel::{
+    Site, UprobeProgram,
+    wire::{action, length, probe_cookie, source, way},
+};
+
+/// What the paths of its sources have in them, which panics name.
+const NAME: &[u8] = b"/rustls-0.";
+/// `push rbx; push rbp; push r12; push r13; push r14; push r15; lea rbp, [rsp]; sub rsp, …`
+const BEGINNING: [u8; 17] =
+    [0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x8d, 0x2c, 0x24, 0x48, 0x81, 0xec];
+/// Bytes of that number.
+const FRAME: usize = 4;
+/// `and rsp, -64; mov eax, [rdi+240]; cmp eax, 9`: how many rounds the key has.
+const ROUNDS: [u8; 13] = [0x48, 0x83, 0xe4, 0xc0, 0x8b, 0x87, 0xf0, 0, 0, 0, 0x83, 0xf8, 9];
+/// Bytes of all of it.
+const SIGNATURE: usize = BEGINNING.len() + FRAME + ROUNDS.len();
+/// Bytes from the one function to the other: of version 0.47, 339,936.
+const APART: std::ops::Range<u64> = 0x4_0000..0x8_0000;
+/// Longest version.
+const MAX_VERSION: usize = 16;
+
+pub(super) fn find(image: &CodeImage<'_>) -> Offer {
+    let Some(version) = version(image) else { return Offer::Nothing };
+    let blind = |why: &str| Offer::Blind(format!("rustls {version} is in it, and {why}"));
+    let functions = functions(image);
+    let [encrypt, decrypt] = functions[..] else {
+        return blind("its cryptography is none that could be told: ring, or an unknown version of aws-lc");
+    };
+    if !APART.contains(&(decrypt - encrypt)) {
+        return blind("its cryptography is an unknown version of aws-lc");
+    }
+    if !takes_whole_records() {
+        return blind("this CPU has no AVX-512: the ends of records are encrypted apart");
+    }
+    let (Some(encrypt), Some(decrypt)) = (image.offset(encrypt), image.offset(decrypt)) else {
+        return blind("its cryptography is not where its code is");
+    };
+    let sent = probe_cookie(action::SENDS, way::SENT, length::RETURNED, source::RUSTLS);
+    let received = probe_cookie(action::SAVE, way::RECEIVED, length::RETURNED, source::RUSTLS);
+    Offer::Sites(vec![
+        Site { program: UprobeProgram::WireSeal, offset: encrypt, cookie: sent },
+        Site { program: UprobeProgram::WireSeal, offset: decrypt, cookie: received },
+        Site { program: UprobeProgram::WireOpened, offset: decrypt, cookie: received },
+    ])
+}
+
+/// The version of rustls, if it is in the file.
+fn version(image: &CodeImage<'_>) -> Option<String> {
+    let mut version = None;
+    image.windows(b".rodata", NAME.len() + MAX_VERSION, |_, bytes| {
+        let mut versions = memmem::find_iter(bytes, NAME).filter_map(|at| {
+            let rest = bytes.get(at + NAME.len() - 2..)?;
+            let end = rest.iter().take(MAX_VERSION).position(|byte| *byte == b'/')?;
+            let text = str::from_utf8(rest.get(..end)?).ok()?;
+            let is_version = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            text.bytes().all(is_version).then(|| text.to_owned())
+        });
+        version = version.take().or_else(|| versions.next());
+    });
+    version
+}
+
+/// Where functions begin as those do, in order; behind `endbr64`, if there is one, and before the stack moves.
+fn functions(image: &CodeImage<'_>) -> Vec<u64> {
+    let mut found = Vec::new();
+    image.windows(b".text", SIGNATURE, |address, bytes| {
+        for at in memmem::find_iter(bytes, &BEGINNING) {
+            let rest = bytes.get(at + BEGINNING.len() + FRAME..).unwrap_or_default();
+            if rest.starts_with(&ROUNDS) && found.len() < 16 {
+                found.push(address + at as u64);
+            }
+        }
+    });
+    found.dedup();
+    found
+}
+
+/// Whether aws-lc uses these functions on this CPU.
+///
+/// Source: aws-lc's `crypto_gcm_avx512_enabled`.
+fn takes_whole_records() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("vaes")
+        && is_x86_feature_detected!("vpclmulqdq")
+}
