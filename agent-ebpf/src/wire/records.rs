@@ -61,12 +61,18 @@ fn wire_seal(ctx: ProbeContext) -> u32 {
     let (buffer, length) = (registers.rcx, registers.r8);
     let key = ConnectionKey { process: thread.process, address: registers.rdi };
     match kind(buffer, length) {
-        // What has this key's place now may be another key.
-        record::HANDSHAKE => drop(WIRE_TIES.remove(&key)),
+        record::HANDSHAKE => forget(&key),
         record::APPLICATION => seal(thread, key, (buffer, length - 1)),
         _ => {}
     }
     0
+}
+
+/// What has the place of this key now may be another key.
+#[inline(always)]
+fn forget(key: &ConnectionKey) {
+    let _ = WIRE_TIES.remove(key);
+    let _ = CONNECTIONS_OF_TLS.remove(key);
 }
 
 #[inline(always)]

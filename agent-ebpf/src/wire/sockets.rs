@@ -83,13 +83,18 @@ fn caller() -> Option<&'static mut Thread> {
 /// A call has returned.
 #[inline(always)]
 fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
-    let sealed = if direction == direction::SENT { records::take_sealed(thread) } else { 0 };
-    match socket.family() {
+    let sealed = match socket.family() {
         family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
-        family::UNIX => {}
-        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {}
+        family::UNIX => 0,
+        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {
+            if direction == direction::SENT {
+                records::take_sealed(thread)
+            } else {
+                0
+            }
+        }
         _ => return,
-    }
+    };
     if result <= 0 {
         let is_over = if result == 0 { direction == direction::RECEIVED } else { is_failure(result) };
         if is_over {

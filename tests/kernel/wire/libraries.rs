@@ -13,7 +13,7 @@ use super::{Client, Provider, calls, check};
 use crate::support::{
     daemon::Daemon,
     tls,
-    workload::{built, source},
+    workload::{built, directory, source},
 };
 
 /// The client in Go, stripped; `None` where there is no Go to build it by.
@@ -24,7 +24,7 @@ pub(crate) fn go() -> Option<PathBuf> {
         return None;
     }
     let sources = ["main.go", "go.mod"].map(|file| folder.join(file));
-    Some(built("client_go", &sources, |output| compile(&folder, output)))
+    Some(built("client_go", &sources, |output| compile(&folder, output))).filter(|program| program.is_file())
 }
 
 fn compile(folder: &Path, output: &Path) {
@@ -49,12 +49,13 @@ pub(crate) fn openssl() -> Option<PathBuf> {
     {
         return None;
     }
-    Some(built("client_openssl", &[code.clone()], |output| {
+    let program = built("client_openssl", std::slice::from_ref(&code), |output| {
         let mut cc = Command::new("cc");
         cc.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o"]).arg(output).arg(&code);
         cc.args(["-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", "-ldl", "-pthread"]);
         assert!(cc.status().unwrap().success(), "{} does not compile", code.display());
-    }))
+    });
+    Some(program).filter(|program| program.is_file())
 }
 
 #[test]
@@ -78,7 +79,8 @@ pub(crate) fn rustls() -> PathBuf {
     let folder = source("wire/rustls");
     let sources = ["Cargo.toml", "Cargo.lock", "src/main.rs"].map(|file| folder.join(file));
     built("client_rustls", &sources, |output| {
-        let target = output.with_extension("target");
+        // Beside the workloads, which are shipped to machines as they are.
+        let target = directory().with_file_name("client_rustls");
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--release", "--locked", "--manifest-path"]).arg(folder.join("Cargo.toml"));
         // Neither the workspace's flags nor its folder.
