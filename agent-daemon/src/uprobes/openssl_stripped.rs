@@ -137,13 +137,7 @@ mod tests {
         let data = format!(
             ".section .rodata\n.byte 0\nname_read: .asciz \"{read}\"\nname_write: .asciz \"{write}\"\n.text\n"
         );
-        let text = [
-            &data,
-            callers,
-            &function("read", "%rcx"),
-            &function("write", "%r8"),
-            &function("caller", "%rdi"),
-        ];
+        let text = [&data, callers, &function("read", "%rcx"), &function("write", "%r8")];
         fs::write(&source, text.concat()).unwrap();
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-nostdlib", "-Wl,--eh-frame-hdr", "-o"]).arg(&library).arg(&source);

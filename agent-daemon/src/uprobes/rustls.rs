@@ -96,3 +96,54 @@ fn takes_whole_records() -> bool {
         && is_x86_feature_detected!("vaes")
         && is_x86_feature_detected!("vpclmulqdq")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command};
+
+    use super::*;
+
+    /// A library with so many functions that begin as those of aws-lc, so far apart.
+    fn offer(functions: usize, apart: u64) -> Offer {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, library) = (folder.path().join("aws.s"), folder.path().join("aws.so"));
+        let bytes = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        let function = format!(
+            ".balign {apart}\n.byte 0xf3, 0x0f, 0x1e, 0xfa, {}\n.long 0x634\n.byte {}\n",
+            bytes(&BEGINNING),
+            bytes(&ROUNDS)
+        );
+        let data = ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.text\n";
+        fs::write(&source, format!("{data}{}", function.repeat(functions))).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
+        assert!(cc.status().unwrap().success());
+        let bytes = fs::read(&library).unwrap();
+        find(&CodeImage::read("/usr/bin/codex", &bytes).unwrap())
+    }
+
+    #[test]
+    fn both_functions_are_found_by_how_they_begin() {
+        match offer(2, APART.start) {
+            Offer::Sites(sites) => {
+                assert!(takes_whole_records());
+                let [encrypt, decrypt, opened] = sites[..] else { panic!("{sites:?}") };
+                assert_eq!(decrypt.offset - encrypt.offset, APART.start, "encryption stands first");
+                assert_eq!(encrypt.offset % 16, 4, "behind endbr64");
+                assert_eq!((decrypt.offset, opened.program), (opened.offset, UprobeProgram::WireOpened));
+            }
+            offer => assert!(
+                !takes_whole_records() && matches!(&offer, Offer::Blind(why) if why.contains("AVX-512")),
+                "{offer:?}"
+            ),
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_with_the_version() {
+        for (functions, apart) in [(0, 16), (1, 16), (2, 4096), (3, APART.start)] {
+            let Offer::Blind(why) = offer(functions, apart) else { panic!("{functions} functions") };
+            assert!(why.starts_with("rustls 0.23.46 is in it, and"), "{why}");
+        }
+    }
+}
