@@ -12,6 +12,8 @@ pub struct Attachment {
     pub file: String,
     /// The finder that knows what is to be probed there.
     pub finder: &'static str,
+    /// The version of what the finder knows, if the file tells it.
+    pub version: Option<String>,
     /// Places in the file that it names.
     pub sites: usize,
     /// How they stand.

@@ -25,6 +25,7 @@ pub(super) type Child = (Instant, ProcessId, Vec<Arc<dyn CodeFile>>);
 pub(super) struct Attached {
     pub(super) file: Arc<dyn CodeFile>,
     pub(super) finder: &'static Finder,
+    pub(super) version: Option<String>,
     pub(super) sites: usize,
     pub(super) outcome: Outcome,
 }
@@ -83,8 +84,9 @@ impl Process {
                 Outcome::Blind(why) => (AttachmentState::Blind, Some(why.clone())),
                 Outcome::Refused(why) => (AttachmentState::Refused, Some(why.clone())),
             };
-            let file = attached.file.path().to_owned();
-            Attachment { process, file, finder: attached.finder.name, sites: attached.sites, state, reason }
+            let (file, version) = (attached.file.path().to_owned(), attached.version.clone());
+            let (finder, sites) = (attached.finder.name, attached.sites);
+            Attachment { process, file, finder, version, sites, state, reason }
         };
         self.attached.iter().map(told).collect()
     }

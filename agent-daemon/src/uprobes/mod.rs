@@ -19,6 +19,7 @@ mod references;
 mod rustls;
 mod servers;
 mod site;
+mod version;
 mod worker;
 
 pub use worker::Attacher;

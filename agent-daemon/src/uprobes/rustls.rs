@@ -7,14 +7,12 @@
 
 use memchr::memmem;
 
-use super::{code::CodeImage, finder::Offer};
+use super::{code::CodeImage, finder::Offer, version};
 use crate::kernel::{
     Site, UprobeProgram,
     wire::{action, length, probe_cookie, source, way},
 };
 
-/// What the paths of its sources have in them, which panics name.
-const NAME: &[u8] = b"/rustls-0.";
 /// `push rbx; push rbp; push r12; push r13; push r14; push r15; lea rbp, [rsp]; sub rsp, …`
 const BEGINNING: [u8; 17] =
     [0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x8d, 0x2c, 0x24, 0x48, 0x81, 0xec];
@@ -26,11 +24,9 @@ const ROUNDS: [u8; 13] = [0x48, 0x83, 0xe4, 0xc0, 0x8b, 0x87, 0xf0, 0, 0, 0, 0x8
 const SIGNATURE: usize = BEGINNING.len() + FRAME + ROUNDS.len();
 /// Bytes from the one function to the other: of version 0.47, 339,936.
 const APART: std::ops::Range<u64> = 0x4_0000..0x8_0000;
-/// Longest version.
-const MAX_VERSION: usize = 16;
 
 pub(super) fn find(image: &CodeImage<'_>) -> Offer {
-    let Some(version) = version(image) else { return Offer::Nothing };
+    let Some(version) = version::rustls(image) else { return Offer::Nothing };
     let blind = |why: &str| Offer::Blind(format!("rustls {version} is in it, and {why}"));
     let functions = functions(image);
     let [encrypt, decrypt] = functions[..] else {
@@ -52,22 +48,6 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
         Site { program: UprobeProgram::WireSeal, offset: decrypt, cookie: received },
         Site { program: UprobeProgram::WireOpened, offset: decrypt, cookie: received },
     ])
-}
-
-/// The version of rustls, if it is in the file.
-fn version(image: &CodeImage<'_>) -> Option<String> {
-    let mut version = None;
-    image.windows(b".rodata", NAME.len() + MAX_VERSION, |_, bytes| {
-        let mut versions = memmem::find_iter(bytes, NAME).filter_map(|at| {
-            let rest = bytes.get(at + NAME.len() - 2..)?;
-            let end = rest.iter().take(MAX_VERSION).position(|byte| *byte == b'/')?;
-            let text = str::from_utf8(rest.get(..end)?).ok()?;
-            let is_version = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-            text.bytes().all(is_version).then(|| text.to_owned())
-        });
-        version = version.take().or_else(|| versions.next());
-    });
-    version
 }
 
 /// Where functions begin as those do, in order; behind `endbr64`, if there is one, and before the stack moves.

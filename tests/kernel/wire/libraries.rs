@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Client, Provider, calls, check};
 use crate::support::{
@@ -114,6 +114,9 @@ fn calls_by_rustls_are_told_as_the_client_saw_them() {
         return;
     }
     let agent = tls::attach_probed_by(&daemon, client.pid(), "rustls");
+    let locked = fs::read_to_string(source("wire/rustls/Cargo.lock")).unwrap();
+    let told = told_version(&daemon, &agent, "rustls");
+    assert!(locked.contains(&format!("name = \"rustls\"\nversion = {told}\n")), "{told}");
     check(&daemon, &agent, &mut client, 1.0);
     assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
 }
@@ -144,6 +147,14 @@ fn connections_of_rustls_are_told_apart() {
     assert_eq!(models.len(), calls.len(), "each has a model of its own: {models:?}");
 }
 
+/// The version of a library that coverage tells.
+fn told_version(daemon: &Daemon, agent: &str, library: &str) -> Value {
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    let process = daemon.api().get(&path).expect(200).json()["processes"][0].clone();
+    let row = process["libraries"].as_array().unwrap().iter().find(|row| row["library"] == library).cloned();
+    row.expect("it is told")["version"].clone()
+}
+
 /// All calls that a client of Go makes, by this version of HTTP.
 fn calls_of_go(version: &str, proto: &str) {
     let Some(program) = go() else {
@@ -155,6 +166,8 @@ fn calls_of_go(version: &str, proto: &str) {
     let mut client = client_go(&provider, &program, version);
     let agent = tls::attach_probed_by(&daemon, client.pid(), "go");
     // Its goroutines take turns between its clock and what it sends.
+    let told = told_version(&daemon, &agent, "go");
+    assert!(told.as_str().is_some_and(|version| version.starts_with("1.")), "{told}");
     let truths = check(&daemon, &agent, &mut client, 3.0);
     assert!(truths.iter().all(|truth| truth["proto"] == proto), "{truths:?}");
     assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
