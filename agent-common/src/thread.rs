@@ -177,7 +177,15 @@ pub struct Thread {
     pub cuda_cookie: u64,
     /// When the fsync began that the thread is in, ns; 0 if it is in none.
     pub sync_at: u64,
+    /// The connection that it last received on, by its address as the key of a [`crate::wire::ConnectionKey`]; 0 if none.
+    pub wire_socket: u64,
+    /// The key under which it has encrypted what it is about to send on a connection that is not known yet; 0 if none.
+    pub wire_sealed: u64,
+    /// Where what it decrypts will be; 0 while it decrypts nothing.
+    pub wire_opened: u64,
+    /// How much that is, bytes.
+    pub wire_opened_bytes: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 200);
+const _: () = assert!(size_of::<Thread>() == 232);
 crate::pod!(Thread);

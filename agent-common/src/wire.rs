@@ -9,6 +9,10 @@ pub mod action {
     pub const CLOSE: u64 = 1;
     /// The system call has just returned, its arguments are still in their registers: tell what it moved.
     pub const MOVED: u64 = 2;
+    /// What the arguments name is about to be sent: tell it at once.
+    pub const SENDS: u64 = 3;
+    /// The function that was remembered returns here.
+    pub const RETURNS: u64 = 4;
 }
 
 /// Whose probes tell of a connection.
@@ -21,6 +25,10 @@ pub mod source {
     pub const SOCKET: u32 = 3;
     /// Those of sockets and of libc: the standard input and output of a server.
     pub const STDIO: u32 = 4;
+    /// Those of Go's `crypto/tls`.
+    pub const GO: u32 = 5;
+    /// Those of the cryptography under rustls.
+    pub const RUSTLS: u32 = 6;
 }
 
 /// Where the number of bytes is found that went through, once the function returns.
@@ -31,6 +39,8 @@ pub mod length {
     pub const POINTED: u64 = 1;
     /// It is the returned value, and the bytes are in a vector of buffers (`readv`).
     pub const SCATTERED: u64 = 2;
+    /// As [`POINTED`], by the fifth argument instead of the fourth.
+    pub const POINTED_BY_FIFTH: u64 = 3;
 }
 
 /// The cookie of a probe: all that differs from site to site.
@@ -53,6 +63,9 @@ pub mod direction {
     pub const RECEIVED: u32 = 1;
     /// None: the connection is over.
     pub const CLOSED: u32 = 2;
+    /// None: what was sent under this key, and is told of the key alone, went on a connection whose address stands in
+    /// [`super::Piece::position`], and which was opened at [`super::Piece::at`].
+    pub const TIED: u32 = 3;
 }
 
 /// Sizes of records, after the head: a record takes the smallest that it fits into.

@@ -52,6 +52,12 @@ pub enum UprobeProgram {
     WireReturn,
     /// A system call of libc has returned to it.
     WireStdio,
+    /// A call of Go's `crypto/tls`, and where it returns.
+    WireGo,
+    /// A record of TLS is about to be encrypted or decrypted.
+    WireSeal,
+    /// It was decrypted.
+    WireOpened,
 }
 
 impl UprobeProgram {
@@ -66,6 +72,9 @@ impl UprobeProgram {
             Self::WireCall => "wire_call",
             Self::WireReturn => "wire_return",
             Self::WireStdio => "wire_stdio",
+            Self::WireGo => "wire_go",
+            Self::WireSeal => "wire_seal",
+            Self::WireOpened => "wire_opened",
         }
     }
 
@@ -73,10 +82,14 @@ impl UprobeProgram {
     #[must_use]
     pub fn is_at_return(self) -> bool {
         match self {
-            Self::LibraryLoaded | Self::CudaCall | Self::CudaEnter | Self::WireCall | Self::WireStdio => {
-                false
-            }
-            Self::CudaReturn | Self::WireReturn => true,
+            Self::LibraryLoaded
+            | Self::CudaCall
+            | Self::CudaEnter
+            | Self::WireCall
+            | Self::WireStdio
+            | Self::WireGo
+            | Self::WireSeal => false,
+            Self::CudaReturn | Self::WireReturn | Self::WireOpened => true,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The ring of plaintext, and what tells the programs which connections are of no interest: that belongs to the thread
 //! that reads what is said. And which processes are servers, for the one who attaches probes to them.
 
-use agent_common::wire::{ConnectionKey, Piece as Head, Stdio, cookie, direction, stdio};
+use agent_common::wire::{ConnectionKey, Piece as Head, SOCKET, Stdio, cookie, direction, stdio};
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, RingBuf},
@@ -41,6 +41,8 @@ pub enum Way {
     Received,
     /// Neither: the connection is over.
     Closed,
+    /// Neither: what was sent under this key went on a connection; see [`Said::tied`].
+    Tied,
 }
 
 /// What was said.
@@ -62,6 +64,20 @@ pub struct Said<'a> {
     pub mark: Option<Mark>,
     /// The plaintext.
     pub bytes: &'a [u8],
+}
+
+impl Said<'_> {
+    /// Whether it is told of a key alone, and not yet of the connection on which it goes.
+    #[must_use]
+    pub fn is_untied(&self) -> bool {
+        self.source == source::RUSTLS && self.key.address & SOCKET == 0
+    }
+
+    /// The connection on which what was told of this key went.
+    #[must_use]
+    pub fn tied(&self) -> WireKey {
+        WireKey { process: self.key.process, address: self.position, opened_ns: self.at_ns }
+    }
 }
 
 impl std::fmt::Debug for Said<'_> {
@@ -185,6 +201,7 @@ fn said(record: &[u8]) -> Option<Said<'_>> {
         direction::SENT => Way::Sent,
         direction::RECEIVED => Way::Received,
         direction::CLOSED => Way::Closed,
+        direction::TIED => Way::Tied,
         _ => return None,
     };
     Some(Said {

@@ -12,6 +12,8 @@ pub struct Attachment {
     pub file: String,
     /// The finder that knows what is to be probed there.
     pub finder: &'static str,
+    /// The version of what the finder knows, if the file tells it.
+    pub version: Option<String>,
     /// Places in the file that it names.
     pub sites: usize,
     /// How they stand.
@@ -38,7 +40,7 @@ impl Attachment {
 pub const LIBC_FINDER: &str = "libc";
 
 /// The finders of TLS libraries.
-pub const TLS_FINDERS: [&str; 2] = ["openssl", "boringssl"];
+pub const TLS_FINDERS: [&str; 5] = ["openssl", "openssl_stripped", "boringssl", "go", "rustls"];
 
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ pub(super) type Program = (u64, u64, i64);
 pub(super) struct Attached {
     pub(super) file: Arc<dyn CodeFile>,
     pub(super) finder: &'static Finder,
+    pub(super) version: Option<String>,
     pub(super) sites: usize,
     pub(super) outcome: Outcome,
     /// Whether the process was seen to map it since it executed a program; else it is probed because it will likely do so.
@@ -93,8 +94,9 @@ impl Process {
                 Outcome::Blind(why) => (AttachmentState::Blind, Some(why.clone())),
                 Outcome::Refused(why) => (AttachmentState::Refused, Some(why.clone())),
             };
-            let file = attached.file.path().to_owned();
-            Attachment { process, file, finder: attached.finder.name, sites: attached.sites, state, reason }
+            let (file, version) = (attached.file.path().to_owned(), attached.version.clone());
+            let (finder, sites) = (attached.finder.name, attached.sites);
+            Attachment { process, file, finder, version, sites, state, reason }
         };
         self.attached.iter().filter(|attached| attached.is_mapped).map(told).collect()
     }

@@ -9,9 +9,13 @@
 //! functions could be it, nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
-use memchr::{memchr_iter, memchr2_iter, memmem};
+use memchr::memmem;
 
-use super::{code::CodeImage, finder::Offer};
+use super::{
+    code::CodeImage,
+    finder::Offer,
+    references::{are_called, references},
+};
 use crate::kernel::{
     Site, UprobeProgram,
     wire::{action, length, probe_cookie, source, way},
@@ -20,13 +24,10 @@ use crate::kernel::{
 /// The number under which this finder's probes tell of themselves.
 const SOURCE: u32 = source::BORINGSSL;
 
-/// The end of the file's name that reports carry, and what is looked through at once.
+/// The end of the file's name that reports carry.
 const SOURCE_FILE: &[u8] = b"/ssl_lib.cc\0";
-const WINDOW: usize = 1 << 20;
 /// Longest name of that file, and longest instruction that refers to it, bytes.
 const OVERLAP: usize = 512;
-/// Sections that are larger are not looked through.
-const MAX_SECTION: u64 = 512 << 20;
 /// Places that refer to the file's name.
 const MAX_REPORTS: usize = 4096;
 /// How far behind its beginning a function reports, bytes.
@@ -65,7 +66,7 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
         return Offer::Nothing;
     }
     let reports: Vec<Report> =
-        references(image, &names).into_iter().filter_map(|at| report(image, at)).collect();
+        references(image, &names, MAX_REPORTS).into_iter().filter_map(|at| report(image, at)).collect();
     if reports.is_empty() {
         return Offer::Nothing;
     }
@@ -88,24 +89,10 @@ fn both(offset: u64, direction: u32) -> [Site; 2] {
     [UprobeProgram::WireCall, UprobeProgram::WireReturn].map(|program| Site { program, offset, cookie })
 }
 
-/// Goes through a section in windows, each with the address of its first byte; they overlap by [`OVERLAP`].
-fn windows(image: &CodeImage<'_>, section: &[u8], mut each: impl FnMut(u64, &[u8])) {
-    let mut from = 0;
-    while from < MAX_SECTION
-        && let Some((address, bytes)) = image.section_part(section, from, WINDOW)
-    {
-        each(address, &bytes);
-        if bytes.len() < WINDOW {
-            return;
-        }
-        from += (WINDOW - OVERLAP) as u64;
-    }
-}
-
 /// Where the file's name stands.
 fn names(image: &CodeImage<'_>) -> Vec<u64> {
     let mut names = Vec::new();
-    windows(image, b".rodata", |address, bytes| {
+    image.windows(b".rodata", OVERLAP, |address, bytes| {
         for found in memmem::find_iter(bytes, SOURCE_FILE) {
             let before = bytes.get(..found).unwrap_or_default();
             let start = before.iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1);
@@ -116,40 +103,6 @@ fn names(image: &CodeImage<'_>) -> Vec<u64> {
     names.dedup();
     names.truncate(16);
     names
-}
-
-/// Instructions that load the address of the name: relative to themselves, or, in programs that are linked to a fixed
-/// address, as a number.
-fn references(image: &CodeImage<'_>, names: &[u64]) -> Vec<u64> {
-    let mut found = Vec::new();
-    windows(image, b".text", |address, bytes| {
-        for at in memchr_iter(0x8d, bytes) {
-            let Some((before, after)) =
-                at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
-            else {
-                continue;
-            };
-            let [mode, distance @ ..] = after else { continue };
-            let Ok(distance) = <[u8; 4]>::try_from(distance) else { continue };
-            let next = address + at as u64 + 6;
-            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
-            if matches!(before, 0x48 | 0x4c) && mode & 0xc7 == 0x05 && names.contains(&target) {
-                found.push(address + at as u64 - 1);
-            }
-        }
-        for name in names.iter().filter_map(|name| u32::try_from(*name).ok()) {
-            for at in memmem::find_iter(bytes, &name.to_le_bytes()) {
-                let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-                if before.is_some_and(|code| code & 0xf8 == 0xb8) {
-                    found.push(address + at as u64 - 1);
-                }
-            }
-        }
-    });
-    found.sort_unstable();
-    found.dedup();
-    found.truncate(MAX_REPORTS);
-    found
 }
 
 /// The report that the instruction at an address is part of.
@@ -198,21 +151,6 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
     };
     let aligned = at & !15;
     (0..REACH / 16).map(|n| aligned - 16 * n).filter(|address| *address > first && *address < at).find(begins)
-}
-
-/// Whether each address is called directly, or jumped to, from somewhere.
-fn are_called(image: &CodeImage<'_>, functions: [u64; 2]) -> bool {
-    let mut called = [false; 2];
-    windows(image, b".text", |address, bytes| {
-        for at in memchr2_iter(0xe8, 0xe9, bytes) {
-            let distance = bytes.get(at + 1..at + 5).and_then(|distance| <[u8; 4]>::try_from(distance).ok());
-            let Some(distance) = distance else { continue };
-            let next = address + at as u64 + 5;
-            let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes(distance)));
-            called.iter_mut().zip(functions).for_each(|(called, function)| *called |= target == function);
-        }
-    });
-    called == [true; 2]
 }
 
 /// `SSL_read` and `SSL_write`.

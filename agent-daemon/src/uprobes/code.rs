@@ -17,6 +17,10 @@ const MAX_SYMBOLS: u64 = 32 << 20;
 const MAX_NAMES: u64 = 32 << 20;
 /// Longest name of a symbol that is looked at, bytes.
 const MAX_NAME: usize = 128;
+/// What of a section is looked through at once, bytes.
+pub(super) const WINDOW: usize = 1 << 20;
+/// Sections that are larger are not looked through to their end.
+const MAX_SECTION: u64 = 512 << 20;
 
 /// A function of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,20 @@ impl<'a> CodeImage<'a> {
     /// At most `length` bytes of a section from the `from`th on, with the address of the first; `None` behind its end.
     pub(super) fn section_part(&self, name: &[u8], from: u64, length: usize) -> Option<(u64, Vec<u8>)> {
         self.image.section_part(name, from, length)
+    }
+
+    /// Goes through a section in windows, each with the address of its first byte; they overlap.
+    pub(super) fn windows(&self, section: &[u8], overlap: usize, mut each: impl FnMut(u64, &[u8])) {
+        let mut from = 0;
+        while from < MAX_SECTION
+            && let Some((address, bytes)) = self.section_part(section, from, WINDOW)
+        {
+            each(address, &bytes);
+            if bytes.len() < WINDOW {
+                return;
+            }
+            from += (WINDOW - overlap) as u64;
+        }
     }
 
     /// Where in the file the code at an address is.

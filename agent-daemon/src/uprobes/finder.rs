@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{boring, code::CodeImage, cuda, libc, loader, openssl};
+use super::{boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped, rustls, version};
 use crate::{
     kernel::Site,
     model::{
@@ -32,6 +32,8 @@ pub(super) struct Finder {
     pub(super) probes: &'static [Probe],
     /// Looks at a file.
     pub(super) find: fn(&CodeImage<'_>) -> Offer,
+    /// Tells the version of what it knows, of a file that has it.
+    version: fn(&CodeImage<'_>) -> Option<String>,
 }
 
 impl Finder {
@@ -47,23 +49,46 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 5] = [
-    Finder { name: "loader", probes: &[Probe::Cuda, Probe::Wire], find: loader::find },
-    Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find },
-    Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find },
-    Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find },
-    Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find },
+pub(super) static FINDERS: [Finder; 8] = [
+    Finder {
+        name: "loader",
+        probes: &[Probe::Cuda, Probe::Wire],
+        find: loader::find,
+        version: version::none,
+    },
+    Finder { name: "cuda", probes: &[Probe::Cuda], find: cuda::find, version: version::none },
+    Finder { name: "openssl", probes: &[Probe::Wire], find: openssl::find, version: version::openssl },
+    Finder {
+        name: "openssl_stripped",
+        probes: &[Probe::Wire],
+        find: openssl_stripped::find,
+        version: version::openssl,
+    },
+    Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find, version: version::none },
+    Finder { name: "go", probes: &[Probe::Wire], find: go::find, version: version::go },
+    Finder { name: "rustls", probes: &[Probe::Wire], find: rustls::find, version: version::rustls },
+    Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find, version: version::none },
 ];
 
+/// What a finder says of a file's content that it knows.
+pub(super) struct Finding {
+    pub(super) finder: &'static Finder,
+    pub(super) offer: Offer,
+    pub(super) version: Option<String>,
+}
+
 /// What the finders say of a file's content: of those that know it.
-pub(super) type Verdict = Arc<[(&'static Finder, Offer)]>;
+pub(super) type Verdict = Arc<[Finding]>;
 
 /// Asks all of them; `None` where the file cannot be read now.
 pub(super) fn examine(file: &dyn CodeFile) -> Option<Verdict> {
     let bytes = file.open()?;
     let Ok(image) = CodeImage::read(file.path(), &*bytes) else { return Some(Arc::from([])) };
-    let offers = FINDERS.iter().map(|finder| (finder, (finder.find)(&image)));
-    Some(offers.filter(|(_, offer)| *offer != Offer::Nothing).collect())
+    let findings = FINDERS.iter().filter_map(|finder| match (finder.find)(&image) {
+        Offer::Nothing => None,
+        offer => Some(Finding { finder, offer, version: (finder.version)(&image) }),
+    });
+    Some(findings.collect())
 }
 
 #[cfg(test)]
@@ -80,11 +105,16 @@ mod tests {
         let of_tls =
             FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes()).map(|f| f.name);
         assert!(of_tls.eq(TLS_FINDERS), "coverage knows them");
-        let file = File::open("/proc/self/exe").unwrap();
-        let image = CodeImage::read("/usr/bin/agent", &file).unwrap();
+        let files = ["/proc/self/exe", "/bin/sh"].map(|path| File::open(path).unwrap());
+        let [own, other] = files.each_ref().map(|file| CodeImage::read("/usr/bin/agent", file).unwrap());
         for finder in &FINDERS {
             assert!(finder.serves(ProbeSet::ALL) && !finder.serves(ProbeSet::EMPTY), "{}", finder.name);
-            assert_eq!((finder.find)(&image), Offer::Nothing, "{}", finder.name);
+            assert_eq!((finder.find)(&other), Offer::Nothing, "{}", finder.name);
+            // This program has rustls itself, over ring.
+            match (finder.find)(&own) {
+                Offer::Blind(why) => assert!(finder.name == "rustls" && why.contains("ring"), "{why}"),
+                offer => assert!(offer == Offer::Nothing && finder.name != "rustls", "{}", finder.name),
+            }
         }
     }
 }

@@ -10,11 +10,16 @@ mod boring;
 mod code;
 mod cuda;
 mod finder;
+mod go;
 mod libc;
 mod loader;
 mod openssl;
+mod openssl_stripped;
+mod references;
+mod rustls;
 mod servers;
 mod site;
+mod version;
 mod worker;
 
 pub use worker::Attacher;

@@ -94,6 +94,7 @@ impl Servers {
             process,
             file: format!("{what}:[{}]", server.input.inode),
             finder: LIBC_FINDER,
+            version: None,
             sites: 0,
             state: if reason.is_some() { AttachmentState::Blind } else { AttachmentState::Attached },
             reason,

@@ -87,8 +87,10 @@ fn writes_argument(info: &mut InstructionInfoFactory, instruction: &Instruction)
     })
 }
 
+/// Whether the kernel emulates an instruction.
+///
 /// Source: `arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops` and `push_setup_xol_ops`.
-fn is_emulated(instruction: &Instruction) -> bool {
+pub(super) fn is_emulated(instruction: &Instruction) -> bool {
     match instruction.code() {
         Code::Push_r64 | Code::Call_rel32_64 | Code::Jmp_rel32_64 | Code::Jmp_rel8_64 => true,
         _ => instruction.mnemonic() == Mnemonic::Nop || instruction.is_jcc_short_or_near(),

@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use self::ahead::Ahead;
 use super::{
     attached::{Attached, Child, Outcome, Process, max_descriptors},
-    finder::{Finder, Offer, Verdict, examine},
+    finder::{Finding, Offer, Verdict, examine},
     servers::Servers,
 };
 use crate::{
@@ -306,11 +306,10 @@ impl Worker {
         let Some(known) = self.processes.get(&process) else { return };
         let probes = self.agents.get(&known.slot).copied().unwrap_or_default();
         let has_pipes = self.servers.has_pipes(process);
-        let wanted = verdict.iter().filter(|(finder, _)| {
+        let wanted = verdict.iter().filter(|Finding { finder, .. }| {
             finder.serves(probes) && (has_pipes || !finder.is_for_pipes()) && !known.knows(file.id(), finder)
         });
-        let attached: Vec<Attached> =
-            wanted.map(|(finder, offer)| self.attach(process, file, finder, offer)).collect();
+        let attached: Vec<Attached> = wanted.map(|finding| self.attach(process, file, finding)).collect();
         if let Some(known) = self.processes.get_mut(&process) {
             self.descriptors -= known.descriptors();
             known.attached.extend(attached);
@@ -319,14 +318,8 @@ impl Worker {
         }
     }
 
-    fn attach(
-        &self,
-        process: ProcessId,
-        file: &Arc<dyn CodeFile>,
-        finder: &'static Finder,
-        offer: &Offer,
-    ) -> Attached {
-        let (sites, outcome) = match offer {
+    fn attach(&self, process: ProcessId, file: &Arc<dyn CodeFile>, finding: &Finding) -> Attached {
+        let (sites, outcome) = match &finding.offer {
             Offer::Nothing => (0, Outcome::Blind(String::new())),
             Offer::Blind(why) => (0, Outcome::Blind(why.clone())),
             Offer::Sites(sites) => match self.link(process, &**file, sites) {
@@ -339,7 +332,8 @@ impl Worker {
                 }
             },
         };
-        Attached { file: Arc::clone(file), finder, sites, outcome, is_mapped: true }
+        let (finder, version) = (finding.finder, finding.version.clone());
+        Attached { file: Arc::clone(file), finder, version, sites, outcome, is_mapped: true }
     }
 
     /// Attaches sites to a process that is still the one that is meant.

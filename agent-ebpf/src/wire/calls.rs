@@ -31,7 +31,7 @@ use crate::{
 static WIRE_CALLS: LruHashMap<Frame, Call> = LruHashMap::with_max_entries(8192, 0);
 
 /// More than any call moves: what is larger is no length.
-const MOST: u64 = 1 << 30;
+pub(super) const MOST: u64 = 1 << 30;
 
 /// What tells a call that is going on from others.
 #[repr(C)]
@@ -52,7 +52,7 @@ struct Call {
     buffer: u64,
     /// How long the buffer is, or how many buffers there are.
     length: u64,
-    /// The fourth argument: where the number of bytes will be.
+    /// The fourth argument, or the fifth: where the number of bytes will be.
     told: u64,
     at: u64,
     /// The agent's mark when it began.
@@ -71,7 +71,7 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // SAFETY: the context is this program's, and its registers are the probed call's.
     let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
     let (at, address) = (now(), registers.rdi);
-    let (action, direction, _, source) = parts(cookie);
+    let (action, direction, length, source) = parts(cookie);
     if action == action::CLOSE {
         let key = ConnectionKey { process: thread.process, address };
         close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source), at);
@@ -80,7 +80,11 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     // What is sent goes while the call lasts, what is received has come when it returns.
     let marks = direction == direction::SENT && thread.role == role::OWN && source != source::STDIO;
     let mark = u64::from(if marks { ledger::mark(thread.agent) } else { 0 });
-    let call = Call { address, buffer: registers.rsi, length: registers.rdx, told: registers.rcx, at, mark };
+    // SAFETY: they are fields of the registers. Volatile, since the verifier takes no choice between two places in them.
+    let (fourth, fifth) =
+        unsafe { ((&raw const registers.rcx).read_volatile(), (&raw const registers.r8).read_volatile()) };
+    let told = if length == length::POINTED_BY_FIFTH { fifth } else { fourth };
+    let call = Call { address, buffer: registers.rsi, length: registers.rdx, told, at, mark };
     let frame = Frame { thread: bpf_get_current_pid_tgid(), stack: registers.rsp, source: source.into() };
     if WIRE_CALLS.insert(frame, &call, 0).is_err() {
         losses::count(loss::WIRE_CALL_INSERT);
@@ -111,7 +115,9 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     }
     let moved = match length {
         length::RETURNED if returned as i32 > 0 => u64::from(returned as u32),
-        length::POINTED if returned as i32 == 1 => read::<u64>(call.told).unwrap_or(0),
+        length::POINTED | length::POINTED_BY_FIFTH if returned as i32 == 1 => {
+            read::<u64>(call.told).unwrap_or(0)
+        }
         _ => 0,
     };
     if moved == 0 || moved > MOST {
@@ -127,7 +133,7 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
 
 /// Bytes went through.
 #[inline(always)]
-fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
+pub(super) fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
     let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
     let memory = Memory { at: buffer, buffers: 0 };
     if is_dismissed(&head.key, connection) {

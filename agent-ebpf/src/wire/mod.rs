@@ -1,5 +1,6 @@
 //! Plaintext: what agents send and receive goes to the daemon as it goes through. Of TLS by probes on the functions of TLS
-//! libraries (`calls`), without TLS by the sockets themselves (`sockets`), of servers that are spoken to by standard input and
+//! libraries (`calls`, `go`), or of the cryptography below
+//! (`records`), without TLS by the sockets themselves (`sockets`), of servers that are spoken to by standard input and
 //! output by sockets and libc (`stdio`). Threads of agents only, so that nobody else pays.
 //!
 //! Bytes go up in records of three sizes with their place in the connection, so that whoever reads them sees what is
@@ -7,6 +8,8 @@
 //! beginning of what it sends, since a request may be the first that is.
 
 mod calls;
+mod go;
+mod records;
 mod sockets;
 pub(crate) mod stdio;
 

@@ -17,8 +17,8 @@ use aya_ebpf::{
 };
 
 use super::{
-    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, stdio,
-    through, word,
+    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, records,
+    stdio, through, word,
 };
 use crate::{
     agents,
@@ -82,13 +82,19 @@ fn caller() -> Option<&'static mut Thread> {
 
 /// A call has returned.
 #[inline(always)]
-fn went(socket: Sock, thread: &Thread, result: i32, direction: u32) {
-    match socket.family() {
+fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
+    let sealed = match socket.family() {
         family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
-        family::UNIX => {}
-        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {}
+        family::UNIX => 0,
+        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {
+            if direction == direction::SENT {
+                records::take_sealed(thread)
+            } else {
+                0
+            }
+        }
         _ => return,
-    }
+    };
     if result <= 0 {
         let is_over = if result == 0 { direction == direction::RECEIVED } else { is_failure(result) };
         if is_over {
@@ -97,6 +103,11 @@ fn went(socket: Sock, thread: &Thread, result: i32, direction: u32) {
         return;
     }
     let key = key(socket, thread);
+    if direction == direction::RECEIVED {
+        thread.wire_socket = key.address;
+    } else if sealed != 0 {
+        records::tie(thread, sealed, key);
+    }
     match known(&PLAIN_CONNECTIONS, &key) {
         Some(connection) if connection.interest == interest::NEVER => {}
         Some(connection) => said(key, thread, connection, (result as u64, direction)),
@@ -122,6 +133,7 @@ fn key(socket: Sock, thread: &Thread) -> ConnectionKey {
 fn end(socket: Sock, thread: &Thread) {
     let key = ConnectionKey { process: thread.process, address: SOCKET | socket.known_cookie() };
     close(&PLAIN_CONNECTIONS, &key, (thread.agent, source::SOCKET), now());
+    records::ended(thread, &key);
 }
 
 /// A connection is seen for the first time.

@@ -69,14 +69,19 @@ pub(crate) fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// Attaches to a process, and waits until its TLS library is probed.
+/// Attaches to a process, and waits until its OpenSSL is probed.
 pub(crate) fn attach_probed(daemon: &Daemon, pid: u32) -> String {
+    attach_probed_by(daemon, pid, "openssl")
+}
+
+/// The same by another finder.
+pub(crate) fn attach_probed_by(daemon: &Daemon, pid: u32, finder: &str) -> String {
     let agent = daemon.api().attach(pid);
     let path = format!("/api/v1/agents/{agent}/coverage");
     eventually("its TLS library is probed", || {
         let answer = daemon.api().get(&path).expect(200).json();
         let attached =
-            |library: &serde_json::Value| library["library"] == "openssl" && library["state"] == "attached";
+            |library: &serde_json::Value| library["library"] == finder && library["state"] == "attached";
         let of = |process: &serde_json::Value| process["libraries"].as_array().unwrap().iter().any(attached);
         answer["processes"].as_array().unwrap().iter().any(of).then_some(())
     });

@@ -1,6 +1,7 @@
 //! What agents say, by TLS and without: real clients call a small provider of models on this machine, and what agentperf tells of each
 //! call is what the client itself saw.
 
+pub(crate) mod libraries;
 mod load;
 mod plain;
 mod sdk;
@@ -189,7 +190,7 @@ fn expected(command: &str) -> (&'static str, String, [u64; 3], &'static str) {
 }
 
 /// Has a client make the calls, and compares what is told of them with what it saw: times with this much slack.
-fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) {
+fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) -> Vec<Value> {
     let commands = &COMMANDS;
     let truths: Vec<Value> = commands.iter().map(|command| client.call(command)).collect();
     daemon.api().detach(agent);
@@ -220,6 +221,7 @@ fn check(daemon: &Daemon, agent: &str, client: &mut Client, slack: f64) {
     assert_near(durations.collect(), slack, "durations");
     let first = pairs().filter_map(|(truth, call)| distance(&truth["first"], &call["first_content_seconds"]));
     assert_near(first.collect(), slack, "times to the first token");
+    truths
 }
 
 const COMMANDS: [&str; 6] = [

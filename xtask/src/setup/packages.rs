@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 21] = [
+const TOOLS: [Tool; 23] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -66,6 +66,22 @@ const TOOLS: [Tool; 21] = [
         present: || find("openssl").is_some(),
         apt: "openssl",
         dnf: "openssl",
+        pacman: "openssl",
+    },
+    Tool {
+        why: "an agent of the tests is a Go program",
+        purpose: Purpose::Test,
+        present: || find("go").is_some(),
+        apt: "golang-go",
+        dnf: "golang-bin",
+        pacman: "go",
+    },
+    Tool {
+        why: "an agent of the tests has OpenSSL linked in",
+        purpose: Purpose::Test,
+        present: || Path::new("/usr/include/openssl/ssl.h").exists(),
+        apt: "libssl-dev",
+        dnf: "openssl-devel",
         pacman: "openssl",
     },
     Tool {

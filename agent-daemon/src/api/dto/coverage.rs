@@ -126,6 +126,9 @@ pub struct TlsLibraryDto {
     /// Which one, and how it was found; `libc` for standard input and output.
     #[schema(example = "openssl")]
     pub library: String,
+    /// Its version, where the file tells that: OpenSSL's where it is linked in, Go's, that of rustls.
+    #[schema(example = "3.0.17")]
+    pub version: Option<String>,
     /// The file, by its path in the process's own mount namespace, or what stands for standard input.
     pub file: String,
     /// `attached`, `blind` if no place to probe was found, or `refused` by the kernel.
@@ -141,6 +144,7 @@ impl From<&Attachment> for TlsLibraryDto {
     fn from(attachment: &Attachment) -> Self {
         Self {
             library: attachment.finder.to_owned(),
+            version: attachment.version.clone(),
             file: attachment.file.clone(),
             state: attachment.state.name().to_owned(),
             sites: attachment.sites,
@@ -265,6 +269,7 @@ mod tests {
             process: ProcessId(1),
             file: "/usr/lib/libssl.so.3".to_owned(),
             finder: "openssl",
+            version: None,
             sites: 4,
             state,
             reason: (state != AttachmentState::Attached).then(|| "it exports nothing".to_owned()),

@@ -8,6 +8,7 @@
 
 mod connections;
 mod flights;
+mod halves;
 mod reader;
 
 use std::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::{connections::Connections, flights::FlightBook};
+use super::{connections::Connections, flights::FlightBook, halves::Halves};
 use crate::{
     collect::clock::Clock,
     kernel::{
@@ -31,6 +31,7 @@ pub(super) struct Reader {
     ring: WireRing,
     wire: Wire,
     connections: Connections,
+    halves: Halves,
     flights: FlightBook,
     clock: Clock,
     observations: mpsc::Sender<Observation>,
@@ -49,6 +50,7 @@ impl Reader {
             ring,
             wire: Wire::default(),
             connections: Connections::new(),
+            halves: Halves::default(),
             flights: FlightBook::default(),
             clock: Clock::new(),
             observations,
@@ -60,9 +62,9 @@ impl Reader {
     /// Reads the ring until it is empty; tells whether anybody listens.
     pub(super) fn read(&mut self) -> bool {
         loop {
-            let Self { ring, wire, connections, flights, telemetry, .. } = self;
+            let Self { ring, wire, connections, halves, flights, telemetry, .. } = self;
             let mut idle = Vec::new();
-            let (taken, damaged) = ring.read(BATCH, |said| {
+            let mut each = |said: &Said<'_>| {
                 let taken = take(said, (wire, connections));
                 let tells = tells(said, &taken);
                 flights.said(said, tells);
@@ -70,7 +72,8 @@ impl Reader {
                     .coverage
                     .note((said.key.process, said.slot), |seen| note(seen, said, &taken, tells));
                 idle.extend(taken.is_idle.then_some(said.key));
-            });
+            };
+            let (taken, damaged) = ring.read(BATCH, |said| halves.pass(said, &telemetry.losses, &mut each));
             self.telemetry.losses.add(Loss::UndecodableRecord, damaged as u64);
             idle.into_iter().for_each(|key| self.dismiss(key));
             if !self.hand_on() {
@@ -132,6 +135,7 @@ impl Reader {
             self.wire.close(number, 0);
         }
         self.hand_on();
+        self.halves.exited(process);
         self.flights.exited(process);
         let probed = self.telemetry.attachments.of_ended(process);
         if self.telemetry.coverage.exited(process, Timestamp::now(), probed) {
@@ -206,6 +210,7 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
     let direction = match said.way {
         Way::Sent => Direction::Sent,
         Way::Received => Direction::Received,
+        Way::Tied => return Taken::default(),
         Way::Closed => {
             if let Some(number) = connections.remove(&said.key) {
                 wire.close(number, said.at_ns);
@@ -241,7 +246,7 @@ fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     match said.way {
         Way::Sent => seen.sent_bytes += bytes,
         Way::Received => seen.received_bytes += bytes,
-        Way::Closed => return,
+        Way::Closed | Way::Tied => return,
     }
     seen.connections += u64::from(taken.is_new);
     seen.plain_connections += u64::from(taken.is_new && said.source == source::SOCKET);

@@ -22,7 +22,7 @@ const NETWORK: Need = Need::Probes(&[Probe::Network]);
 
 const DISK: Need = Need::Probes(&[Probe::Disk]);
 
-pub(super) static ROWS: [Row; 43] = [
+pub(super) static ROWS: [Row; 46] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -165,4 +165,7 @@ pub(super) static ROWS: [Row; 43] = [
     uprobe(UprobeProgram::WireCall, Need::Probes(&[Probe::Wire]), "what is said by TLS libraries"),
     uprobe(UprobeProgram::WireReturn, Need::Probes(&[Probe::Wire]), "what is answered by TLS libraries"),
     uprobe(UprobeProgram::WireStdio, Need::Helps(&[Probe::Wire]), "what servers read and write on pipes"),
+    uprobe(UprobeProgram::WireGo, Need::Helps(&[Probe::Wire]), "what Go programs say by TLS"),
+    uprobe(UprobeProgram::WireSeal, Need::Helps(&[Probe::Wire]), "what programs with rustls say"),
+    uprobe(UprobeProgram::WireOpened, Need::Helps(&[Probe::Wire]), "what programs with rustls are answered"),
 ];

@@ -18,7 +18,7 @@ use crate::{
     unwind::CodeFile,
     uprobes::{
         attached::{Outcome, Process, Program},
-        finder::{Offer, Verdict},
+        finder::{Finding, Offer, Verdict},
     },
 };
 
@@ -50,8 +50,9 @@ impl Ahead {
     /// A process has mapped a file in which there is something to probe, or nothing.
     pub(super) fn learn(&mut self, process: &Process, file: &Arc<dyn CodeFile>, verdict: &Verdict) {
         let now = Instant::now();
-        let has_sites =
-            verdict.iter().any(|(finder, offer)| matches!(offer, Offer::Sites(_)) && !finder.is_for_pipes());
+        let has_sites = verdict
+            .iter()
+            .any(|found| matches!(found.offer, Offer::Sites(_)) && !found.finder.is_for_pipes());
         if has_sites {
             self.latest.put(file.id(), (Arc::clone(file), now));
         }
@@ -104,7 +105,7 @@ impl Worker {
         let Some(known) = self.processes.get(&process) else { return };
         let probes = self.agents.get(&known.slot).copied().unwrap_or_default();
         let mut ahead = Vec::new();
-        for (finder, offer) in verdict.iter() {
+        for Finding { finder, offer, version } in verdict.iter() {
             let Offer::Sites(sites) = offer else { continue };
             let is_wanted =
                 finder.serves(probes) && !finder.is_for_pipes() && !known.knows(file.id(), finder);
@@ -116,6 +117,7 @@ impl Worker {
                 ahead.push(super::Attached {
                     file: Arc::clone(file),
                     finder,
+                    version: version.clone(),
                     sites: sites.len(),
                     outcome: Outcome::Linked(link),
                     is_mapped: false,

@@ -1,0 +1,129 @@
+//! Finds what rustls has records encrypted and decrypted by, in programs that have it linked in, stripped or not: aws-lc's
+//! AES-GCM for AVX-512, which takes records whole. It is assembly of OpenSSL's authors, and begins the same in every program.
+//!
+//! Encryption stands before decryption in that file, and little but their length tells them apart: where there are not just
+//! these two, nothing is probed. Limits: AES-GCM of TLS 1.3, on CPUs with AVX-512; of ring, and of aws-lc elsewhere, the
+//! ends of records are encrypted apart.
+
+use memchr::memmem;
+
+use super::{code::CodeImage, finder::Offer, version};
+use crate::kernel::{
+    Site, UprobeProgram,
+    wire::{action, length, probe_cookie, source, way},
+};
+
+/// `push rbx; push rbp; push r12; push r13; push r14; push r15; lea rbp, [rsp]; sub rsp, …`
+const BEGINNING: [u8; 17] =
+    [0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x8d, 0x2c, 0x24, 0x48, 0x81, 0xec];
+/// Bytes of that number.
+const FRAME: usize = 4;
+/// `and rsp, -64; mov eax, [rdi+240]; cmp eax, 9`: how many rounds the key has.
+const ROUNDS: [u8; 13] = [0x48, 0x83, 0xe4, 0xc0, 0x8b, 0x87, 0xf0, 0, 0, 0, 0x83, 0xf8, 9];
+/// Bytes of all of it.
+const SIGNATURE: usize = BEGINNING.len() + FRAME + ROUNDS.len();
+/// Bytes from the one function to the other: of version 0.47, 339,936.
+const APART: std::ops::Range<u64> = 0x4_0000..0x8_0000;
+
+pub(super) fn find(image: &CodeImage<'_>) -> Offer {
+    let Some(version) = version::rustls(image) else { return Offer::Nothing };
+    let blind = |why: &str| Offer::Blind(format!("rustls {version} is in it, and {why}"));
+    let functions = functions(image);
+    let [encrypt, decrypt] = functions[..] else {
+        return blind("its cryptography is none that could be told: ring, or an unknown version of aws-lc");
+    };
+    if !APART.contains(&(decrypt - encrypt)) {
+        return blind("its cryptography is an unknown version of aws-lc");
+    }
+    if !takes_whole_records() {
+        return blind("this CPU has no AVX-512: the ends of records are encrypted apart");
+    }
+    let (Some(encrypt), Some(decrypt)) = (image.offset(encrypt), image.offset(decrypt)) else {
+        return blind("its cryptography is not where its code is");
+    };
+    let sent = probe_cookie(action::SENDS, way::SENT, length::RETURNED, source::RUSTLS);
+    let received = probe_cookie(action::SAVE, way::RECEIVED, length::RETURNED, source::RUSTLS);
+    Offer::Sites(vec![
+        Site { program: UprobeProgram::WireSeal, offset: encrypt, cookie: sent },
+        Site { program: UprobeProgram::WireSeal, offset: decrypt, cookie: received },
+        Site { program: UprobeProgram::WireOpened, offset: decrypt, cookie: received },
+    ])
+}
+
+/// Where functions begin as those do, in order; behind `endbr64`, if there is one, and before the stack moves.
+fn functions(image: &CodeImage<'_>) -> Vec<u64> {
+    let mut found = Vec::new();
+    image.windows(b".text", SIGNATURE, |address, bytes| {
+        for at in memmem::find_iter(bytes, &BEGINNING) {
+            let rest = bytes.get(at + BEGINNING.len() + FRAME..).unwrap_or_default();
+            if rest.starts_with(&ROUNDS) && found.len() < 16 {
+                found.push(address + at as u64);
+            }
+        }
+    });
+    found.dedup();
+    found
+}
+
+/// Whether aws-lc uses these functions on this CPU.
+///
+/// Source: aws-lc's `crypto_gcm_avx512_enabled`.
+fn takes_whole_records() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("vaes")
+        && is_x86_feature_detected!("vpclmulqdq")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command};
+
+    use super::*;
+
+    /// A library with so many functions that begin as those of aws-lc, so far apart.
+    fn offer(functions: usize, apart: u64) -> Offer {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, library) = (folder.path().join("aws.s"), folder.path().join("aws.so"));
+        let bytes = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        let function = format!(
+            ".balign {apart}\n.byte 0xf3, 0x0f, 0x1e, 0xfa, {}\n.long 0x634\n.byte {}\n",
+            bytes(&BEGINNING),
+            bytes(&ROUNDS)
+        );
+        let data = ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.text\n";
+        fs::write(&source, format!("{data}{}", function.repeat(functions))).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
+        assert!(cc.status().unwrap().success());
+        let bytes = fs::read(&library).unwrap();
+        find(&CodeImage::read("/usr/bin/codex", &bytes).unwrap())
+    }
+
+    #[test]
+    fn both_functions_are_found_by_how_they_begin() {
+        match offer(2, APART.start) {
+            Offer::Sites(sites) => {
+                assert!(takes_whole_records());
+                let [encrypt, decrypt, opened] = sites[..] else { panic!("{sites:?}") };
+                assert_eq!(decrypt.offset - encrypt.offset, APART.start, "encryption stands first");
+                assert_eq!(encrypt.offset % 16, 4, "behind endbr64");
+                assert_eq!((decrypt.offset, opened.program), (opened.offset, UprobeProgram::WireOpened));
+            }
+            offer => assert!(
+                !takes_whole_records() && matches!(&offer, Offer::Blind(why) if why.contains("AVX-512")),
+                "{offer:?}"
+            ),
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_with_the_version() {
+        for (functions, apart) in [(0, 16), (1, 16), (2, 4096), (3, APART.start)] {
+            let Offer::Blind(why) = offer(functions, apart) else { panic!("{functions} functions") };
+            assert!(why.starts_with("rustls 0.23.46 is in it, and"), "{why}");
+        }
+    }
+}
