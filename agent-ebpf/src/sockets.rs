@@ -83,6 +83,13 @@ impl Sock {
         unsafe { field(self.0, &layout::SOCK_PROTOCOL) }
     }
 
+    /// See [`tcp`].
+    #[inline(always)]
+    pub(crate) fn state(self) -> u32 {
+        // SAFETY: as above.
+        u32::from(unsafe { field::<u8>(self.0, &layout::SOCK_STATE) })
+    }
+
     /// The errno of what befell it, positive.
     #[inline(always)]
     pub(crate) fn error(self) -> u32 {

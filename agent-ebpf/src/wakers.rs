@@ -77,7 +77,8 @@ fn can_be_woken_by_a_process(state: u32) -> bool {
 /// signalled; a helper may have been asked, or have answered.
 #[inline(always)]
 fn look_at(thread: &mut Thread, waker: *mut u8) {
-    let listens = thread.role == role::OWN && (thread.state == state::POLL || thread.state == state::IPC);
+    let listens =
+        thread.role == role::OWN && matches!(thread.state, state::POLL | state::IPC | state::NETWORK);
     if thread.state != state::FUTEX && thread.role != role::HELPER && !listens {
         return;
     }

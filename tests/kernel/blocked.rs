@@ -95,6 +95,11 @@ fn through_pipes() {
 }
 
 #[test]
+fn through_the_last_of_very_many_descriptors() {
+    holds_up("many", "pipe", "pipe");
+}
+
+#[test]
 fn through_unix_sockets() {
     holds_up("socketpair", "unix_socket", "unix_socket");
 }

@@ -5,6 +5,7 @@ blocked.py KIND [DEPTH]
 
 import ctypes
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -24,6 +25,17 @@ def start(**streams):
 
 def pipe():
     start(stdout=subprocess.PIPE).stdout.read(1)
+
+
+def many():
+    """By the last of as many descriptors as there may be, 65,536 at most."""
+    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 16)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    output = start(stdout=subprocess.PIPE).stdout
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    while os.dup(nothing) < most - 2:
+        pass
+    os.read(os.dup(output.fileno()), 1)
 
 
 def socketpair():

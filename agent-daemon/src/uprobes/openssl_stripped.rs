@@ -67,13 +67,12 @@ fn names(image: &CodeImage<'_>) -> [Vec<u64>; 2] {
     let mut found = [Vec::new(), Vec::new()];
     image.windows(b".rodata", OVERLAP, |address, bytes| {
         for (found, name) in found.iter_mut().zip([READ, WRITE]) {
-            found.extend(memmem::find_iter(bytes, name).map(|at| address + at as u64 + 1));
+            let room = MAX_NAMES.saturating_sub(found.len());
+            let all = memmem::find_iter(bytes, name).map(|at| address.wrapping_add(at as u64 + 1));
+            found.extend(all.take(room));
         }
     });
-    for found in &mut found {
-        found.dedup();
-        found.truncate(MAX_NAMES);
-    }
+    found.iter_mut().for_each(Vec::dedup);
     found
 }
 

@@ -5,6 +5,8 @@ use memchr::{memchr_iter, memchr2_iter, memmem};
 
 use super::code::CodeImage;
 
+/// References after which no more windows are looked through.
+const MAX_FOUND: usize = 1 << 16;
 /// Longest instruction that refers to something, bytes.
 const OVERLAP: usize = 16;
 /// How addresses are written in the sorted list of functions: 4 bytes, relative to the list.
@@ -17,6 +19,10 @@ const LIST: u64 = 12;
 pub(super) fn references(image: &CodeImage<'_>, targets: &[u64], most: usize) -> Vec<u64> {
     let mut found = Vec::new();
     image.windows(b".text", OVERLAP, |address, bytes| {
+        // No honest program has so many.
+        if found.len() >= MAX_FOUND {
+            return;
+        }
         for at in memchr_iter(0x8d, bytes) {
             let Some((before, after)) =
                 at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
@@ -24,16 +30,17 @@ pub(super) fn references(image: &CodeImage<'_>, targets: &[u64], most: usize) ->
                 continue;
             };
             let [mode, distance @ ..] = after else { continue };
-            let Some(target) = target(distance, address + at as u64 + 6) else { continue };
+            let place = address.wrapping_add(at as u64);
+            let Some(target) = target(distance, place.wrapping_add(6)) else { continue };
             if matches!(before, 0x48 | 0x4c) && mode & 0xc7 == 0x05 && targets.contains(&target) {
-                found.push(address + at as u64 - 1);
+                found.push(place.wrapping_sub(1));
             }
         }
         for number in targets.iter().filter_map(|target| u32::try_from(*target).ok()) {
             for at in memmem::find_iter(bytes, &number.to_le_bytes()) {
                 let before = at.checked_sub(1).and_then(|before| bytes.get(before));
                 if before.is_some_and(|code| code & 0xf8 == 0xb8) {
-                    found.push(address + at as u64 - 1);
+                    found.push(address.wrapping_add(at as u64).wrapping_sub(1));
                 }
             }
         }
@@ -50,7 +57,7 @@ pub(super) fn are_called(image: &CodeImage<'_>, functions: [u64; 2]) -> bool {
     image.windows(b".text", OVERLAP, |address, bytes| {
         for at in memchr2_iter(0xe8, 0xe9, bytes) {
             let distance = bytes.get(at + 1..at + 5).unwrap_or_default();
-            let Some(target) = target(distance, address + at as u64 + 5) else { continue };
+            let Some(target) = target(distance, address.wrapping_add(at as u64 + 5)) else { continue };
             called.iter_mut().zip(functions).for_each(|(called, function)| *called |= target == function);
         }
     });

@@ -265,6 +265,10 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
     if !matches!(socket.family(), family::INET | family::INET6) || !is_tcp(socket) {
         return None;
     }
+    // A peer may have ended it while it was sent to; nobody would tell of its end again.
+    if sent != 0 && socket.state() == tcp::CLOSE {
+        return None;
+    }
     let own = thread.role == role::OWN;
     let endpoint = Endpoint { address: socket.remote_address(), port: u32::from(socket.remote_port()) };
     let speaks = match MODEL_ENDPOINTS.get_ptr(endpoint) {

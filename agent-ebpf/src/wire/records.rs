@@ -7,7 +7,8 @@
 //! two are tied; from then on it is told of the connection.
 //!
 //! Limits: who decrypts on another thread than it receives on is taken for another connection, or not seen; records of TLS
-//! 1.2 have no type; without the hooks of sockets (kernel 6.3) nothing is told.
+//! 1.2 have no type, and padded ones end with zeros; what else is encrypted by the same assembly, ends as a record does, and
+//! is followed by a send of the same thread is taken for one; without the hooks of sockets (kernel 6.3) nothing is told.
 
 use agent_common::{
     agent::probe,

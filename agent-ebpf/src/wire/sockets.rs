@@ -83,18 +83,14 @@ fn caller() -> Option<&'static mut Thread> {
 /// A call has returned.
 #[inline(always)]
 fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
-    let sealed = match socket.family() {
+    // Whatever a thread sends next is what it has encrypted: what goes elsewhere was none of TLS.
+    let sealed = if direction == direction::SENT { records::take_sealed(thread) } else { 0 };
+    match socket.family() {
         family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
-        family::UNIX => 0,
-        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {
-            if direction == direction::SENT {
-                records::take_sealed(thread)
-            } else {
-                0
-            }
-        }
+        family::UNIX => {}
+        family::INET | family::INET6 if matches!(socket.protocol(), protocol::TCP | protocol::MPTCP) => {}
         _ => return,
-    };
+    }
     if result <= 0 {
         let is_over = if result == 0 { direction == direction::RECEIVED } else { is_failure(result) };
         if is_over {
@@ -105,7 +101,7 @@ fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
     let key = key(socket, thread);
     if direction == direction::RECEIVED {
         thread.wire_socket = key.address;
-    } else if sealed != 0 {
+    } else if sealed != 0 && socket.family() != family::UNIX {
         records::tie(thread, sealed, key);
     }
     match known(&PLAIN_CONNECTIONS, &key) {

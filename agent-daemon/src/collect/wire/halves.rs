@@ -53,6 +53,11 @@ impl Halves {
         }
     }
 
+    /// The agent in `slot` is let go.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        drop(self.take(|held| held.slot == slot));
+    }
+
     /// A process is gone.
     pub(super) fn exited(&mut self, process: ProcessId) {
         drop(self.take(|held| held.key.process == process));
@@ -108,6 +113,10 @@ mod tests {
         assert!(passed(&mut halves, &losses, &said(KEY, Way::Tied, SOCKET, b"")).is_empty(), "once");
         let received = passed(&mut halves, &losses, &said(SOCKET, Way::Received, 0, b"HTTP"));
         assert_eq!(received, [(SOCKET, 0, b"HTTP".to_vec())]);
+        passed(&mut halves, &losses, &said(KEY, Way::Sent, 4, b"never sent"));
+        halves.forget(Slot(0));
+        assert_eq!((halves.held.len(), halves.bytes), (0, 0), "nothing of an agent that is let go is kept");
+        passed(&mut halves, &losses, &said(KEY, Way::Sent, 4, b"never sent"));
         halves.exited(ProcessId(1));
         assert_eq!((halves.held.len(), halves.bytes), (0, 0));
     }

@@ -177,6 +177,7 @@ impl Reader {
         for number in self.connections.remove_slot(slot) {
             self.wire.close(number, 0);
         }
+        self.halves.forget(slot);
         self.hand_on();
         self.flights.forget(slot);
         self.telemetry.coverage.forget(slot);

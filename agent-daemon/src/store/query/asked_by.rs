@@ -14,7 +14,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How long before a call the answer may have been asked for.
+/// How long before a call its answer may have ended, and how long before it an answer that matters may have been asked for.
 const PATIENCE: Duration = Duration::from_secs(1800);
 /// Answers that are looked at.
 const MOST: usize = 10_000;
@@ -88,7 +88,9 @@ impl Answers {
 
     fn asked(&self, at: Timestamp, is_it: impl Fn(&str) -> bool) -> Option<AskedBy> {
         let asked = self.0.iter().filter_map(|answer| Some((answer, answer.llm.as_deref()?)));
-        let before = asked.filter(|(answer, llm)| !llm.serves && answer.end() <= at);
+        let is_recent =
+            |end: Timestamp| end <= at && end.checked_add(PATIENCE).is_ok_and(|until| at <= until);
+        let before = asked.filter(|(answer, llm)| !llm.serves && is_recent(answer.end()));
         let (last, llm) = before.max_by_key(|(answer, _)| answer.end())?;
         let (tool, confidence) = match (llm.tools.iter().find(|asked| is_it(asked)), &llm.tools[..]) {
             (_, []) => return None,

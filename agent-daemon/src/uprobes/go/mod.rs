@@ -31,6 +31,8 @@ const PROLOGUE: u64 = 96;
 const MAX_RETURNS: usize = 64;
 /// Where the text of Go begins behind what a C compiler put there: most bytes, and how it is aligned.
 const MAX_SLIDE: u64 = 4 << 20;
+/// The most code in which the methods of a connection lie, bytes.
+const MAX_SPAN: u64 = 64 << 20;
 const ALIGNMENT: u64 = 16;
 
 pub(super) fn find(image: &CodeImage<'_>) -> Offer {
@@ -61,6 +63,9 @@ fn text(image: &CodeImage<'_>, methods: &Found) -> Option<u64> {
         let first = methods.functions.iter().map(|function| function.entry).min()?;
         let span = methods.functions.iter().map(|function| function.entry).max()?.checked_sub(first)?;
         let from = section.checked_add(first)?;
+        if span > MAX_SPAN {
+            return None;
+        }
         let code = image.code(from, MAX_SLIDE + span + PROLOGUE)?;
         let begins = |at: u64| code.get(usize::try_from(at).ok()?..).map(asks_for_stack);
         let fits = |slide: &u64| {

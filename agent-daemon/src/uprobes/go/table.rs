@@ -25,6 +25,8 @@ const MAX_NAME: usize = 96;
 const MAX_METHODS: usize = 512;
 /// Windows that are read of either part of the table: functions follow each other.
 const MAX_WINDOWS: usize = 512;
+/// Bytes of names that are looked through.
+const MAX_NAMES: u64 = 64 << 20;
 /// Functions of larger programs are not looked through.
 const MAX_FUNCTIONS: u64 = 4 << 20;
 
@@ -93,7 +95,7 @@ impl Table {
         image.windows(section, HEAD, |address, bytes| {
             let mut heads = memmem::find_iter(bytes, &SHAPE).filter_map(|shape| {
                 let at = shape.checked_sub(4)?;
-                Self::parse(bytes.get(at..)?, section, address + at as u64 - first)
+                Self::parse(bytes.get(at..)?, section, address.checked_add(at as u64)?.checked_sub(first)?)
             });
             found = found.take().or_else(|| heads.next());
         });
@@ -128,13 +130,18 @@ impl Table {
         let start = self.from.checked_add(self.places).ok_or(TableError::Unknown)?;
         let mut found = Vec::new();
         for number in 0..self.functions {
-            let place = start + 8 * number;
-            let at = places.word(place + 4).ok_or(TableError::Unknown)?;
+            let place = start.saturating_add(8 * number);
+            let at = places.word(place.saturating_add(4)).ok_or(TableError::Unknown)?;
             // `_func`: where it begins, and its name.
-            let name = functions.word(start + u64::from(at) + 4).ok_or(TableError::Unknown)?;
+            let name = start.saturating_add(u64::from(at) + 4);
+            let name = functions.word(name).ok_or(TableError::Unknown)?;
             let Ok(named) = names.binary_search_by_key(&name, |(at, _)| *at) else { continue };
+            // Each method is one function.
+            if found.len() >= MAX_METHODS {
+                return Err(TableError::Unknown);
+            }
             let entry = places.word(place).ok_or(TableError::Unknown)?;
-            let next = places.word(place + 8).ok_or(TableError::Unknown)?;
+            let next = places.word(place.saturating_add(8)).ok_or(TableError::Unknown)?;
             let size = u64::from(next.checked_sub(entry).ok_or(TableError::Unknown)?);
             let name = names.get(named).map(|(_, name)| name.clone()).unwrap_or_default();
             found.push(Function { name, entry: entry.into(), size });
@@ -145,7 +152,7 @@ impl Table {
     /// Where among the names those of the methods stand, in order.
     fn named(&self, image: &CodeImage<'_>) -> Vec<(u32, String)> {
         let (mut found, mut at) = (Vec::new(), self.names);
-        while at < self.units && found.len() < MAX_METHODS {
+        while at < self.units && found.len() < MAX_METHODS && at - self.names < MAX_NAMES {
             let length = usize::try_from(self.units - at).unwrap_or(WINDOW).min(WINDOW);
             let Some((_, bytes)) = image.section_part(self.section, self.from.saturating_add(at), length)
             else {
