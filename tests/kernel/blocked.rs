@@ -49,8 +49,8 @@ fn members(root: u32) -> Option<Vec<u32>> {
     Some(pids)
 }
 
-/// The chain once the last one sleeps.
-fn chain(daemon: &Daemon, id: &str, root: u32) -> (Vec<u32>, Value) {
+/// The chain once the last one sleeps, on a page that is `complete`, or may say that it is not.
+fn chain(daemon: &Daemon, id: &str, root: u32, complete: bool) -> (Vec<u32>, Value) {
     eventually("the last of four sleeps", || {
         let members = members(root)?;
         let page = daemon.api().get(&format!("/api/v1/agents/{id}/blocked-on")).expect(200).json();
@@ -58,8 +58,8 @@ fn chain(daemon: &Daemon, id: &str, root: u32) -> (Vec<u32>, Value) {
         let links = chain["links"].as_array()?;
         let last = links.last()?;
         let arrived = last["pid"].as_u64() == members.last().map(|pid| u64::from(*pid));
-        assert!(page["complete"] == true, "{page}");
-        (arrived && chain["end"] == "timer").then_some((members, chain))
+        (arrived && chain["end"] == "timer" && (page["complete"] == true || !complete))
+            .then_some((members, chain))
     })
 }
 
@@ -68,7 +68,8 @@ fn holds_up(kind: &str, by: &str, waits_for: &str) {
     let daemon = Daemon::start(json!({}));
     let line = Line::start(kind);
     let id = daemon.api().attach(line.pid());
-    let (members, chain) = chain(&daemon, &id, line.pid());
+    // Not all of very many descriptors are looked at.
+    let (members, chain) = chain(&daemon, &id, line.pid(), kind != "many");
     let found = chain["links"].as_array().unwrap();
     let seen: Vec<_> = found.iter().map(|link| (link["pid"].clone(), link["by"].clone())).collect();
     let expected = members.iter().zip([json!(by), json!(by), json!(by), Value::Null]);
@@ -95,7 +96,7 @@ fn through_pipes() {
 }
 
 #[test]
-fn through_the_last_of_very_many_descriptors() {
+fn through_one_of_the_last_of_very_many_descriptors() {
     holds_up("many", "pipe", "pipe");
 }
 
@@ -131,7 +132,7 @@ fn within_a_process(kind: &str, by: &[&str]) {
     let daemon = Daemon::start(json!({}));
     let line = Line::start(kind);
     let id = daemon.api().attach(line.pid());
-    let (members, chain) = chain(&daemon, &id, line.pid());
+    let (members, chain) = chain(&daemon, &id, line.pid(), true);
     let links = chain["links"].as_array().unwrap();
     let pids: Vec<_> = links.iter().map(|link| link["pid"].clone()).collect();
     let expected = [members[0], members[0], members[1], members[2], members[3]].map(|pid| json!(pid));
@@ -158,7 +159,7 @@ fn a_wait_has_its_stack_once_a_window_is_stored() {
     let daemon = Daemon::start(json!({}));
     let line = Line::start("pipe");
     let id = daemon.api().attach(line.pid());
-    let (members, _) = chain(&daemon, &id, line.pid());
+    let (members, _) = chain(&daemon, &id, line.pid(), true);
     eventually("stacks of the whole chain", || {
         let page = daemon.api().get(&format!("/api/v1/agents/{id}/blocked-on")).expect(200).json();
         let links = page["chains"][0]["links"].as_array()?.clone();

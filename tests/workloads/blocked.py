@@ -28,14 +28,18 @@ def pipe():
 
 
 def many():
-    """By the last of as many descriptors as there may be, 65,536 at most."""
-    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 16)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    output = start(stdout=subprocess.PIPE).stdout
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    while os.dup(nothing) < most - 2:
-        pass
-    os.read(os.dup(output.fileno()), 1)
+    """By one of the last of as many descriptors as the first process may have, 65,536 at most."""
+    if depth == 0:
+        most = 1 << 16
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        except ValueError:
+            most = min(most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        while os.dup(nothing) < most - 16:
+            pass
+    pipe()
 
 
 def socketpair():
