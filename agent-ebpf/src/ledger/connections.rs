@@ -64,10 +64,10 @@ const SETTLED: u32 = 3;
 /// What a server sends by itself before it answers the first request, at most, bytes: session tickets, settings.
 const PRELUDE: u64 = 600;
 /// For how long that comes, ns: a server that delays small packets (Nagle) waits for the client's acknowledgement, 40 ms.
-const PRELUDE_LASTS: u64 = 45_000_000;
+const PRELUDE_LASTS: u64 = 60_000_000;
 /// When such things have come at the latest: so many times what connecting took after the first request, and so long, ns.
 const PRELUDE_ROUND_TRIPS: u64 = 2;
-const PRELUDE_TIME: u64 = 50_000_000;
+const PRELUDE_TIME: u64 = 80_000_000;
 /// The port of TLS, where the first bytes cannot be read.
 const TLS_PORT: u16 = 443;
 
