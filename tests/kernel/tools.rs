@@ -173,8 +173,9 @@ fn a_call_tells_what_all_its_threads_waited_for() {
         assert!((sum - wall).abs() < 1e-6, "{sum} of {wall}: {detail}");
         let idle = of(&ledger["causes"], "idle");
         assert!((0.9 * slept..slept + 0.3).contains(&idle), "a sleep is idle, once: {idle} of {slept}");
-        assert_eq!(ledger["estimated"], false, "{detail}");
     }
+    // The shell of the first may run beside its sleeps for a moment, longer where CPUs are short.
+    assert_eq!(detail(&calls[1])["ledger"]["estimated"], false, "a thread alone: {}", detail(&calls[1]));
 }
 
 #[test]
