@@ -57,6 +57,13 @@ pub fn period(now: u64) -> u64 {
     now >> PERIOD_SHIFT
 }
 
+/// Whether what was asked in the period `asked` is still waited for at `now`.
+#[inline(always)]
+#[must_use]
+pub fn is_awaited(asked: u64, now: u64) -> bool {
+    period(now) < asked + 2
+}
+
 /// The bit of requests of a period.
 #[inline(always)]
 #[must_use]

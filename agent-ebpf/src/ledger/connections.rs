@@ -9,7 +9,7 @@
 
 use agent_common::{
     agent::probe,
-    ledger::{Connection, Endpoint, period, phase, role, speaks},
+    ledger::{Connection, Endpoint, is_awaited, period, phase, role, speaks},
     loss,
     thread::Thread,
 };
@@ -42,7 +42,7 @@ static MODEL_ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(4096,
 #[map]
 static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
-/// Processes of tools that have asked a host, and when (ns, monotonic), until they answer their agent.
+/// Processes of tools that have asked a host, and in which period, until they answer their agent.
 #[map]
 static UPSTREAM: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
@@ -173,7 +173,7 @@ fn connection_receive(ctx: BtfTracePointContext) -> u32 {
 #[inline(always)]
 fn asked(connection: &mut Connection, thread: &Thread, length: u32) {
     if connection.phase == phase::REQUEST {
-        if connection.model == 0 && !set::is_awaited(connection, now()) {
+        if connection.model == 0 && !is_awaited(connection.round, now()) {
             let bulk = length >= BULK;
             connection.one_way = !bulk as u16;
             comes_to(connection, if bulk { phase::REQUEST } else { phase::NONE });
@@ -207,15 +207,16 @@ fn listen_to(connection: &mut Connection, socket: Sock) {
 #[inline(always)]
 fn is_small(connection: &Connection, length: u32) -> bool {
     let tls = connection.speaks == speaks::TLS;
-    let reacts = now() < connection.heard_at + REACTION;
     if connection.model != 0 || connection.phase == phase::CONNECT {
         return tls && length < SMALL;
     }
-    if tls {
+    let asks_nothing = if tls {
         // It is not known which version it is.
-        return reacts && (asks_nothing(length, RECORD[0]) || asks_nothing(length, RECORD[1]));
-    }
-    reacts && asks_nothing(length, 0)
+        asks_nothing(length, RECORD[0]) || asks_nothing(length, RECORD[1])
+    } else {
+        asks_nothing(length, 0)
+    };
+    asks_nothing && now() < connection.heard_at + REACTION
 }
 
 /// Whether so many bytes, of which so many are `added` to what is said, are what the protocols say by themselves.
@@ -330,11 +331,10 @@ fn comes_to(connection: &mut Connection, to: u32) {
     if connection.process == 0 {
         return set::turn(connection, to);
     }
-    let now = now();
-    (connection.phase, connection.round) = (to, period(now));
+    (connection.phase, connection.round) = (to, period(now()));
     // Full it cannot be: who asked first makes room.
     if to != phase::NONE {
-        let _ = UPSTREAM.insert(connection.process, now, 0);
+        let _ = UPSTREAM.insert(connection.process, connection.round, 0);
     }
 }
 
@@ -348,5 +348,5 @@ pub(super) fn has_told(process: u64) {
 #[inline(always)]
 pub(super) fn waits_upstream(process: u64) -> bool {
     // SAFETY: an element of the map.
-    UPSTREAM.get_ptr(process).is_some_and(|at| period(now()) < period(unsafe { *at }) + 2)
+    UPSTREAM.get_ptr(process).is_some_and(|asked| is_awaited(unsafe { *asked }, now()))
 }

@@ -7,8 +7,8 @@
 use agent_common::{
     agent::SLOTS,
     ledger::{
-        BITS, Connection, Counts, QUIET, QUIET_OF_HOSTS, SetKey, UNMARKED, bit, over, period, phase,
-        request_of,
+        BITS, Connection, Counts, QUIET, QUIET_OF_HOSTS, SetKey, UNMARKED, bit, is_awaited, over, period,
+        phase, request_of,
     },
     loss,
     thread::Thread,
@@ -66,7 +66,8 @@ pub(super) fn shift(slot: u32, now: u64, first: Option<Move>, second: Option<Mov
     shift_after(QUIET, slot, now, first, second, left, entered);
 }
 
-/// The same, for which answers are over of which nothing has come for `quiet` ns.
+/// The same, for which answers are over of which nothing has come for `quiet` ns. The steps under the lock are written out here,
+/// in `enter` and in `turn`: handed over as a closure, they are refused by 6.1's verifier.
 #[inline(always)]
 pub(super) fn shift_after(
     quiet: u64,
@@ -342,7 +343,7 @@ unsafe fn counted_under(connection: &Connection, counts: *const Counts, now: u64
         phase::REQUEST if model => bit::LLM_FIRST_TOKEN,
         // SAFETY: by contract.
         phase::RESPONSE if model && connection.round == unsafe { (*counts).stream_round } => bit::LLM_STREAM,
-        phase::CONNECT | phase::REQUEST if !model && is_awaited(connection, now) => {
+        phase::CONNECT | phase::REQUEST if !model && is_awaited(connection.round, now) => {
             request_of(connection.round)
         }
         _ => bit::NONE,
@@ -363,10 +364,4 @@ unsafe fn enters(connection: &Connection, counts: *const Counts, now: u64) -> u3
         }
         counted_under(connection, counts, now)
     }
-}
-
-/// Whether what was asked of another host has not been given up.
-#[inline(always)]
-pub(super) fn is_awaited(connection: &Connection, now: u64) -> bool {
-    period(now) < connection.round + 2
 }

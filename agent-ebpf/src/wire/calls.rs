@@ -2,9 +2,9 @@
 //! arguments are remembered until then.
 
 use agent_common::{
-    agent::probe,
     ledger::role,
     loss,
+    thread::Thread,
     wire::{ConnectionKey, Piece, action, direction, length, parts, source},
 };
 use aya_ebpf::{
@@ -18,9 +18,10 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use super::{CONNECTIONS_OF_TLS, begins, close, connection, count, is_dismissed, stdio, through, word};
+use super::{
+    CONNECTIONS_OF_TLS, begins, caller, close, connection, count, is_dismissed, stdio, through, word,
+};
 use crate::{
-    agents,
     calls::{Memory, read},
     clock::now,
     ledger, losses, threads,
@@ -62,12 +63,7 @@ struct Call {
 /// A function of (connection, buffer, size, …) is called.
 #[uprobe]
 fn wire_call(ctx: ProbeContext) -> u32 {
-    // SAFETY: the helper has no preconditions.
-    let task = unsafe { bpf_get_current_task_btf() };
-    let Some(thread) = threads::get(task.cast()) else { return 0 };
-    if !agents::wants(thread.agent, probe::WIRE) {
-        return 0;
-    }
+    let Some(thread) = caller() else { return 0 };
     // SAFETY: the context is this program's, and its registers are the probed call's.
     let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
     let (at, address) = (now(), registers.rdi);
@@ -131,9 +127,23 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     0
 }
 
+/// Bytes go through now, one way: the direction, and the mark.
+#[inline(always)]
+pub(super) fn tell(
+    thread: &Thread,
+    key: ConnectionKey,
+    source: u32,
+    (direction, mark): (u32, u32),
+    (buffer, moved): (u64, u64),
+) {
+    let (at, agent) = (now(), thread.agent);
+    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+    said(head, buffer, moved, thread.role == role::OWN);
+}
+
 /// Bytes went through.
 #[inline(always)]
-pub(super) fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
+fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
     let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
     let memory = Memory { at: buffer, buffers: 0 };
     if is_dismissed(&head.key, connection) {

@@ -8,26 +8,24 @@
 //! Limit: two goroutines that write to one connection at once are told in the order in which they came to it.
 
 use agent_common::{
-    agent::probe,
-    ledger::role,
     loss,
     thread::Thread,
-    wire::{ConnectionKey, Piece, action, direction, parts, source},
+    wire::{ConnectionKey, action, direction, parts, source},
 };
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_get_attach_cookie, bpf_get_current_task_btf},
+    helpers::generated::bpf_get_attach_cookie,
     macros::{map, uprobe},
     maps::LruHashMap,
     programs::ProbeContext,
 };
 
 use super::{
-    CONNECTIONS_OF_TLS,
-    calls::{MOST, said},
-    close,
+    CONNECTIONS_OF_TLS, caller,
+    calls::{MOST, tell},
+    close, mark,
 };
-use crate::{agents, clock::now, ledger, losses, threads};
+use crate::{clock::now, losses};
 
 /// A goroutine.
 #[repr(C)]
@@ -52,12 +50,7 @@ static WIRE_GO_READS: LruHashMap<Goroutine, Read> = LruHashMap::with_max_entries
 /// A method of `tls.Conn` is called, or returns.
 #[uprobe]
 fn wire_go(ctx: ProbeContext) -> u32 {
-    // SAFETY: the helper has no preconditions.
-    let task = unsafe { bpf_get_current_task_btf() };
-    let Some(thread) = threads::get(task.cast()) else { return 0 };
-    if !agents::wants(thread.agent, probe::WIRE) {
-        return 0;
-    }
+    let Some(thread) = caller() else { return 0 };
     // SAFETY: the context is this program's, and its registers are the probed function's.
     let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
     let (action, ..) = parts(cookie);
@@ -65,9 +58,7 @@ fn wire_go(ctx: ProbeContext) -> u32 {
     let key = ConnectionKey { process: thread.process, address: registers.rax };
     match action {
         action::SENDS => {
-            let own = thread.role == role::OWN;
-            let mark = if own { ledger::mark(thread.agent) } else { 0 };
-            moved(thread, key, direction::SENT, mark, (registers.rbx, registers.rcx));
+            moved(thread, key, (direction::SENT, mark(thread)), (registers.rbx, registers.rcx));
         }
         action::SAVE => {
             let read = Read { connection: registers.rax, buffer: registers.rbx };
@@ -81,7 +72,7 @@ fn wire_go(ctx: ProbeContext) -> u32 {
             let read = unsafe { *read };
             let _ = WIRE_GO_READS.remove(&goroutine);
             let key = ConnectionKey { process: thread.process, address: read.connection };
-            moved(thread, key, direction::RECEIVED, 0, (read.buffer, registers.rax));
+            moved(thread, key, (direction::RECEIVED, 0), (read.buffer, registers.rax));
         }
         _ => close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source::GO), now()),
     }
@@ -89,11 +80,8 @@ fn wire_go(ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn moved(thread: &Thread, key: ConnectionKey, direction: u32, mark: u32, (buffer, moved): (u64, u64)) {
-    if moved == 0 || moved > MOST {
-        return;
+fn moved(thread: &Thread, key: ConnectionKey, way: (u32, u32), (buffer, moved): (u64, u64)) {
+    if moved != 0 && moved <= MOST {
+        tell(thread, key, source::GO, way, (buffer, moved));
     }
-    let (at, agent, source) = (now(), thread.agent, source::GO);
-    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
-    said(head, buffer, moved, thread.role == role::OWN);
 }

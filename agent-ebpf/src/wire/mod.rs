@@ -16,22 +16,40 @@ pub(crate) mod stdio;
 use core::ffi::c_void;
 
 use agent_common::{
+    agent::probe,
+    ledger::role,
     loss,
+    thread::Thread,
     wire::{
         BUFFERS, CONNECTIONS, ConnectionKey, HEADS, LARGEST, MESSAGE_HEADS, Piece, RING_BYTES, direction,
         source,
     },
 };
 use aya_ebpf::{
-    helpers::generated::{bpf_loop, bpf_probe_read_user as read_user},
+    helpers::generated::{bpf_get_current_task_btf, bpf_loop, bpf_probe_read_user as read_user},
     macros::map,
     maps::{LruHashMap, RingBuf},
 };
 
 use crate::{
+    agents,
     calls::{Memory, read},
-    losses,
+    ledger, losses, threads,
 };
+
+/// The current thread, if its agent is watched by this probe.
+#[inline(always)]
+fn caller() -> Option<&'static mut Thread> {
+    // SAFETY: the helper has no preconditions.
+    let thread = threads::get(unsafe { bpf_get_current_task_btf() }.cast())?;
+    if agents::wants(thread.agent, probe::WIRE) { Some(thread) } else { None }
+}
+
+/// Marks that a thread says something, if it is one of the agent's own.
+#[inline(always)]
+fn mark(thread: &Thread) -> u32 {
+    if thread.role == role::OWN { ledger::mark(thread.agent) } else { 0 }
+}
 
 /// What goes up.
 #[map]

@@ -11,8 +11,6 @@
 //! is followed by a send of the same thread is taken for one; without the hooks of sockets (kernel 6.3) nothing is told.
 
 use agent_common::{
-    agent::probe,
-    ledger::role,
     loss,
     thread::Thread,
     wire::{CONNECTIONS, ConnectionKey, LARGEST, Piece, action, direction, parts, source},
@@ -25,8 +23,8 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use super::{CONNECTIONS_OF_TLS, WIRE, calls::said, close, connection, known};
-use crate::{agents, calls::read, clock::now, ledger, losses, threads};
+use super::{CONNECTIONS_OF_TLS, WIRE, caller, calls::tell, close, connection, known, mark};
+use crate::{calls::read, clock::now, losses, threads};
 
 /// The connection on which what is encrypted under a key is sent.
 #[map]
@@ -45,12 +43,7 @@ mod record {
 /// A record is about to be encrypted or decrypted: (key, state, position, in, length, out).
 #[uprobe]
 fn wire_seal(ctx: ProbeContext) -> u32 {
-    // SAFETY: the helper has no preconditions.
-    let task = unsafe { bpf_get_current_task_btf() };
-    let Some(thread) = threads::get(task.cast()) else { return 0 };
-    if !agents::wants(thread.agent, probe::WIRE) {
-        return 0;
-    }
+    let Some(thread) = caller() else { return 0 };
     // SAFETY: the context is this program's, and its registers are the probed call's.
     let (cookie, registers) = unsafe { (bpf_get_attach_cookie(ctx.as_ptr()), &*ctx.regs) };
     let (action, ..) = parts(cookie);
@@ -83,8 +76,7 @@ fn seal(thread: &mut Thread, mut key: ConnectionKey, what: (u64, u64)) {
         Some(tie) => key.address = unsafe { *tie },
         None => thread.wire_sealed = key.address,
     }
-    let mark = if thread.role == role::OWN { ledger::mark(thread.agent) } else { 0 };
-    tell(thread, key, (direction::SENT, mark), what);
+    tell(thread, key, source::RUSTLS, (direction::SENT, mark(thread)), what);
 }
 
 /// A record was decrypted.
@@ -99,7 +91,7 @@ fn wire_opened(_ctx: RetProbeContext) -> u32 {
         return 0;
     }
     let key = ConnectionKey { process: thread.process, address: thread.wire_socket };
-    tell(thread, key, (direction::RECEIVED, 0), (buffer, length - 1));
+    tell(thread, key, source::RUSTLS, (direction::RECEIVED, 0), (buffer, length - 1));
     0
 }
 
@@ -110,13 +102,6 @@ fn kind(buffer: u64, length: u64) -> u8 {
         return 0;
     }
     read::<u8>(buffer + length - 1).unwrap_or(0)
-}
-
-#[inline(always)]
-fn tell(thread: &Thread, key: ConnectionKey, (direction, mark): (u32, u32), (buffer, moved): (u64, u64)) {
-    let (at, agent, source) = (now(), thread.agent, source::RUSTLS);
-    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
-    said(head, buffer, moved, thread.role == role::OWN);
 }
 
 /// The key under which a thread has encrypted what it now tries to send, whether it succeeds or not.

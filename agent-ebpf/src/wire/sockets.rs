@@ -7,26 +7,19 @@
 //! half-closes its connection is taken to be done; the kernel of 6.1 has no hooks where calls return.
 
 use agent_common::{
-    agent::probe,
-    ledger::role,
     thread::Thread,
     wire::{ConnectionKey, Piece, SOCKET, direction, source},
 };
-use aya_ebpf::{
-    helpers::generated::bpf_get_current_task_btf, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{
-    Connection, PLAIN_CONNECTIONS, begins, close, count, insert, interest, is_dismissed, known, records,
-    stdio, through, word,
+    Connection, PLAIN_CONNECTIONS, begins, caller, close, count, insert, interest, is_dismissed, known, mark,
+    records, stdio, through, word,
 };
 use crate::{
-    agents,
     calls::{Call, Memory, number},
     clock::now,
-    ledger,
     sockets::{MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
-    threads,
 };
 
 /// Results that say nothing of the connection: EINTR, EAGAIN; calls that are to begin again have yet others.
@@ -70,14 +63,6 @@ fn wire_socket_state(ctx: BtfTracePointContext) -> u32 {
         end(socket, thread);
     }
     0
-}
-
-/// The current thread, if its agent is watched by this probe.
-#[inline(always)]
-fn caller() -> Option<&'static mut Thread> {
-    // SAFETY: the helper has no preconditions.
-    let thread = threads::get(unsafe { bpf_get_current_task_btf() }.cast())?;
-    if agents::wants(thread.agent, probe::WIRE) { Some(thread) } else { None }
 }
 
 /// A call has returned.
@@ -198,7 +183,7 @@ fn tell(
     memory: Memory,
     (moved, direction): (u64, u32),
 ) {
-    let mark = if thread.role == role::OWN { ledger::mark(thread.agent) } else { 0 };
+    let mark = mark(thread);
     let (agent, source) = (thread.agent, source::SOCKET);
     let head =
         Piece { at: now(), key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };

@@ -104,16 +104,22 @@ fn rustls_is_seen(daemon: &Daemon) -> bool {
         && !daemon.api().unavailable().contains_key("wire_socket_send")
 }
 
+/// A daemon that reads what a client with rustls says to a provider.
+fn watch_rustls(provider: &Provider) -> Option<(Daemon, Client, String)> {
+    let daemon = provider.daemon(&json!({}));
+    let client = client_rustls(provider);
+    if !rustls_is_seen(&daemon) {
+        eprintln!("not tested: this CPU has no AVX-512, or this kernel no hooks of sockets");
+        return None;
+    }
+    let agent = tls::attach_probed_by(&daemon, client.pid(), "rustls");
+    Some((daemon, client, agent))
+}
+
 #[test]
 fn calls_by_rustls_are_told_as_the_client_saw_them() {
     let provider = Provider::start();
-    let daemon = provider.daemon(&json!({}));
-    let mut client = client_rustls(&provider);
-    if !rustls_is_seen(&daemon) {
-        eprintln!("not tested: this CPU has no AVX-512, or this kernel no hooks of sockets");
-        return;
-    }
-    let agent = tls::attach_probed_by(&daemon, client.pid(), "rustls");
+    let Some((daemon, mut client, agent)) = watch_rustls(&provider) else { return };
     let locked = fs::read_to_string(source("wire/rustls/Cargo.lock")).unwrap();
     let told = told_version(&daemon, &agent, "rustls");
     assert!(locked.contains(&format!("name = \"rustls\"\nversion = {told}\n")), "{told}");
@@ -124,13 +130,7 @@ fn calls_by_rustls_are_told_as_the_client_saw_them() {
 #[test]
 fn connections_of_rustls_are_told_apart() {
     let provider = Provider::start();
-    let daemon = provider.daemon(&json!({}));
-    let mut client = client_rustls(&provider);
-    if !rustls_is_seen(&daemon) {
-        eprintln!("not tested: this CPU has no AVX-512, or this kernel no hooks of sockets");
-        return;
-    }
-    let agent = tls::attach_probed_by(&daemon, client.pid(), "rustls");
+    let Some((daemon, mut client, agent)) = watch_rustls(&provider) else { return };
     // What is sent first on each connection takes many records, which are encrypted before the first is sent.
     let truths = client.call("many gpt-4.1");
     assert!(truths.as_array().unwrap().iter().all(|truth| truth["status"] == 200), "{truths}");
