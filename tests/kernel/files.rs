@@ -12,7 +12,7 @@ use crate::support::{
     daemon::Daemon,
     puppet::{Puppet, Run},
     tolerance::assert_seconds,
-    workload::{Truth, source},
+    workload::{Truth, program, source},
 };
 
 /// An empty folder on a file system with storage; gone when dropped.
@@ -165,6 +165,38 @@ fn a_mount_of_its_own_namespace_is_crossed() {
     let files = below(&daemon, &agent, &folder);
     assert_eq!(files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["inner/d/f", "script.sh"]);
     assert!(!folder.0.join("inner/d").exists(), "the mount was the namespace's own");
+}
+
+#[test]
+fn files_of_a_container_have_the_paths_and_bytes_that_it_sees() {
+    let (daemon, folder) = (Daemon::start(json!({})), Folder::new("overlay"));
+    for name in ["lower", "upper", "work", "merged"] {
+        fs::create_dir(folder.0.join(name)).unwrap();
+    }
+    // Opened for writing it is copied from one layer to the other, of which the program knows nothing.
+    fs::write(folder.0.join("lower/below"), [b'x'; 100_000]).unwrap();
+    let mut puppet = Puppet::start();
+    let agent = daemon.api().attach(puppet.pid());
+    let script = folder.0.join("script.sh");
+    let text = "set -e; cd $(dirname $0)
+        mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged
+        $1 merged direct 64 >/dev/null; echo 12345 >>merged/below; cat merged/below >/dev/null
+        echo 1 >merged/a; mv merged/a merged/b; rm merged/b";
+    fs::write(&script, text).unwrap();
+    let files = program("files");
+    let Run { status, .. } =
+        puppet.run_path("unshare", &["-m", "sh", script.to_str().unwrap(), files.to_str().unwrap()]);
+    assert_eq!(status, 0);
+    daemon.api().detach(&agent);
+    let files = below(&daemon, &agent, &folder);
+    let amounts = |path: &str| {
+        let (_, file) = files.iter().find(|(known, _)| known == path).unwrap_or_else(|| panic!("{files:?}"));
+        ["creates", "deletes", "renames", "written_bytes", "read_bytes"].map(|a| file[a].as_u64().unwrap())
+    };
+    assert_eq!(amounts("merged/below"), [0, 0, 0, 6, 100_006]);
+    assert_eq!(amounts("merged/a"), [1, 0, 0, 2, 0]);
+    assert_eq!(amounts("merged/b"), [0, 1, 1, 0, 0]);
+    assert!(files.iter().all(|(path, _)| !path.starts_with("upper")), "{files:?}");
 }
 
 #[test]

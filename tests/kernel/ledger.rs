@@ -16,7 +16,7 @@ use crate::support::{
     daemon::Daemon,
     ledger::{Seen, sees_connections, watch},
     puppet::Puppet,
-    tolerance::allowed,
+    tolerance::{allowed, is_slow},
     workload::{program, source},
 };
 
@@ -119,7 +119,9 @@ fn threads_that_fight_for_a_lock() {
     let fought = ["lock", "run_queue", "agent_cpu"].map(|cause| seen.cause(cause)).iter().sum::<f64>();
     let idle = seen.cause("idle") - (seen.wall - wall);
     assert!(fought > wall * 0.7 && idle < wall * 0.3, "fought {fought}, idle {idle} of {wall}: {seen:?}");
-    assert!(seen.cause("lock") > wall * 0.5, "{seen:?}");
+    // With one CPU, and that an emulated one, much of the wait is for the CPU.
+    let least = if is_slow() { 0.3 } else { 0.5 };
+    assert!(seen.cause("lock") > wall * least, "{seen:?}");
     let threads = seen.answer["thread_seconds"].as_array().unwrap();
     let waited = threads.iter().find(|t| t["state"] == "lock").unwrap()["seconds"].as_f64().unwrap();
     assert!(waited > 2.0 * wall && waited < 7.0 * wall, "seven wait at once: {waited} of {wall}");

@@ -10,6 +10,7 @@ use crate::support::{
     ledger::{Seen, sees_connections},
     puppet::Puppet,
     tls::{self, Server},
+    tolerance::is_slow,
     workload::source,
 };
 
@@ -89,8 +90,11 @@ fn check(way: &str, is_plain: bool) {
     assert_eq!(seen.answer["estimated"], false, "{seen:?}");
     assert_eq!(share(&seen, "llm_first_token")["estimated_seconds"], 0.0, "{seen:?}");
     let phase = |name: &str| seen.answer["call_seconds"][name].as_f64().unwrap();
-    assert!((phase("llm_first_token") - first).abs() < 0.02 + first * 0.03, "{first}: {seen:?}");
-    assert!((phase("llm_stream") - stream).abs() < 0.02 + stream * 0.03, "{stream}: {seen:?}");
+    // Its clock has what it takes itself to send and to read, which is next to nothing but where it is emulated.
+    let own = if is_slow() { others } else { 0.0 };
+    for (phase, truth) in [(phase("llm_first_token"), first), (phase("llm_stream"), stream)] {
+        assert!((phase - truth).abs() < 0.02 + truth * 0.03 + own, "{phase} of {truth}: {seen:?}");
+    }
 
     let id = model.attach(&daemon, &agent);
     let truth = agent.tell("fan 6");

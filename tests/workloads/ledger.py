@@ -181,10 +181,18 @@ async def ask(seconds):
 
 
 async def background():
-    waits = f"{sys.executable} -S -c 'import select; select.epoll().poll()'; true"
+    ready, tells = os.pipe()
+    waits = f"{sys.executable} -S -c 'import os, select; os.write({tells}, bytes(1)); select.epoll().poll()'; true"
     started = f'sh -c "{waits}" </dev/null >/dev/null 2>&1 &'
-    shell = await asyncio.create_subprocess_exec("sh", "-c", started)
+    shell = await asyncio.create_subprocess_exec("sh", "-c", started, pass_fds=[tells])
     await shell.wait()
+    told = asyncio.StreamReader()
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(told), os.fdopen(ready, "rb")
+    )
+    await told.readexactly(1)
+    pipe.close()
+    os.close(tells)
     await asyncio.sleep(0.3)
 
 

@@ -4,6 +4,7 @@
 //! turn, and the differences within a round are what counts ([`contest`]). A bench is one file here and a
 //! line in [`BENCHES`].
 
+mod churn;
 mod claim;
 mod contest;
 mod daemon;
@@ -80,10 +81,11 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     syscalls::BENCH,
     off_cpu::BENCH,
     idle::BENCH,
+    churn::BENCH,
     unwind::BENCH,
     stacks::BENCH,
     tables::BENCH,
@@ -160,6 +162,6 @@ mod tests {
             assert_eq!(chosen(Some(bench.name)).unwrap()[0].about, bench.about);
         }
         let error = chosen(Some("nothing")).err().unwrap().to_string();
-        assert!(error.contains("syscalls, off_cpu, idle, unwind"), "{error}");
+        assert!(error.contains("syscalls, off_cpu, idle, churn, unwind"), "{error}");
     }
 }

@@ -16,8 +16,8 @@ use crate::{
     workspace,
 };
 
-/// Small, and what tests run: agents are Python programs; busybox brings the network up and switches off.
-const PACKAGES: &str = "python3,busybox-static,procps";
+/// Small, and what tests run: agents are Python programs, openssl makes their certificates; busybox brings the network up and switches off.
+const PACKAGES: &str = "python3,openssl,busybox-static,procps";
 /// What is left out of every package.
 const EXCLUDED: [&str; 3] = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
 /// Whose programs the image has where this machine is no Debian and no Ubuntu.

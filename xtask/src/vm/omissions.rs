@@ -42,6 +42,10 @@ const OMISSIONS: &[Omission] = &[
         "an emulated clock goes on while the host runs something else, and its ticks are lost",
     ),
     each("symbols::a_container_on_overlayfs", "overlayfs is a module, and the machines load none"),
+    each(
+        "files::files_of_a_container_have_the_paths_and_bytes_that_it_sees",
+        "overlayfs is a module, and the machines load none",
+    ),
     each("unwind::blocked::", "it needs gdb and other Pythons, and the machines have no network"),
     each("unwind::python::", "it needs py-spy and other Pythons, and the machines have no network"),
     each(
