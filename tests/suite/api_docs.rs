@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agentperf::{
     api,
+    config::Budget,
     export::prometheus::Metrics,
     model::control::Control,
     store::{Limits, Memory},
@@ -275,7 +276,7 @@ fn every_route_is_documented() {
     let store = Arc::new(Memory::new(Limits::default(), telemetry.clone()));
     let (_, ready) = tokio::sync::watch::channel(true);
     let listen: SocketAddr = "127.0.0.1:7575".parse().unwrap();
-    let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
+    let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read(), Budget::default()));
     let state =
         api::State::new(store, Control::channel().0, telemetry, HostInfo::read(), metrics, ready, listen);
     let printed = format!("{:?}", api::router(state));

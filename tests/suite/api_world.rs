@@ -12,7 +12,7 @@ use std::{
 
 use agentperf::{
     api,
-    config::{Project, Secret},
+    config::{Budget, Project, Secret},
     export::prometheus::Metrics,
     ingest::Ingest,
     model::{
@@ -90,7 +90,7 @@ impl World {
         let (stop, stop_rx) = watch::channel(false);
         let listener = runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
-        let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read()));
+        let metrics = Arc::new(Metrics::new(100, telemetry.clone(), HostInfo::read(), Budget::default()));
         let (records, recorded) = mpsc::channel(64);
         let ingest = Ingest::new(&[shop()], &records, &[7; 32], telemetry.clone());
         runtime.spawn(async move { writer::spawn(kept, recorded, Vec::new()).await });

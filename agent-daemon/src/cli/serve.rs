@@ -77,7 +77,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
             "the environment variable {name} sets nothing: `agentperf config example` names all that do"
         );
     }
-    if let Some(sentence) = exposure(&config) {
+    for sentence in exposure(&config).into_iter().chain(unpriced(&config)) {
         tracing::warn!("{sentence}");
     }
     if let Some(sentence) = privileges::missing() {
@@ -98,6 +98,15 @@ pub(super) fn exposure(config: &Config) -> Option<String> {
             "listening on {listen}: whoever reaches this address can see and watch every process, as there is \
              no password"
         )
+    })
+}
+
+/// What whoever sets a budget may have forgotten.
+fn unpriced(config: &Config) -> Option<String> {
+    let is_unpriced = config.budget.cents_per_day.is_some() && config.llm.prices.is_empty();
+    is_unpriced.then(|| {
+        "budget.usd_per_day is set, but llm.prices is empty: no call has a cost, and none of the budget is ever spent"
+            .to_owned()
     })
 }
 

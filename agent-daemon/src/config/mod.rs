@@ -5,6 +5,7 @@
 //! validated [`Config`]. Each default is written once, in the `Default` below.
 
 mod alerts;
+mod budget;
 mod builtin;
 mod duration;
 mod error;
@@ -31,6 +32,7 @@ mod texts;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use alerts::{Alerts, RuleSource};
+pub use budget::Budget;
 pub use builtin::{Builtin, builtin_rules};
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Origin};
@@ -89,6 +91,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// How GPUs are read.
     pub gpu: Gpu,
+    /// What calls of models may take a day.
+    pub budget: Budget,
     /// What flags set, so that a reload can put it over the file again.
     overrides: Overrides,
 }
@@ -261,6 +265,7 @@ impl Default for Config {
             log: Log::default(),
             kernel: Kernel::default(),
             gpu: Gpu::default(),
+            budget: Budget::default(),
             overrides: Overrides::default(),
         }
     }

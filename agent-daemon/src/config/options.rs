@@ -7,6 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
+    budget,
     duration::{format_duration, parse_duration},
     export_options, files, gpu,
     ledger::{format_hosts, parse_hosts},
@@ -67,7 +68,8 @@ pub static OPTIONS: [Opt; INSIDE.len() + export_options::OPTIONS.len()] =
 const INSIDE: [Opt; OURS.len() + files::OPTIONS.len()] = joined(&OURS, &files::OPTIONS);
 
 /// And not of files.
-const OURS: [Opt; GENERAL.len() + gpu::OPTIONS.len()] = joined(&GENERAL, &gpu::OPTIONS);
+const OURS: [Opt; GENERAL.len() + MORE.len()] = joined(&GENERAL, &MORE);
+const MORE: [Opt; gpu::OPTIONS.len() + budget::OPTIONS.len()] = joined(&gpu::OPTIONS, &budget::OPTIONS);
 
 /// Those that have no file of their own.
 const GENERAL: [Opt; 34] = [

@@ -38,6 +38,7 @@ pub(super) struct Raw {
     log: Option<RawLog>,
     kernel: Option<RawKernel>,
     gpu: Option<RawGpu>,
+    budget: Option<RawBudget>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -184,6 +185,13 @@ struct RawGpu {
     host_proc: Text,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawBudget {
+    usd_per_day: Text,
+    tokens_per_day: Text,
+}
+
 /// A rule.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -252,6 +260,7 @@ impl Raw {
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
         let gpu = self.gpu.unwrap_or_default();
+        let budget = self.budget.unwrap_or_default();
         let values = [
             ("listen", self.listen),
             ("window", self.window),
@@ -286,6 +295,8 @@ impl Raw {
             ("gpu.enabled", gpu.enabled),
             ("gpu.library", gpu.library),
             ("gpu.host_proc", gpu.host_proc),
+            ("budget.usd_per_day", budget.usd_per_day),
+            ("budget.tokens_per_day", budget.tokens_per_day),
         ];
         let reactions = alerts.reactions.unwrap_or_default().into_values();
         let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());

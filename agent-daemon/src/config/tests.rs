@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 61] = [
+const VALUES: [&str; 63] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -59,6 +59,8 @@ const VALUES: [&str; 61] = [
     "false",
     "/srv/libnvidia-ml.so.1",
     "/host/proc",
+    "12.50",
+    "1000",
     "directories",
     "model.bin",
     "false",

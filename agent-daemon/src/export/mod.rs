@@ -98,7 +98,8 @@ impl Doors {
         telemetry: &Arc<Telemetry>,
         let_go: Vec<Agent>,
     ) -> Result<Self, DoorError> {
-        let metrics = Arc::new(Metrics::new(config.metrics.max_series, Arc::clone(telemetry), host.clone()));
+        let (max_series, telemetry_of_it) = (config.metrics.max_series, Arc::clone(telemetry));
+        let metrics = Arc::new(Metrics::new(max_series, telemetry_of_it, host.clone(), config.budget));
         let journal = Journal::start(&config.journal, telemetry).map_err(DoorError::Journal)?;
         let journal = journal.map(|(journal, thread)| (Arc::new(journal), thread));
         if let Some((journal, _)) = &journal {

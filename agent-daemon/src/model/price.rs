@@ -105,6 +105,12 @@ impl Prices {
         Self(prices)
     }
 
+    /// Whether nothing has a price.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What a call cost on a day. `models` are names of the model, the one to try first before the others: the model
     /// that answered, then the one that was asked for. Of the prices that had begun, the one that gives most of the
     /// name is taken, of these the one for this provider, and of these the latest.

@@ -51,7 +51,8 @@ impl Counted {
             boot_id: "0".repeat(36),
         };
         let telemetry = Arc::new(Telemetry::default());
-        let metrics = Arc::new(Metrics::new(100, Arc::clone(&telemetry), HostInfo::read()));
+        let metrics =
+            Arc::new(Metrics::new(100, Arc::clone(&telemetry), HostInfo::read(), config::Budget::default()));
         metrics.follow(&Record::Agent(agent.clone()));
         Self { metrics, telemetry, agent, begin }
     }

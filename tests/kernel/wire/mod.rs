@@ -342,7 +342,7 @@ fn who_asks_a_model_unseen_is_told_with_the_reason() {
 /// Has a client make all calls, and looks for what was said wherever it could be kept.
 fn keeps_nothing(provider: &Provider, attach: impl Fn(&Daemon, &Client) -> String, mut client: Client) {
     let prices = json!([{ "model": "gpt-4.1*", "input": 2, "output": 8, "cache_read": 0.5 }]);
-    let quiet = json!({ "log": { "level": "trace" }, "llm": { "prices": prices } });
+    let quiet = json!({ "log": { "level": "trace" }, "llm": { "prices": prices }, "budget": { "tokens_per_day": 9 } });
     let mut daemon = provider.daemon(&quiet);
     let agent = attach(&daemon, &client);
     for command in COMMANDS {
@@ -371,7 +371,13 @@ fn keeps_nothing(provider: &Provider, attach: impl Fn(&Daemon, &Client) -> Strin
     // 176 at 2, 1024 at 0.5, 80 at 8, USD for a million.
     let cost = call["cost_usd"].as_f64().unwrap();
     assert!((cost - 0.001_504).abs() < 1e-9, "{call}");
-    assert!(texts["/metrics"].contains("agentperf_agent_llm_tokens_total"), "{}", texts["/metrics"]);
+    for series in [
+        r#"provider="openai",model="gpt-4.1",type="input"}"#,
+        r#"agentperf_llm_tokens_total{type="output"}"#,
+        "agentperf_budget_tokens_per_day",
+    ] {
+        assert!(texts["/metrics"].contains(series), "{series} in {}", texts["/metrics"]);
+    }
     let store = daemon.store();
     assert!(daemon.stop().success());
     assert!(!daemon.log().contains(MARK), "the log tells what was said");

@@ -9,6 +9,7 @@ mod remote_write;
 use std::{sync::Arc, time::Duration};
 
 use agentperf::{
+    config::Budget,
     export::prometheus::Metrics,
     model::{
         agent::{Agent, AgentSource},
@@ -61,7 +62,7 @@ fn process(pid: u32, parent: Option<u32>, started: Timestamp) -> Process {
 /// Metrics that count one agent, and what they tell losses to.
 fn metrics(agent: &Agent) -> (Arc<Metrics>, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::default());
-    let metrics = Arc::new(Metrics::new(100, Arc::clone(&telemetry), HostInfo::read()));
+    let metrics = Arc::new(Metrics::new(100, Arc::clone(&telemetry), HostInfo::read(), Budget::default()));
     metrics.follow(&Record::Agent(agent.clone()));
     (metrics, telemetry)
 }

@@ -127,10 +127,14 @@ impl Day {
             self.counter("agentperf_agent_tool_calls_total", &of, |_, _| 0.05);
             self.counter("agentperf_agent_tool_failures_total", &of, move |_, _| 0.05 * fails);
         }
-        let model = [&labels[..], &[("model", "opus")]].concat();
-        for (what, rate) in
-            [("calls", 0.05), ("failures", 0.001), ("streams", 0.04), ("first_token_seconds", 0.12)]
-        {
+        let model = [&labels[..], &[("provider", "anthropic"), ("model", "opus")]].concat();
+        for (what, rate) in [
+            ("calls", 0.05),
+            ("failures", 0.001),
+            ("provider_failures", 0.0005),
+            ("streams", 0.04),
+            ("first_token_seconds", 0.12),
+        ] {
             let name = format!("agentperf_agent_llm_{what}_total");
             self.counter(&name, &model, move |_, noise| rate * (1.0 + 0.3 * noise));
         }
@@ -143,6 +147,15 @@ impl Day {
         self.gauge("agentperf_agent_cgroup_memory_bytes", &labels, |_, noise| 5e9 + 2e9 * noise);
         self.counter("agentperf_agent_cgroup_cpu_throttled_seconds_total", &labels, |at, _| {
             if builds(at) { 1.5 } else { 0.05 }
+        });
+    }
+
+    /// Most is spent in office hours, but never twice too fast.
+    fn spent(&mut self) {
+        self.gauge("agentperf_budget_usd_per_day", &[], |_, _| 100.0);
+        self.counter("agentperf_llm_cost_usd_total", &[], |at, noise| {
+            let busy = if at % 86_400.0 < 36_000.0 { 1.5 } else { 0.2 };
+            100.0 / 86_400.0 * busy * (1.0 + 0.2 * noise)
         });
     }
 
@@ -176,6 +189,7 @@ fn a_day_of_a_busy_healthy_host_fires_nothing() {
     day.host();
     (0..AGENTS).for_each(|agent| day.agent(agent));
     day.services();
+    day.spent();
     day.own();
     let rules = RuleSet::parse(DEFAULT_RULES).unwrap();
     let options = Options { interval: STEP, ..Options::default() };

@@ -8,7 +8,7 @@ use super::{
     capped::{Capped, Rooms},
     devices::DeviceTotals,
     gpu_totals::Gpus,
-    llm::LlmTotals,
+    llm::{LlmTotals, ModelKey},
     signals::SignalTotals,
     throttled::Throttled,
     tools::ToolTotals,
@@ -55,7 +55,7 @@ pub(super) struct AgentTotals {
     /// Tool calls, by name.
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
     /// Calls of models, by model.
-    pub(super) llm: Capped<Arc<str>, LlmTotals>,
+    pub(super) llm: Capped<ModelKey, LlmTotals>,
     pub(super) signals: SignalTotals,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.

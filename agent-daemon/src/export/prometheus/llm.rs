@@ -1,4 +1,4 @@
-//! What has been counted of calls of models that were read off the wire, by model and provider. Models are bounded by the
+//! What has been counted of calls of models that were read off the wire, by provider and model. Models are bounded by the
 //! room for series.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -9,51 +9,99 @@ use super::{
     series::{OTHER, Series, seconds},
 };
 use crate::model::{
-    operation::{LLM, LlmSum, Source, Sum, SumKey},
+    id::AgentId,
+    operation::{LLM, LlmSum, Operation, Source, Sum, SumKey},
     record::Arrived,
 };
+
+/// What calls of models are counted under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ModelKey {
+    /// As `gen_ai.provider.name` has it.
+    provider: Arc<str>,
+    model: Arc<str>,
+}
+
+impl ModelKey {
+    fn of(key: &SumKey) -> Self {
+        // The name of such an operation is the provider's and what was asked for.
+        let provider = key.name.split_whitespace().next().unwrap_or(OTHER);
+        Self { provider: provider.into(), model: key.model.as_deref().unwrap_or(OTHER).into() }
+    }
+}
 
 /// Calls of one model.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LlmTotals {
     calls: u64,
     failures: u64,
+    /// Of the failures: those that are the provider's doing.
+    provider_failures: u64,
     ns: u64,
     used: LlmSum,
 }
 
 impl LlmTotals {
-    /// Adds calls.
-    pub(super) fn add(&mut self, sum: &Sum) {
-        self.calls = self.calls.saturating_add(sum.count);
-        self.failures = self.failures.saturating_add(sum.errors);
-        self.ns = self.ns.saturating_add(sum.total_ns);
-        self.used.merge(&sum.llm);
+    /// What they used.
+    pub(super) fn used(&self) -> &LlmSum {
+        &self.used
     }
-}
 
-/// The calls of models among what arrived, added up by agent, name and model.
-pub(super) fn llm_calls(arrived: &Arrived) -> BTreeMap<SumKey, Sum> {
-    let is_call = |source, kind: &str| source == Source::Wire && kind == LLM;
-    let mut calls = BTreeMap::<SumKey, Sum>::new();
-    for operation in arrived.operations.iter().filter(|o| is_call(o.source, &o.kind)) {
-        let sum = calls.entry(SumKey::of(operation)).or_default();
+    fn add_one(&mut self, operation: &Operation) {
+        let mut sum = Sum::default();
         sum.add(operation);
         // Whoever gives up an answer that comes has not been failed by the model.
         if matches!(operation.error_type.as_deref(), Some("cancelled" | "cut_off")) {
-            sum.errors = sum.errors.saturating_sub(1);
+            sum.errors = 0;
         }
+        self.provider_failures += u64::from(sum.errors > 0 && is_providers(operation.status));
+        self.add_sum(&sum);
     }
-    let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
-    for (key, sum) in rows.filter(|(key, _)| is_call(key.source, &key.kind)) {
-        calls.entry(key.clone()).or_default().merge(sum);
+
+    fn add_sum(&mut self, sum: &Sum) {
+        self.merge(&Self {
+            calls: sum.count,
+            failures: sum.errors,
+            provider_failures: 0,
+            ns: sum.total_ns,
+            used: sum.llm,
+        });
     }
-    calls
+
+    /// Adds others.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failures = self.failures.saturating_add(other.failures);
+        self.provider_failures = self.provider_failures.saturating_add(other.provider_failures);
+        self.ns = self.ns.saturating_add(other.ns);
+        self.used.merge(&other.used);
+    }
 }
 
-/// The model that such calls are counted under.
-pub(super) fn model_of(key: &SumKey) -> Arc<str> {
-    key.model.as_deref().unwrap_or(OTHER).into()
+/// Whether a failure with this status is the provider's doing: too many requests, its own errors, and those that it tells of
+/// in the middle of an answer that began well. The others are for what was asked, or by whom.
+fn is_providers(status: Option<u16>) -> bool {
+    status.is_none_or(|status| status == 429 || status >= 500 || status < 400)
+}
+
+/// The calls of models among what arrived.
+pub(super) fn llm_calls(arrived: &Arrived) -> BTreeMap<(AgentId, ModelKey), LlmTotals> {
+    let whose = |key: &SumKey| {
+        let is_call = key.source == Source::Wire && key.kind == LLM;
+        key.agent.clone().filter(|_| is_call).map(|agent| (agent, ModelKey::of(key)))
+    };
+    let mut calls = BTreeMap::<_, LlmTotals>::new();
+    for operation in &arrived.operations {
+        if let Some(key) = whose(&SumKey::of(operation)) {
+            calls.entry(key).or_default().add_one(operation);
+        }
+    }
+    for (key, sum) in arrived.sums.iter().flat_map(|sums| &sums.rows) {
+        if let Some(key) = whose(key) {
+            calls.entry(key).or_default().add_sum(sum);
+        }
+    }
+    calls
 }
 
 /// The series of one agent's calls of models; `with` adds labels to the agent's.
@@ -63,9 +111,9 @@ pub(super) fn of(
     with: &impl Fn(&[String]) -> Vec<String>,
 ) -> Vec<Series> {
     let by_model = |value: fn(&LlmTotals) -> f64, kind: &[&str]| {
-        let of_model = |(model, total): (Option<Arc<str>>, &LlmTotals)| {
-            let model = model.map_or_else(|| OTHER.to_owned(), |model| model.to_string());
-            let more: Vec<String> = [model].into_iter().chain(kind.iter().map(|k| (*k).to_owned())).collect();
+        let of_model = |(key, total): (Option<ModelKey>, &LlmTotals)| {
+            let labels = key.as_ref().map_or([OTHER; 2], |key| [&*key.provider, &*key.model]);
+            let more: Vec<String> = labels.iter().chain(kind).map(|&label| label.to_owned()).collect();
             (with(&more), value(total))
         };
         totals.llm.iter().map(of_model).collect::<Vec<Series>>()
@@ -73,6 +121,7 @@ pub(super) fn of(
     match family {
         Family::AgentLlmCalls => by_model(|llm| llm.calls as f64, &[]),
         Family::AgentLlmFailures => by_model(|llm| llm.failures as f64, &[]),
+        Family::AgentLlmProviderFailures => by_model(|llm| llm.provider_failures as f64, &[]),
         Family::AgentLlmSeconds => by_model(|llm| seconds(llm.ns), &[]),
         Family::AgentLlmFirstTokenSeconds => by_model(|llm| seconds(llm.used.first_content_ns), &[]),
         Family::AgentLlmStreams => by_model(|llm| llm.used.streams as f64, &[]),
@@ -99,17 +148,39 @@ mod tests {
     };
 
     #[test]
-    fn calls_of_models_are_added_up_by_model() {
+    fn calls_of_models_are_added_up_by_provider_and_model() {
         let mut operations: Vec<_> = (1..=10).map(|n| llm_call_at(at(0), n)).collect();
         operations.extend([operation_at(at(0), 3), tool_call_at(at(0), 3)]);
         let mut sums = Sums::new(at(0), at(60));
         sums.add(&llm_call_at(at(0), 7));
         let calls = llm_calls(&Arrived { operations, sums: vec![sums], place: None });
-        let [(key, sum)] = &calls.iter().collect::<Vec<_>>()[..] else { panic!("one model: {calls:?}") };
-        assert_eq!((&*model_of(key), sum.count, sum.errors), ("gpt", 11, 1));
-        let mut totals = LlmTotals::default();
-        totals.add(sum);
+        let [((_, key), totals)] = &calls.iter().collect::<Vec<_>>()[..] else {
+            panic!("one model: {calls:?}")
+        };
+        assert_eq!((&*key.provider, &*key.model), ("openai", "gpt"));
+        assert_eq!((totals.calls, totals.failures), (11, 1));
         // What the fifth and the tenth used was not told.
         assert_eq!((totals.used.input, totals.used.counted), (55 - 15 + 7, 9));
+    }
+
+    #[test]
+    fn what_the_caller_did_wrong_is_no_failure_of_the_provider() {
+        let failed = |error: &str, status| Operation {
+            success: false,
+            error_type: Some(error.to_owned()),
+            status,
+            ..llm_call_at(at(0), 1)
+        };
+        let operations = vec![
+            failed("rate_limit_error", Some(429)),
+            failed("overloaded_error", Some(200)),
+            failed("500", Some(500)),
+            failed("invalid_api_key", Some(401)),
+            failed("cancelled", Some(200)),
+            failed("cut_off", None),
+        ];
+        let calls = llm_calls(&Arrived { operations, sums: Vec::new(), place: None });
+        let totals = calls.values().next().unwrap();
+        assert_eq!((totals.calls, totals.failures, totals.provider_failures), (6, 4, 3));
     }
 }

@@ -38,6 +38,7 @@ use prometheus_client::{
 
 use self::{families::rows, totals::Totals};
 use crate::{
+    config::Budget,
     model::{
         exposition::{Exposition, Samples, ShowSample, TextFormat},
         record::Record,
@@ -60,13 +61,15 @@ struct Shown {
     totals: Mutex<Totals>,
     telemetry: Arc<Telemetry>,
     host: HostInfo,
+    budget: Budget,
 }
 
 impl Metrics {
     /// Nothing counted yet; at most `max_series` of each kind that is many.
     #[must_use]
-    pub fn new(max_series: usize, telemetry: Arc<Telemetry>, host: HostInfo) -> Self {
-        let shown = Arc::new(Shown { totals: Mutex::new(Totals::new(max_series)), telemetry, host });
+    pub fn new(max_series: usize, telemetry: Arc<Telemetry>, host: HostInfo, budget: Budget) -> Self {
+        let totals = Mutex::new(Totals::new(max_series));
+        let shown = Arc::new(Shown { totals, telemetry, host, budget });
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Arc::clone(&shown)));
         Self { registry, shown }
@@ -119,7 +122,7 @@ impl Shown {
             totals.clone()
         };
         let of = |row: &'static families::Row| {
-            let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading);
+            let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading, &self.budget);
             (!series.is_empty()).then_some(FamilySnapshot { row, series })
         };
         let families = rows().filter(|row| wanted(row)).filter_map(of).collect();

@@ -19,6 +19,7 @@ use super::{
     totals::Totals,
 };
 use crate::{
+    config::Budget,
     model::{
         agent::{Agent, AgentEnd},
         exposition::{Samples, ShowSample},
@@ -82,6 +83,8 @@ pub fn replay(
         totals: Mutex::new(Totals::new(MAX_SERIES)),
         telemetry: Arc::new(Telemetry::default()),
         host: HostInfo::read(),
+        // Rules ask for the one that is in force.
+        budget: Budget::default(),
     };
     let replayed = Replayed(shown, Mutex::default());
     let mut chunk = TimeRange { from: range.from, to: range.from };

@@ -12,6 +12,7 @@ use super::{
     totals::Totals,
 };
 use crate::{
+    config::Budget,
     model::{
         agent::{Agent, AgentSource},
         errno_names::errno_name,
@@ -38,6 +39,7 @@ pub(super) fn of(
     telemetry: &Telemetry,
     host: &HostInfo,
     reading: &Reading,
+    budget: &Budget,
 ) -> Vec<Series> {
     let mut series = match family {
         Family::BuildInfo => one([host.version.to_owned(), host.kernel.clone()], 1.0),
@@ -60,6 +62,12 @@ pub(super) fn of(
         Family::OwnMemoryBytes => some(Some(reading.own.rss_bytes as f64)),
         Family::Operations => totals.operations.counts(),
         Family::OperationSeconds => totals.operations.seconds(),
+        Family::LlmCost => some(Some(totals.llm.cost.usd())),
+        Family::LlmTokens => labelled(
+            [("input", totals.llm.input), ("output", totals.llm.output)].map(|(kind, n)| (kind, n as f64)),
+        ),
+        Family::BudgetUsd => some(budget.cents_per_day.map(|cents| cents as f64 / 100.0)),
+        Family::BudgetTokens => some(budget.tokens_per_day.map(|tokens| tokens as f64)),
         Family::SeriesOverflow => overflow(totals),
         Family::ExportSent => exported(telemetry, |exporter| exporter.sent),
         Family::ExportFailures => exported(telemetry, |exporter| exporter.failed),

@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn metrics(max_series: usize) -> Metrics {
-    Metrics::new(max_series, Arc::default(), HostInfo::read())
+    Metrics::new(max_series, Arc::default(), HostInfo::read(), Budget::default())
 }
 
 /// The value of the series whose name and labels begin like this.

@@ -12,6 +12,7 @@ use crate::model::{
     agent::Agent,
     host::HostWindow,
     id::{AgentId, ProcessId},
+    operation::LlmSum,
     process::Process,
     record::{Arrived, Record},
     time::Timestamp,
@@ -39,6 +40,8 @@ pub(super) struct Totals {
     expired: Timestamp,
     pub(super) rooms: Rooms,
     pub(super) operations: OperationTotals,
+    /// What calls of models used, of all agents.
+    pub(super) llm: LlmSum,
     /// The host's windows, merged.
     pub(super) host: Option<Box<HostWindow>>,
 }
@@ -71,6 +74,7 @@ impl Totals {
             agents_overflowed: 0,
             expired: Timestamp::UNIX_EPOCH,
             operations: OperationTotals::default(),
+            llm: LlmSum::default(),
             host: None,
             rooms: Rooms::new(max_series),
         }
@@ -108,9 +112,10 @@ impl Totals {
                 totals.tools.entry(key.name.into(), &mut rooms.tools).add(&sum, repeats);
             }
         }
-        for (key, sum) in llm::llm_calls(arrived) {
-            if let Some((totals, rooms)) = key.agent.as_ref().and_then(|agent| self.of(agent)) {
-                totals.llm.entry(llm::model_of(&key), &mut rooms.llm).add(&sum);
+        for ((agent, model), calls) in llm::llm_calls(arrived) {
+            self.llm.merge(calls.used());
+            if let Some((totals, rooms)) = self.of(&agent) {
+                totals.llm.entry(model, &mut rooms.llm).merge(&calls);
             }
         }
         for (agent, counted) in signals::arrived(arrived) {

@@ -72,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::Budget,
         export::prometheus::Metrics,
         model::{agent::AgentEnd, record::Record, time::Timestamp},
         store::{Follower as _, fixture::agent_at},
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn labels_are_sorted_and_none_is_empty() {
-        let metrics = Metrics::new(10, Arc::default(), HostInfo::read());
+        let metrics = Metrics::new(10, Arc::default(), HostInfo::read(), Budget::default());
         let now = Timestamp::now();
         metrics.follow(&Record::Agent(agent_at(now)));
         let series = decoded(&Encoder::new("here".to_owned()).encode(&metrics.snapshot(now)));
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_series_that_ends_is_marked_once() {
-        let metrics = Metrics::new(10, Arc::default(), HostInfo::read());
+        let metrics = Metrics::new(10, Arc::default(), HostInfo::read(), Budget::default());
         let (now, mut encoder) = (Timestamp::now(), Encoder::new("here".to_owned()));
         let mut agent = agent_at(now);
         metrics.follow(&Record::Agent(agent.clone()));

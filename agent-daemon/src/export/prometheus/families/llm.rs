@@ -2,14 +2,50 @@
 
 use prometheus_client::registry::Unit::Seconds;
 
-use super::{Family as F, Kind::Counter, Row, row};
+use super::{
+    Family as F,
+    Kind::{Counter, Gauge},
+    Row, row,
+};
 
 /// Labels of the calls of one model.
-const MODEL: &[&str] = &["agent", "agent_id", "model"];
+const MODEL: &[&str] = &["agent", "agent_id", "provider", "model"];
 /// The same, by `type`: `input` and `output`, and what these contain: `cache_read`, `cache_write` and `reasoning`.
-const TOKENS: &[&str] = &["agent", "agent_id", "model", "type"];
+const TOKENS: &[&str] = &["agent", "agent_id", "provider", "model", "type"];
 
-pub(super) static ROWS: [Row; 8] = [
+pub(super) static ROWS: [Row; 13] = [
+    row(
+        F::LlmCost,
+        "llm_cost_usd",
+        None,
+        Counter,
+        &[],
+        "What calls of models cost whose price is configured, of all agents since the daemon started, US dollars",
+    ),
+    row(
+        F::LlmTokens,
+        "llm_tokens",
+        None,
+        Counter,
+        &["type"],
+        "Tokens of all agents since the daemon started: input, output",
+    ),
+    row(
+        F::BudgetUsd,
+        "budget_usd_per_day",
+        None,
+        Gauge,
+        &[],
+        "What calls of models may cost a day, budget.usd_per_day; none if that is not set",
+    ),
+    row(
+        F::BudgetTokens,
+        "budget_tokens_per_day",
+        None,
+        Gauge,
+        &[],
+        "Tokens that models may read and write a day, budget.tokens_per_day; none if that is not set",
+    ),
     row(
         F::AgentLlmCalls,
         "agent_llm_calls",
@@ -19,6 +55,14 @@ pub(super) static ROWS: [Row; 8] = [
         "Calls of models that were read off the wire",
     ),
     row(F::AgentLlmFailures, "agent_llm_failures", None, Counter, MODEL, "Calls of models that failed"),
+    row(
+        F::AgentLlmProviderFailures,
+        "agent_llm_provider_failures",
+        None,
+        Counter,
+        MODEL,
+        "Of these, those that are the provider's doing: 429, 5xx, and errors in the middle of an answer",
+    ),
     row(F::AgentLlmSeconds, "agent_llm", Some(Seconds), Counter, MODEL, "How long calls of models took"),
     row(
         F::AgentLlmFirstTokenSeconds,
