@@ -81,7 +81,7 @@ impl LlmTotals {
 /// Whether a failure with this status is the provider's doing: too many requests, its own errors, and those that it tells of
 /// in the middle of an answer that began well. The others are for what was asked, or by whom.
 fn is_providers(status: Option<u16>) -> bool {
-    status.is_none_or(|status| status == 429 || status >= 500 || status < 400)
+    status.is_none_or(|status| status == 429 || !(400..500).contains(&status))
 }
 
 /// The calls of models among what arrived.
