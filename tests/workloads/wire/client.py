@@ -2,7 +2,7 @@
 
 Usage: client.py PORT [CERTIFICATE], without TLS where there is none. Commands: `chat MODEL`, `stream MODEL`,
 `messages MODEL`, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`: so many to itself, `itself MODEL`: a call
-that this very process answers.
+that this very process answers, `tool NAME`: a chat whose answer asks for a tool of that name, `run PROGRAM`: a tool.
 """
 
 import http.client
@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -24,6 +25,9 @@ def body(command, model):
     messages = [{"role": "user", "content": SECRET}]
     if command == "messages":
         return "/v1/messages", {"model": model, "max_tokens": 100, "stream": True, "messages": messages}
+    if command == "tool":
+        tools = [{"type": "function", "function": {"name": model}}]
+        return "/v1/chat/completions", {"model": "gpt-4.1", "messages": messages, "tools": tools}
     options = {"stream": True, "stream_options": {"include_usage": True}} if command == "stream" else {}
     return "/v1/chat/completions", {"model": model, "messages": messages, **options}
 
@@ -106,6 +110,8 @@ def main():
             said = {"bytes": 300}
         elif command == "bytes":
             said = {"bytes": to_itself(int(argument))}
+        elif command == "run":
+            said = {"status": subprocess.run([argument, "0.1"]).returncode}
         elif command == "itself":
             said = answered_by_itself(argument)
         else:
