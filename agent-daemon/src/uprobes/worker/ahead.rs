@@ -64,9 +64,9 @@ impl Ahead {
         }
     }
 
-    /// What a program will likely map.
-    fn files(&mut self, program: Option<Program>) -> Vec<Arc<dyn CodeFile>> {
-        match program.and_then(|program| self.programs.get(&program)) {
+    /// What a program will likely map. Asking keeps nothing: what was mapped last is forgotten last.
+    fn files(&self, program: Option<Program>) -> Vec<Arc<dyn CodeFile>> {
+        match program.and_then(|program| self.programs.peek(&program)) {
             Some((files, _)) => files.clone(),
             None => self.latest.iter().map(|(_, (file, _))| Arc::clone(file)).collect(),
         }
