@@ -1,6 +1,7 @@
 //! What agents say, by TLS and without: real clients call a small provider of models on this machine, and what agentperf tells of each
 //! call is what the client itself saw.
 
+mod http;
 pub(crate) mod libraries;
 mod load;
 mod plain;
