@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Client, MARK, attach};
+use super::{Client, MARK, Provider, attach, calls};
 use crate::support::{
     api::eventually, daemon::Daemon, ledger::sees_connections, puppet::Puppet, tls, tls::Server,
     tolerance::is_slow, workload::source,
@@ -204,7 +204,9 @@ fn watch_large(daemon: &Daemon, client: &mut Client, agent: &str) {
     let seconds = client.call("large 10")["seconds"].as_f64().unwrap();
     client.call("ask 1");
     let path = format!("/api/v1/agents/{agent}/coverage");
-    let seen = daemon.api().get(&path).expect(200).json()["processes"][0]["received_bytes"].as_u64().unwrap();
+    let seen = eventually("the process is known", || {
+        daemon.api().get(&path).expect(200).json()["processes"][0]["received_bytes"].as_u64()
+    });
     daemon.api().detach(agent);
     let rows = endpoints(daemon, agent, "client");
     let large = rows.iter().find(|row| row["route"] == "/large").unwrap();
@@ -214,6 +216,10 @@ fn watch_large(daemon: &Daemon, client: &mut Client, agent: &str) {
     let most = if is_slow() { 1.0 } else { 0.1 };
     assert!((total - seconds).abs() < seconds * most + 0.01, "they took {seconds} s: {large:#}");
     eprintln!("{seen} bytes of {} were looked at", 10 * LARGE);
+    assert!(
+        seen < 10 * LARGE / 2,
+        "most is passed over, but for what goes by before the daemon says so: {seen}"
+    );
     let others: Vec<Value> = rows.iter().filter(|row| row["route"] != "/large").cloned().collect();
     assert_eq!(others.len(), ENDPOINTS.len(), "what comes after is told: {others:#?}");
 }
@@ -235,6 +241,44 @@ fn large_bodies_in_the_clear_are_told_to_the_byte() {
     let mut client = asks("wire/asks.py", &server);
     let agent = daemon.api().attach(client.pid());
     watch_large(&daemon, &mut client, &agent);
+}
+
+#[test]
+fn calls_of_models_are_told_by_endpoint_too() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    for _ in 0..3 {
+        assert_eq!(client.call("chat gpt-4.1")["status"], 200);
+    }
+    daemon.api().detach(&agent);
+    assert_eq!(calls(&daemon, &agent).len(), 3);
+    let rows = endpoints(&daemon, &agent, "client");
+    let [row] = &rows[..] else { panic!("one endpoint: {rows:#?}") };
+    assert_eq!((&row["kind"], &row["route"]), (&json!("llm"), &json!("/v1/chat/completions")), "{row:#}");
+    assert_eq!((&row["requests"], &row["errors"]), (&json!(3), &json!(0)), "{row:#}");
+}
+
+#[test]
+fn what_serves_itself_is_told_on_both_sides() {
+    let provider = Provider::start_plain();
+    let daemon = provider.daemon(&json!({}));
+    if !sees_connections(&daemon) {
+        return;
+    }
+    let mut client = provider.plain_python();
+    let agent = daemon.api().attach(client.pid());
+    for _ in 0..3 {
+        assert_eq!(client.call("itself own-model")["status"], 200);
+    }
+    daemon.api().detach(&agent);
+    for side in ["client", "server"] {
+        let rows = endpoints(&daemon, &agent, side);
+        let [row] = &rows[..] else { panic!("one endpoint: {rows:#?}") };
+        let named = (&row["kind"], &row["requests"], &row["status"]);
+        assert_eq!(named, (&json!("llm"), &json!(3), &json!(200)), "{row:#}");
+    }
 }
 
 #[test]

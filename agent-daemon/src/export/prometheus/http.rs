@@ -118,13 +118,18 @@ mod tests {
                 text.contains("# TYPE agentperf_http_client_request_duration_seconds histogram"),
                 "{text}"
             );
-            let named = "agentperf_http_client_request_duration_seconds_bucket{agent=";
+            let named = "agentperf_http_client_request_duration_seconds_bucket{le=";
             let buckets: Vec<&str> = text.lines().filter(|line| line.starts_with(named)).collect();
             assert_eq!(buckets.len(), BOUNDS.len() + 1, "{text}");
             let labels = "server_address=\"api.test\",server_port=\"443\",http_request_method=\"GET\",\
                 http_route=\"/a\",http_response_status_code=\"500\"";
-            assert!(buckets[0].contains(labels) && buckets[0].ends_with("le=\"0.005\"} 5"), "{buckets:#?}");
-            assert!(buckets[BOUNDS.len()].ends_with("le=\"+Inf\"} 5"), "{buckets:#?}");
+            assert!(
+                buckets[0].contains(labels)
+                    && buckets[0].contains("{le=\"0.005\"")
+                    && buckets[0].ends_with("} 5"),
+                "{buckets:#?}"
+            );
+            assert!(buckets[BOUNDS.len()].contains("{le=\"+Inf\""), "{buckets:#?}");
             assert!(text.lines().any(|line| line.contains("_seconds_sum{") && line.ends_with(" 0.006")));
         }
         let (mut shown, mut names) = (0, Vec::new());
