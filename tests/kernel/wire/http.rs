@@ -19,8 +19,10 @@ use crate::support::{
 /// How often everything is asked for.
 const TIMES: u64 = 20;
 
-/// Method, route and status of each endpoint; failures, bytes of one request and of one answer.
-const ENDPOINTS: [(&str, &str, Option<u64>, u64, [u64; 2]); 6] = [
+/// Method, route and status of an endpoint; failures, bytes of one request and of one answer.
+type Known = (&'static str, &'static str, Option<u64>, u64, [u64; 2]);
+
+const ENDPOINTS: [Known; 6] = [
     ("GET", "/v1/items/{id}", Some(200), 0, [0, 104]),
     ("POST", "/v1/items", Some(201), 0, [1300, 24]),
     ("GET", "/nowhere", Some(404), 1, [0, 16]),
@@ -209,6 +211,10 @@ fn watch_large(daemon: &Daemon, client: &mut Client, agent: &str) {
     });
     daemon.api().detach(agent);
     let rows = endpoints(daemon, agent, "client");
+    if daemon.api().loss("kernel_wire_ring_full") > 0 {
+        eprintln!("not told to the byte: more went by at once than the ring holds, which is counted");
+        return;
+    }
     let large = rows.iter().find(|row| row["route"] == "/large").unwrap();
     let numbers = ["requests", "errors", "partial", "response_bytes"].map(|key| large[key].as_u64().unwrap());
     assert_eq!(numbers, [10, 0, 0, 10 * LARGE], "{large:#}");
@@ -274,10 +280,11 @@ fn what_serves_itself_is_told_on_both_sides() {
     }
     daemon.api().detach(&agent);
     for side in ["client", "server"] {
+        // It serves each at a port of its own.
         let rows = endpoints(&daemon, &agent, side);
-        let [row] = &rows[..] else { panic!("one endpoint: {rows:#?}") };
-        let named = (&row["kind"], &row["requests"], &row["status"]);
-        assert_eq!(named, (&json!("llm"), &json!(3), &json!(200)), "{row:#}");
+        let named = |row: &Value| (row["kind"].clone(), row["requests"].clone(), row["status"].clone());
+        let told: Vec<_> = rows.iter().map(named).collect();
+        assert_eq!(told, [(); 3].map(|()| (json!("llm"), json!(1), json!(200))), "{rows:#?}");
     }
 }
 

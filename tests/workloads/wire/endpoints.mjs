@@ -13,7 +13,6 @@ const server = http.createServer((request, response) => {
   if (request.method === 'POST') request.resume().on('end', () => answer(response, 201, 24));
   else if (path.startsWith('/v1/items/')) answer(response, 200, 104);
   else if (path === '/slow') setTimeout(() => answer(response, 200, 8), 200);
-  else if (path === '/large') answer(response, 200, 8_000_000);
   else if (path === '/chunked') {
     for (let n = 0; n < 3; n++) response.write('x'.repeat(1000));
     response.end();

@@ -6,7 +6,8 @@ import ssl
 import sys
 import time
 
-LARGE = 8_000_000
+# In pieces, as a network brings them.
+PIECES, PIECE, EVERY = 8, 1_000_000, 0.005
 
 
 class Endpoints(http.server.BaseHTTPRequestHandler):
@@ -28,7 +29,12 @@ class Endpoints(http.server.BaseHTTPRequestHandler):
             time.sleep(0.2)
             self.answer(200, 8)
         elif path == "/large":
-            self.answer(200, LARGE)
+            self.send_response(200)
+            self.send_header("Content-Length", str(PIECES * PIECE))
+            self.end_headers()
+            for _ in range(PIECES):
+                self.wfile.write(b"PLANTED!" * (PIECE // 8))
+                time.sleep(EVERY)
         elif path == "/chunked":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
