@@ -95,6 +95,24 @@ pub struct ConnectionKey {
     pub address: u64,
 }
 
+/// What is not told of a connection, as the daemon wants it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dismissed {
+    /// When the connection was first seen: its address may be used again.
+    pub opened: u64,
+    /// What is sent before this position, but for the call that reaches it: the rest of a body whose length is known.
+    /// [`FOR_GOOD`]: everything, until a request.
+    pub sent: u64,
+    /// The same of what is received.
+    pub received: u64,
+    /// Which way requests go on it: see [`direction`].
+    pub asks: u64,
+}
+
+/// In [`Dismissed`]: until a request goes.
+pub const FOR_GOOD: u64 = u64::MAX;
+
 /// In an address: it is the cookie of a socket. No process has such an address.
 pub const SOCKET: u64 = 1 << 63;
 /// In an address: it is the inode of what a server has for its standard input.
@@ -156,4 +174,5 @@ pub struct Piece {
 const _: () = assert!(size_of::<ConnectionKey>() == 16);
 const _: () = assert!(size_of::<Piece>() == 64);
 const _: () = assert!(size_of::<Stdio>() == 32);
-crate::pod!(ConnectionKey, Piece, Stdio);
+const _: () = assert!(size_of::<Dismissed>() == 32);
+crate::pod!(ConnectionKey, Dismissed, Piece, Stdio);

@@ -188,6 +188,7 @@ impl Names {
             checkpoints: Vec::new(),
             network: Vec::new(),
             disk: Vec::new(),
+            http: Vec::new(),
             ledgers: Vec::new(),
             orders: Vec::new(),
         })

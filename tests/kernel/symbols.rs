@@ -151,7 +151,7 @@ fn kernel_stacks_begin_where_the_thread_was() {
     let sample = |stack| RawCpu { slot: Slot(0), process, stack, samples: 1, cpu_ns: 1 };
     let cpu = vec![sample(kernel_stack(&["vfs_read", "ksys_read"]))];
     let (syscalls, cuda, files, checkpoints) = Default::default();
-    let (network, disk, ledgers, orders) = Default::default();
+    let (network, disk, http, ledgers, orders) = Default::default();
     let window = names.resolve(Counted {
         start,
         end,
@@ -163,6 +163,7 @@ fn kernel_stacks_begin_where_the_thread_was() {
         checkpoints,
         network,
         disk,
+        http,
         ledgers,
         orders,
     });

@@ -1,4 +1,4 @@
-//! Traffic, block I/O and locks of agents, as the API tells them: the numbers are those of the two windows that were
+//! Traffic, block I/O, exchanges over HTTP and locks of agents, as the API tells them: the numbers are those of the two windows that were
 //! stored.
 
 use serde_json::{Value, json};
@@ -55,6 +55,34 @@ fn block_io_is_told_by_device_and_by_process() {
     let by_process = world.get(&world.of_live("/disk?by=process")).json();
     let pids: Vec<_> = by_process["requests"].as_array().unwrap().iter().map(|row| &row["pid"]).collect();
     assert_eq!(pids, [&json!(100), &json!(101)]);
+}
+
+#[test]
+fn exchanges_are_told_by_endpoint_by_route_by_server_and_by_process() {
+    let world = World::new();
+    let told = world.get(&world.of_live("/http")).json();
+    assert_eq!((&told["watched"], &told["rows"]), (&json!(true), &json!(3)));
+    assert_eq!((&told["asked"]["requests"], &told["asked"]["errors"]), (&json!(16), &json!(8)));
+    assert_eq!((&told["served"]["requests"], &told["served"]["errors"]), (&json!(8), &json!(0)));
+    assert_eq!(
+        told["endpoints"][0],
+        json!({
+            "side": "client", "kind": "http", "server_address": "api.test", "server_port": 443,
+            "method": "GET", "route": "/v1/items/{id}", "status": 200, "requests": 8, "errors": 0, "partial": 0,
+            "request_bytes": 16, "response_bytes": 800, "total_seconds": 0.08, "p50_seconds": 0.01,
+            "p90_seconds": 0.01, "p99_seconds": 0.01, "max_seconds": 0.01,
+            "latency": [{ "up_to_seconds": 0.016777215, "requests": 8 }],
+        })
+    );
+    let of = |by: &str| {
+        let told = world.get(&world.of_live(&format!("/http?by={by}"))).json();
+        let rows = told["endpoints"].as_array().unwrap().iter();
+        rows.map(|row| (row["side"].clone(), row["requests"].clone(), row["pid"].clone())).collect::<Vec<_>>()
+    };
+    let (client, server, nobody) = (json!("client"), json!("server"), Value::Null);
+    let sums = [(client.clone(), json!(16), nobody.clone()), (server.clone(), json!(8), nobody)];
+    assert_eq!((of("route"), of("server")), (sums.to_vec(), sums.to_vec()));
+    assert_eq!(of("process"), [(client, json!(16), json!(100)), (server, json!(8), json!(101))]);
 }
 
 #[test]

@@ -87,6 +87,7 @@ fn alerts(silence: &str) -> Vec<Call> {
 fn wire(world: &World) -> Vec<Call> {
     let get = |route: &'static str, what: &str| ("GET", route, format!("{route}{what}"));
     let of_agent = |what: String| ("GET", "/api/v1/agents/{id}/coverage", what);
+    let http = |what: &str| ("GET", "/api/v1/agents/{id}/http", world.of_live(&format!("/http{what}")));
     vec![
         get("/api/v1/llm-calls", ""),
         get("/api/v1/llm-calls", "?order=slowest&limit=1&failed=true"),
@@ -96,6 +97,11 @@ fn wire(world: &World) -> Vec<Call> {
         get("/api/v1/coverage", ""),
         of_agent(world.of_live("/coverage")),
         of_agent("/api/v1/agents/1-1/coverage".to_owned()),
+        http(""),
+        http("?by=route&limit=1"),
+        http("?by=server"),
+        http("?by=process&since=60s"),
+        http("?by=x"),
     ]
 }
 

@@ -6,6 +6,7 @@ use agentperf::model::{
     cuda::{CudaCall, CudaStat},
     disk::{DiskOperation, DiskStat},
     file::FileStat,
+    http::{Endpoint, HttpStat},
     id::AgentId,
     ledger::{Bit, Ledger, StateSet},
     network::{NetworkStat, Peer, Protocol, Side},
@@ -14,6 +15,7 @@ use agentperf::model::{
     syscall::{Histogram, SyscallStat},
     time::Timestamp,
     window::{CpuStat, Window},
+    wire::{Carried, Role},
 };
 
 use crate::api_world::process_id;
@@ -62,6 +64,11 @@ pub(crate) fn busy(agent: &AgentId, start: Timestamp) -> Window {
         ],
         network: vec![traffic(100, None, 1000), traffic(101, Some("api.test"), 500)],
         disk: vec![requests(100, false), requests(101, true)],
+        http: vec![
+            exchanges(100, Role::Client, 200),
+            exchanges(100, Role::Client, 503),
+            exchanges(101, Role::Server, 200),
+        ],
         ledger: ledger(),
         unread: vec![],
     }
@@ -88,6 +95,24 @@ fn traffic(pid: u32, host: Option<&str>, sent_bytes: u64) -> NetworkStat {
         failures: vec![(111, 1)],
         ..NetworkStat::new(process_id(pid), peer)
     }
+}
+
+/// Four exchanges, of 10 ms each.
+fn exchanges(pid: u32, role: Role, status: u16) -> HttpStat {
+    let endpoint = Endpoint {
+        role,
+        server: (role == Role::Client).then(|| "api.test".into()),
+        port: Some(443),
+        method: Some("GET"),
+        route: Some("/v1/items/{id}".into()),
+        status: Some(status),
+        carried: Carried::Other,
+    };
+    let mut row = HttpStat::new(process_id(pid), endpoint);
+    row.durations.add_many(10_000_000, 4);
+    let errors = if status >= 400 { 4 } else { 0 };
+    let (total_ns, max_ns) = (40_000_000, 10_000_000);
+    HttpStat { count: 4, errors, request_bytes: 8, response_bytes: 400, total_ns, max_ns, ..row }
 }
 
 /// Two writes of a page each.
@@ -162,6 +187,7 @@ pub(crate) fn sampled(agent: &AgentId, end: Timestamp) -> Window {
         files: vec![],
         network: vec![],
         disk: vec![],
+        http: vec![],
         ledger: Ledger::default(),
         unread: vec![],
     }

@@ -82,6 +82,7 @@ impl World {
             files: Vec::new(),
             network: Vec::new(),
             disk: Vec::new(),
+            http: Vec::new(),
             ledger: ledger(random),
             unread: Vec::new(),
         })

@@ -1,5 +1,5 @@
 //! Calls of models and of MCP servers that were read off the wire, made into operations of their agents, with what they
-//! cost. They wait for the window to close in which they ended.
+//! cost. They wait for the window to close in which they ended, and so do exchanges over HTTP ([`Endpoints`]).
 //!
 //! Bounds: [`MAX_WAITING`] calls of an agent's window, what is beyond is counted as a loss; [`MAX_NAMES`] different names
 //! and models of an agent each, what is beyond is called `other`.
@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{roster::Roster, seen};
+use super::{endpoints::Endpoints, roster::Roster, seen};
 use crate::{
     collect::argv::redact,
     model::{
+        http::HttpStat,
         id::{AgentId, ProcessId, Slot},
         operation::{LLM, Llm, MCP, Operation, Source},
         price::Prices,
@@ -40,6 +41,7 @@ struct Waiting {
 /// The calls of every agent.
 pub(super) struct Calls {
     waiting: FxHashMap<Slot, Waiting>,
+    endpoints: Endpoints,
     prices: Prices,
     /// The daemon's start: numbers of exchanges begin anew with it.
     began: Timestamp,
@@ -48,7 +50,8 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new(prices: Prices, telemetry: Arc<Telemetry>) -> Self {
-        Self { waiting: FxHashMap::default(), prices, began: Timestamp::now(), telemetry }
+        let (waiting, endpoints) = (FxHashMap::default(), Endpoints::default());
+        Self { waiting, endpoints, prices, began: Timestamp::now(), telemetry }
     }
 
     /// Takes what was read, if its agent is still watched.
@@ -57,6 +60,9 @@ impl Calls {
         let Some(agent) = roster.agent_in(slot) else {
             return self.telemetry.losses.count(Loss::WireCallDropped);
         };
+        if let WireRecord::Http(exchange) = &record {
+            return self.endpoints.add(slot, process, exchange);
+        }
         let waiting = self.waiting.entry(slot).or_default();
         if waiting.operations.len() >= MAX_WAITING {
             return self.telemetry.losses.count(Loss::WireCallDropped);
@@ -78,8 +84,14 @@ impl Calls {
         seen::record(taken.collect(), Vec::new())
     }
 
+    /// Takes the exchanges of the window that closes.
+    pub(super) fn take_http(&mut self) -> Vec<(Slot, HttpStat)> {
+        self.endpoints.take()
+    }
+
     /// The agent in `slot` is let go.
     pub(super) fn leave(&mut self, slot: Slot) -> Option<Record> {
+        self.telemetry.losses.add(Loss::WireCallDropped, self.endpoints.leave(slot));
         seen::record(self.waiting.remove(&slot)?.operations, Vec::new())
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::model::{
     cuda::{CudaCall, CudaStat},
     disk::{DiskOperation, DiskStat},
-    file,
+    file, http,
     id::ProcessId,
     network,
     off_cpu::{OffCpuStat, WaitCause},
@@ -40,6 +40,7 @@ pub(super) fn bound(window: &mut Window) -> usize {
         + fold(&mut window.cuda, |row| row.total_ns.saturating_add(row.calls), |row| row.call, merge_cuda)
         + file::bound(&mut window.files, MAX_ROWS)
         + network::bound(&mut window.network, MAX_ROWS)
+        + http::bound(&mut window.http, MAX_ROWS)
         + fold(&mut window.disk, DiskStat::total_ns, |row| (row.operation, row.background), merge_requests)
         + window.ledger.bound(MAX_ROWS)
 }
@@ -165,6 +166,7 @@ mod tests {
             files: Vec::new(),
             network: Vec::new(),
             disk: Vec::new(),
+            http: Vec::new(),
             ledger: Ledger::default(),
             unread: Vec::new(),
         }

@@ -6,6 +6,7 @@ mod calls;
 mod channels;
 mod checkpoints;
 mod commands;
+mod endpoints;
 mod expiry;
 mod fold;
 mod roster;
@@ -178,6 +179,7 @@ impl Aggregator {
                     self.record(calls).await;
                 }
                 self.tools.tell_verdicts(&self.orders).await;
+                counted.http = self.calls.take_http();
                 let agents = self.roster.by_slot();
                 self.windows.close(counted, agents).await;
             }

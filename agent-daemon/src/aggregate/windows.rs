@@ -67,6 +67,7 @@ impl Windows {
             counted.files.clear();
             counted.network.clear();
             counted.disk.clear();
+            counted.http.clear();
             counted.ledgers.clear();
         }
         // Asked here, not in the task: what is told of processes later must not overtake this window.
@@ -140,6 +141,11 @@ fn split(resolved: Resolved, agents: &Agents) -> Vec<Window> {
             window.disk.push(row);
         }
     }
+    for (slot, row) in resolved.http {
+        if let Some(window) = entry(&mut windows, slot, agents, start, end) {
+            window.http.push(row);
+        }
+    }
     for (slot, ledger) in resolved.ledgers {
         if let Some(window) = entry(&mut windows, slot, agents, start, end) {
             window.ledger = ledger;
@@ -175,6 +181,7 @@ fn entry<'a>(
         files: Vec::new(),
         network: Vec::new(),
         disk: Vec::new(),
+        http: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     };

@@ -9,6 +9,7 @@ use crate::model::{
     cuda::CudaStat,
     disk::DiskStat,
     file::FileStat,
+    http::HttpStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
     network::NetworkStat,
@@ -41,6 +42,8 @@ pub struct Resolved {
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.
     pub disk: Vec<(Slot, DiskStat)>,
+    /// Exchanges over HTTP.
+    pub http: Vec<(Slot, HttpStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -64,8 +67,8 @@ impl Resolved {
             sum.cpu_ns += row.cpu_ns;
         });
         let (start, end) = (counted.start, counted.end);
-        let (syscalls, cuda, files, network, disk, ledgers, unread) = Default::default();
-        Self { start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledgers, unread }
+        let (syscalls, cuda, files, network, disk, http, ledgers, unread) = Default::default();
+        Self { start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, http, ledgers, unread }
     }
 }
 

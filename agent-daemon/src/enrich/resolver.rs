@@ -144,7 +144,7 @@ impl Resolver {
         let syscalls = std::mem::take(&mut counted.syscalls);
         let (cuda, files) = (std::mem::take(&mut counted.cuda), std::mem::take(&mut counted.files));
         let (network, disk) = (std::mem::take(&mut counted.network), std::mem::take(&mut counted.disk));
-        let ledgers = std::mem::take(&mut counted.ledgers);
+        let (http, ledgers) = (std::mem::take(&mut counted.http), std::mem::take(&mut counted.ledgers));
         let counted = Arc::new(counted);
         let (reply, answer) = oneshot::channel();
         let queued = self.requests.try_send(Request::Resolve(Arc::clone(&counted), reply)).is_ok();
@@ -156,7 +156,7 @@ impl Resolver {
                 let stacks = asked(&counted).map(|a| Arc::new(unnamed(a.stack))).collect();
                 Resolved::of(&counted, stacks)
             });
-            Resolved { syscalls, cuda, files, network, disk, ledgers, ..resolved }
+            Resolved { syscalls, cuda, files, network, disk, http, ledgers, ..resolved }
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
         let (start, end) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
         let cpu = addresses.iter().map(row).collect();
         let (syscalls, off_cpu, cuda, files, checkpoints) = Default::default();
-        let (network, disk, ledgers, orders) = Default::default();
+        let (network, disk, http, ledgers, orders) = Default::default();
         Counted {
             start,
             end,
@@ -270,6 +270,7 @@ mod tests {
             checkpoints,
             network,
             disk,
+            http,
             ledgers,
             orders,
         }

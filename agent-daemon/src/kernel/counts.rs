@@ -85,6 +85,7 @@ impl Counts {
             checkpoints,
             network,
             disk,
+            http: Vec::new(),
             ledgers,
             orders,
         }

@@ -1,7 +1,9 @@
 //! The ring of plaintext, and what tells the programs which connections are of no interest: that belongs to the thread
 //! that reads what is said. And which processes are servers, for the one who attaches probes to them.
 
-use agent_common::wire::{ConnectionKey, Piece as Head, SOCKET, Stdio, cookie, direction, stdio};
+use agent_common::wire::{
+    ConnectionKey, Dismissed, FOR_GOOD, Piece as Head, SOCKET, Stdio, cookie, direction, stdio,
+};
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, RingBuf},
@@ -90,10 +92,10 @@ impl std::fmt::Debug for Said<'_> {
     }
 }
 
-/// The ring, and the map of connections that are of no interest.
+/// The ring, and the map of connections of which not everything is told.
 pub struct WireRing {
     ring: RingBuf<MapData>,
-    dismissed: HashMap<MapData, ConnectionKey, u64>,
+    dismissed: HashMap<MapData, ConnectionKey, Dismissed>,
 }
 
 impl WireRing {
@@ -119,13 +121,28 @@ impl WireRing {
         (taken, damaged)
     }
 
-    /// A connection is of no interest until it sends what may be a request that is.
+    /// A connection is of no interest until a request goes on it, which the process sends, or is sent.
     ///
     /// # Errors
     /// The map refused the write.
-    pub fn dismiss(&mut self, key: WireKey) -> Result<(), KernelError> {
+    pub fn dismiss(&mut self, key: WireKey, is_served: bool) -> Result<(), KernelError> {
+        let asks = if is_served { direction::RECEIVED } else { direction::SENT };
+        self.set(key, [FOR_GOOD; 2], asks)
+    }
+
+    /// Of a connection nothing is told before these positions of what it sends and receives, but for the calls that reach
+    /// them.
+    ///
+    /// # Errors
+    /// The map refused the write.
+    pub fn skip(&mut self, key: WireKey, until: [u64; 2]) -> Result<(), KernelError> {
+        self.set(key, until.map(|position| position.min(FOR_GOOD - 1)), direction::SENT)
+    }
+
+    fn set(&mut self, key: WireKey, [sent, received]: [u64; 2], asks: u32) -> Result<(), KernelError> {
         let connection = ConnectionKey { process: key.process.0, address: key.address };
-        Ok(self.dismissed.insert(connection, key.opened_ns, 0)?)
+        let rest = Dismissed { opened: key.opened_ns, sent, received, asks: asks.into() };
+        Ok(self.dismissed.insert(connection, rest, 0)?)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     cuda::{CudaCall, CudaStat},
     disk::{DiskOperation, DiskStat},
     file::{self, FileStat},
+    http::{self, Endpoint, HttpStat},
     id::ProcessId,
     ledger::Ledger,
     network::{self, NetworkStat, Peer},
@@ -22,7 +23,7 @@ use super::{
     window::{CpuStat, Window},
 };
 
-/// Files, and peers, that a merged window keeps apart.
+/// Files, peers, and endpoints, that a merged window keeps apart.
 const MAX_NAMED: usize = 512;
 
 impl<S: Clone + Eq + Hash> Window<S> {
@@ -40,8 +41,10 @@ impl<S: Clone + Eq + Hash> Window<S> {
         }
         // What has a name or an address of its own grows with time: an hour keeps no more of it than a window.
         let (mut files, mut network) = (sum.files.into_rows(), sum.network.into_rows());
+        let mut http = sum.http.into_rows();
         file::bound(&mut files, MAX_NAMED);
         network::bound(&mut network, MAX_NAMED);
+        http::bound(&mut http, MAX_NAMED);
         Some(Self {
             agent,
             start,
@@ -53,6 +56,7 @@ impl<S: Clone + Eq + Hash> Window<S> {
             files,
             network,
             disk: sum.disk.into_rows(),
+            http,
             ledger: sum.ledger,
             unread: sum.unread.into_iter().map(|(process, (_, reason))| (process, reason)).collect(),
         })
@@ -68,6 +72,7 @@ struct Sum<S> {
     files: Rows<(ProcessId, Arc<str>), FileStat>,
     network: Rows<(ProcessId, Peer), NetworkStat>,
     disk: Rows<(ProcessId, Arc<str>, DiskOperation, bool), DiskStat>,
+    http: Rows<(ProcessId, Endpoint), HttpStat>,
     ledger: Ledger,
     /// The reason that was known last; of two at once the greater, as in a query of the windows themselves.
     unread: BTreeMap<ProcessId, (Timestamp, String)>,
@@ -79,9 +84,9 @@ type OffCpuKey<S> = (ProcessId, WaitCause, Option<u32>, Option<Descriptor>, Opti
 impl<S: Clone + Eq + Hash> Sum<S> {
     fn new() -> Self {
         let (syscalls, off_cpu, cpu, cuda) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
-        let (files, network, disk) = (Rows::new(), Rows::new(), Rows::new());
+        let (files, network, disk, http) = (Rows::new(), Rows::new(), Rows::new(), Rows::new());
         let (ledger, unread) = (Ledger::default(), BTreeMap::new());
-        Self { syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
+        Self { syscalls, off_cpu, cpu, cuda, files, network, disk, http, ledger, unread }
     }
 
     fn add(&mut self, window: Window<S>) {
@@ -107,6 +112,9 @@ impl<S: Clone + Eq + Hash> Sum<S> {
         for row in window.disk {
             let key = (row.process, Arc::clone(&row.device), row.operation, row.background);
             self.disk.add(key, row, DiskStat::merge);
+        }
+        for row in window.http {
+            self.http.add((row.process, row.endpoint.clone()), row, HttpStat::merge);
         }
         self.ledger.merge(&window.ledger);
         for (process, reason) in window.unread {

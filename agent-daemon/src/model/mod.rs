@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod file;
 pub mod hash;
 pub mod host;
+pub mod http;
 pub mod id;
 pub mod interpreter;
 pub mod ledger;

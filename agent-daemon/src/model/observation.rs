@@ -8,6 +8,7 @@ use super::{
     cuda::CudaStat,
     disk::DiskStat,
     file::{Checkpoint, FileStat},
+    http::HttpStat,
     id::{ProcessId, Slot},
     ledger::Ledger,
     network::NetworkStat,
@@ -161,6 +162,8 @@ pub struct Counted {
     pub network: Vec<(Slot, NetworkStat)>,
     /// Block I/O.
     pub disk: Vec<(Slot, DiskStat)>,
+    /// Exchanges over HTTP, which the aggregator adds.
+    pub http: Vec<(Slot, HttpStat)>,
     /// Where the time of each agent went.
     pub ledgers: Vec<(Slot, Ledger)>,
     /// The orders that closed the window early, by token.

@@ -9,6 +9,7 @@ use super::{
     cuda::CudaStat,
     disk::DiskStat,
     file::FileStat,
+    http::HttpStat,
     id::{AgentId, ProcessId},
     ledger::Ledger,
     network::NetworkStat,
@@ -54,6 +55,8 @@ pub struct Window<S = Arc<Stack>> {
     pub network: Vec<NetworkStat>,
     /// Block I/O by process and device.
     pub disk: Vec<DiskStat>,
+    /// Exchanges over HTTP by process and endpoint.
+    pub http: Vec<HttpStat>,
     /// Where the time went; empty where that was not watched.
     pub ledger: Ledger,
     /// Processes with an interpreter whose frames cannot be read, and why.
@@ -66,7 +69,7 @@ impl<S> Window<S> {
     pub fn rows(&self) -> usize {
         let ledger = self.ledger.sets.len() + self.ledger.threads.len();
         let of_calls = self.syscalls.len() + self.cuda.len() + self.files.len();
-        let of_devices = self.network.len() + self.disk.len();
+        let of_devices = self.network.len() + self.disk.len() + self.http.len();
         of_calls + of_devices + self.off_cpu.len() + self.cpu.len() + ledger
     }
 
@@ -74,11 +77,11 @@ impl<S> Window<S> {
     #[must_use]
     pub fn map_stacks<T>(self, mut map: impl FnMut(S) -> T) -> Window<T> {
         let Self { agent, start, end, syscalls, off_cpu, cpu, cuda, .. } = self;
-        let (files, network, disk) = (self.files, self.network, self.disk);
+        let (files, network, disk, http) = (self.files, self.network, self.disk, self.http);
         let (ledger, unread) = (self.ledger, self.unread);
         let off_cpu = off_cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
         let cpu = cpu.into_iter().map(|row| row.map_stack(&mut map)).collect();
-        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread }
+        Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, http, ledger, unread }
     }
 }
 

@@ -4,15 +4,15 @@ mod calls;
 mod devices;
 
 pub(crate) use calls::{llm_call_at, tool_call_at};
-pub(crate) use devices::{requests, traffic};
+pub(crate) use devices::{exchanges, requests, traffic};
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Store,
     query::{
-        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, NetworkBy, NetworkFold, OffCpuFold,
-        ProfileFold, ProfileKind, QualityFold, SyscallFold,
+        self, By, CudaFold, DiskBy, DiskFold, FileBy, FileFold, HttpBy, HttpFold, NetworkBy, NetworkFold,
+        OffCpuFold, ProfileFold, ProfileKind, QualityFold, SyscallFold,
     },
 };
 use crate::model::{
@@ -113,6 +113,7 @@ pub(crate) fn window_at(agent: &AgentId, start: Timestamp, rows: u32) -> Window 
         files: Vec::new(),
         network: Vec::new(),
         disk: Vec::new(),
+        http: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     }
@@ -230,6 +231,11 @@ pub(crate) fn busy_window(agent: &AgentId, start: Timestamp, seed: u32) -> Windo
         window.files.push(file(100 + n, PATHS[pick(n + 6, 4) as usize], ns(n) % 9));
         window.network.push(traffic(100 + n, [10, 0, 0, pick(n, 3) as u8], 443, ns(n)));
         window.disk.push(requests(100 + n, "vda", 1 + ns(n) % 9));
+        window.http.push(exchanges(
+            100 + n,
+            ["/v1/items", "/v1/items/{id}", "/ä"][pick(n, 3) as usize],
+            ns(n) % 9,
+        ));
     }
     if seed.is_multiple_of(3) {
         window.unread.push((process_id(100 + seed % 2), format!("reason {}", seed % 5)));
@@ -248,6 +254,7 @@ pub(crate) fn sums(store: &dyn Store, agent: &AgentId, range: TimeRange) -> Stri
     let syscalls = (SyscallFold::new(By::Agent), SyscallFold::new(By::Process));
     let profiles = (ProfileFold::new(ProfileKind::Cpu, None), ProfileFold::new(ProfileKind::OffCpu, None));
     let devices = (NetworkFold::new(NetworkBy::Peer), DiskFold::new(DiskBy::Process));
+    let devices = (devices, HttpFold::new(HttpBy::Endpoint));
     let files = FileFold::new(FileBy::Process);
     let more =
         ((OffCpuFold::default(), QualityFold::default()), (CudaFold::new(By::Process), (files, devices)));

@@ -9,7 +9,7 @@ use super::{
     retries::Attempt,
 };
 use crate::model::{
-    route::route_of,
+    route::endpoint_of,
     wire::{Carried, Evidence, HttpExchange, LlmCall, Partial, Reason, Tokens, Usage, WireRecord},
 };
 
@@ -54,7 +54,8 @@ impl Summary {
             version: exchange.context.version,
             method: request.and_then(|head| head.method),
             server: request.and_then(|head| head.host.clone()),
-            route: request.and_then(|head| head.path.as_deref()).map(route_of),
+            port: request.and_then(|head| head.port),
+            route: request.and_then(|head| head.path.as_deref()).and_then(endpoint_of),
             status: response.and_then(|head| head.status),
             grpc_status: response.and_then(|head| head.grpc_status),
             request_bytes: exchange.request.body.bytes,

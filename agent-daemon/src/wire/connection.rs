@@ -4,7 +4,7 @@
 //! the numbers of connections of some captures are used again.
 
 use super::{
-    Chunk, Direction, Opened, Piece, Transport,
+    Chunk, Direction, Opened, Piece, Standing, Transport,
     body::Side,
     derived::Derived,
     exchange::Context,
@@ -15,7 +15,7 @@ use super::{
     under_way::UnderWay,
     websocket::Socket,
 };
-use crate::model::wire::Role;
+use crate::model::wire::{Reason, Role};
 
 /// What a connection speaks.
 enum Speaks {
@@ -167,6 +167,7 @@ impl Connection {
     fn role(&self) -> Role {
         match &self.speaks {
             Speaks::Http1(http1) => http1.role(),
+            Speaks::Http2(http2) => http2.role(),
             Speaks::Socket(socket) => socket.role(),
             _ => Role::Client,
         }
@@ -281,13 +282,38 @@ impl Connection {
         }
     }
 
-    /// It is not followed any more.
+    /// How it stands.
+    pub(super) fn standing(&self) -> Standing {
+        let is_served = self.role() == Role::Server;
+        match &self.speaks {
+            Speaks::Http1(http1) => {
+                let end = |direction, position: Position| {
+                    let left = http1.body_left(self.side(direction)).filter(|left| *left > 0);
+                    left.zip(position.offset).map_or(0, |(left, offset)| offset.saturating_add(left))
+                };
+                let bodies_end = [end(Direction::Sent, self.sent), end(Direction::Received, self.received)];
+                Standing { is_served, is_busy: http1.is_busy(), is_entered_once: false, bodies_end }
+            }
+            Speaks::Http2(http2) => {
+                let is_busy = http2.is_busy();
+                Standing { is_served, is_busy, is_entered_once: true, ..Standing::default() }
+            }
+            _ => Standing { is_served, ..Standing::default() },
+        }
+    }
+
+    /// There is no room for it.
     pub(super) fn evict(&mut self, derived: &mut Derived) {
         derived.losses.connections += 1;
+        self.let_go(Reason::Evicted, derived);
+    }
+
+    /// It is not followed any more, for this reason.
+    pub(super) fn let_go(&mut self, reason: Reason, derived: &mut Derived) {
         match &mut self.speaks {
-            Speaks::Http1(http1) => http1.evict(derived),
-            Speaks::Http2(http2) => http2.evict(derived),
-            Speaks::Socket(socket) => socket.evict(derived),
+            Speaks::Http1(http1) => http1.let_go(reason, derived),
+            Speaks::Http2(http2) => http2.let_go(reason, derived),
+            Speaks::Socket(socket) => socket.let_go(reason, derived),
             Speaks::Lines(lines) => lines.close(self.last_ns, derived),
             Speaks::Unknown { .. } | Speaks::Dismissed(_) => {}
         }

@@ -29,6 +29,8 @@ pub struct Losses {
 #[derive(Default)]
 pub(super) struct Derived {
     exchanges: u64,
+    /// Exchanges that are over.
+    pub(super) ended: u64,
     pub(super) calls: Calls,
     pub(super) retries: Retries,
     pub(super) losses: Losses,
@@ -40,6 +42,11 @@ impl Derived {
     pub(super) fn exchange(&mut self) -> u64 {
         self.exchanges += 1;
         self.exchanges
+    }
+
+    /// How often an exchange has begun or ended.
+    pub(super) fn turns(&self) -> u64 {
+        self.exchanges.saturating_add(self.ended)
     }
 
     pub(super) fn record(&mut self, record: WireRecord) {

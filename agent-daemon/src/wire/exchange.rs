@@ -271,6 +271,7 @@ impl Exchange {
 
     /// Ends it, and tells what it was.
     pub(super) fn finish(mut self, ending: Ending, derived: &mut Derived) {
+        derived.ended += 1;
         match ending {
             Ending::Unseen(reason) => self.partial.add(reason),
             Ending::CutOff | Ending::Cancelled if !self.is_complete() => self.partial.add(Reason::CutOff),

@@ -2,6 +2,7 @@
 //! framing and recognition need. Values of other headers are looked at by nobody.
 
 use super::{coding::Coding, field::Server};
+use crate::model::wire::METHODS;
 
 /// The longest path that is kept, bytes; what is longer is cut, which templates of routes can bear.
 const LONGEST_PATH: usize = 1024;
@@ -149,8 +150,6 @@ impl Head {
 
 /// A method's name as it is kept.
 pub(super) fn method(name: &[u8]) -> &'static str {
-    const METHODS: [&str; 9] =
-        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
     METHODS.into_iter().find(|method| method.as_bytes() == name).unwrap_or("_OTHER")
 }
 

@@ -41,7 +41,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use self::{connection::Connection, derived::Derived};
-use crate::model::wire::WireRecord;
+use crate::model::wire::{Reason, WireRecord};
 
 pub use derived::Losses;
 pub use under_way::UnderWay;
@@ -124,6 +124,19 @@ pub struct Chunk<'a> {
     pub piece: Piece<'a>,
 }
 
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The process is asked on it.
+    pub is_served: bool,
+    /// An exchange is under way.
+    pub is_busy: bool,
+    /// Whoever lets it go cannot enter it again.
+    pub is_entered_once: bool,
+    /// Positions of what is sent and received that the bodies go to which are under way, where that is known; else 0.
+    pub bodies_end: [u64; 2],
+}
+
 /// All connections, and what is derived from them.
 pub struct Wire {
     connections: LruCache<u64, Connection>,
@@ -176,6 +189,25 @@ impl Wire {
     /// Whether something of interest is under way on a connection, or may be; what is not followed is of none.
     pub fn is_wanted(&mut self, connection: u64) -> bool {
         self.connections.peek_mut(&connection).is_some_and(Connection::is_wanted)
+    }
+
+    /// How often an exchange has begun or ended, on all connections.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.derived.turns()
+    }
+
+    /// How a connection stands.
+    #[must_use]
+    pub fn standing(&self, connection: u64) -> Standing {
+        self.connections.peek(&connection).map(Connection::standing).unwrap_or_default()
+    }
+
+    /// A connection is not followed any more: what is under way on it is of no interest.
+    pub fn dismiss(&mut self, connection: u64) {
+        if let Some(mut connection) = self.connections.pop(&connection) {
+            connection.let_go(Reason::TooLong, &mut self.derived);
+        }
     }
 
     /// What was derived since the last time, in the order in which it ended.

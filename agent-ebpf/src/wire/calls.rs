@@ -19,7 +19,7 @@ use aya_ebpf::{
 };
 
 use super::{
-    CONNECTIONS_OF_TLS, begins, caller, close, connection, count, is_dismissed, stdio, through, word,
+    CONNECTIONS_OF_TLS, caller, close, connection, count, interest, is_request, rest, stdio, through, wanted,
 };
 use crate::{
     calls::{Memory, read},
@@ -146,12 +146,16 @@ pub(super) fn tell(
 fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
     let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
     let memory = Memory { at: buffer, buffers: 0 };
-    if is_dismissed(&head.key, connection) {
-        let asks = || memory.first().is_some_and(|first| begins(first, &[word::POST, word::PRI]));
-        if head.direction == direction::RECEIVED || !asks() {
+    let (wanted, asks) = wanted(&head.key, connection, head.direction, moved);
+    if wanted == rest::BODY {
+        return count(connection, head.direction, moved);
+    }
+    if wanted == rest::UNTIL_REQUEST {
+        let is_request = || memory.first().is_some_and(is_request);
+        if u64::from(head.direction) != asks || !is_request() {
             return count(connection, head.direction, moved);
         }
-        connection.begin(head.at);
+        connection.begin(head.at, interest::READ);
     }
     if own && head.direction == direction::RECEIVED {
         head.mark = ledger::mark(head.agent);

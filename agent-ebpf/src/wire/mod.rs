@@ -21,8 +21,8 @@ use agent_common::{
     loss,
     thread::Thread,
     wire::{
-        BUFFERS, CONNECTIONS, ConnectionKey, HEADS, LARGEST, MESSAGE_HEADS, Piece, RING_BYTES, direction,
-        source,
+        BUFFERS, CONNECTIONS, ConnectionKey, Dismissed, FOR_GOOD, HEADS, LARGEST, MESSAGE_HEADS, Piece,
+        RING_BYTES, direction, source,
     },
 };
 use aya_ebpf::{
@@ -65,9 +65,9 @@ static CONNECTIONS_OF_TLS: Connections = LruHashMap::with_max_entries(CONNECTION
 #[map(name = "WIRE_SOCKETS")]
 static PLAIN_CONNECTIONS: Connections = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
-/// Connections that are of no interest, and when they were opened; filled by the daemon.
+/// Connections of which not everything is told; filled by the daemon.
 #[map]
-static WIRE_DISMISSED: LruHashMap<ConnectionKey, u64> = LruHashMap::with_max_entries(CONNECTIONS, 0);
+static WIRE_DISMISSED: LruHashMap<ConnectionKey, Dismissed> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
 /// `BPF_RB_NO_WAKEUP`: nobody sleeps on the ring.
 const NO_WAKEUP: u64 = 1;
@@ -96,12 +96,24 @@ struct Connection {
 
 /// Whether a connection is read.
 mod interest {
-    /// It is.
+    /// It is; the process asks.
     pub(super) const READ: u64 = 0;
     /// Not until it sends what may be a request.
     pub(super) const DISMISSED: u64 = 1;
     /// Never: it speaks TLS.
     pub(super) const NEVER: u64 = 2;
+    /// It is; the process is asked. Of TLS the daemon alone finds out.
+    pub(super) const SERVED: u64 = 3;
+}
+
+/// What is told of a call.
+mod rest {
+    /// All that it moved.
+    pub(super) const TOLD: u64 = 0;
+    /// Nothing: it is in the middle of a body.
+    pub(super) const BODY: u64 = 1;
+    /// Nothing, unless a request begins with it.
+    pub(super) const UNTIL_REQUEST: u64 = 2;
 }
 
 impl Connection {
@@ -111,11 +123,16 @@ impl Connection {
 
     /// It begins anew, for who was not interested in it.
     #[inline(always)]
-    fn begin(&mut self, at: u64) {
+    fn begin(&mut self, at: u64, interest: u64) {
         self.opened = at;
         self.sent = 0;
         self.received = 0;
-        self.interest = interest::READ;
+        self.interest = interest;
+    }
+
+    #[inline(always)]
+    fn is_read(&self) -> bool {
+        self.interest == interest::READ || self.interest == interest::SERVED
     }
 }
 
@@ -175,11 +192,29 @@ fn connection(of: &'static Connections, key: &ConnectionKey, at: u64) -> Option<
     known(of, key)
 }
 
-/// Whether the daemon dismissed it.
+/// Whether this may be the beginning of a request.
 #[inline(always)]
-fn is_dismissed(key: &ConnectionKey, connection: &Connection) -> bool {
-    // SAFETY: an element of the map.
-    WIRE_DISMISSED.get_ptr(key).is_some_and(|opened| unsafe { *opened } == connection.opened)
+fn is_request(first: u32) -> bool {
+    use word::{DELETE, GET, HEAD, OPTIONS, PATCH, POST, PRI, PUT};
+    begins(first, &[GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS, PRI])
+}
+
+/// What the daemon wants to be told of a call of this direction that moved so much: see [`rest`]. And which way requests go,
+/// where it waits for one.
+#[inline(always)]
+fn wanted(key: &ConnectionKey, connection: &Connection, direction: u32, moved: u64) -> (u64, u64) {
+    let Some(dismissed) = WIRE_DISMISSED.get_ptr(key) else { return (rest::TOLD, 0) };
+    // SAFETY: an element of the map, which the daemon writes.
+    let Dismissed { opened, sent, received, asks } = unsafe { *dismissed };
+    let (until, position) =
+        if direction == direction::SENT { (sent, connection.sent) } else { (received, connection.received) };
+    if opened != connection.opened || until != FOR_GOOD && position + moved >= until {
+        (rest::TOLD, 0)
+    } else if until == FOR_GOOD {
+        (rest::UNTIL_REQUEST, asks)
+    } else {
+        (rest::BODY, 0)
+    }
 }
 
 /// What a call moved, of several buffers.
@@ -286,9 +321,9 @@ unsafe fn copy(to: *mut Piece, from: &Piece) {
 #[inline(always)]
 fn close(of: &'static Connections, key: &ConnectionKey, (agent, source): (u32, u32), at: u64) {
     let Some(known) = known(of, key) else { return };
-    let (opened, interest) = (known.opened, known.interest);
+    let (opened, is_read) = (known.opened, known.is_read());
     let _ = of.remove(key);
-    if interest != interest::READ {
+    if !is_read {
         return;
     }
     let Some(mut entry) = WIRE.reserve::<Piece>(0) else { return losses::count(loss::WIRE_RING_FULL) };

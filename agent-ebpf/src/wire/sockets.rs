@@ -1,9 +1,9 @@
-//! What agents say on sockets without TLS, as clients: read from the memory of the calls that send and receive it, as these
-//! return. No function is probed, and so any program is seen, however it was built.
+//! What agents say on sockets without TLS, as clients and as servers: read from the memory of the calls that send and receive
+//! it, as these return. No function is probed, and so any program is seen, however it was built.
 //!
 //! A connection is judged by the first bytes that are seen of it. One that does not begin as HTTP is left alone, unless a
-//! request begins on it later; one that begins as TLS for good. So are those that this process serves: what it answers is
-//! told by who asked. Limits: calls by io_uring and splice have no memory that could be read, and leave gaps; a process that
+//! request is sent on it later, or an answer; one that begins as TLS for good. Whoever is sent a request first is the server.
+//! Limits: calls by io_uring and splice have no memory that could be read, and leave gaps; a process that
 //! half-closes its connection is taken to be done; the kernel of 6.1 has no hooks where calls return.
 
 use agent_common::{
@@ -13,8 +13,8 @@ use agent_common::{
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{
-    Connection, PLAIN_CONNECTIONS, begins, caller, close, count, insert, interest, is_dismissed, known, mark,
-    records, stdio, through, word,
+    Connection, PLAIN_CONNECTIONS, caller, close, count, insert, interest, is_request, known, mark, records,
+    rest, stdio, through, wanted, word,
 };
 use crate::{
     calls::{Call, Memory, number},
@@ -126,7 +126,7 @@ fn meet(key: ConnectionKey, thread: &Thread, moved: (u64, u32)) {
         None => interest::DISMISSED,
     };
     insert(&PLAIN_CONNECTIONS, &key, &Connection::new(now(), interest));
-    if interest == interest::READ
+    if (interest == interest::READ || interest == interest::SERVED)
         && let (Some(connection), Some(memory)) = (known(&PLAIN_CONNECTIONS, &key), memory)
     {
         tell(key, thread, connection, memory, moved);
@@ -136,41 +136,44 @@ fn meet(key: ConnectionKey, thread: &Thread, moved: (u64, u32)) {
 /// What is to become of a connection that begins with this.
 #[inline(always)]
 fn judge(first: u32, direction: u32) -> u64 {
-    let asks = if direction == direction::SENT { is_request(first) } else { first == word::HTTP };
-    if asks {
-        interest::READ
+    let asks = if is_request(first) {
+        direction == direction::SENT
+    } else if first == word::HTTP {
+        direction == direction::RECEIVED
     } else if is_tls(first) {
-        interest::NEVER
+        return interest::NEVER;
     } else {
-        interest::DISMISSED
-    }
-}
-
-#[inline(always)]
-fn is_request(first: u32) -> bool {
-    use word::{DELETE, GET, HEAD, OPTIONS, PATCH, POST, PRI, PUT};
-    begins(first, &[GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS, PRI])
+        return interest::DISMISSED;
+    };
+    if asks { interest::READ } else { interest::SERVED }
 }
 
 /// One that is known has sent or received.
 #[inline(always)]
 fn said(key: ConnectionKey, thread: &Thread, connection: &mut Connection, moved: (u64, u32)) {
-    let by_daemon = connection.interest == interest::READ && is_dismissed(&key, connection);
-    let dismissed = by_daemon || connection.interest != interest::READ;
-    if dismissed && moved.1 == direction::RECEIVED {
+    let (wanted, asks) = match connection.interest {
+        // What a connection receives that is of no interest is not looked at.
+        interest::DISMISSED => (rest::UNTIL_REQUEST, u64::from(direction::SENT)),
+        _ => wanted(&key, connection, moved.1, moved.0),
+    };
+    if wanted == rest::BODY {
+        return count(connection, moved.1, moved.0);
+    }
+    if wanted == rest::UNTIL_REQUEST && u64::from(moved.1) != asks {
         return;
     }
     let Some(memory) = Call::current().and_then(|call| call.memory()) else {
         return count(connection, moved.1, moved.0);
     };
-    if dismissed {
+    if wanted == rest::UNTIL_REQUEST {
         let Some(first) = memory.first() else { return };
-        // What the daemon dismissed was HTTP: of that only what may ask a model is looked at again.
-        let asks = if by_daemon { begins(first, &[word::POST, word::PRI]) } else { is_request(first) };
-        if !asks {
+        let by_daemon = connection.is_read();
+        // What is no request may be an answer, to one that nobody looked at.
+        if !is_request(first) && (by_daemon || first != word::HTTP) {
             return;
         }
-        connection.begin(now());
+        let interest = if by_daemon { connection.interest } else { judge(first, moved.1) };
+        connection.begin(now(), interest);
     }
     tell(key, thread, connection, memory, moved);
 }
@@ -183,7 +186,8 @@ fn tell(
     memory: Memory,
     (moved, direction): (u64, u32),
 ) {
-    let mark = mark(thread);
+    // A server's answers say nothing of what it waits for.
+    let mark = if connection.interest == interest::READ { mark(thread) } else { 0 };
     let (agent, source) = (thread.agent, source::SOCKET);
     let head =
         Piece { at: now(), key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };

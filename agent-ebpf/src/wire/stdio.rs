@@ -18,7 +18,7 @@ use aya_ebpf::{
     programs::ProbeContext,
 };
 
-use super::{Connection, PLAIN_CONNECTIONS, close, connection, count, interest, is_dismissed, through};
+use super::{Connection, PLAIN_CONNECTIONS, close, connection, count, interest, rest, through, wanted};
 use crate::{
     agents,
     calls::{Call, Memory},
@@ -150,7 +150,7 @@ fn moved(stdio: &Stdio, thread: &Thread, memory: Option<Memory>, result: i64, wa
 fn is_read(key: &ConnectionKey, connection: &mut Connection, memory: Memory, at: u64) -> bool {
     let is_first = connection.sent == 0 && connection.received == 0;
     let is_known = !is_first && connection.interest == interest::READ;
-    if is_known && !is_dismissed(key, connection) {
+    if is_known && wanted(key, connection, direction::SENT, 0).0 == rest::TOLD {
         return true;
     }
     let Some(first) = memory.first() else { return false };
@@ -164,7 +164,7 @@ fn is_read(key: &ConnectionKey, connection: &mut Connection, memory: Memory, at:
     }
     let again = BEGINNINGS.contains(&first);
     if again {
-        connection.begin(at);
+        connection.begin(at, interest::READ);
     }
     again
 }

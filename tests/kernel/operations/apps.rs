@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use serde_json::Value;
 
 use super::{MARK, Script, daemon, nothing_planted, operations, wait_for};
-use crate::support::{api::Api, daemon::Daemon};
+use crate::support::{api::Api, daemon::Daemon, ledger::sees_connections};
 
 /// An application that runs, and the agent that it is.
 struct App {
@@ -68,12 +68,13 @@ fn requests_are_operations(name: &str, route: &str, failing: u64) {
     assert!(all.iter().all(|o| !text(o, "name").contains("4711")), "{all:?}");
 
     slow_requests_show_their_stacks(api, &app);
+    what_is_served_is_read_off_the_wire(&daemon, &app, failing);
     sums_agree(api, route);
     metrics_become_sums(api);
     let of_agent = format!("/api/v1/agents/{}/operations?since=1h", app.agent);
     assert!(api.get(&of_agent).expect(200).json()["total"].as_u64().unwrap() >= 8);
     api.detach(&app.agent);
-    nothing_planted(&daemon, &[&of_agent]);
+    nothing_planted(&daemon, &[&of_agent, &format!("/api/v1/agents/{}/http?since=1h", app.agent)]);
 }
 
 fn slow_requests_show_their_stacks(api: &Api, app: &App) {
@@ -89,6 +90,22 @@ fn slow_requests_show_their_stacks(api: &Api, app: &App) {
     assert!(folded("cpu").contains("burn_for"), "{slowest}: {}", folded("cpu"));
     assert!(!folded("off_cpu").is_empty(), "{slowest}");
     api.attach(app.pid);
+}
+
+/// The same requests by what the sockets said.
+fn what_is_served_is_read_off_the_wire(daemon: &Daemon, app: &App, failing: u64) {
+    if !sees_connections(daemon) {
+        return;
+    }
+    let path = format!("/api/v1/agents/{}/http?since=1h", app.agent);
+    let told = daemon.api().get(&path).expect(200).json();
+    let rows = told["endpoints"].as_array().unwrap().iter().filter(|row| row["side"] == "server");
+    let key = |row: &Value| (text(row, "route").to_owned(), row["status"].as_u64(), row["requests"].as_u64());
+    let mut served: Vec<_> = rows.map(key).collect();
+    served.sort();
+    let one = |route: &str, status, count| (route.to_owned(), Some(status), Some(count));
+    let expected = [one("/fail", failing, 1), one("/nowhere/{id}", 404, 1), one("/orders/{id}", 200, 6)];
+    assert_eq!(served, expected, "{told:#}");
 }
 
 /// The summary is of the same operations.

@@ -45,6 +45,11 @@ impl Server {
         Self { process, folder, port: line.trim().parse().expect("a port") }
     }
 
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whom it is to be believed by.
     pub(crate) fn certificate(&self) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.path().join("cert.pem"))

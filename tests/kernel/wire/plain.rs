@@ -8,7 +8,7 @@ use super::{Client, Provider, calls, check, keeps_nothing};
 use crate::support::{api::eventually, daemon::Daemon, ledger::sees_connections, tls, workload::source};
 
 impl Provider {
-    fn plain_python(&self) -> Client {
+    pub(super) fn plain_python(&self) -> Client {
         let mut command = Command::new("python3");
         command.arg(source("wire/client.py")).arg(self.port.to_string());
         Client::start(command)

@@ -180,6 +180,24 @@ fn anthropic_of_python_is_told_as_it_was() {
 }
 
 #[test]
+fn exchanges_over_http2_are_told_by_endpoint() {
+    let provider = Provider::start_witness();
+    let daemon = provider.daemon(&json!({}));
+    let mut client = provider.public_python();
+    let agent = attach(&daemon, &client);
+    for ways in ["h2", "async+h2"] {
+        client.call(&format!("httpx {ways} model 10"));
+    }
+    daemon.api().detach(&agent);
+    let path = format!("/api/v1/agents/{agent}/http");
+    let told = daemon.api().get(&path).expect(200).json();
+    let [row] = &told["endpoints"].as_array().unwrap()[..] else { panic!("one endpoint: {told:#}") };
+    let named = (&row["kind"], &row["method"], &row["status"], &row["server_port"]);
+    assert_eq!(named, (&json!("llm"), &json!("POST"), &json!(200), &json!(provider.port)), "{row:#}");
+    assert_eq!((&row["requests"], &row["partial"]), (&json!(20), &json!(0)), "{row:#}");
+}
+
+#[test]
 fn httpx_is_told_as_it_was() {
     let commands = [
         "httpx plain MODEL 3",

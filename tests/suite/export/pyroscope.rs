@@ -50,6 +50,7 @@ async fn each_profile_comes_whole_also_after_an_outage() {
         files: Vec::new(),
         network: Vec::new(),
         disk: Vec::new(),
+        http: Vec::new(),
         ledger: Ledger::default(),
         unread: Vec::new(),
     });

@@ -15,6 +15,7 @@ pub mod dashboard_operations;
 pub mod disk;
 pub mod file;
 pub mod gpu;
+pub mod http;
 pub mod ingest;
 pub mod ledger;
 pub mod llm;

@@ -13,6 +13,7 @@ mod disk;
 mod files;
 mod gpus;
 mod health;
+mod http;
 mod ingest;
 mod ledger;
 mod locks;
@@ -61,6 +62,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(locks::locks))
         .routes(routes!(network::network))
         .routes(routes!(disk::disk))
+        .routes(routes!(http::http))
         .routes(routes!(ledger::ledger))
         .routes(routes!(blocked::blocked_on))
         .routes(routes!(longest::longest))

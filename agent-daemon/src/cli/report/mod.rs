@@ -4,6 +4,7 @@ mod calls;
 mod cuda;
 mod devices;
 mod files;
+mod http;
 mod ledger;
 mod render;
 mod tools;
@@ -23,6 +24,7 @@ use crate::{
         cuda::CudaReportDto,
         disk::DiskReportDto,
         file::FileReportDto,
+        http::HttpReportDto,
         ledger::LedgerDto,
         llm::LlmCallListDto,
         locks::LockReportDto,
@@ -74,6 +76,8 @@ pub(super) struct Report {
     pub(super) llm_calls: Option<LlmCallListDto>,
     /// Calls of MCP servers; absent likewise.
     pub(super) mcp_calls: Option<McpCallListDto>,
+    /// What it asked for over HTTP, and was asked for; absent likewise.
+    pub(super) http: Option<HttpReportDto>,
     /// How much of what its processes say is seen; absent likewise.
     pub(super) coverage: Option<CoverageDto>,
     /// Its processes in the order of the tree.
@@ -131,6 +135,7 @@ impl Report {
             turns: watched(ProbeDto::Ledger).then(|| client.turns(id, range)).transpose()?,
             llm_calls: watched(ProbeDto::Wire).then(|| client.llm_calls(id, range)).transpose()?,
             mcp_calls: watched(ProbeDto::Wire).then(|| client.mcp_calls(id, range)).transpose()?,
+            http: watched(ProbeDto::Wire).then(|| client.rows(id, "http", first)).transpose()?,
             coverage: watched(ProbeDto::Wire).then(|| client.coverage(id)).transpose()?,
             forgotten_processes: if range.from.is_none() { forgotten(&tools, &processes) } else { 0 },
             processes,
@@ -161,6 +166,7 @@ impl Report {
             self.cpu.as_ref().map(|report| report.covered.is_some()),
             self.off_cpu.as_ref().map(|report| report.covered.is_some()),
             self.network.as_ref().map(|report| report.covered.is_some()),
+            self.http.as_ref().map(|report| report.covered.is_some()),
             self.disk.as_ref().map(|report| report.covered.is_some()),
             self.cuda.as_ref().map(|report| report.covered.is_some()),
             self.files.as_ref().map(|report| report.covered.is_some()),

@@ -14,6 +14,7 @@ use super::{
     cuda::cuda,
     devices,
     files::files,
+    http::http,
     ledger::ledger,
     tools::tools,
     turns::turns,
@@ -62,6 +63,7 @@ pub(in crate::cli) fn render(report: &Report) -> String {
     out.extend(report.longest_waits.iter().map(longest_waits));
     out.extend(report.llm_calls.iter().map(calls::llm));
     out.extend(report.mcp_calls.iter().map(calls::mcp));
+    out.extend(report.http.iter().map(http));
     out.extend(report.coverage.iter().map(calls::blind));
     out.push_str(&processes(&report.processes, report.forgotten_processes));
     if let Some(profile) = &report.cpu {

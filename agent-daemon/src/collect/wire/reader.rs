@@ -5,7 +5,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::{connections::Connections, flights::FlightBook, halves::Halves};
+use super::{
+    connections::{Connections, Owner},
+    flights::FlightBook,
+    halves::Halves,
+};
 use crate::{
     collect::clock::Clock,
     kernel::{
@@ -17,7 +21,7 @@ use crate::{
         ledger::Flights,
         observation::Observation,
         time::Timestamp,
-        wire::{Seen, WireObserved, WireRecord},
+        wire::{Role, Seen, WireObserved, WireRecord},
     },
     telemetry::{Loss, Telemetry},
     wire::{Chunk, Direction, Losses, Opened, Piece, Transport, Wire},
@@ -86,15 +90,27 @@ impl Reader {
         }
     }
 
-    /// Nothing more of this connection, until it sends what may be a request.
+    /// Nothing more of this connection: up to the ends of the bodies on it, where they are known, else until there may be a
+    /// request.
     fn dismiss(&mut self, key: WireKey) {
         // It may have begun a request since.
-        if self.connections.number(&key).is_none_or(|number| self.wire.is_wanted(number)) {
+        let Some(number) = self.connections.number(&key).filter(|number| !self.wire.is_wanted(*number))
+        else {
             return;
-        }
-        let Some(number) = self.connections.remove(&key) else { return };
-        self.wire.close(number, 0);
-        if let Err(error) = self.ring.dismiss(key) {
+        };
+        let standing = self.wire.standing(number);
+        let dismissed = if standing.bodies_end == [0; 2] {
+            self.connections.remove(&key);
+            self.wire.dismiss(number);
+            if standing.is_entered_once {
+                self.telemetry.losses.count(Loss::WireUnfollowed);
+            }
+            self.ring.dismiss(key, standing.is_served)
+        } else {
+            self.connections.pass_over(&key);
+            self.ring.skip(key, standing.bodies_end)
+        };
+        if let Err(error) = dismissed {
             tracing::debug!(%error, "a connection could not be dismissed");
         }
     }
@@ -102,15 +118,19 @@ impl Reader {
     /// Hands on what was derived.
     fn hand_on(&mut self) -> bool {
         for record in self.wire.records() {
-            let (connection, started_ns) = match &record {
-                WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
-                WireRecord::Mcp(call) => (call.origin.connection, call.started_ns),
-                WireRecord::Http(_) => continue,
+            let (connection, started_ns, role) = match &record {
+                WireRecord::Llm(call) => (call.origin.connection, call.started_ns, call.role),
+                WireRecord::Mcp(call) => (call.origin.connection, call.started_ns, call.role),
+                WireRecord::Http(exchange) => (exchange.origin.connection, exchange.started_ns, Role::Client),
             };
-            let Some((slot, process)) = self.connections.owner(connection) else {
+            let Some(Owner { slot, process, is_plain }) = self.connections.owner(connection) else {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
+            // Calls on sockets without TLS are told by who asks.
+            if is_plain && role == Role::Server {
+                continue;
+            }
             if let WireRecord::Llm(call) = &record {
                 self.flights.ended((slot, process), call);
             }
@@ -119,7 +139,10 @@ impl Reader {
                 WireRecord::Mcp(_) => seen.mcp_calls += 1,
                 WireRecord::Http(_) => {}
             });
-            let observed = WireObserved { slot, process, started: self.clock.event(started_ns), record };
+            let mut observed = WireObserved { slot, process, started: self.clock.event(started_ns), record };
+            if let WireRecord::Http(exchange) = &mut observed.record {
+                exchange.assume_port(is_plain);
+            }
             let observed = Observation::Wire(Box::new(observed));
             if self.observations.blocking_send(observed).is_err() {
                 return false;
@@ -162,7 +185,8 @@ impl Reader {
     pub(super) fn take_flights(&mut self, now_ns: u64) -> FxHashMap<Slot, Flights> {
         self.read();
         let (under_way, connections) = (self.wire.under_way(), &self.connections);
-        self.flights.take(now_ns, &under_way, |connection| connections.owner(connection))
+        let owner = |connection| connections.owner(connection).map(|owner| (owner.slot, owner.process));
+        self.flights.take(now_ns, &under_way, owner)
     }
 
     /// An agent comes to `slot`: what is in the ring by now is of the one before.
@@ -200,7 +224,7 @@ impl Reader {
 struct Taken {
     /// It is the first on its connection.
     is_new: bool,
-    /// Something of interest is under way on it.
+    /// Something of interest is under way on it that the process asked for.
     is_wanted: bool,
     /// There was nothing of interest for so long that it is to be dismissed.
     is_idle: bool,
@@ -219,17 +243,22 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
             return Taken::default();
         }
     };
-    let met = connections.meet(said.key, said.slot);
+    let is_plain = said.source == source::SOCKET;
+    let met = connections.meet(said.key, said.slot, is_plain);
     if met.is_new {
         let (connection, owner) = (met.number, said.key.process.0);
         let transport = if said.source == source::STDIO { Transport::Stdio } else { Transport::Stream };
         wire.open(Opened { connection, owner, transport, connect_ns: None });
     }
     let (connection, at_ns, offset) = (met.number, said.at_ns, Some(said.position));
+    let turns = wire.turns();
     wire.take(&Chunk { connection, direction, offset, at_ns, piece: Piece::Bytes(said.bytes) });
-    let is_wanted = wire.is_wanted(connection);
-    let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_wanted);
-    Taken { is_new: met.is_new, is_wanted, is_idle }
+    let (is_wanted, standing) = (wire.is_wanted(connection), wire.standing(connection));
+    let is_live = is_wanted || wire.turns() != turns;
+    let waits = standing.is_busy && standing.bodies_end == [0; 2];
+    let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_live, waits);
+    // Who is asked in the clear may ask models by a TLS that is not seen.
+    Taken { is_new: met.is_new, is_wanted: is_wanted && !standing.is_served, is_idle }
 }
 
 /// Whether it tells that what its process says to models is seen. Who says other things without TLS may still ask models

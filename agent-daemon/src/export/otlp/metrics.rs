@@ -1,17 +1,17 @@
-//! A snapshot as OTLP metrics: counters as cumulative sums, the rest as gauges. Names are such that a collector that
+//! A snapshot as OTLP metrics: counters as cumulative sums, histograms as such, the rest as gauges. Names are such that a collector that
 //! hands them on to Prometheus gives them back the names of `docs/metrics.md`.
 
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     metrics::v1::{
-        AggregationTemporality, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-        metric::Data, number_data_point::Value,
+        AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+        ResourceMetrics, ScopeMetrics, Sum, metric::Data, number_data_point::Value,
     },
     resource::v1::Resource,
 };
 
 use super::wire;
-use crate::export::prometheus::{FamilySnapshot, Kind, Snapshot};
+use crate::export::prometheus::{self, BOUNDS, FamilySnapshot, Kind, Snapshot};
 
 /// Data points in one request: well below the 4 MiB that receivers of gRPC take.
 const POINTS: usize = 4000;
@@ -29,7 +29,11 @@ pub(super) fn requests(snapshot: &Snapshot, resource: &Resource) -> Vec<(ExportM
                 ));
             }
             points += series.len();
-            metrics.push(metric(family, series, snapshot));
+            metrics.push(metric(family, data(family, series, snapshot)));
+        }
+        for several in family.histograms.chunks(POINTS / BOUNDS.len()) {
+            let data = Data::Histogram(histogram(family, several, snapshot));
+            requests.push((request(vec![metric(family, data)], resource), several.len() as u64));
         }
     }
     if points > 0 {
@@ -45,7 +49,37 @@ fn request(metrics: Vec<Metric>, resource: &Resource) -> ExportMetricsServiceReq
     ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }
 }
 
-fn metric(family: &FamilySnapshot, series: &[(Vec<String>, f64)], snapshot: &Snapshot) -> Metric {
+fn metric(family: &FamilySnapshot, data: Data) -> Metric {
+    Metric {
+        name: family.base_name(),
+        description: family.help().to_owned(),
+        unit: family.unit().to_owned(),
+        data: Some(data),
+        ..Metric::default()
+    }
+}
+
+fn histogram(family: &FamilySnapshot, several: &[prometheus::Histogram], snapshot: &Snapshot) -> Histogram {
+    let point = |histogram: &prometheus::Histogram| {
+        let labels = family.labels().iter().zip(&histogram.labels).filter(|(_, value)| !value.is_empty());
+        HistogramDataPoint {
+            attributes: labels.map(|(name, value)| wire::text(name, value)).collect(),
+            start_time_unix_nano: wire::nanoseconds(snapshot.started),
+            time_unix_nano: wire::nanoseconds(snapshot.at),
+            count: histogram.counts.iter().sum(),
+            sum: Some(histogram.sum),
+            bucket_counts: histogram.counts.to_vec(),
+            explicit_bounds: BOUNDS.to_vec(),
+            ..HistogramDataPoint::default()
+        }
+    };
+    Histogram {
+        data_points: several.iter().map(point).collect(),
+        aggregation_temporality: AggregationTemporality::Cumulative.into(),
+    }
+}
+
+fn data(family: &FamilySnapshot, series: &[(Vec<String>, f64)], snapshot: &Snapshot) -> Data {
     let counts = family.kind() == Kind::Counter;
     // Of what counts since the host started, the start is not known here, which 0 says.
     let since = if counts && !family.since_boot() { wire::nanoseconds(snapshot.started) } else { 0 };
@@ -60,19 +94,12 @@ fn metric(family: &FamilySnapshot, series: &[(Vec<String>, f64)], snapshot: &Sna
         }
     };
     let data_points = series.iter().map(point).collect();
-    let data = match family.kind() {
+    match family.kind() {
         Kind::Counter => Data::Sum(Sum {
             data_points,
             aggregation_temporality: AggregationTemporality::Cumulative.into(),
             is_monotonic: true,
         }),
-        Kind::Gauge => Data::Gauge(Gauge { data_points }),
-    };
-    Metric {
-        name: family.base_name(),
-        description: family.help().to_owned(),
-        unit: family.unit().to_owned(),
-        data: Some(data),
-        ..Metric::default()
+        Kind::Gauge | Kind::Histogram => Data::Gauge(Gauge { data_points }),
     }
 }

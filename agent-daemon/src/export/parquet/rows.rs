@@ -3,6 +3,7 @@
 mod devices;
 mod gpu;
 mod host;
+mod http;
 mod operations;
 
 use std::sync::Arc;
@@ -115,6 +116,7 @@ impl Rows {
         self.cuda(window)?;
         self.files(window)?;
         self.devices(window)?;
+        self.http(window)?;
         self.ledger(window)?;
         for (process, reason) in &window.unread {
             let [agent, start, end, pid, process] = place(window, *process);

@@ -18,6 +18,8 @@ pub(super) enum TableId {
     NetworkConnectTimes,
     Disk,
     DiskLatencies,
+    Http,
+    HttpDurations,
     Ledger,
     ThreadTime,
     InterpretersUnread,
@@ -55,6 +57,8 @@ impl TableId {
             Self::NetworkConnectTimes => "network_connect_times",
             Self::Disk => "disk",
             Self::DiskLatencies => "disk_latencies",
+            Self::Http => "http",
+            Self::HttpDurations => "http_durations",
             Self::Ledger => "ledger",
             Self::ThreadTime => "thread_time",
             Self::InterpretersUnread => "interpreters_unread",
@@ -100,6 +104,8 @@ impl TableId {
             Self::DiskLatencies => {
                 "Block I/O by latency: how many requests took at least 2^log2_ns ns, and less than twice that."
             }
+            Self::Http => "Exchanges over HTTP by window, process and endpoint.",
+            Self::HttpDurations => "Exchanges over HTTP by how long they took.",
             Self::Ledger => {
                 "Wall clock by window and by what was true at once; the rows of a window sum up to it."
             }

@@ -5,6 +5,7 @@
 mod devices;
 mod gpu;
 mod host;
+mod http;
 mod operations;
 
 use std::fmt::Write;
@@ -39,7 +40,7 @@ const SENDER: Column =
 const CALLS: Column = column("count", Type::Int, "calls");
 
 /// Every table, with its columns in order.
-pub(super) const TABLES: [(TableId, &[Column]); 31] = [
+pub(super) const TABLES: [(TableId, &[Column]); 33] = [
     (
         TableId::Agents,
         &[
@@ -203,6 +204,8 @@ pub(super) const TABLES: [(TableId, &[Column]); 31] = [
     (TableId::NetworkConnectTimes, &devices::NETWORK_CONNECT_TIMES),
     (TableId::Disk, &devices::DISK),
     (TableId::DiskLatencies, &devices::DISK_LATENCIES),
+    (TableId::Http, &http::HTTP),
+    (TableId::HttpDurations, &http::HTTP_DURATIONS),
     (
         TableId::Files,
         &[

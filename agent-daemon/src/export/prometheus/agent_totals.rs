@@ -8,6 +8,7 @@ use super::{
     capped::{Capped, Rooms},
     devices::DeviceTotals,
     gpu_totals::Gpus,
+    http::HttpTotals,
     llm::{LlmTotals, ModelKey},
     signals::SignalTotals,
     throttled::Throttled,
@@ -19,6 +20,7 @@ use crate::{
         cgroup::Cgroups,
         cuda::CudaCall,
         file::FileStat,
+        http::Endpoint,
         id::ProcessId,
         ledger::Cause,
         off_cpu::WaitCause,
@@ -56,6 +58,8 @@ pub(super) struct AgentTotals {
     pub(super) tools: Capped<Arc<str>, ToolTotals>,
     /// Calls of models, by model.
     pub(super) llm: Capped<ModelKey, LlmTotals>,
+    /// Exchanges over HTTP, by endpoint.
+    pub(super) http: Capped<Endpoint, HttpTotals>,
     pub(super) signals: SignalTotals,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
@@ -113,6 +117,7 @@ impl AgentTotals {
             processes: Capped::default(),
             tools: Capped::default(),
             llm: Capped::default(),
+            http: Capped::default(),
             signals: SignalTotals::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
@@ -208,6 +213,9 @@ impl AgentTotals {
         }
         window.files.iter().for_each(|stat| self.files.merge(stat));
         self.devices.add(window);
+        for stat in &window.http {
+            self.http.entry(stat.endpoint.clone(), &mut rooms.http).add(stat);
+        }
         for stat in &window.syscalls {
             self.syscall(stat, rooms);
         }
@@ -244,6 +252,7 @@ impl AgentTotals {
         rooms.processes.give_back(self.processes.len());
         rooms.tools.give_back(self.tools.len());
         rooms.llm.give_back(self.llm.len());
+        rooms.http.give_back(self.http.len());
     }
 }
 

@@ -38,13 +38,17 @@ pub(super) struct Rooms {
     pub(super) processes: Room,
     pub(super) tools: Room,
     pub(super) llm: Room,
+    pub(super) http: Room,
 }
 
 impl Rooms {
     /// Room for `max` of each kind.
     pub(super) fn new(max: usize) -> Self {
         let room = || Room::new(max);
-        Self { syscalls: room(), syscall_errors: room(), processes: room(), tools: room(), llm: room() }
+        let (syscalls, syscall_errors, processes) = (room(), room(), room());
+        // Each is a histogram.
+        let http = Room::new(max / 16);
+        Self { syscalls, syscall_errors, processes, tools: room(), llm: room(), http }
     }
 }
 

@@ -5,6 +5,7 @@ mod agents;
 mod alerts;
 mod gpu;
 mod host;
+mod http;
 mod llm;
 mod tools;
 
@@ -153,6 +154,8 @@ pub(super) enum Family {
     AgentLlmTokens,
     AgentLlmCost,
     AgentLlmPartial,
+    HttpClientDuration,
+    HttpServerDuration,
 }
 
 /// One row of the registry.
@@ -167,12 +170,16 @@ pub(super) struct Row {
     pub(super) help: &'static str,
 }
 
-/// Whether a metric only grows.
+/// Whether a metric only grows, and whether it is several series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::export) enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
+
+/// What the names of a histogram's series end with.
+const HISTOGRAM: [&str; 3] = ["bucket", "sum", "count"];
 
 const fn row(
     family: Family,
@@ -186,7 +193,7 @@ const fn row(
 }
 
 use Family as F;
-use Kind::{Counter, Gauge};
+use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Seconds};
 
 /// Labels of everything that is told of one agent.
@@ -207,6 +214,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(&alerts::ROWS)
         .chain(&tools::ROWS)
         .chain(&llm::ROWS)
+        .chain(&http::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(
@@ -307,10 +315,20 @@ impl Row {
         match self.kind {
             Counter => MetricType::Counter,
             Gauge => MetricType::Gauge,
+            Histogram => MetricType::Histogram,
         }
     }
 
-    /// The name as it is queried.
+    /// The names as they are queried.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = self.full_name();
+        match self.kind {
+            Counter | Gauge => vec![name],
+            Histogram => HISTOGRAM.map(|suffix| format!("{name}_{suffix}")).to_vec(),
+        }
+    }
+
+    /// The name as it is queried; of a histogram, what its series' names begin with.
     pub(super) fn full_name(&self) -> String {
         let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         let total = if self.kind == Counter { "_total" } else { "" };
@@ -321,7 +339,7 @@ impl Row {
 /// Whether there is a metric of this name, as it is queried.
 #[must_use]
 pub fn has_metric(name: &str) -> bool {
-    rows().any(|row| row.full_name() == name)
+    rows().any(|row| row.names().iter().any(|known| known == name))
 }
 
 /// The reference of all metrics, in Markdown: what `docs/metrics.md` holds.
@@ -334,11 +352,15 @@ pub fn reference() -> String {
          disks and 64 interfaces, the others are added up as `other`. An agent's series stay for ten minutes after it ended, a\n\
          process's likewise. Where there are more series of a kind than `metrics.max_series`, or more than 1024 agents,\n\
          those that come later are counted together, labelled `other`, and `agentperf_series_overflow_total` says how\n\
-         many.\n\n\
+         many. Of histograms there is room for a sixteenth, since each is many series.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for row in rows() {
-        let kind = if row.kind == Counter { "counter" } else { "gauge" };
+        let kind = match row.kind {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        };
         let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| `{}` | {kind} | {} | {} |", row.full_name(), labels.join(", "), row.help);

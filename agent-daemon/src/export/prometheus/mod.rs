@@ -12,6 +12,7 @@ mod files;
 mod gpu;
 mod gpu_totals;
 mod host;
+mod http;
 mod llm;
 mod operations;
 mod replay;
@@ -24,6 +25,7 @@ mod totals;
 
 pub(super) use families::Kind;
 pub use families::{has_metric, reference};
+pub(super) use http::{BOUNDS, Histogram};
 pub use replay::{Detail, Ends, replay};
 pub(super) use snapshot::FamilySnapshot;
 pub use snapshot::Snapshot;
@@ -96,7 +98,8 @@ impl Exposition for Metrics {
 
 impl Samples for Metrics {
     fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
-        self.shown.snapshot_of(at, &Reading::take(), |row| wanted(&row.full_name())).show(show);
+        let is_wanted = |row: &families::Row| row.names().iter().any(|name| wanted(name));
+        self.shown.snapshot_of(at, &Reading::take(), is_wanted).show(show);
     }
 }
 
@@ -123,7 +126,9 @@ impl Shown {
         };
         let of = |row: &'static families::Row| {
             let series = series::of(row.family, &totals, &self.telemetry, &self.host, reading, &self.budget);
-            (!series.is_empty()).then_some(FamilySnapshot { row, series })
+            let histograms = series::histograms(row.family, &totals);
+            let is_any = !series.is_empty() || !histograms.is_empty();
+            is_any.then_some(FamilySnapshot { row, series, histograms })
         };
         let families = rows().filter(|row| wanted(row)).filter_map(of).collect();
         Snapshot { at, started: self.host.started, families }
@@ -138,7 +143,7 @@ impl Follower for Metrics {
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        for FamilySnapshot { row, series } in self.snapshot(Timestamp::now()).families {
+        for FamilySnapshot { row, series, histograms } in self.snapshot(Timestamp::now()).families {
             let (name, kind) = (row.base_name(), row.metric_type());
             let mut metric = encoder.encode_descriptor(&name, row.help, row.unit(), kind)?;
             for (labels, value) in series {
@@ -147,7 +152,15 @@ impl Collector for Shown {
                 match row.kind {
                     Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
                     Kind::Gauge => one.encode_gauge(&value)?,
+                    Kind::Histogram => {}
                 }
+            }
+            for Histogram { labels, sum, counts } in histograms {
+                let labels: Vec<(&str, String)> = row.labels.iter().copied().zip(labels).collect();
+                let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+                let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+                let mut one = metric.encode_family(&labels)?;
+                one.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)?;
             }
         }
         Ok(())

@@ -243,7 +243,8 @@ fn read(reading: &mut Reading, window: &HostWindow) {
 /// Whether the store tells of it, or it stays as it is.
 fn is_known(row: &Row) -> bool {
     // What stretches come to says nothing of these.
-    let of_windows = ["agentperf_agent_network_", "agentperf_agent_disk_", "agentperf_agent_file_"];
+    let of_windows =
+        ["agentperf_agent_network_", "agentperf_agent_disk_", "agentperf_agent_file_", "agentperf_http_"];
     if of_windows.iter().any(|of| row.full_name().starts_with(of)) {
         return false;
     }

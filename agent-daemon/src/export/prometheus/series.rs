@@ -8,7 +8,9 @@ use super::{
     families::Family,
     files, gpu,
     gpu_totals::GpuTotals,
-    host, llm, signals, tools,
+    host,
+    http::{self, Histogram},
+    llm, signals, tools,
     totals::Totals,
 };
 use crate::{
@@ -90,6 +92,13 @@ pub(super) fn of(
     };
     series.sort_by(|a, b| a.0.cmp(&b.0));
     series
+}
+
+/// Every histogram of a metric, sorted.
+pub(super) fn histograms(family: Family, totals: &Totals) -> Vec<Histogram> {
+    let mut histograms: Vec<Histogram> = totals.agents().flat_map(|agent| http::of(family, agent)).collect();
+    histograms.sort_by(|a, b| a.labels.cmp(&b.labels));
+    histograms
 }
 
 /// What the live processes of an agent hold.
@@ -254,6 +263,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("processes", rooms.processes.overflowed),
         ("tools", rooms.tools.overflowed),
         ("llm", rooms.llm.overflowed),
+        ("http", rooms.http.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

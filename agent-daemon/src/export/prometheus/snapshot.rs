@@ -2,6 +2,7 @@
 
 use super::{
     families::{Family, Kind, Row},
+    http::{BOUNDS, Histogram},
     series::Series,
 };
 use crate::model::{exposition::ShowSample, time::Timestamp};
@@ -21,28 +22,48 @@ pub struct Snapshot {
 pub(in crate::export) struct FamilySnapshot {
     pub(super) row: &'static Row,
     pub(in crate::export) series: Vec<Series>,
+    pub(in crate::export) histograms: Vec<Histogram>,
 }
 
 impl Snapshot {
     /// Shows every sample.
     pub(super) fn show(&self, show: &mut ShowSample<'_>) {
-        for family in &self.families {
-            let name = family.full_name();
-            for (values, value) in &family.series {
-                let names = family.labels().iter().copied();
-                let labels: Vec<(&str, &str)> = names.zip(values.iter().map(String::as_str)).collect();
-                show(&name, &labels, *value);
-            }
-        }
+        self.families.iter().for_each(|family| family.show(show));
     }
 
     /// How many series there are.
     pub(in crate::export) fn samples(&self) -> usize {
-        self.families.iter().map(|family| family.series.len()).sum()
+        let of_family =
+            |family: &FamilySnapshot| family.series.len() + family.histograms.len() * (BOUNDS.len() + 3);
+        self.families.iter().map(of_family).sum()
     }
 }
 
 impl FamilySnapshot {
+    /// Shows every sample: of a histogram those of its buckets, which add up, of its sum and of its count.
+    pub(in crate::export) fn show(&self, show: &mut ShowSample<'_>) {
+        let name = self.full_name();
+        for (values, value) in &self.series {
+            show(&name, &self.labelled(values), *value);
+        }
+        for histogram in &self.histograms {
+            let labels = self.labelled(&histogram.labels);
+            let mut up_to = 0;
+            let bounds = BOUNDS.map(|bound| format!("{bound:?}")).into_iter().chain(["+Inf".to_owned()]);
+            for (bound, count) in bounds.zip(histogram.counts) {
+                up_to += count;
+                let labels = [&labels[..], &[("le", bound.as_str())]].concat();
+                show(&format!("{name}_bucket"), &labels, up_to as f64);
+            }
+            show(&format!("{name}_sum"), &labels, histogram.sum);
+            show(&format!("{name}_count"), &labels, up_to as f64);
+        }
+    }
+
+    fn labelled<'a>(&self, values: &'a [String]) -> Vec<(&'a str, &'a str)> {
+        self.labels().iter().copied().zip(values.iter().map(String::as_str)).collect()
+    }
+
     /// The name as Prometheus has it.
     pub(in crate::export) fn full_name(&self) -> String {
         self.row.full_name()

@@ -33,14 +33,13 @@ impl Encoder {
         let mut all = Vec::with_capacity(snapshot.samples());
         let mut now = FxHashSet::default();
         for family in &snapshot.families {
-            let name = family.full_name();
-            for (values, value) in &family.series {
-                let labels = self.labels(&name, family.labels(), values);
+            family.show(&mut |name, labels, value| {
+                let labels = self.labels(name, labels);
                 // Names that agents choose may make two series look the same: a receiver takes one value at a time.
                 if now.insert(labels.clone()) {
-                    all.push(one(labels, *value));
+                    all.push(one(labels, value));
                 }
-            }
+            });
         }
         let gone = self.before.iter().filter(|labels| !now.contains(*labels));
         all.extend(gone.map(|labels| one(labels.clone(), f64::from_bits(STALE))));
@@ -48,9 +47,9 @@ impl Encoder {
         all.chunks(SERIES).map(message).collect()
     }
 
-    fn labels(&self, name: &str, names: &[&str], values: &[String]) -> Vec<Label> {
+    fn labels(&self, name: &str, labels: &[(&str, &str)]) -> Vec<Label> {
         let label = |name: &str, value: &str| Label { name: name.to_owned(), value: value.to_owned() };
-        let own = names.iter().zip(values).map(|(name, value)| label(name, value));
+        let own = labels.iter().map(|(name, value)| label(name, value));
         let ours = [label("__name__", name), label("instance", &self.instance), label("job", "agentperf")];
         let mut labels: Vec<Label> = own.chain(ours).filter(|label| !label.value.is_empty()).collect();
         labels.sort_by(|a, b| a.name.cmp(&b.name));

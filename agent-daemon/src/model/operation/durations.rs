@@ -45,6 +45,12 @@ impl Durations {
         self.0.iter().map(|(bucket, n)| (*bucket, *n))
     }
 
+    /// The longest duration (ns) that is counted in this bucket.
+    #[must_use]
+    pub fn upper(bucket: u16) -> u64 {
+        upper(bucket.min(LAST))
+    }
+
     /// All counts together.
     #[must_use]
     pub fn count(&self) -> u64 {

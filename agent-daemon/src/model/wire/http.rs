@@ -1,9 +1,13 @@
 //! A request over HTTP and its answer, without what was in them.
 
-use super::{Origin, Partial, Role};
+use super::{Origin, Partial, Reason, Role};
+
+/// Every method, as it is told: `_OTHER` is none of HTTP's.
+pub const METHODS: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "_OTHER"];
 
 /// What an exchange was used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Carried {
     /// Neither of the others.
     Other,
@@ -14,11 +18,14 @@ pub enum Carried {
 }
 
 impl Carried {
+    /// Each, in order.
+    pub const ALL: [Self; 3] = [Self::Other, Self::Llm, Self::Mcp];
+
     /// Stable name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Other => "other",
+            Self::Other => "http",
             Self::Llm => "llm",
             Self::Mcp => "mcp",
         }
@@ -38,6 +45,8 @@ pub struct HttpExchange {
     pub method: Option<&'static str>,
     /// The server that was asked, from `Host` or `:authority`, without port; `None` if not seen.
     pub server: Option<String>,
+    /// The port that was asked, as far as it is known.
+    pub port: Option<u16>,
     /// The path without query, its ids replaced by `{id}`.
     pub route: Option<String>,
     /// The answer's status; `None` if no answer was seen.
@@ -58,4 +67,21 @@ pub struct HttpExchange {
     pub carried: Carried,
     /// What is missing.
     pub partial: Partial,
+}
+
+impl HttpExchange {
+    /// Whether it failed: the answer says so, or there was none.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        let refused = self.status.is_some_and(|status| status >= 400);
+        let unanswered = self.status.is_none() && self.partial.has(Reason::CutOff);
+        refused || unanswered || self.grpc_status.is_some_and(|status| status != 0)
+    }
+
+    /// Who names a server without a port means the usual one.
+    pub fn assume_port(&mut self, is_plain: bool) {
+        if self.server.is_some() {
+            self.port.get_or_insert(if is_plain { 80 } else { 443 });
+        }
+    }
 }

@@ -9,14 +9,14 @@ mod mcp;
 mod observed;
 mod partial;
 
-pub use http::{Carried, HttpExchange};
+pub use http::{Carried, HttpExchange, METHODS};
 pub use llm::{Evidence, LlmCall, Operation, Tokens, Usage};
 pub use mcp::{McpCall, McpTransport};
 pub use observed::{Seen, Unread, WireObserved};
 pub use partial::{Partial, Reason};
 
 /// Which end of a connection the observed process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// It asks.
     Client,

@@ -63,6 +63,19 @@ impl Http1 {
         self.context.role
     }
 
+    /// Whether an exchange is under way.
+    pub(in crate::wire) fn is_busy(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Bytes of the body that is under way on this side, where its length is known.
+    pub(in crate::wire) fn body_left(&self, side: Side) -> Option<u64> {
+        match side {
+            Side::Request => self.requests.body_left(),
+            Side::Response => self.responses.body_left(),
+        }
+    }
+
     /// Whether something of interest is under way.
     pub(in crate::wire) fn is_wanted(&mut self) -> bool {
         self.open.iter_mut().any(Exchange::is_wanted)
@@ -267,8 +280,8 @@ impl Http1 {
     }
 
     /// It is not followed any more.
-    pub(in crate::wire) fn evict(&mut self, derived: &mut Derived) {
-        self.finish_all(Ending::Unseen(Reason::Evicted), derived);
+    pub(in crate::wire) fn let_go(&mut self, reason: Reason, derived: &mut Derived) {
+        self.finish_all(Ending::Unseen(reason), derived);
     }
 }
 

@@ -88,6 +88,15 @@ impl Parser {
         matches!(self.state, State::UntilClose)
     }
 
+    /// Bytes of the body that is being read, where its length is known.
+    #[must_use]
+    pub fn body_left(&self) -> Option<u64> {
+        match self.state {
+            State::Length(left) => Some(left),
+            _ => None,
+        }
+    }
+
     /// Whether nothing of what comes is understood.
     #[must_use]
     pub fn is_lost(&self) -> bool {

@@ -62,6 +62,16 @@ impl Http2 {
         }
     }
 
+    /// Which end the observed process is.
+    pub(in crate::wire) fn role(&self) -> Role {
+        self.context.role
+    }
+
+    /// Whether an exchange is under way.
+    pub(in crate::wire) fn is_busy(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
     /// Whether something of interest is under way, or was.
     pub(in crate::wire) fn is_wanted(&mut self) -> bool {
         self.recognised || self.streams.values_mut().any(Exchange::is_wanted)
@@ -258,8 +268,8 @@ impl Http2 {
     }
 
     /// It is not followed any more.
-    pub(in crate::wire) fn evict(&mut self, derived: &mut Derived) {
-        self.finish_all(Ending::Unseen(Reason::Evicted), derived);
+    pub(in crate::wire) fn let_go(&mut self, reason: Reason, derived: &mut Derived) {
+        self.finish_all(Ending::Unseen(reason), derived);
     }
 
     fn finish_all(&mut self, ending: Ending, derived: &mut Derived) {

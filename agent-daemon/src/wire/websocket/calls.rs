@@ -146,7 +146,7 @@ impl Socket {
     }
 
     /// It is not followed any more.
-    pub(in crate::wire) fn evict(&mut self, derived: &mut Derived) {
-        self.finish(Ending::Unseen(Reason::Evicted), derived);
+    pub(in crate::wire) fn let_go(&mut self, reason: Reason, derived: &mut Derived) {
+        self.finish(Ending::Unseen(reason), derived);
     }
 }

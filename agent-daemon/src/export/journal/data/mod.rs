@@ -12,6 +12,7 @@ mod file;
 mod gpu;
 pub(super) mod hexadecimal;
 pub(super) mod host;
+mod http;
 mod latencies;
 mod llm;
 pub(super) mod names;

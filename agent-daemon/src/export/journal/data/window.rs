@@ -8,6 +8,7 @@ use super::{
     DataError, Kind,
     devices::{DiskData, NetworkData},
     file::FileData,
+    http::HttpData,
     latencies::{self, Latencies},
     names::Names,
     process_id::Id,
@@ -16,6 +17,7 @@ use crate::model::{
     cuda::{CudaCall, CudaStat},
     disk::DiskStat,
     file::FileStat,
+    http::HttpStat,
     ledger::{Bit, Ledger, StateSet},
     network::NetworkStat,
     off_cpu::{Descriptor, OffCpuStat, WaitCause},
@@ -47,6 +49,8 @@ pub(in crate::export::journal) struct WindowData {
     network: Vec<NetworkData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     disk: Vec<DiskData>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    http: Vec<HttpData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ledger: Vec<StretchData>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -139,6 +143,7 @@ impl WindowData {
             files: window.files.into_iter().map(FileData::from).collect(),
             network: window.network.into_iter().map(NetworkData::from).collect(),
             disk: window.disk.into_iter().map(DiskData::from).collect(),
+            http: window.http.into_iter().map(HttpData::from).collect(),
             ledger: window.ledger.sets.into_iter().map(StretchData::from).collect(),
             thread_time: window.ledger.threads.into_iter().map(ThreadTimeData::from).collect(),
             interpreters_unread: window.unread.into_iter().map(UnreadData::from).collect(),
@@ -158,6 +163,7 @@ impl WindowData {
             files: self.files.into_iter().map(FileStat::from).collect(),
             network: self.network.into_iter().map(NetworkStat::try_from).collect::<Result<_, _>>()?,
             disk: self.disk.into_iter().map(DiskStat::try_from).collect::<Result<_, _>>()?,
+            http: self.http.into_iter().map(HttpStat::try_from).collect::<Result<_, _>>()?,
             ledger: ledger(self.ledger, self.thread_time)?,
             unread: self.interpreters_unread.into_iter().map(|u| (u.process.0, u.reason)).collect(),
         };

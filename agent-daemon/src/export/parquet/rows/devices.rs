@@ -60,7 +60,7 @@ impl Rows {
 }
 
 /// A row that begins with a key.
-fn joined<const KEY: usize, const MORE: usize, const ALL: usize>(
+pub(super) fn joined<const KEY: usize, const MORE: usize, const ALL: usize>(
     key: &[Cell; KEY],
     more: [Cell; MORE],
 ) -> [Cell; ALL] {

@@ -4,13 +4,14 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Every step, oldest first. The number of steps is the schema's version.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("0001_initial.sql"),
     include_str!("0002_operations.sql"),
     include_str!("0003_shares.sql"),
     include_str!("0004_host.sql"),
     include_str!("0005_gpus.sql"),
     include_str!("0006_files.sql"),
+    include_str!("0007_http.sql"),
 ];
 
 /// The version of the newest schema that is understood.

@@ -9,6 +9,7 @@ mod cpu;
 mod cuda;
 mod disk;
 mod files;
+mod http;
 mod latencies;
 mod ledger;
 mod network;
@@ -29,14 +30,17 @@ use crate::model::{
     window::{CpuStat, Window},
 };
 
-/// Since 2 with ledgers, since 3 with calls of CUDA, since 4 with files, traffic and block I/O.
-const VERSION: u8 = 4;
+/// Since 2 with ledgers, since 3 with calls of CUDA, since 4 with files, traffic and block I/O, since 5 with exchanges over
+/// HTTP.
+const VERSION: u8 = 5;
 /// Windows had no ledgers.
 const WITHOUT_LEDGERS: u8 = 1;
 /// Windows had no calls of CUDA.
 const WITHOUT_CUDA: u8 = 2;
 /// Windows had neither files nor traffic and block I/O.
 const WITHOUT_FILES: u8 = 3;
+/// Windows had no exchanges over HTTP.
+const WITHOUT_HTTP: u8 = 4;
 
 /// A window whose stacks are numbers.
 pub(in crate::store::disk) type Numbered = Window<u64>;
@@ -76,6 +80,7 @@ pub(in crate::store::disk) fn encode(windows: &[Numbered]) -> Vec<u8> {
     files::encode(&mut to, windows);
     network::encode(&mut to, windows);
     disk::encode(&mut to, windows);
+    http::encode(&mut to, windows);
     to.finish()
 }
 
@@ -116,6 +121,9 @@ pub(in crate::store::disk) fn decode(bytes: &[u8], agent: &AgentId) -> Result<Ve
         files::decode(&mut from, &mut windows)?;
         network::decode(&mut from, &mut windows)?;
         disk::decode(&mut from, &mut windows)?;
+    }
+    if version > WITHOUT_HTTP {
+        http::decode(&mut from, &mut windows)?;
     }
     from.end().map(|()| windows)
 }
@@ -169,8 +177,22 @@ fn decode_spans(from: &mut Decoder<'_>, count: usize, agent: &AgentId) -> Result
         let (start, end) = (time_of(start), time_of(start.wrapping_add(from.signed()?)));
         let agent = agent.clone();
         let (syscalls, off_cpu, cpu, cuda) = Default::default();
-        let (files, network, disk, ledger, unread) = Default::default();
-        Ok(Window { agent, start, end, syscalls, off_cpu, cpu, cuda, files, network, disk, ledger, unread })
+        let (files, network, disk, http, ledger, unread) = Default::default();
+        Ok(Window {
+            agent,
+            start,
+            end,
+            syscalls,
+            off_cpu,
+            cpu,
+            cuda,
+            files,
+            network,
+            disk,
+            http,
+            ledger,
+            unread,
+        })
     };
     starts.into_iter().map(window).collect()
 }

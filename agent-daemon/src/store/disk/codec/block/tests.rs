@@ -6,18 +6,21 @@ use proptest::{
     sample::select,
 };
 
-use super::{Numbered, decode, encode, off_cpu::descriptor_of, time_of};
+use super::{Numbered, VERSION, decode, encode, off_cpu::descriptor_of, time_of};
 use crate::{
     model::{
         cuda::{CudaCall, CudaStat},
         disk::{DiskOperation, DiskStat},
         file::FileStat,
+        http::{Endpoint, HttpStat},
         id::ProcessId,
         ledger::{Bit, Ledger, StateSet},
         network::{NetworkStat, Peer, Protocol, Side},
         off_cpu::{Descriptor, OffCpuStat, WaitCause},
+        operation::Durations,
         syscall::{BUCKETS, Histogram, SyscallStat},
         window::CpuStat,
+        wire::{Carried, METHODS, Role},
     },
     store::fixture::{agent_at, at},
 };
@@ -146,6 +149,39 @@ fn requests() -> impl Strategy<Value = DiskStat> {
     })
 }
 
+fn exchanges() -> impl Strategy<Value = HttpStat> {
+    let asked =
+        (option::of("[a-z.]{1,20}"), option::of(any::<u16>()), option::of(select(METHODS.as_slice())));
+    let what = (select([Role::Client, Role::Server].as_slice()), select(Carried::ALL.as_slice()));
+    let answer = (option::of("/.{0,8}"), option::of(any::<u16>()));
+    let endpoint = (asked, what, answer).prop_map(|(asked, (role, carried), (route, status))| Endpoint {
+        role,
+        server: asked.0.map(Into::into),
+        port: asked.1,
+        method: asked.2,
+        route: route.map(Into::into),
+        status,
+        carried,
+    });
+    let durations = proptest::collection::vec((0..976u16, number()), 0..3).prop_map(|counts| {
+        let mut durations = Durations::default();
+        counts.into_iter().for_each(|(bucket, count)| durations.add_to_bucket(bucket, count));
+        durations
+    });
+    let numbers = proptest::array::uniform7(number());
+    (process(), endpoint, numbers, durations).prop_map(|(process, endpoint, n, durations)| HttpStat {
+        count: n[0],
+        errors: n[1],
+        partial: n[2],
+        request_bytes: n[3],
+        response_bytes: n[4],
+        total_ns: n[5],
+        max_ns: n[6],
+        durations,
+        ..HttpStat::new(process, endpoint)
+    })
+}
+
 fn file() -> impl Strategy<Value = FileStat> {
     (process(), "/.{0,6}", proptest::array::uniform10(number()))
         .prop_map(|(process, path, amounts)| FileStat::with(process, path.into(), amounts))
@@ -160,7 +196,11 @@ fn window() -> impl Strategy<Value = Numbered> {
         ledger(),
         proptest::collection::vec(cuda(), 0..4),
         proptest::collection::vec(file(), 0..4),
-        (proptest::collection::vec(traffic(), 0..4), proptest::collection::vec(requests(), 0..4)),
+        (
+            proptest::collection::vec(traffic(), 0..4),
+            proptest::collection::vec(requests(), 0..4),
+            proptest::collection::vec(exchanges(), 0..4),
+        ),
     );
     (any::<i64>(), any::<i64>(), rows).prop_map(|(start, end, rows)| Numbered {
         agent: agent_at(at(0)).id,
@@ -173,6 +213,7 @@ fn window() -> impl Strategy<Value = Numbered> {
         files: rows.6,
         network: rows.7.0,
         disk: rows.7.1,
+        http: rows.7.2,
         ledger: rows.4,
         unread: rows.3,
     })
@@ -188,6 +229,7 @@ fn sorted(mut windows: Vec<Numbered>) -> String {
         window.files.sort_by(|a, b| (&a.path, a.process).cmp(&(&b.path, b.process)));
         window.network.sort_by(|a, b| (a.process, &a.peer).cmp(&(b.process, &b.peer)));
         window.disk.sort_by_key(|r| (r.process, r.operation, r.background, r.device.clone()));
+        window.http.sort_by(|a, b| (a.process, &a.endpoint).cmp(&(b.process, &b.endpoint)));
     }
     format!("{windows:?}")
 }
@@ -214,7 +256,7 @@ proptest! {
 
     #[test]
     fn any_bytes_end_in_windows_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for version in [1, 2, 3, 4] {
+        for version in 1..=VERSION {
             let bytes: Vec<_> = [version].into_iter().chain(bytes.clone()).collect();
             let _ = decode(&bytes, &agent_at(at(0)).id);
         }
