@@ -9,8 +9,10 @@ const MAX_VERSION: usize = 32;
 
 /// What precedes OpenSSL's, as it tells its own: of the shared library that stands in another file.
 const OPENSSL: &[u8] = b"OpenSSL ";
-/// What is in the paths of the sources of rustls, which panics name.
+/// What is in the paths of sources in Rust, which panics name.
 const RUSTLS: &[u8] = b"/rustls-";
+const RING: &[u8] = b"/ring-";
+const AWS_LC: &[u8] = b"/aws-lc-rs-";
 /// Where Go's linker says by what it was made, and what that begins with.
 const BUILD_INFO: &[u8] = b".go.buildinfo";
 const BUILD_INFO_MAGIC: &[u8] = b"\xff Go buildinf:";
@@ -32,6 +34,16 @@ pub(super) fn openssl(image: &CodeImage<'_>) -> Option<String> {
 /// That of rustls.
 pub(super) fn rustls(image: &CodeImage<'_>) -> Option<String> {
     named(image, RUSTLS)
+}
+
+/// That of ring.
+pub(super) fn ring(image: &CodeImage<'_>) -> Option<String> {
+    named(image, RING)
+}
+
+/// That of aws-lc, by the crate that binds it.
+pub(super) fn aws_lc(image: &CodeImage<'_>) -> Option<String> {
+    named(image, AWS_LC)
 }
 
 /// That of Go, whose library is part of it.
