@@ -58,7 +58,9 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
 fn cryptography(image: &CodeImage<'_>) -> String {
     match (version::ring(image), version::aws_lc(image)) {
         (Some(ring), None) => {
-            format!("its cryptography is ring {ring}, which is not read: it encrypts the ends of records apart")
+            format!(
+                "its cryptography is ring {ring}, which is not read: it encrypts the ends of records apart"
+            )
         }
         (_, Some(aws_lc)) => {
             format!("its cryptography is ring, or aws-lc of a version that is not known (aws-lc-rs {aws_lc})")
@@ -123,8 +125,9 @@ mod tests {
         };
         // `mov eax, [rdx]; or rax, rax`
         let (ours, theirs) = (function(&[0x8b, 0x02, 0x48, 0x09, 0xc0]), function(&OF_OPENSSL));
-        let data =
-            format!(".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.asciz \"{over}\"\n.text\n");
+        let data = format!(
+            ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.asciz \"{over}\"\n.text\n"
+        );
         let functions = [theirs.repeat(functions), ours.repeat(functions)].concat();
         fs::write(&source, format!("{data}{functions}")).unwrap();
         let mut cc = Command::new("cc");

@@ -61,7 +61,9 @@ fn named(image: &CodeImage<'_>, words: &[u8]) -> Option<String> {
     let mut found = None;
     image.windows(b".rodata", words.len() + MAX_VERSION, |_, bytes| {
         let rest = |at: usize| bytes.get(at + words.len()..);
-        let mut versions = memmem::find_iter(bytes, words).filter_map(|at| version(rest(at)?));
+        let versions = memmem::find_iter(bytes, words).filter_map(|at| version(rest(at)?));
+        // One of two numbers is none, as in `deprecated since OpenSSL 3.0`.
+        let mut versions = versions.filter(|version| version.split('.').count() > 2);
         found = found.take().or_else(|| versions.next());
     });
     found

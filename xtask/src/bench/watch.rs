@@ -8,7 +8,6 @@ use std::{path::Path, process::Command, thread, time::Duration};
 use anyhow::Result;
 
 use super::{contest::Contender, daemon, load::Load, peer::Peer};
-use crate::daemon::Daemon;
 
 /// The kernel frees programs some time after their owner is gone.
 const SETTLE: Duration = Duration::from_millis(300);
