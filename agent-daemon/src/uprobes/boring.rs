@@ -147,8 +147,12 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
     let byte = |address: u64| code.get(usize::try_from(address.checked_sub(first)?).ok()?).copied();
     let begins = |address: &u64| {
         let padded = matches!(byte(address - 1), Some(0xcc | 0xc3 | 0x90 | 0x00));
+        // `push rbp; mov rbp, rsp`, which nothing else begins with: the function before may end without padding. Else
         // `push rbp`, `push rbx`, `push r12` to `push r15`, `endbr64`.
+        let framed =
+            [0x55, 0x48, 0x89, 0xe5].iter().zip(*address..).all(|(wanted, at)| byte(at) == Some(*wanted));
         match byte(*address) {
+            _ if framed => true,
             Some(0x55 | 0x53) => padded,
             Some(0x41) => padded && matches!(byte(address + 1), Some(0x54..=0x57)),
             Some(0xf3) => padded && byte(address + 1) == Some(0x0f),
@@ -258,6 +262,17 @@ mod tests {
         let Offer::Sites(sites) = offer else { panic!("{offer:?}") };
         let at = usize::try_from(sites[0].offset).unwrap();
         assert_eq!(bytes[at..at + 3], [0x55, 0x85, 0xd2], "push rbp; test edx, edx");
+    }
+
+    #[test]
+    fn a_function_may_begin_where_another_ends() {
+        let mut functions = ssl_lib();
+        // `jmp` to somewhere before, up to the last byte.
+        functions
+            .insert(1, ".p2align 4, 0xcc\n.zero 11, 0xcc\n.byte 0xe9, 0xf0, 0xff, 0xff, 0xff\n".to_owned());
+        let (Offer::Sites(sites), bytes) = offers(&functions) else { panic!("no sites") };
+        let at = usize::try_from(sites[2].offset).unwrap();
+        assert_eq!((bytes[at - 1], bytes[at]), (0xff, 0x55));
     }
 
     #[test]

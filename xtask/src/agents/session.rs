@@ -61,7 +61,17 @@ impl Lab {
         // It may have gone with its last process.
         let _ = self.daemon.detach(&id);
         let calls = self.calls(&id, truths.len())?;
-        Ok(Evidence { truths, calls, processes: processes.into_values().collect(), ended })
+        let evidence = Evidence { truths, calls, processes: processes.into_values().collect(), ended };
+        fs::write(self.folder.join(agent.name).join("evidence.json"), format!("{:#}", evidence.json()))?;
+        Ok(evidence)
+    }
+
+    /// What the daemon has lost so far, by name.
+    pub(super) fn losses(&self) -> Result<String> {
+        let status: Value = serde_json::from_str(&self.daemon.get("status")?)?;
+        let losses = status.get("losses").and_then(Value::as_object).into_iter().flatten();
+        let lost = losses.filter(|(_, count)| count.as_u64() != Some(0));
+        Ok(lost.map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", "))
     }
 
     /// Where what it said is.

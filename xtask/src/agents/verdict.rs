@@ -1,6 +1,6 @@
 //! Whether what agentperf tells of an agent's calls is what the provider knows of them, and if not, whether coverage says why.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What the provider says of an agent's calls, and what agentperf does.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(super) struct Evidence {
 pub(super) enum Verdict {
     /// Each call is told once, as it was.
     Seen,
+    /// Each is told, but not all of it, as it says itself.
+    Part(String),
     /// Not each is told, and coverage says why.
     Explained(String),
     /// Something else.
@@ -34,6 +36,7 @@ impl Verdict {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Seen => "seen".to_owned(),
+            Self::Part(what) => format!("seen in part: {what}"),
             Self::Explained(why) => format!("not seen: {why}"),
             Self::Wrong(how) => format!("WRONG: {how}"),
         }
@@ -54,8 +57,17 @@ impl Evidence {
                 None => missing.push(truth),
             }
         }
+        let mut parts = Vec::new();
+        missing.retain(|truth| {
+            let part = left.iter().position(|call| agree_in_part(truth, call)).map(|at| left.remove(at));
+            parts.extend(part);
+            part.is_none()
+        });
         match (&missing[..], &left[..]) {
-            ([], []) => Verdict::Seen,
+            ([], []) => match parts.first() {
+                Some(part) => Verdict::Part(shown(part)),
+                None => Verdict::Seen,
+            },
             ([first, ..], []) => match self.reason() {
                 Some(why) => Verdict::Explained(why),
                 None => {
@@ -64,6 +76,11 @@ impl Evidence {
             },
             (_, [call, ..]) => Verdict::Wrong(format!("told otherwise than it was, as {}", shown(call))),
         }
+    }
+
+    /// All of it.
+    pub(super) fn json(&self) -> Value {
+        json!({ "made": self.truths, "told": self.calls, "processes": self.processes, "ended": self.ended })
     }
 
     /// What coverage says of processes that are not seen.
@@ -112,6 +129,20 @@ fn agree(truth: &Value, call: &Value) -> bool {
         && same("output", "output_tokens")
 }
 
+/// Whether a call that is told in part says nothing that was not so.
+fn agree_in_part(truth: &Value, call: &Value) -> bool {
+    let is_part = call.get("partial").and_then(Value::as_array).is_some_and(|reasons| !reasons.is_empty());
+    let pairs = [
+        ("model", "request_model"),
+        ("status", "status"),
+        ("input", "input_tokens"),
+        ("output", "output_tokens"),
+    ];
+    let untold = |told: Option<&Value>| told.is_none_or(Value::is_null);
+    is_part
+        && pairs.iter().all(|(known, told)| untold(call.get(*told)) || truth.get(*known) == call.get(*told))
+}
+
 /// What of a call is compared, and what it says of itself.
 fn shown(call: &Value) -> String {
     let fields = ["request_model", "status", "input_tokens", "output_tokens", "error_type", "partial"];
@@ -136,8 +167,6 @@ fn text<'a>(row: &'a Value, field: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn evidence(told: u64) -> Evidence {
@@ -155,6 +184,17 @@ mod tests {
         assert!(!twice.judge().is_right(), "told twice");
         assert!(!Evidence::default().judge().is_right(), "nothing was asked");
         assert_eq!(evidence(8).tokens(), ["5/8", "5/7"]);
+    }
+
+    #[test]
+    fn what_is_told_in_part_says_so_and_nothing_wrong() {
+        let mut part = evidence(7);
+        part.calls[0]["request_model"] = Value::Null;
+        assert!(!part.judge().is_right(), "it does not say that it is a part");
+        part.calls[0]["partial"] = json!(["attached_late"]);
+        assert!(matches!(part.judge(), Verdict::Part(what) if what.contains("attached_late")));
+        part.calls[0]["input_tokens"] = json!(6);
+        assert!(!part.judge().is_right());
     }
 
     #[test]
