@@ -72,9 +72,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         network::enter()?;
         let provider = Provider::start(&folder.join("provider"))?;
         let hosts = format!("127.0.0.1:{}", provider.port);
-        let config = format!(
-            "window: 1s\nlog:\n  level: debug\nagents:\n  builtin_rules: false\nledger:\n  model_hosts: {hosts}\n"
-        );
+        let config =
+            format!("window: 1s\nagents:\n  builtin_rules: false\nledger:\n  model_hosts: {hosts}\n");
         let daemon = Daemon::start(agentperf, &folder.join("daemon"), &config)?;
         return judge(&Lab { packages, provider, daemon, folder: folder.join("runs") }, &chosen);
     }
