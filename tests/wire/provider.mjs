@@ -1,17 +1,21 @@
 // A provider of language models that speaks as OpenAI, Anthropic, Gemini, Bedrock and Ollama do, for recordings.
 // It answers what the request asks for; the name of the model says what is to go wrong, or that it is slow. Loopback only.
 // Usage: node provider.mjs [h2c | tls CERTIFICATE KEY | alpn CERTIFICATE KEY], prints its port. Under TRUTH, a file, it writes
-// a line for each call: its model and status, and when by its own clock it had the first word to say, and no more (s).
+// a line for each call: its model, status and tokens, and when by its own clock it had the first word to say, and no more (s).
+// With TEXT_ONLY it asks for no tools: real agents would run them.
 import { appendFileSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import zlib from 'node:zlib';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accept } from './socket.mjs';
 
 const SECRET = 'PLANTED-COMPLETION with "quotes", {braces} and \\ "usage":{"input_tokens":666}';
 const ARGS = JSON.stringify({ secret: 'PLANTED-ARGUMENT' });
 const PARTS = [SECRET.slice(0, 20), SECRET.slice(20, 45), SECRET.slice(45)];
+const TEXT_ONLY = 'TEXT_ONLY' in process.env;
+const STOP = TEXT_ONLY ? 'end_turn' : 'tool_use';
 const failed = new Set();
 // What a model says that is called a `download`, bytes.
 const LARGE = 50_000_000;
@@ -99,10 +103,11 @@ async function chat(req, res, ask) {
     prompt_tokens_details: { cached_tokens: 1024 }, completion_tokens_details: { reasoning_tokens: 32 },
   };
   const extra = ask.model.startsWith('llama') ? { timings: { prompt_n: 7 } } : {};
-  const calls = ask.tools?.map((tool, index) => ({
+  const calls = TEXT_ONLY ? undefined : ask.tools?.map((tool, index) => ({
     index, id: `call_${index}`, type: 'function', function: { name: tool.function.name, arguments: ARGS },
   }));
   const finish = calls ? 'tool_calls' : 'stop';
+  if (!ask.stream || ask.stream_options?.include_usage) res.used = [usage.prompt_tokens, usage.completion_tokens];
   if (!ask.stream) {
     const content = ask.model.includes('download') ? 'PLANTED '.repeat(LARGE / 8) : SECRET;
     const answer = { role: 'assistant', content, tool_calls: calls };
@@ -121,50 +126,83 @@ async function chat(req, res, ask) {
   await events(req, res, list, { done: true, drop: ask.model.includes('drop') ? 3 : 0 });
 }
 
-async function responses(req, res, ask) {
+function response(ask) {
   const model = `${ask.model}-2026-01-01`;
   const usage = { input_tokens: 900, output_tokens: 60, total_tokens: 960, input_tokens_details: { cached_tokens: 512 }, output_tokens_details: { reasoning_tokens: 20 } };
   const text = { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: SECRET, annotations: [] }] };
   const call = { id: 'fc_1', type: 'function_call', call_id: 'call_1', status: 'completed', name: 'get_weather', arguments: ARGS };
-  const response = { id: 'resp_1', object: 'response', created_at: 1, status: 'completed', error: null, incomplete_details: null, model, output: [text, call], parallel_tool_calls: true, tool_choice: 'auto', tools: [], usage };
-  if (!ask.stream) return json(req, res, response);
-  const begun = { ...response, status: 'in_progress', output: [], usage: null };
-  let sequence_number = 0;
+  const output = TEXT_ONLY ? [text] : [text, call];
+  return { id: 'resp_1', object: 'response', created_at: 1, status: 'completed', error: null, incomplete_details: null, model, output, parallel_tool_calls: true, tool_choice: 'auto', tools: [], usage };
+}
+
+function responseEvents(ask) {
+  const whole = response(ask);
+  const [text, call] = whole.output;
+  const begun = { ...whole, status: 'in_progress', output: [], usage: null };
+  const calls = call && [
+    { type: 'response.output_item.added', output_index: 1, item: { ...call, arguments: '', status: 'in_progress' } },
+    { type: 'response.function_call_arguments.delta', item_id: 'fc_1', output_index: 1, delta: ARGS },
+    { type: 'response.function_call_arguments.done', item_id: 'fc_1', output_index: 1, name: 'get_weather', arguments: ARGS },
+    { type: 'response.output_item.done', output_index: 1, item: call },
+  ];
   const list = [
     { type: 'response.created', response: begun },
     { type: 'response.output_item.added', output_index: 0, item: { ...text, content: [], status: 'in_progress' } },
     ...PARTS.map((delta) => ({ type: 'response.output_text.delta', item_id: 'msg_1', output_index: 0, content_index: 0, delta, logprobs: [] })),
     { type: 'response.output_text.done', item_id: 'msg_1', output_index: 0, content_index: 0, text: SECRET, logprobs: [] },
     { type: 'response.output_item.done', output_index: 0, item: text },
-    { type: 'response.output_item.added', output_index: 1, item: { ...call, arguments: '', status: 'in_progress' } },
-    { type: 'response.function_call_arguments.delta', item_id: 'fc_1', output_index: 1, delta: ARGS },
-    { type: 'response.function_call_arguments.done', item_id: 'fc_1', output_index: 1, name: 'get_weather', arguments: ARGS },
-    { type: 'response.output_item.done', output_index: 1, item: call },
-    { type: 'response.completed', response },
+    ...(calls ?? []),
+    { type: 'response.completed', response: whole },
   ];
-  await events(req, res, list.map((event) => ({ ...event, sequence_number: sequence_number++ })), { named: true });
+  return list.map((event, sequence_number) => ({ ...event, sequence_number }));
+}
+
+async function responses(req, res, ask) {
+  const whole = response(ask);
+  res.used = [whole.usage.input_tokens, whole.usage.output_tokens];
+  if (!ask.stream) return json(req, res, whole);
+  await events(req, res, responseEvents(ask), { named: true });
+}
+
+// Responses over a WebSocket: each message asks, and each event of the answer is a message.
+function converse(req, socket) {
+  accept(req, socket, async (text, send) => {
+    const begun = performance.now();
+    const ask = JSON.parse(text);
+    if (ask.type !== 'response.create') return;
+    const { usage } = response(ask);
+    for (const event of responseEvents(ask)) {
+      await send(JSON.stringify(event));
+      await sleep(4);
+    }
+    bear({ model: ask.model, status: 101, version: 'websocket', seconds: (performance.now() - begun) / 1e3, input: usage.input_tokens, output: usage.output_tokens });
+  });
 }
 
 function messageEvents(ask) {
   const usage = { input_tokens: 25, cache_creation_input_tokens: 300, cache_read_input_tokens: 4000, output_tokens: 1 };
   const start = { id: 'msg_1', type: 'message', role: 'assistant', model: `${ask.model}-20260101`, content: [], stop_reason: null, stop_sequence: null, usage };
+  const tool = [
+    { type: 'content_block_start', index: 1, content_block: { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: {} } },
+    { type: 'content_block_delta', index: 1, delta: { type: 'input_json_delta', partial_json: ARGS } },
+    { type: 'content_block_stop', index: 1 },
+  ];
   return [
     { type: 'message_start', message: start },
     { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
     { type: 'ping' },
     ...PARTS.map((text) => ({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } })),
     { type: 'content_block_stop', index: 0 },
-    { type: 'content_block_start', index: 1, content_block: { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: {} } },
-    { type: 'content_block_delta', index: 1, delta: { type: 'input_json_delta', partial_json: ARGS } },
-    { type: 'content_block_stop', index: 1 },
-    { type: 'message_delta', delta: { stop_reason: 'tool_use', stop_sequence: null }, usage: { output_tokens: 77 } },
+    ...(TEXT_ONLY ? [] : tool),
+    { type: 'message_delta', delta: { stop_reason: STOP, stop_sequence: null }, usage: { output_tokens: 77 } },
     { type: 'message_stop' },
   ];
 }
 
 function wholeMessage(ask) {
-  const content = [{ type: 'text', text: SECRET }, { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: { secret: 'PLANTED-ARGUMENT', usage: { output_tokens: 999 } } }];
-  return { ...messageEvents(ask)[0].message, content, stop_reason: 'tool_use', usage: { input_tokens: 25, cache_creation_input_tokens: 300, cache_read_input_tokens: 4000, output_tokens: 77 } };
+  const call = { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: { secret: 'PLANTED-ARGUMENT', usage: { output_tokens: 999 } } };
+  const content = [{ type: 'text', text: SECRET }, ...(TEXT_ONLY ? [] : [call])];
+  return { ...messageEvents(ask)[0].message, content, stop_reason: STOP, usage: { input_tokens: 25, cache_creation_input_tokens: 300, cache_read_input_tokens: 4000, output_tokens: 77 } };
 }
 
 async function messages(req, res, ask) {
@@ -173,6 +211,8 @@ async function messages(req, res, ask) {
     if (!ask.stream) return json(req, res, { type: 'error', error }, 529);
     return events(req, res, [...messageEvents(ask).slice(0, 5), { type: 'error', error }], { named: true });
   }
+  // What is read from a cache and written to it is counted apart.
+  res.used = [25 + 300 + 4000, 77];
   if (!ask.stream) return json(req, res, wholeMessage(ask));
   await events(req, res, messageEvents(ask), { named: true, drop: ask.model.includes('drop') ? 5 : 0 });
 }
@@ -180,7 +220,11 @@ async function messages(req, res, ask) {
 async function gemini(req, res, url) {
   const part = (parts, more = {}) => ({ candidates: [{ content: { parts, role: 'model' }, index: 0, ...more }], modelVersion: 'gemini-2.5-flash-001' });
   const usageMetadata = { promptTokenCount: 500, candidatesTokenCount: 40, cachedContentTokenCount: 100, thoughtsTokenCount: 15, totalTokenCount: 555 };
-  const last = { ...part([{ functionCall: { name: 'get_weather', args: { secret: 'PLANTED-ARGUMENT', usageMetadata: { promptTokenCount: 9 } } } }], { finishReason: 'STOP' }), usageMetadata };
+  const call = { functionCall: { name: 'get_weather', args: { secret: 'PLANTED-ARGUMENT', usageMetadata: { promptTokenCount: 9 } } } };
+  const last = { ...part([TEXT_ONLY ? { text: '.' } : call], { finishReason: 'STOP' }), usageMetadata };
+  // What it thinks is counted apart.
+  res.used = [500, 40 + 15];
+  res.model = /models\/([^/:]+):/.exec(url.pathname)?.[1];
   if (url.pathname.endsWith(':generateContent')) return json(req, res, last);
   const list = [...PARTS.map((text) => ({ ...part([{ text }]), usageMetadata: { promptTokenCount: 500, totalTokenCount: 500 } })), last];
   if (url.searchParams.get('alt') === 'sse') return events(req, res, list);
@@ -232,13 +276,18 @@ async function ollama(req, res, ask) {
   res.end(JSON.stringify(last) + '\n');
 }
 
-// Writes what this call was like, once it is over.
+// Writes down what a call was like.
+function bear(truth) {
+  if (process.env.TRUTH) appendFileSync(process.env.TRUTH, JSON.stringify(truth) + '\n');
+}
+
+// Has it written down once it is over.
 function witness(req, res, begun) {
-  if (!process.env.TRUTH) return;
   res.on('close', () => {
     const since = (at) => at && (at - begun) / 1e3;
-    const truth = { model: res.model, status: res.statusCode, version: req.httpVersion, first: since(res.first), seconds: since(res.over ?? performance.now()) };
-    if (res.model) appendFileSync(process.env.TRUTH, JSON.stringify(truth) + '\n');
+    const [input, output] = res.used ?? [];
+    const times = { first: since(res.first), seconds: since(res.over ?? performance.now()) };
+    if (res.model) bear({ model: res.model, status: res.statusCode, version: req.httpVersion, input, output, ...times });
   });
 }
 
@@ -268,6 +317,8 @@ async function handle(req, res) {
   if (path.startsWith('/model/')) return bedrock(req, res, path);
   if (path === '/noise') return res.end(Buffer.alloc(Number(url.searchParams.get('bytes')), 'noise '));
   if (path === '/api/chat') return ollama(req, res, ask);
+  // Whatever else it is, it calls no model.
+  res.model = undefined;
   json(req, res, { hello: 'PLANTED-COMPLETION' }, path === '/missing' ? 404 : 200);
 }
 
@@ -283,4 +334,5 @@ function serve() {
 }
 
 const server = serve();
+server.on('upgrade', converse);
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

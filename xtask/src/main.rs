@@ -3,10 +3,12 @@
 //! This file parses and dispatches; each verb is one module of the same name, and takes its own arguments.
 #![expect(clippy::print_stdout, reason = "a tool for the terminal answers on standard output")]
 
+mod agents;
 mod bench;
 mod build;
 mod ci;
 mod command;
+mod daemon;
 mod run;
 mod setup;
 mod test;
@@ -38,6 +40,7 @@ enum Verb {
     Tidy(tidy::Args),
     Bench(bench::Args),
     Vm(vm::Args),
+    Agents(agents::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Tidy(args) => tidy::main(&args),
         Verb::Bench(args) => bench::main(&args),
         Verb::Vm(args) => vm::main(&args),
+        Verb::Agents(args) => agents::main(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,10 +8,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{
-    attachment::{Attachment, AttachmentState},
-    id::ProcessId,
-};
+use crate::model::{attachment::Attachment, id::ProcessId};
 
 /// Processes without attachments of which it is remembered what was attached: who is told of an end later asks for it.
 const MOST_ENDED: usize = 256;
@@ -39,17 +36,17 @@ impl Attachments {
         all
     }
 
-    /// The files of a process that has just ended on which TLS was probed.
+    /// Those on TLS libraries of a process that has just ended.
     #[must_use]
-    pub fn of_ended(&self, process: ProcessId) -> Vec<String> {
+    pub fn tls_of_ended(&self, process: ProcessId) -> Vec<Attachment> {
         let mut last = self.of(process);
         if last.is_empty() {
             let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             let found = ended.iter().rev().find(|(of, _)| *of == process);
             last = found.map(|(_, last)| last.clone()).unwrap_or_default();
         }
-        let probed = last.into_iter().filter(|a| a.is_tls() && a.state == AttachmentState::Attached);
-        probed.map(|attachment| attachment.file).collect()
+        last.retain(Attachment::is_tls);
+        last
     }
 
     /// Replaces those of one process; none forgets it.

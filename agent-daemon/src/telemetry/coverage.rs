@@ -12,6 +12,7 @@ use std::{
 use lru::LruCache;
 
 use crate::model::{
+    attachment::Attachment,
     id::{ProcessId, Slot},
     time::Timestamp,
     wire::{Seen, Unread},
@@ -67,8 +68,8 @@ impl Coverage {
         self.lock().peek(&process).map(|(_, seen)| seen.clone())
     }
 
-    /// A process is gone, of which these libraries were probed; tells whether it asked models unseen.
-    pub fn exited(&self, process: ProcessId, ended: Timestamp, probed: Vec<String>) -> bool {
+    /// A process is gone, on whose TLS libraries probes stood so; tells whether it asked models unseen.
+    pub fn exited(&self, process: ProcessId, ended: Timestamp, tls: Vec<Attachment>) -> bool {
         let Some((_, seen)) = self.lock().pop(&process).filter(|(_, seen)| seen.ends_unread(ended)) else {
             return false;
         };
@@ -76,7 +77,7 @@ impl Coverage {
         if unread.len() >= MOST_UNREAD {
             unread.pop_front();
         }
-        unread.push_back(Unread { process, ended, seen, probed });
+        unread.push_back(Unread { process, ended, seen, tls });
         true
     }
 
@@ -118,7 +119,7 @@ mod tests {
             book.note((ProcessId(process), Slot(1)), |seen| {
                 (seen.model_requests, seen.is_read) = (2, is_read)
             });
-            book.exited(ProcessId(process), at(1), vec!["libssl.so.3".to_owned()])
+            book.exited(ProcessId(process), at(1), Vec::new())
         };
         assert!(!ask(1, true) && ask(2, false));
         let [unread] = &book.unread()[..] else { panic!("one") };

@@ -5,7 +5,7 @@
 //! for QUIC, from a line between the handshake error of `ssl_read_impl`, which stands before it in the source, and
 //! `SSL_write`'s lines. Reasons and the order of lines have not changed in years; where functions stand in the file has.
 //!
-//! Limits: functions begin where code is aligned and follows padding, and are called directly; where that is not so, or two
+//! Limits: functions begin with a push where code is aligned and follows padding, and are called directly; where that is not so, or two
 //! functions could be it, nothing is probed. `SSL_free` is not found: the end of a connection is not seen, but that of its process.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
@@ -147,7 +147,17 @@ fn start(image: &CodeImage<'_>, at: u64) -> Option<u64> {
     let byte = |address: u64| code.get(usize::try_from(address.checked_sub(first)?).ok()?).copied();
     let begins = |address: &u64| {
         let padded = matches!(byte(address - 1), Some(0xcc | 0xc3 | 0x90 | 0x00));
-        padded && matches!(byte(*address), Some(0x55 | 0x41 | 0x53 | 0xf3))
+        // `push rbp; mov rbp, rsp`, which nothing else begins with: the function before may end without padding. Else
+        // `push rbp`, `push rbx`, `push r12` to `push r15`, `endbr64`.
+        let framed =
+            [0x55, 0x48, 0x89, 0xe5].iter().zip(*address..).all(|(wanted, at)| byte(at) == Some(*wanted));
+        match byte(*address) {
+            _ if framed => true,
+            Some(0x55 | 0x53) => padded,
+            Some(0x41) => padded && matches!(byte(address + 1), Some(0x54..=0x57)),
+            Some(0xf3) => padded && byte(address + 1) == Some(0x0f),
+            _ => false,
+        }
     };
     let aligned = at & !15;
     (0..REACH / 16).map(|n| aligned - 16 * n).filter(|address| *address > first && *address < at).find(begins)
@@ -194,6 +204,14 @@ mod tests {
         text + " popq %rbp\n ret\n"
     }
 
+    /// One of whose reports an instruction is aligned and follows a zero, as the beginning of a function would.
+    fn misleading(name: &str, reason: u32, line: u32) -> String {
+        format!(
+            ".p2align 4, 0xcc\n{name}: pushq %rbp\n testl %edx, %edx\n js 1f\n.p2align 4, 0x90\n.nops 13\n leaq file(%rip), %rcx\n \
+             movl $16, %edi\n xorl %esi, %esi\n movl ${reason}, %edx\n movl ${line}, %r8d\n call report\n1: popq %rbp\n ret\n"
+        )
+    }
+
     fn library(folder: &Path, functions: &[String]) -> Vec<u8> {
         let (source, library) = (folder.join("boring.s"), folder.join("boring.so"));
         let file = ".section .rodata\n.asciz \"x\"\nfile: .asciz \"vendor/boringssl/ssl/ssl_lib.cc\"\n.text\n.zero 4096, 0xcc\n";
@@ -233,6 +251,28 @@ mod tests {
             let at = usize::try_from(site.offset).unwrap();
             assert_eq!(bytes[at..at + 4], [0x55, 0x48, 0x89, 0xe5], "push rbp; mov rbp, rsp");
         }
+    }
+
+    #[test]
+    fn what_looks_like_a_beginning_within_a_function_is_none() {
+        let mut functions = ssl_lib();
+        functions.pop();
+        functions.push(misleading("read", reason::QUIC, 0x420));
+        let (offer, bytes) = offers(&functions);
+        let Offer::Sites(sites) = offer else { panic!("{offer:?}") };
+        let at = usize::try_from(sites[0].offset).unwrap();
+        assert_eq!(bytes[at..at + 3], [0x55, 0x85, 0xd2], "push rbp; test edx, edx");
+    }
+
+    #[test]
+    fn a_function_may_begin_where_another_ends() {
+        let mut functions = ssl_lib();
+        // `jmp` to somewhere before, up to the last byte.
+        functions
+            .insert(1, ".p2align 4, 0xcc\n.zero 11, 0xcc\n.byte 0xe9, 0xf0, 0xff, 0xff, 0xff\n".to_owned());
+        let (Offer::Sites(sites), bytes) = offers(&functions) else { panic!("no sites") };
+        let at = usize::try_from(sites[2].offset).unwrap();
+        assert_eq!((bytes[at - 1], bytes[at]), (0xff, 0x55));
     }
 
     #[test]

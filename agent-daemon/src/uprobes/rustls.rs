@@ -2,8 +2,8 @@
 //! AES-GCM for AVX-512, which takes records whole. It is assembly of OpenSSL's authors, and begins the same in every program.
 //!
 //! Encryption stands before decryption in that file, and little but their length tells them apart: where there are not just
-//! these two, nothing is probed. Limits: AES-GCM of TLS 1.3, on CPUs with AVX-512; of ring, and of aws-lc elsewhere, the
-//! ends of records are encrypted apart.
+//! these two, nothing is probed. OpenSSL's own, which a program may have linked in besides, are left out. Limits: AES-GCM of
+//! TLS 1.3, on CPUs with AVX-512; of ring, and of aws-lc elsewhere, the ends of records are encrypted apart.
 
 use memchr::memmem;
 
@@ -20,8 +20,12 @@ const BEGINNING: [u8; 17] =
 const FRAME: usize = 4;
 /// `and rsp, -64; mov eax, [rdi+240]; cmp eax, 9`: how many rounds the key has.
 const ROUNDS: [u8; 13] = [0x48, 0x83, 0xe4, 0xc0, 0x8b, 0x87, 0xf0, 0, 0, 0, 0x83, 0xf8, 9];
+/// `mov r11, [rdx]; or r11, r11`: how much of a block is left over, which OpenSSL keeps in eight bytes, and aws-lc in four.
+const OF_OPENSSL: [u8; 6] = [0x4c, 0x8b, 0x1a, 0x4d, 0x09, 0xdb];
+/// Bytes from the rounds on in which that stands.
+const REACH: usize = 128;
 /// Bytes of all of it.
-const SIGNATURE: usize = BEGINNING.len() + FRAME + ROUNDS.len();
+const SIGNATURE: usize = BEGINNING.len() + FRAME + REACH;
 /// Bytes from the one function to the other: of version 0.47, 339,936.
 const APART: std::ops::Range<u64> = 0x4_0000..0x8_0000;
 
@@ -30,7 +34,7 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     let blind = |why: &str| Offer::Blind(format!("rustls {version} is in it, and {why}"));
     let functions = functions(image);
     let [encrypt, decrypt] = functions[..] else {
-        return blind("its cryptography is none that could be told: ring, or an unknown version of aws-lc");
+        return blind(&cryptography(image));
     };
     if !APART.contains(&(decrypt - encrypt)) {
         return blind("its cryptography is an unknown version of aws-lc");
@@ -50,13 +54,31 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     ])
 }
 
+/// Why what it encrypts by is not read.
+fn cryptography(image: &CodeImage<'_>) -> String {
+    match (version::ring(image), version::aws_lc(image)) {
+        (Some(ring), None) => {
+            format!(
+                "its cryptography is ring {ring}, which is not read: it encrypts the ends of records apart"
+            )
+        }
+        (_, Some(aws_lc)) => {
+            format!("its cryptography is ring, or aws-lc of a version that is not known (aws-lc-rs {aws_lc})")
+        }
+        (None, None) => "its cryptography is none that is known".to_owned(),
+    }
+}
+
 /// Where functions begin as those do, in order; behind `endbr64`, if there is one, and before the stack moves.
 fn functions(image: &CodeImage<'_>) -> Vec<u64> {
     let mut found = Vec::new();
     image.windows(b".text", SIGNATURE, |address, bytes| {
         for at in memmem::find_iter(bytes, &BEGINNING) {
-            let rest = bytes.get(at + BEGINNING.len() + FRAME..).unwrap_or_default();
-            if rest.starts_with(&ROUNDS) && found.len() < 16 {
+            let from = at + BEGINNING.len() + FRAME;
+            // What is cut off here is whole in the next window: no such function is so short.
+            let Some(code) = bytes.get(from..from + REACH) else { continue };
+            let is_openssl = memmem::find(code, &OF_OPENSSL).is_some();
+            if code.starts_with(&ROUNDS) && !is_openssl && found.len() < 16 {
                 found.push(address + at as u64);
             }
         }
@@ -83,18 +105,31 @@ mod tests {
 
     use super::*;
 
-    /// A library with so many functions that begin as those of aws-lc, so far apart.
+    /// A library with so many functions that begin as those of aws-lc, so far apart, and as many of OpenSSL before them.
     fn offer(functions: usize, apart: u64) -> Offer {
+        offer_over(functions, apart, "/src/ring-0.17.14/src/aead.rs")
+    }
+
+    /// The same, with this name of a source.
+    fn offer_over(functions: usize, apart: u64, over: &str) -> Offer {
         let folder = tempfile::tempdir().unwrap();
         let (source, library) = (folder.path().join("aws.s"), folder.path().join("aws.so"));
         let bytes = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        let function = format!(
-            ".balign {apart}\n.byte 0xf3, 0x0f, 0x1e, 0xfa, {}\n.long 0x634\n.byte {}\n",
-            bytes(&BEGINNING),
-            bytes(&ROUNDS)
+        let function = |behind: &[u8]| {
+            format!(
+                ".balign {apart}\n.byte 0xf3, 0x0f, 0x1e, 0xfa, {}\n.long 0x634\n.byte {}, {}\n.zero {REACH}\n",
+                bytes(&BEGINNING),
+                bytes(&ROUNDS),
+                bytes(behind)
+            )
+        };
+        // `mov eax, [rdx]; or rax, rax`
+        let (ours, theirs) = (function(&[0x8b, 0x02, 0x48, 0x09, 0xc0]), function(&OF_OPENSSL));
+        let data = format!(
+            ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.asciz \"{over}\"\n.text\n"
         );
-        let data = ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.text\n";
-        fs::write(&source, format!("{data}{}", function.repeat(functions))).unwrap();
+        let functions = [theirs.repeat(functions), ours.repeat(functions)].concat();
+        fs::write(&source, format!("{data}{functions}")).unwrap();
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
         assert!(cc.status().unwrap().success());
@@ -124,6 +159,13 @@ mod tests {
         for (functions, apart) in [(0, 16), (1, 16), (2, 4096), (3, APART.start)] {
             let Offer::Blind(why) = offer(functions, apart) else { panic!("{functions} functions") };
             assert!(why.starts_with("rustls 0.23.46 is in it, and"), "{why}");
+        }
+        for (over, says) in [
+            ("/src/ring-0.17.14/src/aead.rs", "is ring 0.17.14, which is not read"),
+            ("/src/aws-lc-rs-1.18.1/src/aead.rs", "aws-lc-rs 1.18.1"),
+            ("/src/other-1.2.3/src/aead.rs", "none that is known"),
+        ] {
+            assert!(matches!(offer_over(0, 16, over), Offer::Blind(why) if why.contains(says)), "{over}");
         }
     }
 }

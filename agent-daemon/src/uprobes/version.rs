@@ -9,8 +9,10 @@ const MAX_VERSION: usize = 32;
 
 /// What precedes OpenSSL's, as it tells its own: of the shared library that stands in another file.
 const OPENSSL: &[u8] = b"OpenSSL ";
-/// What is in the paths of the sources of rustls, which panics name.
+/// What is in the paths of sources in Rust, which panics name.
 const RUSTLS: &[u8] = b"/rustls-";
+const RING: &[u8] = b"/ring-";
+const AWS_LC: &[u8] = b"/aws-lc-rs-";
 /// Where Go's linker says by what it was made, and what that begins with.
 const BUILD_INFO: &[u8] = b".go.buildinfo";
 const BUILD_INFO_MAGIC: &[u8] = b"\xff Go buildinf:";
@@ -34,6 +36,16 @@ pub(super) fn rustls(image: &CodeImage<'_>) -> Option<String> {
     named(image, RUSTLS)
 }
 
+/// That of ring.
+pub(super) fn ring(image: &CodeImage<'_>) -> Option<String> {
+    named(image, RING)
+}
+
+/// That of aws-lc, by the crate that binds it.
+pub(super) fn aws_lc(image: &CodeImage<'_>) -> Option<String> {
+    named(image, AWS_LC)
+}
+
 /// That of Go, whose library is part of it.
 pub(super) fn go(image: &CodeImage<'_>) -> Option<String> {
     let (_, info) = image.section_part(BUILD_INFO, 0, TEXT + 1 + MAX_VERSION)?;
@@ -49,7 +61,9 @@ fn named(image: &CodeImage<'_>, words: &[u8]) -> Option<String> {
     let mut found = None;
     image.windows(b".rodata", words.len() + MAX_VERSION, |_, bytes| {
         let rest = |at: usize| bytes.get(at + words.len()..);
-        let mut versions = memmem::find_iter(bytes, words).filter_map(|at| version(rest(at)?));
+        let versions = memmem::find_iter(bytes, words).filter_map(|at| version(rest(at)?));
+        // One of two numbers is none, as in `deprecated since OpenSSL 3.0`.
+        let mut versions = versions.filter(|version| version.split('.').count() > 2);
         found = found.take().or_else(|| versions.next());
     });
     found

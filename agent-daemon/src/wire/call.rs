@@ -84,7 +84,7 @@ impl Summary {
         let since = |at_ns: u64| at_ns.saturating_sub(self.started_ns);
         let pace = &response.pace;
         let gaps = pace.gaps().filter(|_| stream);
-        let status = head.and_then(|head| head.status);
+        let status = response.status.or(head.and_then(|head| head.status));
         Some(LlmCall {
             origin: exchange.origin,
             role: exchange.context.role,

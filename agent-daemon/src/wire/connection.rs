@@ -256,7 +256,8 @@ impl Connection {
             Speaks::Http2(http2) => http2.is_wanted(),
             Speaks::Dismissed(looks) => *looks > 0,
             Speaks::Lines(lines) => lines.is_wanted(),
-            Speaks::Unknown { .. } | Speaks::Socket(_) => true,
+            Speaks::Socket(socket) => socket.is_wanted(),
+            Speaks::Unknown { .. } => true,
         }
     }
 

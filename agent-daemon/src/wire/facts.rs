@@ -87,6 +87,8 @@ pub(super) struct Facts {
     error_type: Option<String>,
     error_code: Option<String>,
     pub(super) failed: bool,
+    /// The status that an error names within an answer, in the place of its head's.
+    pub(super) status: Option<u16>,
     /// The answer said that it is over.
     pub(super) ended: bool,
     pub(super) server: Option<Server>,

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::{
     Bench, Setting, claim,
     contest::Series,
-    daemon::Daemon,
+    daemon,
     proc_stat::{cpu_seconds, rss_bytes},
     report::Report,
 };
@@ -32,7 +32,7 @@ const RSS: &str = "RSS, MB";
 
 fn run(setting: &Setting) -> Result<Report> {
     let agents = (0..AGENTS).map(|_| Sleeper::start()).collect::<Result<Vec<_>>>()?;
-    let daemon = Daemon::start(&setting.agentperf)?;
+    let daemon = daemon(&setting.agentperf)?;
     for agent in &agents {
         daemon.attach(agent.0.id(), None)?;
     }

@@ -7,7 +7,6 @@
 mod churn;
 mod claim;
 mod contest;
-mod daemon;
 mod eh_frame;
 mod idle;
 mod kernel_programs;
@@ -25,7 +24,10 @@ mod tables;
 mod unwind;
 mod watch;
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -33,6 +35,7 @@ use self::report::Report;
 use crate::{
     build,
     command::{as_root, is_root, run},
+    daemon::Daemon,
     setup::{self, Purpose},
     test::take_back,
     workspace,
@@ -135,6 +138,12 @@ fn chosen(name: Option<&str>) -> Result<Vec<&'static Bench>> {
         bail!("no such bench; there are {}", names.join(", "));
     }
     Ok(chosen)
+}
+
+/// A daemon without agents of its own finding.
+fn daemon(agentperf: &Path) -> Result<Daemon> {
+    let folder = workspace::scratch().join("bench");
+    Daemon::start(agentperf, &folder, "agents:\n  builtin_rules: false\n")
 }
 
 /// Runs this same program through sudo: the daemon, the peers and their /proc belong to root.

@@ -17,12 +17,11 @@ use serde_json::Value;
 use super::{
     Bench, Setting, claim,
     contest::Series,
-    daemon::Daemon,
-    eh_frame,
+    daemon, eh_frame,
     proc_stat::{cpu_seconds, rss_bytes},
     report::Report,
 };
-use crate::workspace;
+use crate::{daemon::Daemon, workspace};
 
 pub(super) const BENCH: Bench = Bench {
     name: "tables",
@@ -71,7 +70,7 @@ fn run(setting: &Setting) -> Result<Report> {
 const CPU: &str = "CPU, % of one core";
 
 fn measure(setting: &Setting, agents: &[Agent]) -> Result<[f64; 6]> {
-    let daemon = Daemon::start(&setting.agentperf)?;
+    let daemon = daemon(&setting.agentperf)?;
     for agent in agents {
         daemon.attach(agent.0.id(), Some(&["cpu", "off_cpu"]))?;
     }

@@ -13,12 +13,13 @@ use super::{
     Bench, Setting, claim,
     claim::Claim,
     contest::Series,
-    daemon::Daemon,
+    daemon,
     kernel_programs::{self, Program, Timed},
     load::{Load, RunningLoad},
     proc_stat::{cpu_seconds, switches},
     report::Report,
 };
+use crate::daemon::Daemon;
 
 pub(super) const BENCH: Bench = Bench {
     name: "unwind",
@@ -49,7 +50,7 @@ fn run(setting: &Setting) -> Result<Report> {
     for round in 0..setting.rounds.min(MOST_ROUNDS) {
         eprintln!("  round {}", round + 1);
         let begin = Instant::now();
-        let daemon = Daemon::start(&setting.agentperf)?;
+        let daemon = daemon(&setting.agentperf)?;
         figures.push("from start to ready, ms", begin.elapsed().as_secs_f64() * 1e3);
         loading(&mut figures, &kernel_programs::of(daemon.pid())?);
         sampled(&mut figures, &daemon, "Python", &python)?;

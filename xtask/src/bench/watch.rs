@@ -7,7 +7,7 @@ use std::{path::Path, process::Command, thread, time::Duration};
 
 use anyhow::Result;
 
-use super::{contest::Contender, daemon::Daemon, load::Load, peer::Peer};
+use super::{contest::Contender, daemon, load::Load, peer::Peer};
 
 /// The kernel frees programs some time after their owner is gone.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -48,7 +48,7 @@ fn sample(watch: Watch, load: &Load, agentperf: &Path) -> Result<f64> {
     let sample = match watch {
         Watch::Nobody => measured.sample(),
         Watch::Agentperf(whom, probes) => {
-            let daemon = Daemon::start(agentperf)?;
+            let daemon = daemon(agentperf)?;
             daemon.attach(pid(whom), Some(probes))?;
             measured.sample()
         }

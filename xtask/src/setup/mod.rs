@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Bench,
     /// To run the kernel tests in virtual machines.
     Machines,
+    /// To run real agents.
+    Agents,
 }
 
 impl Purpose {
@@ -33,7 +35,7 @@ impl Purpose {
         match other {
             Self::Build => true,
             Self::Test => self != Self::Build,
-            Self::Bench | Self::Machines => self == other,
+            Self::Bench | Self::Machines | Self::Agents => self == other,
         }
     }
 }
@@ -45,7 +47,8 @@ impl Purpose {
 #[command(after_help = "Examples:
   cargo xtask setup                   what building and testing need
   cargo xtask setup --for bench       and the tools to measure against
-  cargo xtask setup --for machines    and QEMU, for `cargo xtask vm`")]
+  cargo xtask setup --for machines    and QEMU, for `cargo xtask vm`
+  cargo xtask setup --for agents      and what `cargo xtask agents` needs")]
 pub(crate) struct Args {
     /// What to prepare for
     #[arg(long = "for", value_name = "PURPOSE", value_enum, default_value = "test")]
@@ -58,6 +61,7 @@ enum PurposeArg {
     Test,
     Bench,
     Machines,
+    Agents,
 }
 
 /// The machine lacks something that xtask cannot install by itself: exit status 2.
@@ -78,6 +82,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         PurposeArg::Test => Purpose::Test,
         PurposeArg::Bench => Purpose::Bench,
         PurposeArg::Machines => Purpose::Machines,
+        PurposeArg::Agents => Purpose::Agents,
     })?;
     println!("Everything is in place.");
     Ok(())

@@ -27,7 +27,7 @@ struct Tool {
     pacman: &'static str,
 }
 
-const TOOLS: [Tool; 23] = [
+const TOOLS: [Tool; 24] = [
     Tool {
         why: "links Rust programs and builds the C workloads",
         purpose: Purpose::Build,
@@ -213,6 +213,14 @@ const TOOLS: [Tool; 23] = [
         apt: "e2fsprogs",
         dnf: "e2fsprogs",
         pacman: "e2fsprogs",
+    },
+    Tool {
+        why: "brings up the loopback of the network that agents run in",
+        purpose: Purpose::Agents,
+        present: || find("ip").is_some(),
+        apt: "iproute2",
+        dnf: "iproute",
+        pacman: "iproute2",
     },
 ];
 

@@ -48,21 +48,47 @@ impl UnreadProcessDto {
     /// What is known of it.
     #[must_use]
     pub fn new(agent: &AgentId, process: &Process, unread: &Unread) -> Self {
-        let is_seen = unread.seen.last_seen.is_some();
-        let reason = match (&unread.probed.join(", ")[..], is_seen) {
-            (_, true) => "what it said later or before was seen: its probes came while it asked, or it asks by other TLS too".to_owned(),
-            ("", false) => "it ended before its probes were attached, or uses no TLS library that is known".to_owned(),
-            (files, false) => format!("it had asked before {files} was probed, or uses another TLS library"),
-        };
         Self {
             agent: agent.to_string(),
             pid: process.id.pid(),
             comm: process.comm.clone(),
             ended: unread.ended,
             unread_model_requests: unread.seen.model_requests,
-            reason,
+            reason: unread_because(unread),
         }
     }
+}
+
+fn unread_because(unread: &Unread) -> String {
+    if unread.seen.is_told {
+        return "what it said later or before was seen: its probes came while it asked, or it asks by other TLS too".to_owned();
+    }
+    let tls: Vec<&Attachment> = unread.tls.iter().collect();
+    match (&probed(&tls)[..], &unprobed(&tls)[..]) {
+        ("", "") => {
+            "it ended before its probes were attached, or uses no TLS library that is known".to_owned()
+        }
+        ("", why) => why.to_owned(),
+        (files, "") => format!("it had asked before {files} was probed, or uses another TLS library"),
+        (files, why) => format!("it had asked before {files} was probed, or by what is not: {why}"),
+    }
+}
+
+/// The files that are probed.
+fn probed(libraries: &[&Attachment]) -> String {
+    let is_probed = |attachment: &&&Attachment| attachment.state == AttachmentState::Attached;
+    let mut files: Vec<&str> =
+        libraries.iter().filter(is_probed).map(|attachment| attachment.file.as_str()).collect();
+    // More than one library may be linked into a program.
+    files.dedup();
+    files.join(", ")
+}
+
+/// Those that are not, and why.
+fn unprobed(libraries: &[&Attachment]) -> String {
+    let why =
+        |attachment: &&Attachment| Some(format!("{}: {}", attachment.file, attachment.reason.as_deref()?));
+    libraries.iter().filter_map(why).collect::<Vec<_>>().join("; ")
 }
 
 /// How a process stands.
@@ -217,17 +243,13 @@ fn judge(
 }
 
 fn unattached(shown: &[&Attachment]) -> (String, String) {
-    let reasons: Vec<String> = shown
-        .iter()
-        .filter_map(|attachment| Some(format!("{}: {}", attachment.file, attachment.reason.as_deref()?)))
-        .collect();
     let remedy = if shown.iter().any(|attachment| attachment.is_tls()) {
         "run the agent with a build of that library which exports its functions, or have it tell of its calls by \
          OpenTelemetry"
     } else {
         "run a build of that server which links its C library dynamically, or speak to it by HTTP"
     };
-    (reasons.join("; "), remedy.to_owned())
+    (unprobed(shown), remedy.to_owned())
 }
 
 fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets) -> (String, String) {
@@ -244,14 +266,16 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets
         let (reason, _) = unattached(tls);
         return (reason, telling.to_owned());
     }
-    let files: Vec<&str> = tls.iter().map(|attachment| attachment.file.as_str()).collect();
-    let files = files.join(", ");
-    let reason = match seen.last_seen {
-        None => format!(
+    let (files, why) = (probed(tls), unprobed(tls));
+    let reason = match (seen.is_told, why.is_empty()) {
+        (false, true) => format!(
             "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or speaks other than \
              HTTP{or_none}"
         ),
-        Some(_) => format!("what it said by {files} was seen before, its latest requests were not"),
+        (false, false) => format!(
+            "probes are attached to {files}, yet it says nothing by that, but by what is not probed: {why}"
+        ),
+        (true, _) => format!("what it said by {files} was seen before, its latest requests were not"),
     };
     (reason, telling.to_owned())
 }
@@ -288,12 +312,17 @@ mod tests {
             model_requests: 1,
             ..Seen::default()
         };
-        let before = Seen { last_seen: Some(at(80)), ..asked.clone() };
+        let before = Seen { last_seen: Some(at(80)), is_told: true, ..asked.clone() };
         for (tls, seen, says) in [
             (vec![], &asked, "no TLS library"),
             (vec![library(AttachmentState::Blind)], &asked, "exports nothing"),
             (vec![library(AttachmentState::Attached)], &asked, "another TLS library"),
             (vec![library(AttachmentState::Attached)], &before, "was seen before"),
+            (
+                vec![library(AttachmentState::Attached), library(AttachmentState::Blind)],
+                &asked,
+                "not probed: /usr/lib/libssl.so.3: it exports nothing",
+            ),
         ] {
             let (state, why) = state(&tls, seen);
             assert_eq!(state, CoverageStateDto::Blind);
@@ -302,6 +331,23 @@ mod tests {
         }
         let just_now = Seen { unseen_since: Some(at(99)), ..asked };
         assert_eq!(state(&[library(AttachmentState::Attached)], &just_now).0, CoverageStateDto::Attached);
+    }
+
+    #[test]
+    fn who_ended_unread_is_told_with_the_reason() {
+        use AttachmentState::{Attached, Blind};
+        for (states, is_told, says) in [
+            (&[][..], false, "before its probes were attached"),
+            (&[Blind], false, "/usr/lib/libssl.so.3: it exports nothing"),
+            (&[Attached], false, "or uses another TLS library"),
+            (&[Attached, Blind], false, "or by what is not: /usr/lib/libssl.so.3: it exports nothing"),
+            (&[Attached], true, "was seen"),
+        ] {
+            let tls = states.iter().copied().map(library).collect();
+            let seen = Seen { last_seen: Some(at(80)), is_told, ..Seen::default() };
+            let reason = unread_because(&Unread { process: ProcessId(1), ended: at(90), seen, tls });
+            assert!(reason.contains(says), "{reason}");
+        }
     }
 
     #[test]

@@ -160,8 +160,8 @@ impl Reader {
         self.hand_on();
         self.halves.exited(process);
         self.flights.exited(process);
-        let probed = self.telemetry.attachments.of_ended(process);
-        if self.telemetry.coverage.exited(process, Timestamp::now(), probed) {
+        let tls = self.telemetry.attachments.tls_of_ended(process);
+        if self.telemetry.coverage.exited(process, Timestamp::now(), tls) {
             self.telemetry.losses.count(Loss::WireUnread);
         }
     }
@@ -283,6 +283,7 @@ fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     seen.last_seen = Some(Timestamp::now());
     if tells {
         seen.unseen_since = None;
+        seen.is_told = true;
         seen.is_read |= said.way == Way::Sent && begins_request(said.bytes);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::WireRecord;
 use crate::model::{
+    attachment::Attachment,
     id::{ProcessId, Slot},
     time::Timestamp,
 };
@@ -49,6 +50,8 @@ pub struct Seen {
     pub last_model_request: Option<Timestamp>,
     /// The first of those that no plaintext was seen of since.
     pub unseen_since: Option<Timestamp>,
+    /// Whether plaintext was seen that tells how it asks models: by TLS, or on a socket of interest.
+    pub is_told: bool,
     /// Whether it was seen to begin a request of HTTP: what it says is read from its beginning on.
     pub is_read: bool,
 }
@@ -62,8 +65,8 @@ pub struct Unread {
     pub ended: Timestamp,
     /// What was seen of it.
     pub seen: Seen,
-    /// The TLS libraries of it that were probed, by their paths.
-    pub probed: Vec<String>,
+    /// How probes stood on its TLS libraries.
+    pub tls: Vec<Attachment>,
 }
 
 impl Seen {

@@ -99,6 +99,11 @@ fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
                 Some(Hit { field: Field::Tool, value: value.clone() })
             }
             (Field::ErrorCode, _) if is_event && !is_last(kind) => None,
+            // Over a WebSocket, an error's own: nothing else there has one.
+            (Field::Finish, Value::Word(word)) if kind == "error" => {
+                facts.status = word.parse().ok();
+                None
+            }
             // What is going on is no reason to stop.
             (Field::Finish, Value::Word(word)) if matches!(word.as_str(), "in_progress" | "queued") => None,
             _ => Some(hit.clone()),

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// The status with which it was opened: that of all that is asked over it, but for errors that name their own.
+const SWITCHED: u16 = 101;
+
 /// A WebSocket over which a model is called, or which is not read.
 pub(in crate::wire) struct Socket {
     context: Context,
@@ -44,6 +47,11 @@ impl Socket {
     /// Which end the observed process is.
     pub(in crate::wire) fn role(&self) -> Role {
         self.context.role
+    }
+
+    /// Whether calls may be made over it.
+    pub(in crate::wire) fn is_wanted(&self) -> bool {
+        self.recognised.is_some()
     }
 
     /// The call that is not over.
@@ -116,7 +124,7 @@ impl Socket {
         match step {
             Step::Data(piece) => {
                 if call.response.head.is_none() {
-                    let head = Head { media: Media::Json, ..Head::default() };
+                    let head = Head { media: Media::Json, status: Some(SWITCHED), ..Head::default() };
                     call.response_head(Box::new(head), at_ns);
                 }
                 call.body(Side::Response, piece, at_ns, derived);

@@ -11,10 +11,11 @@ use anyhow::{Context, Result, ensure};
 use super::parse::{self, Sample};
 use crate::{
     bench::{
-        daemon::Daemon,
+        daemon,
         peer::{Peer, Sign},
     },
     command::{find, read},
+    daemon::Daemon,
     workspace,
 };
 
@@ -61,7 +62,7 @@ impl Tool<'_> {
     pub(super) fn start(&self, pid: u32) -> Result<Recording> {
         match self {
             Self::Agentperf(program) => {
-                let daemon = Box::new(Daemon::start(program)?);
+                let daemon = Box::new(daemon(program)?);
                 let agent = daemon.attach(pid, Some(&["cpu"]))?;
                 Ok(Recording::Agentperf { daemon, agent })
             }

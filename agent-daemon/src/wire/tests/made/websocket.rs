@@ -50,10 +50,24 @@ fn each_message_that_asks_is_a_call() {
         assert_eq!((call.provider, call.request_model.as_deref()), ("openai", Some("gpt-5-codex")));
         assert_eq!((call.tokens.input, call.tokens.output), (Some(9), Some(2)));
         assert_eq!((call.first_byte_ns, call.first_content_ns, call.duration_ns), (Some(10), Some(20), 40));
+        assert_eq!(call.status, Some(101), "that of the socket");
         assert_eq!((call.tools.as_slice(), call.stream), (&["shell".to_owned()][..], true));
         assert!(!call.partial.is_partial() && call.error_type.is_none());
         assert!(!format!("{call:?}").contains("PLANTED"));
     }
+}
+
+#[test]
+fn an_error_names_its_own_status() {
+    let error = r#"{"type":"error","status":429,"error":{"type":"tokens","code":"rate_limit_exceeded","message":"PLANTED"}}"#;
+    let mut talk = opened("");
+    talk.send(frame(0x81, true, ASK.as_bytes())).receive(frame(0x81, false, error.as_bytes()));
+    // The socket goes on.
+    talk.send(frame(0x81, true, ASK.as_bytes())).receive(frame(0x81, false, EVENTS[3].as_bytes()));
+    let calls = talk.close().calls();
+    let told: Vec<_> = calls.iter().map(|call| (call.status, call.error_type.as_deref())).collect();
+    assert_eq!(told, [(Some(429), Some("tokens")), (Some(101), None)]);
+    assert_eq!(calls[0].finish_reason, None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! agentperf as a user runs it: `agentperf serve`, and agents attached by HTTP.
+//! agentperf as a user runs it, for verbs that look at what it sees: `agentperf serve`, and agents attached by HTTP.
 
 use std::{
     fs::{self, File},
@@ -12,8 +12,6 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::workspace;
-
 /// How long it may take to load its programs on a busy machine.
 const START: Duration = Duration::from_secs(60);
 /// Bytes; a long profile has some megabytes.
@@ -21,7 +19,7 @@ const MAX_ANSWER: u64 = 256 << 20;
 const STOP: Duration = Duration::from_secs(20);
 
 /// A running daemon without agents of its own finding. Stopped when dropped.
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     base: String,
     http: ureq::Agent,
@@ -29,21 +27,19 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with its default configuration but for the built-in rules, which would find agents, and for the
-    /// store's folder, which is fresh; returns once it is ready.
-    pub(super) fn start(agentperf: &Path) -> Result<Self> {
-        let folder = workspace::scratch().join("bench");
-        fs::create_dir_all(&folder)?;
-        let (config, log) = (folder.join("agentperf.yaml"), folder.join("agentperf.log"));
+    /// Starts it with its default configuration but for this text and the store's folder, which is fresh and in `folder`;
+    /// returns once it is ready.
+    pub(crate) fn start(agentperf: &Path, folder: &Path, config: &str) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let (file, log) = (folder.join("agentperf.yaml"), folder.join("agentperf.log"));
         let store = folder.join("store");
         let _ = fs::remove_dir_all(&store);
-        let text = format!("agents:\n  builtin_rules: false\nhistory:\n  directory: {}\n", store.display());
-        fs::write(&config, text)?;
+        fs::write(&file, format!("{config}history:\n  directory: {}\n", store.display()))?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let output = File::create(&log)?;
         let child = Command::new(agentperf)
             .args(["serve", "--listen", &listen, "--config"])
-            .arg(config)
+            .arg(file)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -55,7 +51,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -64,7 +60,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What the daemon answers, if it refuses.
-    pub(super) fn attach(&self, pid: u32, probes: Option<&[&str]>) -> Result<String> {
+    pub(crate) fn attach(&self, pid: u32, probes: Option<&[&str]>) -> Result<String> {
         let mut request = json!({ "pid": pid });
         if let (Some(probes), Some(fields)) = (probes, request.as_object_mut()) {
             fields.insert("probes".to_owned(), json!(probes));
@@ -79,7 +75,7 @@ impl Daemon {
     }
 
     /// Stops watching an agent. What was seen of it can still be asked for.
-    pub(super) fn detach(&self, agent: &str) -> Result<()> {
+    pub(crate) fn detach(&self, agent: &str) -> Result<()> {
         let url = format!("{}/api/v1/agents/{agent}", self.base);
         let response = self.http.delete(&url).call()?;
         if !response.status().is_success() {
@@ -92,7 +88,7 @@ impl Daemon {
     ///
     /// # Errors
     /// It is a refusal, or longer than [`MAX_ANSWER`].
-    pub(super) fn get(&self, path: &str) -> Result<String> {
+    pub(crate) fn get(&self, path: &str) -> Result<String> {
         let url = format!("{}/api/v1/{path}", self.base);
         let mut response = self.http.get(&url).call()?;
         let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string()?;
