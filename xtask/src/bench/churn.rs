@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     Bench, Setting, claim,
     contest::Series,
-    daemon::Daemon,
+    daemon,
     load::Load,
     proc_stat::{cpu_seconds, rss_bytes},
     report::Report,
 };
+use crate::daemon::Daemon;
 
 pub(super) const BENCH: Bench = Bench {
     name: "churn",
@@ -36,7 +37,7 @@ const UNTOLD: &str = "programs without a bill";
 
 fn run(setting: &Setting) -> Result<Report> {
     let mut agent = Load::python("churn", PROGRAMS).start()?;
-    let daemon = Daemon::start(&setting.agentperf)?;
+    let daemon = daemon(&setting.agentperf)?;
     let id = daemon.attach(agent.pid(), None)?;
     let (mut rate, mut cpu, mut rss) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..setting.rounds {
