@@ -25,7 +25,7 @@ pub mod state {
     pub const GPU: u32 = 5;
     /// Waiting for a child: wait4, waitid, vfork.
     pub const CHILD: u32 = 6;
-    /// A pipe or unix socket.
+    /// A pipe, unix socket or message queue.
     pub const IPC: u32 = 7;
     /// An inet socket.
     pub const NETWORK: u32 = 8;
@@ -85,6 +85,8 @@ pub mod class {
     pub const FILE: u32 = 8;
     /// Changes the address space.
     pub const MEMORY: u32 = 9;
+    /// Waits for another process's message.
+    pub const IPC: u32 = 10;
     /// Number of entries of SYSCALL_CLASS; syscalls above are of class `OTHER`.
     pub const TABLE: u32 = 512;
 }

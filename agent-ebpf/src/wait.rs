@@ -92,6 +92,7 @@ pub(crate) unsafe fn classify(task: *mut u8, sleep: u32, thread: &mut Thread) ->
                 by_futex(number, deep, thread)
             }
             class::LOCK => state::LOCK,
+            class::IPC => state::IPC,
             class::TIMER => state::TIMER,
             class::POLL if is_select(number) && thread.wait.argument == 0 => state::TIMER,
             class::POLL => state::POLL,

@@ -6,7 +6,7 @@ use aya::{Ebpf, maps::Array};
 use super::error::KernelError;
 
 /// Syscalls by class; all others are `class::OTHER`.
-const CLASSES: [(u32, &[u32]); 9] = [
+const CLASSES: [(u32, &[u32]); 10] = [
     // read, write, ioctl, pread64, pwrite64, readv, writev, preadv(2), pwritev(2), connect, accept, sendto,
     // recvfrom, sendmsg, recvmsg, accept4, recvmmsg, sendmmsg, sendfile, splice, tee, vmsplice
     (
@@ -20,8 +20,10 @@ const CLASSES: [(u32, &[u32]); 9] = [
     (class::CHILD, &[61, 247, 56, 57, 58, 435]),
     // futex, futex_waitv, futex_wake, futex_wait
     (class::FUTEX, &[202, 449, 454, 455]),
-    // flock, semop, semtimedop, msgrcv, msgsnd
-    (class::LOCK, &[73, 65, 220, 70, 69]),
+    // flock, fcntl (F_SETLKW), semop, semtimedop
+    (class::LOCK, &[73, 72, 65, 220]),
+    // msgrcv, msgsnd, mq_timedreceive, mq_timedsend
+    (class::IPC, &[70, 69, 243, 242]),
     // nanosleep, clock_nanosleep (waits for a signal are no timers: pause and kin stay `OTHER`)
     (class::TIMER, &[35, 230]),
     // epoll_wait, epoll_pwait(2), select, pselect6, io_uring_enter

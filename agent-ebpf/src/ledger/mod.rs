@@ -11,7 +11,7 @@ mod set;
 use agent_common::{
     agent::probe,
     ledger::{OUTSIDE, QUIET, QUIET_AT_TOOL, bit, role},
-    thread::{Thread, state},
+    thread::{Thread, descriptor, state},
 };
 
 pub(crate) use self::marks::mark;
@@ -136,8 +136,20 @@ fn waits_as(thread: &Thread) -> u32 {
     match thread.state {
         state::IPC | state::NETWORK if thread.outside != 0 => OUTSIDE,
         state::FUTEX if thread.timed != 0 && thread.role == role::OWN => state::TIMER,
+        // An eventfd, inotify, a signal: as if it were polled.
+        state::OTHER
+            if thread.wait.descriptor == descriptor::ANONYMOUS || waits_for_signal(thread.wait.syscall) =>
+        {
+            state::POLL
+        }
         state => state,
     }
+}
+
+/// pause, rt_sigtimedwait, rt_sigsuspend. It may be for the end of a child, as in dash.
+#[inline(always)]
+fn waits_for_signal(syscall: u32) -> bool {
+    matches!(syscall, 34 | 128 | 130)
 }
 
 /// The bit of a thread in this state. A launcher waits for the agent itself, which is nothing that the agent waits for.

@@ -35,8 +35,8 @@ const OTHER: &str = "other";
 /// What a process is to its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// Own. What one that `launches` executes is own, too.
-    Own { launches: bool },
+    /// Own. What one that `launches` executes is own, too. What was `launched` stays own, whatever it executes itself.
+    Own { launches: bool, launched: bool },
     /// Part of the call of this number, which may have ended without it.
     Part(u64),
 }
@@ -96,7 +96,11 @@ impl Book {
     /// A process is what the one is that forked it.
     pub(super) fn started(&mut self, process: ProcessId, parent: Option<ProcessId>) {
         let parent = parent.and_then(|parent| self.roles.get(&parent).copied());
-        let role = parent.filter(|_| process != self.root).unwrap_or(Role::Own { launches: false });
+        let role = match parent.filter(|_| process != self.root) {
+            Some(Role::Own { launches, .. }) => Role::Own { launches, launched: false },
+            Some(part) => part,
+            None => Role::Own { launches: false, launched: false },
+        };
         if self.roles.insert(process, role).is_none()
             && let Role::Part(number) = role
             && let Some(call) = self.calls.get_mut(&number)
@@ -115,17 +119,21 @@ impl Book {
         before: Option<&Process>,
         losses: &Losses,
     ) {
-        let Some(Role::Own { launches }) = self.roles.get(&process).copied() else { return };
-        let is_own = process == self.root || image.is_worker || is_same_program(image, before);
+        let Some(Role::Own { launches, launched }) = self.roles.get(&process).copied() else { return };
+        let is_own = process == self.root || launched || image.is_worker || is_same_program(image, before);
         let launches_on = name::is_launcher(image.args) || launches && name::is_shell(image.args);
         if (is_own || launches) && process != self.root {
             self.verdicts.push((process, Verdict::Own));
             let parent = before.and_then(|before| before.parent).filter(|_| launches);
-            let launcher = parent.filter(|p| self.roles.get(p) == Some(&Role::Own { launches: true }));
+            let launcher =
+                parent.filter(|p| matches!(self.roles.get(p), Some(Role::Own { launches: true, .. })));
             self.verdicts.extend(launcher.map(|launcher| (launcher, Verdict::Launcher)));
         }
         let role = match is_own || launches {
-            true => Role::Own { launches: launches_on && (launches || process == self.root) },
+            true => Role::Own {
+                launches: launches_on && (launches || launched || process == self.root),
+                launched: launched || launches,
+            },
             false if self.open >= MAX_CALLS || self.calls.len() >= MAX_WAITING => {
                 losses.count(Loss::ToolCallDropped);
                 Role::Part(u64::MAX)

@@ -4,8 +4,8 @@
 //! package at most: nothing that tells one call from another, no value of an option, and nothing that redaction hid.
 //!
 //! Of several commands in one shell, in subshells and loops as well, the first names the call that is neither a word or
-//! builtin of the shell (`for`, `cd`, `export`, `exit`) nor keeps house (`mkdir`, `ls`, `echo`, `sleep`); where there is none,
-//! the first that keeps house, else the first builtin. What comes after an option that is not known may be its value, so
+//! builtin of the shell (`for`, `cd`, `export`, `exit`) nor says something (`echo`, `true`) nor keeps house (`mkdir`, `ls`,
+//! `sleep`); where there is none, the first that keeps house, else the first that says something, else the first builtin. What comes after an option that is not known may be its value, so
 //! nothing after it is taken for a subcommand.
 
 mod interpreter;
@@ -38,10 +38,17 @@ const SUBCOMMAND_RUNNERS: [&str; 12] = [
     "bundle exec",
     "mise exec",
 ];
+/// Run a script of the project's, which their next word names.
+const SCRIPT_RUNNERS: [&str; 7] =
+    ["npm run", "npm run-script", "pnpm run", "yarn run", "bun run", "deno task", "composer run"];
+/// Run the project's program.
+const STARTERS: [&str; 4] = ["npm start", "pnpm start", "yarn start", "bun start"];
 /// Whose first operand says what they do.
 const MULTIPLE: &str = "git cargo npm pnpm yarn uv pip pip3 pipx poetry go gh glab docker podman kubectl helm apt apt-get \
     dnf brew systemctl make just task dotnet mvn gradle rustup terraform aws gcloud az conda deno bun bundle rails";
-/// Options whose value is the next argument.
+/// Options of sudo and doas whose value is the next argument.
+const SUDO_VALUED: &str = "-C -D -g -h -p -R -r -T -t -U -u --user --group --chdir --host --prompt";
+/// Options of others whose value is the next argument.
 const VALUED: &str = "-C -c -f -n -u -p -k -j -I -W -X --prefix --cwd --directory --manifest-path --namespace --context \
     --python --project --package --with --git-dir --work-tree --config --require --import --user --group";
 /// The same, of programs with subcommands.
@@ -54,11 +61,13 @@ const FLAGS: &str = "-v -q -s -y -g -k -i -w -B -P --verbose --quiet --silent --
 /// Words and builtins of shells, which are no programs.
 const BUILTINS: &str = "cd pushd popd dirs export set source . pwd : umask shopt setopt trap unset alias unalias test [ [[ \
     ulimit wait for case select function local declare typeset readonly done fi esac } if elif while until then else do ! { exit return break \
-    continue shift read mapfile getopts hash jobs bg fg disown let logout";
+    continue shift read mapfile getopts hash jobs bg fg disown let logout exec command builtin time";
+/// Builtins that say something, or yes or no.
+const SAYS: &str = "echo printf true false";
 
 /// Commands that people run beside the one that they mean.
-const HOUSEKEEPING: &str = "mkdir rmdir touch rm cp mv ln chmod chown echo printf cat ls tail head tee wc sort uniq cut tr \
-    sleep true false date clear which";
+const HOUSEKEEPING: &str = "mkdir rmdir touch rm cp mv ln chmod chown cat ls tail head tee wc sort uniq cut tr \
+    sleep date clear which";
 
 /// The name of a command line.
 pub(in crate::aggregate) fn of(args: &[String], comm: &str) -> String {
@@ -83,7 +92,11 @@ pub(super) fn is_launcher(args: &[String]) -> bool {
     match skip_interpreter(&words) {
         [first, rest @ ..] => {
             let program = known_script(program(first));
-            has(WRAPPERS, program) || has(RUNNERS, program) || subcommand_runner(program, rest).is_some()
+            let subcommand = skip_options(rest).first().map(|subcommand| format!("{program} {subcommand}"));
+            let starts = |known: &[&str]| subcommand.as_deref().is_some_and(|it| known.contains(&it));
+            has(WRAPPERS, program)
+                || has(RUNNERS, program)
+                || [&SUBCOMMAND_RUNNERS[..], &SCRIPT_RUNNERS, &STARTERS].into_iter().any(starts)
         }
         [] => false,
     }
@@ -118,7 +131,8 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
         return code(&rest.join(" "), depth + 1);
     }
     if has(WRAPPERS, program) {
-        return command(wrapped(rest), depth + 1).or_else(|| Some(program.to_owned()));
+        let valued = if matches!(program, "sudo" | "doas") { SUDO_VALUED } else { VALUED };
+        return command(wrapped(rest, valued), depth + 1).or_else(|| Some(program.to_owned()));
     }
     if let Some((runner, after)) = runner(program, rest) {
         let inner = command(after, depth + 1).map(|inner| format!("{runner} {}", unversioned(&inner)));
@@ -127,8 +141,11 @@ fn command(words: &[&str], depth: u8) -> Option<String> {
     if interpreter::is_one(program) && !has(MULTIPLE, program) {
         return Some(interpreted(program, rest, depth));
     }
-    let subcommand = subcommand(rest).filter(|word| has(MULTIPLE, program) && is_plain(word));
-    Some(subcommand.map_or_else(|| program.to_owned(), |subcommand| format!("{program} {subcommand}")))
+    let mut words = operands(rest).take_while(|word| has(MULTIPLE, program) && is_plain(word));
+    let Some(subcommand) = words.next() else { return Some(program.to_owned()) };
+    let name = format!("{program} {subcommand}");
+    let script = words.next().filter(|_| SCRIPT_RUNNERS.contains(&name.as_str()));
+    Some(script.map_or(name.clone(), |script| format!("{name} {script}")))
 }
 
 fn shell(program: &str, rest: &[&str], depth: u8) -> String {
@@ -146,19 +163,21 @@ fn shell(program: &str, rest: &[&str], depth: u8) -> String {
 /// What names shell code: see above.
 fn code(text: &str, depth: u8) -> Option<String> {
     let words = split(text);
-    let (mut keeps_house, mut builtin) = (None, None);
+    let (mut keeps_house, mut says, mut builtin) = (None, None, None);
     for simple in words.split(|word| matches!(word.as_str(), "&&" | "||" | "|" | ";" | "&" | "(" | ")")) {
         let simple: Vec<&str> = simple.iter().map(String::as_str).collect();
         let Some(name) = command(&simple, depth) else { continue };
         if has(BUILTINS, &name) {
             builtin.get_or_insert(name);
+        } else if has(SAYS, &name) {
+            says.get_or_insert(name);
         } else if has(HOUSEKEEPING, &name) {
             keeps_house.get_or_insert(name);
         } else {
             return Some(name);
         }
     }
-    keeps_house.or(builtin)
+    keeps_house.or(says).or(builtin)
 }
 
 /// Words as they were shown: blanks divide them, but not in quotes, nor in what stands for what is hidden.
@@ -192,10 +211,10 @@ fn split(text: &str) -> Vec<String> {
 /// A runner with its subcommand, and what comes after.
 fn runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(String, &'b [&'a str])> {
     if has(RUNNERS, program) {
-        return Some((program.to_owned(), wrapped(rest)));
+        return Some((program.to_owned(), wrapped(rest, VALUED)));
     }
     let (subcommand, after) = subcommand_runner(program, rest)?;
-    Some((format!("{program} {subcommand}"), wrapped(after)))
+    Some((format!("{program} {subcommand}"), wrapped(after, VALUED)))
 }
 
 fn subcommand_runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(&'a str, &'b [&'a str])> {
@@ -218,7 +237,8 @@ fn interpreted(program: &str, rest: &[&str], depth: u8) -> String {
 fn scripted(rest: &[&str], depth: u8) -> Option<String> {
     let (script, after) = rest.split_first().filter(|(script, _)| !is_hidden(script))?;
     let known = known_script(script);
-    match has(RUNNERS, known) || has(MULTIPLE, known) {
+    // What stands in an interpreter's place, as pyenv's do, is a script by its name.
+    match has(RUNNERS, known) || has(MULTIPLE, known) || interpreter::is_one(program(known)) {
         true => command(&[&[known], after].concat(), depth + 1),
         false => Some(base(script).to_owned()),
     }
@@ -241,8 +261,8 @@ fn skip_interpreter<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
 }
 
 /// What stands after a wrapper's options, assignments and durations.
-fn wrapped<'a, 'b>(rest: &'b [&'a str]) -> &'b [&'a str] {
-    let mut rest = skip_assignments(skip_options(rest));
+fn wrapped<'a, 'b>(rest: &'b [&'a str], valued: &str) -> &'b [&'a str] {
+    let mut rest = skip_assignments(skip_valued(rest, valued));
     while let [first, after @ ..] = rest
         && first.starts_with(|c: char| c.is_ascii_digit())
     {
@@ -251,11 +271,15 @@ fn wrapped<'a, 'b>(rest: &'b [&'a str]) -> &'b [&'a str] {
     rest
 }
 
-fn skip_options<'a, 'b>(mut rest: &'b [&'a str]) -> &'b [&'a str] {
+fn skip_options<'a, 'b>(rest: &'b [&'a str]) -> &'b [&'a str] {
+    skip_valued(rest, VALUED)
+}
+
+fn skip_valued<'a, 'b>(mut rest: &'b [&'a str], valued: &str) -> &'b [&'a str] {
     while let [first, after @ ..] = rest
         && first.starts_with('-')
     {
-        rest = if has(VALUED, first) { after.get(1..).unwrap_or_default() } else { after };
+        rest = if has(valued, first) { after.get(1..).unwrap_or_default() } else { after };
         if *first == "--" {
             break;
         }
@@ -273,24 +297,31 @@ fn skip_assignments<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     words
 }
 
-/// The first argument that is neither an option nor the value of one, as far as that is known for sure.
-fn subcommand<'a>(mut rest: &[&'a str]) -> Option<&'a str> {
-    while let [arg, after @ ..] = rest {
-        rest = match arg.strip_prefix('-') {
-            None => return Some(arg),
-            Some(_) if has(SUBCOMMAND_VALUED, arg) => after.get(1..)?,
-            Some(_) if has(FLAGS, arg) || arg.contains('=') => after,
-            // `-j8`: the value is in it.
-            Some(short) if short.ends_with(|c: char| c.is_ascii_digit()) => after,
-            Some(_) => return None,
-        };
-    }
-    None
+/// The arguments that are neither options nor the values of ones, as far as that is known for sure.
+fn operands<'a>(mut rest: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    std::iter::from_fn(move || {
+        while let [arg, after @ ..] = rest {
+            rest = match arg.strip_prefix('-') {
+                // `+nightly`, to cargo and rustup
+                None if arg.starts_with('+') => after,
+                None => {
+                    rest = after;
+                    return Some(*arg);
+                }
+                Some(_) if has(SUBCOMMAND_VALUED, arg) => after.get(1..)?,
+                Some(_) if has(FLAGS, arg) || arg.contains('=') => after,
+                // `-j8`: the value is in it.
+                Some(short) if short.ends_with(|c: char| c.is_ascii_digit()) => after,
+                Some(_) => return None,
+            };
+        }
+        None
+    })
 }
 
 /// What redaction hid, and signs.
 fn is_hidden(word: &str) -> bool {
-    word.starts_with(['[', '$', '`', '<', '>', '(', '{', '&', '|'])
+    word.starts_with(['[', '$', '`', '<', '>', '(', '{', '&', '|']) && word != "{"
 }
 
 /// The name of a program's file, of Python's without its version.

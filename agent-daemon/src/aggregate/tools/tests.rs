@@ -207,6 +207,21 @@ fn what_a_launcher_launches_is_own() {
 }
 
 #[test]
+fn what_was_launched_stays_own_whatever_it_executes() {
+    let mut world = World::new(&["timeout", "60", "python3", "a.py"]);
+    world.fork(100, 101);
+    world.exec(101, 1, &["python3", "a.py"]);
+    world.exec(101, 2, &["python3", "b.py"]);
+    world.exec(101, 3, &["bash", "-c", "python3 c.py"]);
+    assert!(world.over(4).is_empty(), "it is the agent");
+    world.fork(101, 102);
+    world.exec(102, 5, &["python3", "c.py"]);
+    world.exit(102, 6, 0);
+    let names: Vec<String> = world.over(10).into_iter().map(|call| call.name).collect();
+    assert_eq!(names, ["c.py"], "its children are its tools");
+}
+
+#[test]
 fn descendants_that_stay_have_left() {
     let mut world = python();
     world.fork(100, 101);

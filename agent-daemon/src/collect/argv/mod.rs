@@ -73,7 +73,19 @@ pub fn sanitise(bytes: &[u8]) -> CommandLine {
     }
     let args: Vec<String> =
         bytes.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
-    bound(&walk::redact_line(&args), cut)
+    bound(&walk::redact_line(&untitled(args)), cut)
+}
+
+/// The words of the title that npm writes over its arguments: all in the first, and nothing in the others. Of other programs
+/// the first may be anything, a secret with blanks in it too.
+fn untitled(args: Vec<String>) -> Vec<String> {
+    let is_title = |title: &String| title.starts_with("npm ") || title.starts_with("npx ");
+    match args.split_first() {
+        Some((title, rest)) if is_title(title) && rest.iter().all(String::is_empty) => {
+            title.split_ascii_whitespace().map(str::to_owned).collect()
+        }
+        _ => args,
+    }
 }
 
 /// Escapes and bounds redacted arguments.

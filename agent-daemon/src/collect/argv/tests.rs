@@ -115,6 +115,15 @@ fn an_unknown_programs_attached_password_is_hidden() {
 }
 
 #[test]
+fn the_title_that_npm_writes_over_its_arguments_is_taken_for_its_words() {
+    let words = |bytes: &[u8]| sanitise(bytes).args.join("|");
+    assert_eq!(words(b"npm exec agent\0\0\0"), "npm|exec|agent");
+    assert!(!words(b"npm exec agent --token hunter2\0\0").contains("hunter2"));
+    assert!(!words(b"My Agent\0").contains('|'), "one argument");
+    assert_eq!(words(b"a b\0c\0").matches('|').count(), 1, "arguments");
+}
+
+#[test]
 fn cuts_are_marked() {
     assert_eq!(
         sanitise(b"a\0b"),

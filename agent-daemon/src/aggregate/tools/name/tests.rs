@@ -20,7 +20,7 @@ fn calls_are_named_as_people_name_them() {
                 "-l",
                 "source /h/s.sh && eval 'npm run build' < /dev/null && pwd -P >|/tmp/c",
             ],
-            "npm run",
+            "npm run build",
         ),
         (&["bash", "-c", "mkdir -p d && cd d && git status"], "git status"),
         (&["bash", "-c", "mkdir -p d && touch d/f"], "mkdir"),
@@ -48,7 +48,7 @@ fn calls_are_named_as_people_name_them() {
         (&["npx", "-y", "@scope/pkg@1.2.3", "arg"], "npx pkg"),
         (&["npx", "cowsay"], "npx cowsay"),
         (&["/usr/bin/env", "node", "/usr/bin/npx", "-y", "cowsay@1.5.0"], "npx cowsay"),
-        (&["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "run", "build"], "npm run"),
+        (&["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "run", "build"], "npm run build"),
         (&["/bin/sh", "/tmp/npx", "cowsay"], "npx cowsay"),
         (&["uv", "run", "--with", "rich", "y.py"], "uv run y.py"),
         (&["uv", "run", "python", "z.py"], "uv run z.py"),
@@ -61,10 +61,28 @@ fn calls_are_named_as_people_name_them() {
         (&["make"], "make"),
         (&["make", "VAR=hunter2"], "make"),
         (&["/usr/bin/rg", "needle"], "rg"),
-        (&["sudo", "-u", "bob", "apt-get", "install", "x"], "apt-get install"),
-        (&["sudo"], "sudo"),
         (&[], "comm"),
         (&["", ""], "comm"),
+    ] {
+        assert_eq!(named(args), name, "{args:?}");
+    }
+}
+
+#[test]
+fn what_runs_others_is_told_from_what_it_runs() {
+    for (args, name) in [
+        (&["sudo", "-u", "bob", "apt-get", "install", "x"][..], "apt-get install"),
+        (&["sudo"], "sudo"),
+        (&["sudo", "-n", "apt-get", "-v"], "apt-get"),
+        (&["sudo", "-n", "-u", "bob", "tr", "a", "b"], "tr"),
+        (&["nice", "-n", "5", "make"], "make"),
+        (&["cargo", "+nightly", "test"], "cargo test"),
+        (&["bun", "run", "dev"], "bun run dev"),
+        (&["bun", "run", "/w/x.ts"], "bun run"),
+        (&["git", "commit", "fix"], "git commit"),
+        (&["bash", "/root/.pyenv/shims/python3", "/w/z.py"], "z.py"),
+        (&["bash", "/root/.pyenv/shims/python3", "-m", "pkgx"], "pkgx"),
+        (&["bash", "/root/.pyenv/shims/python3", "-c", "[8 bytes]"], "python -c"),
     ] {
         assert_eq!(named(args), name, "{args:?}");
     }
@@ -80,6 +98,12 @@ fn of_several_commands_the_first_that_is_no_builtin_and_keeps_no_house_is_meant(
         ("for i in 1 2 ; do /opt/job $i & done ; wait", "job"),
         ("while read line ; do curl $line ; done", "curl"),
         ("ls ; curl http://x", "curl"),
+        ("echo hi ; sort f", "sort"),
+        ("printf x ; sort f", "sort"),
+        ("true ; sort f", "sort"),
+        ("exec 2>/dev/null ; sort f", "sort"),
+        ("{ sort f ; }", "sort"),
+        ("set -e ; echo hi", "echo"),
         ("curl http://x ; ls", "curl"),
         ("make ; curl http://x", "make"),
         ("( cd d && ( cargo build ) ) || exit 1", "cargo build"),
@@ -122,6 +146,8 @@ fn launchers_are_told_from_programs() {
         (&["node", "/usr/bin/npx", "agent"], true),
         (&["npm", "exec", "agent"], true),
         (&["timeout", "5", "agent"], true),
+        (&["npm", "start"], true),
+        (&["npm", "run", "agent"], true),
         (&["npm", "install"], false),
         (&["python3", "agent.py"], false),
         (&["python3", "-Im", "pipx", "run", "agent"], true),
