@@ -112,6 +112,17 @@ fn calls_of_models_are_listed_and_added_up() {
     assert_eq!((&model["input_tokens"], &model["output_tokens"]), (&json!(3000), &json!(100)));
     assert_eq!((&model["counted"], &model["priced"]), (&json!(2), &json!(2)));
     assert_eq!(model["first_content_mean_seconds"], json!(0.4));
+    let summary = |by: &str| {
+        world.get(&format!("/api/v1/llm-calls/summary?by={by}&agent={}", world.live)).json()["groups"][0]
+            .clone()
+    };
+    let (by_model, by_provider, by_agent) = (summary("model"), summary("provider"), summary("agent"));
+    assert_eq!((&by_model["provider"], &by_model["model"]), (&json!("anthropic"), &json!("claude")));
+    assert_eq!((&by_provider["provider"], &by_provider["model"]), (&json!("anthropic"), &json!(null)));
+    assert_eq!((&by_agent["provider"], &by_agent["agent"]), (&json!(null), &json!(world.live.to_string())));
+    for group in [by_model, by_provider, by_agent] {
+        assert_eq!((&group["calls"], &group["input_tokens"]), (&json!(3), &json!(3000)), "{group}");
+    }
     let failed = world.get("/api/v1/llm-calls?failed=true&since=1h").json();
     assert!(failed["calls"].as_array().unwrap().iter().all(|call| call["success"] == false));
     assert_eq!(world.get(&world.of_live("/operations")).json()["total"], 0, "no application told of them");

@@ -90,6 +90,9 @@ fn wire(world: &World) -> Vec<Call> {
     let http = |what: &str| ("GET", "/api/v1/agents/{id}/http", world.of_live(&format!("/http{what}")));
     vec![
         get("/api/v1/llm-calls", ""),
+        get("/api/v1/llm-calls/summary", ""),
+        get("/api/v1/llm-calls/summary", "?by=agent"),
+        get("/api/v1/llm-calls/summary", "?by=x"),
         get("/api/v1/llm-calls", "?order=slowest&limit=1&failed=true"),
         get("/api/v1/llm-calls", "?order=x"),
         get("/api/v1/mcp-calls", ""),

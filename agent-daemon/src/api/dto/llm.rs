@@ -3,14 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{operation::MAX_GROUPS, seconds};
+use super::{llm_sums::LlmModelDto, operation::MAX_GROUPS, seconds};
 use crate::{
-    model::{
-        operation::{Operation, Sum},
-        time::Timestamp,
-        wire::Reason,
-    },
-    store::query::{Group, OperationPage, OperationSummary},
+    model::{operation::Operation, time::Timestamp, wire::Reason},
+    store::query::{OperationPage, OperationSummary},
 };
 
 /// A page of calls of models.
@@ -173,81 +169,5 @@ impl LlmCallDto {
             retries: llm.retries,
             partial: llm.partial.reasons().map(Reason::name).map(str::to_owned).collect(),
         })
-    }
-}
-
-/// Calls of one model, added up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = LlmModel)]
-pub struct LlmModelDto {
-    /// Who answered, and what was asked for.
-    #[schema(example = "anthropic chat")]
-    pub name: String,
-    /// The model that was asked for; null where it was not seen, `other` for what came when an agent had too many.
-    pub model: Option<String>,
-    /// Calls.
-    pub calls: u64,
-    /// Calls that failed.
-    pub failures: u64,
-    /// Calls that were not the first of their request.
-    pub retries: u64,
-    /// Calls of which something was not seen.
-    pub partial: u64,
-    /// How long all took together.
-    pub total_seconds: f64,
-    /// The longest.
-    pub max_seconds: f64,
-    /// Half took no longer. To within 3.2 %.
-    pub p50_seconds: Option<f64>,
-    /// 99 % took no longer.
-    pub p99_seconds: Option<f64>,
-    /// Mean time to the first content of streams.
-    pub first_content_mean_seconds: Option<f64>,
-    /// Calls whose tokens the provider told.
-    pub counted: u64,
-    /// Tokens that the model read.
-    pub input_tokens: u64,
-    /// Tokens that it wrote.
-    pub output_tokens: u64,
-    /// Of the input: read from a cache.
-    pub cache_read_tokens: u64,
-    /// Of the input: written into a cache.
-    pub cache_write_tokens: u64,
-    /// Of the output: reasoning.
-    pub reasoning_tokens: u64,
-    /// Tokens that it wrote for each second that calls took.
-    pub output_tokens_per_second: Option<f64>,
-    /// What those calls cost whose price is configured, US dollars.
-    pub cost_usd: f64,
-    /// How many these are.
-    pub priced: u64,
-}
-
-impl From<&(Group, Sum)> for LlmModelDto {
-    fn from((group, sum): &(Group, Sum)) -> Self {
-        let quantile = |q| sum.durations.quantile(q, sum.max_ns).map(seconds);
-        let (used, total_seconds) = (&sum.llm, seconds(sum.total_ns));
-        Self {
-            name: group.name.clone().unwrap_or_else(|| "other".to_owned()),
-            model: group.model.clone(),
-            calls: sum.count,
-            failures: sum.errors,
-            retries: used.retries,
-            partial: used.partial,
-            total_seconds,
-            max_seconds: seconds(sum.max_ns),
-            p50_seconds: quantile(0.5),
-            p99_seconds: quantile(0.99),
-            first_content_mean_seconds: used.first_content_ns.checked_div(used.streams).map(seconds),
-            counted: used.counted,
-            input_tokens: used.input,
-            output_tokens: used.output,
-            cache_read_tokens: used.cache_read,
-            cache_write_tokens: used.cache_write,
-            reasoning_tokens: used.reasoning,
-            output_tokens_per_second: (total_seconds > 0.0).then(|| used.output as f64 / total_seconds),
-            cost_usd: used.cost.usd(),
-            priced: used.priced,
-        }
     }
 }

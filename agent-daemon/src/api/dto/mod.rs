@@ -19,6 +19,7 @@ pub mod http;
 pub mod ingest;
 pub mod ledger;
 pub mod llm;
+pub mod llm_sums;
 pub mod locks;
 pub mod mcp;
 pub mod names;

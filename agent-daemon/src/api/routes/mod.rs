@@ -16,6 +16,7 @@ mod health;
 mod http;
 mod ingest;
 mod ledger;
+mod llm_summary;
 mod locks;
 mod longest;
 mod metrics;
@@ -76,6 +77,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(tools::of_agent))
         .routes(routes!(tools::get))
         .routes(routes!(calls::llm))
+        .routes(routes!(llm_summary::summary))
         .routes(routes!(calls::mcp))
         .routes(routes!(coverage::all))
         .routes(routes!(coverage::of_agent))

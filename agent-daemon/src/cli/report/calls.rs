@@ -9,7 +9,8 @@ use super::super::{
 };
 use crate::api::dto::{
     coverage::{CoverageDto, CoverageStateDto},
-    llm::{LlmCallListDto, LlmModelDto},
+    llm::LlmCallListDto,
+    llm_sums::LlmSumDto,
     mcp::McpCallListDto,
 };
 
@@ -21,24 +22,25 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
     if calls.models.is_empty() {
         return String::new();
     }
-    let sum = |of: fn(&LlmModelDto) -> u64| calls.models.iter().map(of).sum::<u64>();
-    let failed = sum(|model| model.failures);
-    let mut out = format!("\nMODEL CALLS  {} in all, {failed} failed\n", sum(|model| model.calls));
+    let sum = |of: fn(&LlmSumDto) -> u64| calls.models.iter().map(|model| of(&model.sum)).sum::<u64>();
+    let failed = sum(|sum| sum.failures);
+    let mut out = format!("\nMODEL CALLS  {} in all, {failed} failed\n", sum(|sum| sum.calls));
     let right = ["CALLS", "FAILED", "TIME", "P50", "FIRST TOKEN", "INPUT", "OUTPUT", "COST"];
     let columns: Vec<(&str, Align)> = right.iter().map(|name| (*name, Align::Right)).collect();
     let mut table = Table::new(&[&columns[..], &[("MODEL", Align::Left)]].concat());
     for model in calls.models.iter().take(ROWS) {
+        let sum = &model.sum;
         let some = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), seconds);
-        let cost = if model.priced > 0 { format!("${:.4}", model.cost_usd) } else { "-".to_owned() };
+        let cost = if sum.priced > 0 { format!("${:.4}", sum.cost_usd) } else { "-".to_owned() };
         let name = model.model.as_deref().unwrap_or("?");
         table.row(vec![
-            model.calls.to_string(),
-            model.failures.to_string(),
-            seconds(model.total_seconds),
-            some(model.p50_seconds),
-            some(model.first_content_mean_seconds),
-            model.input_tokens.to_string(),
-            model.output_tokens.to_string(),
+            sum.calls.to_string(),
+            sum.failures.to_string(),
+            seconds(sum.total_seconds),
+            some(sum.p50_seconds),
+            some(sum.first_content_mean_seconds),
+            sum.input_tokens.to_string(),
+            sum.output_tokens.to_string(),
             cost,
             plain(&format!("{name} ({})", model.name)).to_string(),
         ]);
