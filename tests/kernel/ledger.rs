@@ -163,12 +163,14 @@ fn who_waits_for_a_time_or_for_itself_is_idle() {
     let mut command = Command::new("python3");
     command.arg(source("ledger.py"));
     let mut agent = Puppet::spawn(command);
-    for verb in ["event", "join", "fork"] {
+    for verb in ["event", "join", "fork", "eventfd", "sigwait"] {
         let (truth, seen) = watch(&daemon, &mut agent, &format!("{verb} 0.5"));
         assert!(truth.seconds("seconds") >= 0.5);
         let local = ["agent_cpu", "run_queue", "page_fault"].map(|cause| seen.cause(cause));
         seen.is(verb, &[("idle", seen.wall - local.iter().sum::<f64>()), ("lock", 0.0), ("tool", 0.0)]);
     }
+    let (_, seen) = watch(&daemon, &mut agent, "record 0.5");
+    seen.is("record", &[("lock", 0.5)]);
     agent.end();
 }
 

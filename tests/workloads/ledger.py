@@ -21,16 +21,22 @@ how long that took by its own clock. Everything is waited for in one epoll, or b
     event S        waits for an event that never comes, S seconds at most
     join S         joins a thread that does that
     fork S         waits for a child that executes nothing and sleeps
+    eventfd S      reads an eventfd, which such a child writes after S seconds
+    sigwait S      waits for a signal that never comes, S seconds at most
+    record S       waits for a lock on a file, which such a child holds for S seconds
     background     has a shell start a server and its wrapper in the background, and ends that shell
 """
 
 import asyncio
+import fcntl
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -141,6 +147,37 @@ async def fork(seconds):
         time.sleep(float(seconds))
         os._exit(0)
     os.waitpid(child, 0)
+
+
+def after(seconds, act):
+    """A process of the agent's own that sleeps, and then acts."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(float(seconds))
+        act()
+        os._exit(0)
+    return child
+
+
+async def eventfd(seconds):
+    event = os.eventfd(0)
+    child = after(seconds, lambda: os.eventfd_write(event, 1))
+    os.eventfd_read(event)
+    os.close(event)
+    os.waitpid(child, 0)
+
+
+async def sigwait(seconds):
+    signal.sigtimedwait([signal.SIGUSR1], float(seconds))
+
+
+async def record(seconds):
+    with tempfile.TemporaryFile() as file:
+        held, holds = os.pipe()
+        child = after(0, lambda: (fcntl.lockf(file, fcntl.LOCK_EX), os.write(holds, b"x"), time.sleep(float(seconds))))
+        os.read(held, 1)
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        os.waitpid(child, 0)
 
 
 async def accept(seconds):
