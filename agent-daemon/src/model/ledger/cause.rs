@@ -134,10 +134,11 @@ impl StateSet {
         self.without_blame(tool)
     }
 
-    /// The cause where nothing that the agent waits for explains it.
+    /// The cause where nothing that the agent waits for explains it. What helpers do unasked, the agent does not wait for: it may
+    /// be for somebody else.
     fn without_blame(self, tool: bool) -> Cause {
         let own = |states: &[S]| self.any(Role::Own, states);
-        let background = self.any(Role::Tool, &WORK) || self.any(Role::Helper, &WORK);
+        let background = self.any(Role::Tool, &WORK);
         let alone = !own(&S::ALL);
         if background || (alone && tool) {
             Cause::Tool

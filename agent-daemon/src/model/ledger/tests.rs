@@ -38,6 +38,8 @@ fn every_instant_goes_to_the_cause_that_the_table_says() {
         ("own.timer+network_response", Cause::Idle),
         ("own.terminal+tool.cpu+tool_alive", Cause::Tool),
         ("own.poll+helper.ipc", Cause::Idle),
+        ("own.timer+helper.cpu", Cause::Idle),
+        ("own.timer+tool.cpu", Cause::Tool),
         ("own.outside", Cause::Idle),
         ("own.ipc+helper.ipc", Cause::Idle),
         ("own.ipc+helper.poll+tool.network", Cause::Tool),
