@@ -58,7 +58,9 @@ fn time_in_a_call_is_the_callers_own() {
     let sleep = daemon.api().syscall(&agent, "nanosleep").expect("nanosleep was called");
     assert_eq!(sleep.count, truth.count("nanosleep"));
     assert_seconds(truth.seconds("nanosleep_seconds"), sleep.total_seconds, "time in nanosleep");
-    assert_seconds(truth.seconds("nanosleep_max"), sleep.max_seconds, "the longest nanosleep");
+    // The workload reads its clock when it runs again, on a busy machine some time after the call is over.
+    let longest = 0.01..=truth.seconds("nanosleep_max") * 1.02;
+    assert!(longest.contains(&sleep.max_seconds), "the longest nanosleep: {longest:?}, {sleep:?}");
     // Buckets are powers of two: 10 ms lies in [8.4 ms, 16.8 ms).
     assert!((0.0083..0.0169).contains(&sleep.p50_seconds), "{sleep:?}");
     assert!(sleep.p99_seconds <= sleep.max_seconds + 1e-9, "{sleep:?}");

@@ -23,6 +23,7 @@ pub(super) struct Load {
 }
 
 const FLAGS: [&str; 7] = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"];
+const OPENSSL: &[&str] = &["-Wl,--no-as-needed", "-l:libssl.so.3", "-l:libcrypto.so.3"];
 const FRAME_POINTERS: &[&str] = &["-fno-omit-frame-pointer"];
 /// As distributions build, but that no frame is left out.
 const NO_FRAME_POINTERS: &[&str] = &["-fomit-frame-pointer", "-fno-optimize-sibling-calls"];
@@ -31,6 +32,12 @@ impl Load {
     /// Compiles `xtask/workloads/NAME.c`; one sample does its work `times` times.
     pub(super) fn build(name: &str, times: u64) -> Result<Self> {
         Self::compile(name, FRAME_POINTERS, times)
+    }
+
+    /// The same, linked against OpenSSL's libraries, of which no headers are needed; the program is given an argument.
+    pub(super) fn build_with_openssl(name: &str, argument: &str, times: u64) -> Result<Self> {
+        let load = Self::compile(name, &[FRAME_POINTERS, OPENSSL].concat(), times)?;
+        Ok(Self { arguments: vec![argument.into()], ..load })
     }
 
     /// The same without frame pointers; the program is given an argument.

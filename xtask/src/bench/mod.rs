@@ -23,6 +23,7 @@ mod syscalls;
 mod tables;
 mod unwind;
 mod watch;
+mod wire;
 
 use std::{
     env,
@@ -84,7 +85,7 @@ struct Setting {
     rounds: u32,
 }
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 11] = [
     syscalls::BENCH,
     off_cpu::BENCH,
     idle::BENCH,
@@ -94,6 +95,8 @@ const BENCHES: [Bench; 9] = [
     tables::BENCH,
     store::BENCH,
     ledger::BENCH,
+    wire::CALLS,
+    wire::DISMISSED,
 ];
 
 pub(crate) fn main(args: &Args) -> Result<()> {

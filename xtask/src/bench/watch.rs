@@ -12,6 +12,9 @@ use super::{contest::Contender, daemon, load::Load, peer::Peer};
 /// The kernel frees programs some time after their owner is gone.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// Probes on functions come when their library has been looked at.
+const ATTACHED: Duration = Duration::from_secs(1);
+
 /// A way to watch.
 #[derive(Clone, Copy)]
 pub(super) enum Watch {
@@ -50,6 +53,7 @@ fn sample(watch: Watch, load: &Load, agentperf: &Path) -> Result<f64> {
         Watch::Agentperf(whom, probes) => {
             let daemon = daemon(agentperf)?;
             daemon.attach(pid(whom), Some(probes))?;
+            thread::sleep(ATTACHED);
             measured.sample()
         }
         Watch::Peer(whom, command) => {
