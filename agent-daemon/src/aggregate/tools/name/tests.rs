@@ -80,9 +80,9 @@ fn what_runs_others_is_told_from_what_it_runs() {
         (&["bun", "run", "dev"], "bun run dev"),
         (&["bun", "run", "/w/x.ts"], "bun run"),
         (&["git", "commit", "fix"], "git commit"),
-        (&["bash", "/root/.pyenv/shims/python3", "/w/z.py"], "z.py"),
-        (&["bash", "/root/.pyenv/shims/python3", "-m", "pkgx"], "pkgx"),
-        (&["bash", "/root/.pyenv/shims/python3", "-c", "[8 bytes]"], "python -c"),
+        (&["bash", "/home/a/.pyenv/shims/python3", "/w/z.py"], "z.py"),
+        (&["bash", "/home/a/.pyenv/shims/python3", "-m", "pkgx"], "pkgx"),
+        (&["bash", "/home/a/.pyenv/shims/python3", "-c", "[8 bytes]"], "python -c"),
     ] {
         assert_eq!(named(args), name, "{args:?}");
     }
