@@ -152,7 +152,7 @@ impl Whose {
         Operation {
             id: self.id(call.origin.exchange, LLM),
             kind: LLM.to_owned(),
-            name: format!("{} {}", llm.provider, llm.asked.name()),
+            name: llm.name(),
             duration_ns: call.duration_ns,
             success: call.error_type.is_none(),
             error_type: call.error_type.map(fit),

@@ -98,8 +98,9 @@ impl Doors {
         telemetry: &Arc<Telemetry>,
         let_go: Vec<Agent>,
     ) -> Result<Self, DoorError> {
-        let (max_series, telemetry_of_it) = (config.metrics.max_series, Arc::clone(telemetry));
-        let metrics = Arc::new(Metrics::new(max_series, telemetry_of_it, host.clone(), config.budget));
+        let max_series = config.metrics.max_series;
+        let metrics = Metrics::new(max_series, Arc::clone(telemetry), host.clone(), config.budget);
+        let metrics = Arc::new(metrics);
         let journal = Journal::start(&config.journal, telemetry).map_err(DoorError::Journal)?;
         let journal = journal.map(|(journal, thread)| (Arc::new(journal), thread));
         if let Some((journal, _)) = &journal {

@@ -20,4 +20,11 @@ impl TimeRange {
     pub fn overlaps(&self, start: Timestamp, end: Timestamp) -> bool {
         start < self.to && end > self.from
     }
+
+    /// Its ends, as far as it has any.
+    #[must_use]
+    pub fn bounds(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let known = |at: Timestamp, bound| (at != bound).then_some(at);
+        (known(self.from, Timestamp::MIN), known(self.to, Timestamp::MAX))
+    }
 }

@@ -35,8 +35,9 @@ const OTHER: &str = "other";
 /// What a process is to its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// Own. What one that `launches` executes is own, too. What was `launched` stays own, whatever it executes itself.
-    Own { launches: bool, launched: bool },
+    /// Own. What one that `launches` executes is own, too. What `stays`, the root and what was launched, is own whatever it
+    /// executes itself.
+    Own { launches: bool, stays: bool },
     /// Part of the call of this number, which may have ended without it.
     Part(u64),
 }
@@ -97,9 +98,9 @@ impl Book {
     pub(super) fn started(&mut self, process: ProcessId, parent: Option<ProcessId>) {
         let parent = parent.and_then(|parent| self.roles.get(&parent).copied());
         let role = match parent.filter(|_| process != self.root) {
-            Some(Role::Own { launches, .. }) => Role::Own { launches, launched: false },
+            Some(Role::Own { launches, .. }) => Role::Own { launches, stays: false },
             Some(part) => part,
-            None => Role::Own { launches: false, launched: false },
+            None => Role::Own { launches: false, stays: process == self.root },
         };
         if self.roles.insert(process, role).is_none()
             && let Role::Part(number) = role
@@ -119,8 +120,8 @@ impl Book {
         before: Option<&Process>,
         losses: &Losses,
     ) {
-        let Some(Role::Own { launches, launched }) = self.roles.get(&process).copied() else { return };
-        let is_own = process == self.root || launched || image.is_worker || is_same_program(image, before);
+        let Some(Role::Own { launches, stays }) = self.roles.get(&process).copied() else { return };
+        let is_own = stays || image.is_worker || is_same_program(image, before);
         let launches_on = name::is_launcher(image.args) || launches && name::is_shell(image.args);
         if (is_own || launches) && process != self.root {
             self.verdicts.push((process, Verdict::Own));
@@ -130,10 +131,10 @@ impl Book {
             self.verdicts.extend(launcher.map(|launcher| (launcher, Verdict::Launcher)));
         }
         let role = match is_own || launches {
-            true => Role::Own {
-                launches: launches_on && (launches || launched || process == self.root),
-                launched: launched || launches,
-            },
+            true => {
+                let stays = stays || launches;
+                Role::Own { launches: launches_on && stays, stays }
+            }
             false if self.open >= MAX_CALLS || self.calls.len() >= MAX_WAITING => {
                 losses.count(Loss::ToolCallDropped);
                 Role::Part(u64::MAX)

@@ -92,11 +92,10 @@ pub(super) fn is_launcher(args: &[String]) -> bool {
     match skip_interpreter(&words) {
         [first, rest @ ..] => {
             let program = known_script(program(first));
-            let subcommand = skip_options(rest).first().map(|subcommand| format!("{program} {subcommand}"));
-            let starts = |known: &[&str]| subcommand.as_deref().is_some_and(|it| known.contains(&it));
+            let runs = |known| subcommand_among(known, program, rest).is_some();
             has(WRAPPERS, program)
                 || has(RUNNERS, program)
-                || [&SUBCOMMAND_RUNNERS[..], &SCRIPT_RUNNERS, &STARTERS].into_iter().any(starts)
+                || [&SUBCOMMAND_RUNNERS[..], &SCRIPT_RUNNERS, &STARTERS].into_iter().any(runs)
         }
         [] => false,
     }
@@ -213,13 +212,18 @@ fn runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(String, &'b [&'
     if has(RUNNERS, program) {
         return Some((program.to_owned(), wrapped(rest, VALUED)));
     }
-    let (subcommand, after) = subcommand_runner(program, rest)?;
+    let (subcommand, after) = subcommand_among(&SUBCOMMAND_RUNNERS, program, rest)?;
     Some((format!("{program} {subcommand}"), wrapped(after, VALUED)))
 }
 
-fn subcommand_runner<'a, 'b>(program: &str, rest: &'b [&'a str]) -> Option<(&'a str, &'b [&'a str])> {
+/// The subcommand, if it is one of these of the program, and what comes after.
+fn subcommand_among<'a, 'b>(
+    known: &[&str],
+    program: &str,
+    rest: &'b [&'a str],
+) -> Option<(&'a str, &'b [&'a str])> {
     let [subcommand, after @ ..] = skip_options(rest) else { return None };
-    let is_known = SUBCOMMAND_RUNNERS.contains(&format!("{program} {subcommand}").as_str());
+    let is_known = known.contains(&format!("{program} {subcommand}").as_str());
     is_known.then_some((*subcommand, after))
 }
 

@@ -63,10 +63,10 @@ impl LlmSummaryDto {
             agent: agent.map(|agent| agent.to_string()),
             sum: LlmSumDto::from(&sum),
         };
-        let known = |at: Timestamp, bound| (at != bound).then_some(at);
+        let (from, to) = range.bounds();
         Self {
-            from: known(range.from, Timestamp::MIN),
-            to: known(range.to, Timestamp::MAX),
+            from,
+            to,
             total: LlmSumDto::from(total),
             groups: sums.into_iter().take(MAX_GROUPS).map(group).collect(),
         }

@@ -6,7 +6,7 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::report::{limit, offset};
+use super::report::{limit, of_agent_or_all, offset};
 use crate::{
     api::{
         dto::{llm::LlmCallListDto, mcp::McpCallListDto},
@@ -75,15 +75,9 @@ type Found = (OperationPage, OperationSummary, (Option<Timestamp>, Option<Timest
 
 impl Params {
     fn asked(self, state: &State, kind: &str) -> Result<Asked, Problem> {
-        let agent: Option<AgentId> =
-            self.agent.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?;
         let query =
             RangeQuery { since: self.since.as_deref(), from: self.from.as_deref(), to: self.to.as_deref() };
-        let now = Timestamp::now();
-        let range = match &agent {
-            Some(agent) => query.resolve(&state.agent(agent)?, now)?,
-            None => query.resolve_recent(now)?,
-        };
+        let (agent, range) = of_agent_or_all(state, self.agent.as_deref(), query)?;
         let order = match self.order {
             OrderDto::Newest => Order::Newest,
             OrderDto::Slowest => Order::Slowest,
@@ -107,9 +101,7 @@ impl Asked {
             let found = query::operations(store, range, &filter, page)?;
             let all = OperationFilter { failed: false, ..filter };
             let summary = query::operation_summary(store, range, &all, by)?;
-            let known = |at: Timestamp, bound| (at != bound).then_some(at);
-            let shown = (known(range.from, Timestamp::MIN), known(range.to, Timestamp::MAX));
-            Ok(show(store, (found, summary, shown), page.1)?)
+            Ok(show(store, (found, summary, range.bounds()), page.1)?)
         });
         fold.await
     }

@@ -4,16 +4,13 @@ use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::report::of_agent_or_all;
 use crate::{
     api::{
         dto::llm_sums::LlmSummaryDto, error::Problem, extract::StrictQuery, openapi::Refusals,
         range::RangeQuery, state::State,
     },
-    model::{
-        id::AgentId,
-        operation::{LLM, Source},
-        time::Timestamp,
-    },
+    model::operation::{LLM, Source, provider_of},
     store::query::{self, GroupBy, OperationFilter},
 };
 
@@ -58,14 +55,8 @@ pub(super) async fn summary(
     StrictQuery(params): StrictQuery<Params>,
 ) -> Result<Json<LlmSummaryDto>, Problem> {
     let Params { since, from, to, agent, by } = params;
-    let agent: Option<AgentId> =
-        agent.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?;
     let query = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let now = Timestamp::now();
-    let range = match &agent {
-        Some(agent) => query.resolve(&state.agent(agent)?, now)?,
-        None => query.resolve_recent(now)?,
-    };
+    let (agent, range) = of_agent_or_all(&state, agent.as_deref(), query)?;
     let (kind, source) = (Some(LLM.to_owned()), Some(Source::Wire));
     let filter = OperationFilter { agent, kind, source, ..OperationFilter::default() };
     let fold = state.fold(move |store| {
@@ -74,11 +65,10 @@ pub(super) async fn summary(
             LlmBy::Agent => GroupBy::Agent,
         };
         let summary = query::operation_summary(store, range, &filter, group_by)?;
-        // Of the name, the first word is the provider; the rest is what was asked for.
-        let provider = |name: &str| name.split_whitespace().next().map(str::to_owned);
         let groups = summary.groups.into_iter().map(|(group, sum)| {
             let model = group.model.filter(|_| matches!(by, LlmBy::Model));
-            ((group.name.as_deref().and_then(provider), model, group.agent), sum)
+            let provider = group.name.as_deref().map(|name| provider_of(name).to_owned());
+            ((provider, model, group.agent), sum)
         });
         Ok(LlmSummaryDto::new(range, groups, &summary.total))
     });

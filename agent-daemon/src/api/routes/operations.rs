@@ -165,9 +165,7 @@ async fn page(
     let filter = OperationFilter { project, kind, name, agent, source: source.map(Into::into), failed };
     let fold = state.fold(move |store| {
         let page = query::operations(store, range, &filter, (order, offset, limit))?;
-        let known = |at: Timestamp, bound| (at != bound).then_some(at);
-        let shown = (known(range.from, Timestamp::MIN), known(range.to, Timestamp::MAX));
-        Ok(OperationListDto::new(&page, shown, offset))
+        Ok(OperationListDto::new(&page, range.bounds(), offset))
     });
     fold.await.map(Json)
 }

@@ -1,8 +1,13 @@
-//! What reports with many rows share: which page of them is asked for, and the names of processes.
+//! What reports with many rows share: which page of them is asked for, the names of
+//! processes, and which agent and range are meant.
 
 use crate::{
-    api::{error::Problem, formats::Subject},
-    model::{agent::Agent, time::TimeRange},
+    api::{error::Problem, formats::Subject, range::RangeQuery, state::State},
+    model::{
+        agent::Agent,
+        id::AgentId,
+        time::{TimeRange, Timestamp},
+    },
     store::Store,
 };
 
@@ -33,6 +38,21 @@ impl Page {
         let next = self.offset.saturating_add(self.limit);
         (rows.iter().skip(self.offset).take(self.limit), (next < rows.len()).then_some(next))
     }
+}
+
+/// The agent that is asked for, if one is, and the range: without any, that agent's present watch, or the last hour.
+pub(super) fn of_agent_or_all(
+    state: &State,
+    agent: Option<&str>,
+    range: RangeQuery<'_>,
+) -> Result<(Option<AgentId>, TimeRange), Problem> {
+    let agent: Option<AgentId> = agent.map(str::parse).transpose().map_err(Problem::bad_request)?;
+    let now = Timestamp::now();
+    let range = match &agent {
+        Some(agent) => range.resolve(&state.agent(agent)?, now)?,
+        None => range.resolve_recent(now)?,
+    };
+    Ok((agent, range))
 }
 
 /// Where a page begins.

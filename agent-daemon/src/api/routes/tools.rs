@@ -109,9 +109,7 @@ pub(super) async fn of_agent(
         let page = query::operations(store, range, &filter, (order, offset, limit))?;
         let all = OperationFilter { failed: false, ..filter };
         let summary = query::operation_summary(store, range, &all, GroupBy::Endpoint)?;
-        let known = |at: Timestamp, bound| (at != bound).then_some(at);
-        let shown = (known(range.from, Timestamp::MIN), known(range.to, Timestamp::MAX));
-        Ok(ToolListDto::new(&page, &summary, shown, offset))
+        Ok(ToolListDto::new(&page, &summary, range.bounds(), offset))
     });
     fold.await.map(Json)
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     id::AgentId,
-    operation::{LLM, LlmSum, Operation, Source, Sum, SumKey},
+    operation::{LLM, LlmSum, Operation, Source, Sum, provider_of},
     record::Arrived,
 };
 
@@ -23,10 +23,9 @@ pub(super) struct ModelKey {
 }
 
 impl ModelKey {
-    fn of(key: &SumKey) -> Self {
-        // The name of such an operation is the provider's and what was asked for.
-        let provider = key.name.split_whitespace().next().unwrap_or(OTHER);
-        Self { provider: provider.into(), model: key.model.as_deref().unwrap_or(OTHER).into() }
+    /// Of an operation, or a sum of some, with this name and model.
+    fn new(name: &str, model: Option<&str>) -> Self {
+        Self { provider: provider_of(name).into(), model: model.unwrap_or(OTHER).into() }
     }
 }
 
@@ -86,20 +85,18 @@ fn is_providers(status: Option<u16>) -> bool {
 
 /// The calls of models among what arrived.
 pub(super) fn llm_calls(arrived: &Arrived) -> BTreeMap<(AgentId, ModelKey), LlmTotals> {
-    let whose = |key: &SumKey| {
-        let is_call = key.source == Source::Wire && key.kind == LLM;
-        key.agent.clone().filter(|_| is_call).map(|agent| (agent, ModelKey::of(key)))
-    };
+    let is_call = |source, kind: &str| source == Source::Wire && kind == LLM;
     let mut calls = BTreeMap::<_, LlmTotals>::new();
-    for operation in &arrived.operations {
-        if let Some(key) = whose(&SumKey::of(operation)) {
-            calls.entry(key).or_default().add_one(operation);
-        }
+    for one in arrived.operations.iter().filter(|one| is_call(one.source, &one.kind)) {
+        let Some(agent) = one.agent.clone() else { continue };
+        let model = ModelKey::new(&one.name, one.model.as_deref());
+        calls.entry((agent, model)).or_default().add_one(one);
     }
-    for (key, sum) in arrived.sums.iter().flat_map(|sums| &sums.rows) {
-        if let Some(key) = whose(key) {
-            calls.entry(key).or_default().add_sum(sum);
-        }
+    let rows = arrived.sums.iter().flat_map(|sums| &sums.rows);
+    for (key, sum) in rows.filter(|(key, _)| is_call(key.source, &key.kind)) {
+        let Some(agent) = key.agent.clone() else { continue };
+        let model = ModelKey::new(&key.name, key.model.as_deref());
+        calls.entry((agent, model)).or_default().add_sum(sum);
     }
     calls
 }

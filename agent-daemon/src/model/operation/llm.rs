@@ -58,6 +58,20 @@ pub struct Llm {
     pub partial: Partial,
 }
 
+impl Llm {
+    /// What such an operation is called: the provider, and what was asked for.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.provider, self.asked.name())
+    }
+}
+
+/// The provider in the name of such an operation.
+#[must_use]
+pub fn provider_of(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
+}
+
 /// What calls of language models used together. Sums saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LlmSum {

@@ -16,7 +16,7 @@ mod tool_network;
 pub use defined::Defined;
 pub use distinct::Distinct;
 pub use durations::Durations;
-pub use llm::{LLM, Llm, LlmSum, MCP};
+pub use llm::{LLM, Llm, LlmSum, MCP, provider_of};
 pub use sums::{Sum, SumKey, Sums};
 pub use tool::{
     Bill, CHECKPOINT_LOAD, CHECKPOINT_SAVE, OOM_KILL, SERVER, SIGNAL, TOOL, TOOL_REPEATS, Tool, ToolEnd,
