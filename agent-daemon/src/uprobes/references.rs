@@ -24,15 +24,16 @@ pub(super) fn references(image: &CodeImage<'_>, targets: &[u64], most: usize) ->
             return;
         }
         for at in memchr_iter(0x8d, bytes) {
-            let Some((before, after)) =
-                at.checked_sub(1).and_then(|b| Some((bytes.get(b)?, bytes.get(at + 1..at + 6)?)))
+            let Some([prefix, _, mode, distance @ ..]) = at.checked_sub(1).and_then(|b| bytes.get(b..at + 6))
             else {
                 continue;
             };
-            let [mode, distance @ ..] = after else { continue };
+            // Most are something else: what is cheapest to tell comes first.
+            if !matches!(prefix, 0x48 | 0x4c) || mode & 0xc7 != 0x05 {
+                continue;
+            }
             let place = address.wrapping_add(at as u64);
-            let Some(target) = target(distance, place.wrapping_add(6)) else { continue };
-            if matches!(before, 0x48 | 0x4c) && mode & 0xc7 == 0x05 && targets.contains(&target) {
+            if target(distance, place.wrapping_add(6)).is_some_and(|target| targets.contains(&target)) {
                 found.push(place.wrapping_sub(1));
             }
         }

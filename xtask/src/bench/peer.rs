@@ -34,6 +34,13 @@ pub(super) fn offcputime(pid: u32) -> Command {
     with_pid("offcputime", &["-p"], pid)
 }
 
+/// agentsight's capture of TLS: what one process says by OpenSSL, parsed as HTTP.
+pub(super) fn agentsight(pid: u32) -> Command {
+    let mut command = Command::new(find("agentsight").unwrap_or_else(|| PathBuf::from("agentsight")));
+    command.args(["debug", "ssl", "--http-parser", "--quiet", "--", "-p"]).arg(pid.to_string());
+    command
+}
+
 /// bpftrace, with a latency histogram by syscall, of one process.
 pub(super) fn bpftrace_syscalls(pid: u32) -> Command {
     bpftrace(&format!(
@@ -158,16 +165,24 @@ impl Peer {
     }
 }
 
-/// How many links and perf events a process holds.
+/// How many links and perf events a process and its children hold.
 fn attachments(pid: u32) -> usize {
+    let is_attachment = |target: &PathBuf| {
+        let target = target.to_string_lossy();
+        target.contains("bpf_link") || target.contains("perf_event")
+    };
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
-    descriptors
-        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
-        .filter(|target| {
-            let target = target.to_string_lossy();
-            target.contains("bpf_link") || target.contains("perf_event")
-        })
-        .count()
+    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    let of_children: usize = children(pid).into_iter().map(attachments).sum();
+    targets.filter(is_attachment).count() + of_children
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    children
+        .flat_map(|pids| pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The peers use perf tracepoints, which have their numbers from tracefs.
