@@ -48,6 +48,10 @@ pub(crate) fn daemon(release: bool) -> Result<PathBuf> {
         .context("cargo built agentperf, but does not say where it is")
 }
 
+/// Every package that is built for the host. Whatever tests are built of them, what they depend on is built once: with the
+/// features that all of them want.
+pub(crate) const ALL: [&str; 3] = ["--workspace", "--exclude", "agent-ebpf"];
+
 /// Builds the bench of the store and returns where it is.
 pub(crate) fn store_bench() -> Result<PathBuf> {
     let mut command = cargo();
@@ -62,7 +66,7 @@ pub(crate) fn store_bench() -> Result<PathBuf> {
 /// Builds the kernel tests and returns where they are.
 pub(crate) fn kernel_tests() -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["test", "--package", "agentperf-tests", "--test", "kernel", "--no-run"]);
+    command.arg("test").args(ALL).args(["--test", "kernel", "--no-run"]);
     artifacts(&mut command)?
         .into_iter()
         .find(|artifact| artifact.name == "kernel" && artifact.executable.is_some())

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
+    build,
     command::{cargo, find, run},
     setup::{self, Purpose},
     test::{self, Steps},
@@ -42,6 +43,6 @@ fn deny() -> Command {
 
 fn clippy() -> Command {
     let mut command = cargo();
-    command.args(["clippy", "--workspace", "--exclude", "agent-ebpf", "--all-targets"]);
+    command.arg("clippy").args(build::ALL).arg("--all-targets");
     command
 }

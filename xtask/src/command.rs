@@ -11,10 +11,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// cargo as the caller runs it, in the checkout's root.
+/// cargo as the caller runs it, in the checkout's root. What it has told this program of its package is left out: build
+/// scripts that look at that would run again, and whatever depends on them be built again.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root());
+    let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+    for (name, _) in env::vars_os() {
+        if told.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -4,9 +4,11 @@
 //! the output. Nothing is skipped for want of privileges: the kernel tests run through sudo.
 
 use std::{
+    cmp::Reverse,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +19,10 @@ use crate::{
     setup::{self, Purpose},
     tidy, workspace,
 };
+
+/// How many of the tests that took longest are told, and from what time on.
+const SLOWEST: usize = 40;
+const SLOW: Duration = Duration::from_secs(10);
 
 /// Runs all tests: formatting, tidy, unit, suite, and the kernel's with real eBPF
 ///
@@ -51,7 +57,7 @@ pub(crate) fn tests(args: &Args, steps: &mut Steps) {
     steps.step("build", || build::daemon(false).map(|_| ()));
     steps.step("unit and suite tests", || run(unprivileged().arg("--").args(filter)));
     if filter.is_empty() {
-        steps.step("doc tests", || run(cargo().args(["test", "--doc", "--package", "agentperf"])));
+        steps.step("doc tests", || run(cargo().args(["test", "--doc"]).args(build::ALL)));
     }
     if !args.no_kernel {
         steps.step("kernel tests", || kernel(filter));
@@ -61,7 +67,7 @@ pub(crate) fn tests(args: &Args, steps: &mut Steps) {
 /// Every test target but the kernel's.
 fn unprivileged() -> Command {
     let mut command = cargo();
-    command.args(["test", "--workspace", "--exclude", "agent-ebpf", "--no-fail-fast"]);
+    command.arg("test").args(build::ALL).arg("--no-fail-fast");
     command.args(["--lib", "--bins", "--test", "suite"]);
     command
 }
@@ -72,20 +78,21 @@ fn kernel(filter: &[String]) -> Result<()> {
     if !is_root() {
         as_root("true")?;
     }
-    let outcome = kernel_tests(filter).and_then(|failed| again(&failed));
+    let tests = build::kernel_tests()?;
+    let outcome = kernel_tests(&tests, filter).and_then(|failed| again(&tests, &failed));
     if !is_root() {
         take_back()?;
     }
     outcome
 }
 
-fn again(failed: &[String]) -> Result<()> {
+fn again(tests: &Path, failed: &[String]) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
     eprintln!("\nxtask: once more, alone: {}", failed.join(", "));
     let exactly = [&["--exact".to_owned()], failed].concat();
-    let failed_again = kernel_tests(&exactly)?;
+    let failed_again = kernel_tests(tests, &exactly)?;
     if !failed_again.is_empty() {
         bail!("failed twice: {}", failed_again.join(", "));
     }
@@ -94,29 +101,37 @@ fn again(failed: &[String]) -> Result<()> {
 }
 
 /// Runs kernel tests; returns those that failed.
-fn kernel_tests(arguments: &[String]) -> Result<Vec<String>> {
-    let mut command = cargo();
-    if !is_root() {
-        command.args(["--config", r#"target.'cfg(all())'.runner = ["sudo"]"#]);
-    }
-    command.args(["test", "--package", "agentperf-tests", "--test", "kernel", "--"]);
+fn kernel_tests(tests: &Path, arguments: &[String]) -> Result<Vec<String>> {
+    let mut command = as_root(tests)?;
     // They share the machine: two at a time would disturb each other's timings.
-    command.arg("--test-threads=1").args(arguments);
+    command.current_dir(workspace::root().join("tests")).arg("--test-threads=1").args(arguments);
     let line = line(&command);
     eprintln!("+ {line}");
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{line}`"))?;
-    let mut failed = Vec::new();
+    let (mut failed, mut times, mut begun) = (Vec::new(), Vec::new(), Instant::now());
     for told in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let told = told.context("the tests' output")?;
         println!("{told}");
-        let test = told.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"));
-        failed.extend(test.map(str::to_owned));
+        if let Some((test, outcome)) = told.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            times.push((begun.elapsed(), test.to_owned()));
+            failed.extend((outcome == "FAILED").then(|| test.to_owned()));
+        }
+        begun = Instant::now();
     }
+    tell_slowest(times);
     let status = child.wait()?;
     if !status.success() && failed.is_empty() {
         bail!("`{line}` failed: {status}");
     }
     Ok(failed)
+}
+
+/// Says which tests took longest. Each runs alone, from what was told before to its own line.
+fn tell_slowest(mut times: Vec<(Duration, String)>) {
+    times.sort_by_key(|(time, _)| Reverse(*time));
+    for (time, test) in times.iter().take(SLOWEST).filter(|(time, _)| *time >= SLOW) {
+        eprintln!("xtask: {:5.1} s {test}", time.as_secs_f64());
+    }
 }
 
 /// Makes what tests and benches built as root the caller's, so that `cargo clean` can delete it.

@@ -54,6 +54,10 @@ fn bring_up_to_date(profile: &Path) {
     }
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--package", "agentperf"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // Build scripts that look at what cargo says of this package would run again.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CARGO_PKG_")) {
+        build.env_remove(name);
+    }
     if profile.ends_with("release") {
         build.arg("--release");
     }
