@@ -103,7 +103,9 @@ fn substituted(text: &str, agent: &str, api: &str) -> String {
 fn metrics(expression: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
     let words = expression.split(|c| !is_part(c));
-    words.filter(|word| word.contains("agentperf_")).map(str::to_owned).collect()
+    let ours = ["gen_ai_client_", "mcp_client_", "mcp_server_"];
+    let is_ours = |word: &&str| word.contains("agentperf_") || ours.iter().any(|of| word.starts_with(of));
+    words.filter(is_ours).map(str::to_owned).collect()
 }
 
 fn read(name: &str) -> Value {

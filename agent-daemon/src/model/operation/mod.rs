@@ -175,6 +175,13 @@ impl Operation {
         }
     }
 
+    /// What is told under this key.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let found = self.labels.iter().find(|(known, _)| known == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// When it ended.
     #[must_use]
     pub fn end(&self) -> Timestamp {
