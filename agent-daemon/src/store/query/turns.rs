@@ -37,8 +37,8 @@ pub struct Turn {
     pub llm_calls: (u64, u64),
     /// Tool calls, and how many of them failed.
     pub tool_calls: (u64, u64),
-    /// Tokens that models read and wrote, as far as providers told.
-    pub tokens: (u64, u64),
+    /// Tokens that models read and wrote, as far as providers told; `None` where none did.
+    pub tokens: (Option<u64>, Option<u64>),
     /// What the calls cost whose price is known.
     pub cost: Cost,
     /// Where the time went.
@@ -192,13 +192,20 @@ fn part(ledger: &Ledger, ns: u64, all: u64) -> Ledger {
     Ledger { sets, threads: threads.collect() }
 }
 
+/// Adds tokens, if they are known.
+fn add(sum: &mut Option<u64>, tokens: Option<u64>) {
+    if let Some(tokens) = tokens {
+        *sum = Some(sum.unwrap_or(0).saturating_add(tokens));
+    }
+}
+
 impl Turn {
     fn new(from: Timestamp, to: Timestamp) -> Self {
         Self {
             range: TimeRange { from, to },
             llm_calls: (0, 0),
             tool_calls: (0, 0),
-            tokens: (0, 0),
+            tokens: (None, None),
             cost: Cost::default(),
             ledger: Ledger::default(),
         }
@@ -211,9 +218,8 @@ impl Turn {
         };
         *calls = (calls.0 + 1, calls.1 + u64::from(!operation.success));
         let Some(llm) = &operation.llm else { return };
-        let (input, output) = &mut self.tokens;
-        *input = input.saturating_add(llm.tokens.input.unwrap_or(0));
-        *output = output.saturating_add(llm.tokens.output.unwrap_or(0));
+        add(&mut self.tokens.0, llm.tokens.input);
+        add(&mut self.tokens.1, llm.tokens.output);
         self.cost.0 = self.cost.0.saturating_add(llm.cost.map_or(0, |cost| cost.0));
     }
 }
@@ -277,7 +283,7 @@ mod tests {
         let ranges: Vec<_> = all.iter().map(|turn| (turn.range.from, turn.range.to)).collect();
         assert_eq!(ranges, [(at(1), at(9)), (at(25), at(30)), (at(40), at(41))]);
         let [first, second, last] = &all[..] else { panic!("{all:?}") };
-        assert_eq!((first.llm_calls, first.tool_calls, first.tokens), ((2, 0), (1, 1), (2, 2)));
+        assert_eq!((first.llm_calls, first.tool_calls, first.tokens), ((2, 0), (1, 1), (Some(2), Some(2))));
         assert_eq!((second.llm_calls, second.tool_calls, last.llm_calls), ((1, 0), (1, 1), (1, 0)));
         assert_eq!(first.ledger.causes(), [(Cause::LlmStream, 8_000_000_000)].into(), "as long as the turn");
         assert_eq!(second.ledger.causes(), [(Cause::LlmStream, 5_000_000_000)].into());
