@@ -121,6 +121,7 @@ fn every_query_and_every_rule_has_data() {
     nvml.say("xid.1", "0 31");
     let mut config = nvml.config();
     config["llm"] = json!({ "prices": [{ "model": "m", "input": 1, "output": 2 }] });
+    config["budget"] = json!({ "usd_per_day": 50, "tokens_per_day": 1_000_000 });
     let daemon = Daemon::start(config);
     let agent = daemon.api().attach(worker.0.id());
     let prometheus = Prometheus::start(daemon.api().base());
