@@ -17,14 +17,15 @@ use crate::{
     model::{
         id::AgentId,
         ledger::{Cause, Ledger, StateSet},
-        operation::{Kept, LLM, Operation, Source, TOOL},
+        operation::{Kept, Operation},
         price::Cost,
         time::{TimeRange, Timestamp},
-        window::Window,
     },
     store::{Store, StoreError},
 };
 
+/// How long an agent is idle between two turns, unless something else is asked for.
+pub const TURN_GAP: Duration = Duration::from_secs(5);
 /// Turns of an answer.
 const MAX_TURNS: usize = 1000;
 
@@ -66,22 +67,22 @@ pub fn turns(
 ) -> Result<Turns, StoreError> {
     let mut busy = Busy { gap, stretches: BTreeMap::new(), truncated: false };
     store.visit_operations(range, &mut |kept| {
-        if let Some((operation, _)) = work(&kept, agent) {
+        if let Some(operation) = work(&kept, agent) {
             busy.add(operation.start, operation.end());
         }
     })?;
     store.visit(agent, range, &mut |window| {
-        if is_busy(window) && busy.at(window.start, window.end).is_none() {
+        if window.is_busy() && busy.at(window.start, window.end).is_none() {
             busy.add(window.start, window.end);
         }
     })?;
     let mut turns: BTreeMap<Timestamp, Turn> =
         busy.stretches.iter().map(|(from, to)| (*from, Turn::new(*from, *to))).collect();
     store.visit_operations(range, &mut |kept| {
-        if let Some((operation, work)) = work(&kept, agent)
+        if let Some(operation) = work(&kept, agent)
             && let Some(turn) = busy.at(operation.start, operation.start).and_then(|at| turns.get_mut(&at))
         {
-            turn.count(operation, work);
+            turn.count(operation);
         }
     })?;
     store.visit(agent, range, &mut |window| {
@@ -96,30 +97,10 @@ pub fn turns(
     Ok(Turns { turns: turns.into_values().collect(), truncated: busy.truncated })
 }
 
-/// What an agent does that is no waiting.
-#[derive(Clone, Copy)]
-enum Work {
-    Call,
-    Tool,
-}
-
 /// The operation, if it is work of the agent.
-fn work<'a>(kept: &Kept<'a>, agent: &AgentId) -> Option<(&'a Operation, Work)> {
+fn work<'a>(kept: &Kept<'a>, agent: &AgentId) -> Option<&'a Operation> {
     let Kept::One(operation) = *kept else { return None };
-    let serves = operation.llm.as_ref().is_some_and(|llm| llm.serves);
-    let work = match (operation.source, operation.kind.as_str()) {
-        (Source::Wire, LLM) if !serves => Work::Call,
-        (Source::Kernel, TOOL) => Work::Tool,
-        _ => return None,
-    };
-    (operation.agent.as_ref() == Some(agent)).then_some((operation, work))
-}
-
-/// Whether an agent worked for most of a window.
-fn is_busy(window: &Window) -> bool {
-    let wall = window.ledger.wall_ns();
-    let idle = window.ledger.causes().get(&Cause::Idle).copied().unwrap_or(0);
-    wall > 0 && idle < wall / 2
+    (operation.is_work() && operation.agent.as_ref() == Some(agent)).then_some(operation)
 }
 
 /// Stretches in which an agent was busy: from when to when, further apart than the gap.
@@ -211,11 +192,8 @@ impl Turn {
         }
     }
 
-    fn count(&mut self, operation: &Operation, work: Work) {
-        let calls = match work {
-            Work::Call => &mut self.llm_calls,
-            Work::Tool => &mut self.tool_calls,
-        };
+    fn count(&mut self, operation: &Operation) {
+        let calls = if operation.llm.is_some() { &mut self.llm_calls } else { &mut self.tool_calls };
         *calls = (calls.0 + 1, calls.1 + u64::from(!operation.success));
         let Some(llm) = &operation.llm else { return };
         add(&mut self.tokens.0, llm.tokens.input);
