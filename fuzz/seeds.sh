@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes seeds for the fuzz targets: small programs with the kinds of unwind information that compilers write, and recorded
-# conversations.
+# Makes seeds for the fuzz targets: small programs with the kinds of unwind information that compilers write, libraries with what
+# finders look for, and recorded conversations.
 set -eu
 cd "$(dirname "$0")"
 seeds=corpus/unwind_table
@@ -40,6 +40,13 @@ OPTIONS
 cp "$seeds/2" "$seeds/headless"
 for at in 40 44 60 62; do
     printf '\0\0\0\0' | dd of="$seeds/headless" bs=1 seek=$at count=$((at < 60 ? 4 : 2)) conv=notrunc status=none
+done
+
+# What finders of functions know.
+mkdir -p corpus/uprobes
+for file in named stripped; do
+    cc -shared -nostdlib -Wl,--eh-frame-hdr -Wl,-z,noseparate-code -s ../agent-daemon/src/uprobes/testdata/$file.s \
+        -o corpus/uprobes/$file
 done
 
 # Recorded conversations, as lists of parts: flags, length, bytes.

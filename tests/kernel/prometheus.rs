@@ -103,7 +103,9 @@ fn substituted(text: &str, agent: &str, api: &str) -> String {
 fn metrics(expression: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
     let words = expression.split(|c| !is_part(c));
-    words.filter(|word| word.contains("agentperf_")).map(str::to_owned).collect()
+    let ours = ["gen_ai_client_", "mcp_client_", "mcp_server_"];
+    let is_ours = |word: &&str| word.contains("agentperf_") || ours.iter().any(|of| word.starts_with(of));
+    words.filter(is_ours).map(str::to_owned).collect()
 }
 
 fn read(name: &str) -> Value {
@@ -119,6 +121,7 @@ fn every_query_and_every_rule_has_data() {
     nvml.say("xid.1", "0 31");
     let mut config = nvml.config();
     config["llm"] = json!({ "prices": [{ "model": "m", "input": 1, "output": 2 }] });
+    config["budget"] = json!({ "usd_per_day": 50, "tokens_per_day": 1_000_000 });
     let daemon = Daemon::start(config);
     let agent = daemon.api().attach(worker.0.id());
     let prometheus = Prometheus::start(daemon.api().base());

@@ -52,11 +52,9 @@ fn llm(n: u64) -> Llm {
     }
 }
 
-/// Three calls of a model, the last of which failed and was seen in part, and one of an MCP server.
-fn world() -> World {
-    let world = World::new();
-    let tool = api_tools::calls(&world.live, world.begin).remove(0);
-    let call = |n: u64| Operation {
+/// A call of a model.
+fn call(world: &World, n: u64) -> Operation {
+    Operation {
         id: 1000 + n,
         source: Source::Wire,
         kind: LLM.to_owned(),
@@ -69,8 +67,13 @@ fn world() -> World {
         process: Some(ProcessId(101)),
         tool: None,
         llm: Some(Box::new(llm(n))),
-        ..tool.clone()
-    };
+        ..api_tools::calls(&world.live, world.begin).remove(0)
+    }
+}
+
+/// Three calls of a model, the last of which failed and was seen in part, and one of an MCP server.
+fn world() -> World {
+    let world = World::new();
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let mcp = Operation {
         id: 2000,
@@ -88,9 +91,9 @@ fn world() -> World {
             label("mcp.method.name", "tools/call"),
         ],
         llm: None,
-        ..call(0)
+        ..call(&world, 0)
     };
-    let operations = (0..3).map(call).chain([mcp]).collect();
+    let operations = (0..3).map(|n| call(&world, n)).chain([mcp]).collect();
     world.store.put_operations(Arrived { operations, sums: Vec::new(), place: None });
     world
 }
@@ -110,7 +113,7 @@ fn calls_of_models_are_listed_and_added_up() {
     assert_eq!((&model["name"], &model["model"]), (&json!("anthropic chat"), &json!("claude")));
     assert_eq!((&model["calls"], &model["failures"], &model["partial"]), (&json!(3), &json!(1), &json!(1)));
     assert_eq!((&model["input_tokens"], &model["output_tokens"]), (&json!(3000), &json!(100)));
-    assert_eq!((&model["counted"], &model["priced"]), (&json!(2), &json!(2)));
+    assert_eq!((&model["calls_with_usage"], &model["priced"]), (&json!(2), &json!(2)));
     assert_eq!(model["first_content_mean_seconds"], json!(0.4));
     let summary = |by: &str| {
         world.get(&format!("/api/v1/llm-calls/summary?by={by}&agent={}", world.live)).json()["groups"][0]
@@ -126,6 +129,29 @@ fn calls_of_models_are_listed_and_added_up() {
     let failed = world.get("/api/v1/llm-calls?failed=true&since=1h").json();
     assert!(failed["calls"].as_array().unwrap().iter().all(|call| call["success"] == false));
     assert_eq!(world.get(&world.of_live("/operations")).json()["total"], 0, "no application told of them");
+}
+
+#[test]
+fn what_no_call_told_is_unknown_and_not_0() {
+    let world = World::new();
+    let llm = Llm { tokens: Tokens::default(), usage: Usage::NotSent, cost: None, ..llm(0) };
+    let untold = Operation { llm: Some(Box::new(llm)), model: Some("local".to_owned()), ..call(&world, 0) };
+    let operations = vec![untold, call(&world, 1)];
+    world.store.put_operations(Arrived { operations, sums: Vec::new(), place: None });
+    let by_model = world.get(&format!("/api/v1/llm-calls/summary?by=model&agent={}", world.live)).json();
+    let of = |model: &str| {
+        let groups = by_model["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["model"] == model).unwrap().clone()
+    };
+    let (local, claude) = (of("local"), of("claude"));
+    assert_eq!((&local["calls"], &local["calls_with_usage"]), (&json!(1), &json!(0)));
+    for unknown in ["input_tokens", "reasoning_tokens", "output_tokens_per_second", "cost_usd"] {
+        assert_eq!(local[unknown], json!(null), "{unknown}: {local}");
+        assert_ne!(claude[unknown], json!(null), "{unknown}: {claude}");
+    }
+    let turns = world.get(&world.of_live("/turns")).json();
+    let turn = turns["turns"].as_array().unwrap().last().unwrap();
+    assert_eq!((&turn["input_tokens"], &turn["output_tokens"]), (&json!(1000), &json!(50)), "{turn}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     file::FileStat,
     http::HttpStat,
     id::{AgentId, ProcessId},
-    ledger::Ledger,
+    ledger::{Cause, Ledger},
     network::NetworkStat,
     off_cpu::OffCpuStat,
     stack::Stack,
@@ -71,6 +71,14 @@ impl<S> Window<S> {
         let of_calls = self.syscalls.len() + self.cuda.len() + self.files.len();
         let of_devices = self.network.len() + self.disk.len() + self.http.len();
         of_calls + of_devices + self.off_cpu.len() + self.cpu.len() + ledger
+    }
+
+    /// Whether the agent worked for most of it, as far as its ledger tells.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let wall = self.ledger.wall_ns();
+        let idle = self.ledger.causes().get(&Cause::Idle).copied().unwrap_or(0);
+        wall > 0 && idle < wall / 2
     }
 
     /// The same window with its stacks named otherwise.

@@ -3,7 +3,7 @@
 mod calls;
 mod devices;
 
-pub(crate) use calls::{llm_call_at, tool_call_at};
+pub(crate) use calls::{llm_call_at, mcp_call_at, tool_call_at};
 pub(crate) use devices::{exchanges, requests, traffic};
 
 use std::{sync::Arc, time::Duration};

@@ -9,7 +9,7 @@ use object::{
     pod,
 };
 
-use crate::unwind::table::{Image, ReadAt, TableError};
+use crate::unwind::table::{Image, ReadAt, Segments, TableError};
 
 /// Largest table of exported symbols that is read, bytes.
 const MAX_SYMBOLS: u64 = 32 << 20;
@@ -17,6 +17,8 @@ const MAX_SYMBOLS: u64 = 32 << 20;
 const MAX_NAMES: u64 = 32 << 20;
 /// Longest name of a symbol that is looked at, bytes.
 const MAX_NAME: usize = 128;
+/// Functions that are found by their names: no library that a finder knows has so many, and each symbol of a table may be the same.
+const MAX_EXPORTS: usize = 1024;
 /// What of a section is looked through at once, bytes.
 pub(super) const WINDOW: usize = 1 << 20;
 /// Sections that are larger are not looked through to their end.
@@ -41,14 +43,18 @@ type Tables = (Vec<u8>, Vec<u8>);
 /// An ELF file whose code is mapped into a process.
 pub(super) struct CodeImage<'a> {
     path: &'a str,
+    /// Bytes of the file.
+    size: u64,
     image: Image<'a>,
+    segments: Segments,
     exports: OnceCell<Option<Tables>>,
 }
 
 impl<'a> CodeImage<'a> {
     /// Reads the headers of a file with this path in the process's own mount namespace.
     pub(super) fn read(path: &'a str, bytes: &'a dyn ReadAt) -> Result<Self, TableError> {
-        Ok(Self { path, image: Image::read(bytes)?, exports: OnceCell::new() })
+        let image = Image::read(bytes)?;
+        Ok(Self { path, size: bytes.size()?, segments: image.segments(), image, exports: OnceCell::new() })
     }
 
     /// The last part of its path.
@@ -70,7 +76,7 @@ impl<'a> CodeImage<'a> {
             let (address, size) = (symbol.st_value.get(LE), symbol.st_size.get(LE));
             Some(Function { name: name.to_owned(), address, offset: self.offset(address)?, size })
         });
-        named.collect()
+        named.take(MAX_EXPORTS).collect()
     }
 
     fn read_exports(&self) -> Option<Tables> {
@@ -80,7 +86,9 @@ impl<'a> CodeImage<'a> {
 
     /// At most `length` bytes of a section from the `from`th on, with the address of the first; `None` behind its end.
     pub(super) fn section_part(&self, name: &[u8], from: u64, length: usize) -> Option<(u64, Vec<u8>)> {
-        self.image.section_part(name, from, length)
+        let (address, bytes) = self.image.section_part(name, from, length)?;
+        // No byte of it lies beyond the last address.
+        address.checked_add(bytes.len() as u64).map(|_| (address, bytes))
     }
 
     /// Goes through a section in windows, each with the address of its first byte; they overlap.
@@ -97,17 +105,15 @@ impl<'a> CodeImage<'a> {
         }
     }
 
-    /// Where in the file the code at an address is.
+    /// Where in the file the code at an address is; `None` where the file ends before.
     pub(super) fn offset(&self, address: u64) -> Option<u64> {
-        let segments = self.image.segments();
-        let segment = segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
-        segment.offset.checked_add(address - segment.address)
+        let segment = self.segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
+        segment.offset.checked_add(address - segment.address).filter(|offset| *offset < self.size)
     }
 
     /// At most `length` bytes of code from an address on.
     pub(super) fn code(&self, address: u64, length: u64) -> Option<Vec<u8>> {
-        let segments = self.image.segments();
-        let segment = segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
+        let segment = self.segments.iter().find(|s| (s.address..s.end()).contains(&address))?;
         self.image.code(&(address..address.saturating_add(length).min(segment.end())), length)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         attachment::LIBC_FINDER,
         probe::{Probe, ProbeSet},
     },
-    unwind::CodeFile,
+    unwind::{CodeFile, table::ReadAt},
 };
 
 /// What a finder says of a file.
@@ -37,6 +37,11 @@ pub(super) struct Finder {
 }
 
 impl Finder {
+    /// The version of what it knows, of a file that has it.
+    pub(super) fn version(&self, image: &CodeImage<'_>) -> Option<String> {
+        (self.version)(image)
+    }
+
     /// Whether only processes that are spoken to by pipes need it.
     pub(super) fn is_for_pipes(&self) -> bool {
         self.name == LIBC_FINDER
@@ -82,13 +87,17 @@ pub(super) type Verdict = Arc<[Finding]>;
 
 /// Asks all of them; `None` where the file cannot be read now.
 pub(super) fn examine(file: &dyn CodeFile) -> Option<Verdict> {
-    let bytes = file.open()?;
-    let Ok(image) = CodeImage::read(file.path(), &*bytes) else { return Some(Arc::from([])) };
+    Some(findings(file.path(), &*file.open()?))
+}
+
+/// What all of them say of these bytes, mapped as a file of this path.
+pub(super) fn findings(path: &str, bytes: &dyn ReadAt) -> Verdict {
+    let Ok(image) = CodeImage::read(path, bytes) else { return Arc::from([]) };
     let findings = FINDERS.iter().filter_map(|finder| match (finder.find)(&image) {
         Offer::Nothing => None,
-        offer => Some(Finding { finder, offer, version: (finder.version)(&image) }),
+        offer => Some(Finding { finder, offer, version: finder.version(&image) }),
     });
-    Some(findings.collect())
+    findings.collect()
 }
 
 #[cfg(test)]

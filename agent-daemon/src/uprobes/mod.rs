@@ -11,6 +11,8 @@ mod code;
 mod cuda;
 mod finder;
 mod go;
+#[cfg(test)]
+mod hostile;
 mod libc;
 mod loader;
 mod openssl;
@@ -23,3 +25,17 @@ mod version;
 mod worker;
 
 pub use worker::Attacher;
+
+use self::finder::{Offer, findings};
+use crate::unwind::table::ReadAt;
+
+/// Where in a file of this path, with these bytes, something would be probed, by any finder: offsets. For those who try finders
+/// on files that nobody maps.
+pub fn offsets(path: &str, bytes: &dyn ReadAt) -> Vec<u64> {
+    let findings = findings(path, bytes);
+    let sites = findings.iter().filter_map(|finding| match &finding.offer {
+        Offer::Sites(sites) => Some(sites),
+        Offer::Nothing | Offer::Blind(_) => None,
+    });
+    sites.flatten().map(|site| site.offset).collect()
+}

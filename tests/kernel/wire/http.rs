@@ -289,6 +289,26 @@ fn what_serves_itself_is_told_on_both_sides() {
 }
 
 #[test]
+fn a_call_of_a_model_is_one_where_both_sides_are_watched() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let served = tls::attach_probed(&daemon, provider.process.id());
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    for _ in 0..3 {
+        assert_eq!(client.call("chat gpt-4.1")["status"], 200);
+    }
+    daemon.api().detach(&agent);
+    daemon.api().detach(&served);
+    assert_eq!((calls(&daemon, &agent).len(), calls(&daemon, &served)), (3, Vec::new()));
+    for (agent, side) in [(&agent, "client"), (&served, "server")] {
+        let rows = endpoints(&daemon, agent, side);
+        let told: Vec<_> = rows.iter().map(|row| (row["kind"].clone(), row["requests"].clone())).collect();
+        assert_eq!(told, [(json!("llm"), json!(3))], "{rows:#?}");
+    }
+}
+
+#[test]
 fn endpoints_outlast_a_crash_and_keep_no_secret() {
     let server = Server::start("wire/endpoints.py", true);
     let mut daemon = Daemon::start(json!({ "log": { "level": "trace" } }));

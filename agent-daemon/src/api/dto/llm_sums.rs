@@ -109,22 +109,22 @@ pub struct LlmSumDto {
     pub p99_seconds: Option<f64>,
     /// Mean time to the first content of streams.
     pub first_content_mean_seconds: Option<f64>,
-    /// Calls whose tokens the provider told.
-    pub counted: u64,
+    /// Calls whose tokens the provider told: the tokens are of these. Where there are none, they are null, and not 0.
+    pub calls_with_usage: u64,
     /// Tokens that the model read.
-    pub input_tokens: u64,
+    pub input_tokens: Option<u64>,
     /// Tokens that it wrote.
-    pub output_tokens: u64,
+    pub output_tokens: Option<u64>,
     /// Of the input: read from a cache.
-    pub cache_read_tokens: u64,
+    pub cache_read_tokens: Option<u64>,
     /// Of the input: written into a cache.
-    pub cache_write_tokens: u64,
+    pub cache_write_tokens: Option<u64>,
     /// Of the output: reasoning.
-    pub reasoning_tokens: u64,
-    /// Tokens that it wrote for each second that calls took.
+    pub reasoning_tokens: Option<u64>,
+    /// Tokens that it wrote for each second that calls took, with or without usage.
     pub output_tokens_per_second: Option<f64>,
-    /// What those calls cost whose price is configured, US dollars.
-    pub cost_usd: f64,
+    /// What those calls cost whose price is configured, US dollars; null where that is none of them.
+    pub cost_usd: Option<f64>,
     /// How many these are.
     pub priced: u64,
 }
@@ -143,6 +143,9 @@ impl From<&Sum> for LlmSumDto {
     fn from(sum: &Sum) -> Self {
         let quantile = |q| sum.durations.quantile(q, sum.max_ns).map(seconds);
         let (used, total_seconds) = (&sum.llm, seconds(sum.total_ns));
+        let per_second = |tokens: Option<u64>| {
+            tokens.filter(|_| total_seconds > 0.0).map(|tokens| tokens as f64 / total_seconds)
+        };
         Self {
             calls: sum.count,
             failures: sum.errors,
@@ -153,14 +156,14 @@ impl From<&Sum> for LlmSumDto {
             p50_seconds: quantile(0.5),
             p99_seconds: quantile(0.99),
             first_content_mean_seconds: used.first_content_ns.checked_div(used.streams).map(seconds),
-            counted: used.counted,
-            input_tokens: used.input,
-            output_tokens: used.output,
-            cache_read_tokens: used.cache_read,
-            cache_write_tokens: used.cache_write,
-            reasoning_tokens: used.reasoning,
-            output_tokens_per_second: (total_seconds > 0.0).then(|| used.output as f64 / total_seconds),
-            cost_usd: used.cost.usd(),
+            calls_with_usage: used.counted,
+            input_tokens: used.told(used.input),
+            output_tokens: used.told(used.output),
+            cache_read_tokens: used.told(used.cache_read),
+            cache_write_tokens: used.told(used.cache_write),
+            reasoning_tokens: used.told(used.reasoning),
+            output_tokens_per_second: per_second(used.told(used.output)),
+            cost_usd: (used.priced > 0).then(|| used.cost.usd()),
             priced: used.priced,
         }
     }

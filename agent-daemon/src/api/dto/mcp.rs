@@ -92,10 +92,7 @@ impl McpCallDto {
     /// The call; `None` for an operation that is none.
     #[must_use]
     pub fn of(operation: &Operation, asked: impl Fn(&Operation, &str) -> Option<AskedBy>) -> Option<Self> {
-        let label = |key: &str| {
-            let found = operation.labels.iter().find(|(known, _)| known == key);
-            found.map(|(_, value)| value.clone())
-        };
+        let label = |key: &str| operation.label(key).map(str::to_owned);
         let partial = label("agentperf.partial").unwrap_or_default();
         let tool = label("gen_ai.tool.name");
         (operation.kind == MCP).then(|| Self {

@@ -289,8 +289,7 @@ impl From<ToolLedger> for ToolLedgerDto {
 }
 
 fn repeats(operation: &Operation) -> u64 {
-    let label = operation.labels.iter().find(|(key, _)| key == TOOL_REPEATS);
-    label.and_then(|(_, times)| times.parse().ok()).unwrap_or(0)
+    operation.label(TOOL_REPEATS).and_then(|times| times.parse().ok()).unwrap_or(0)
 }
 
 impl ToolDetailDto {

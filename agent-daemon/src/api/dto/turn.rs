@@ -47,10 +47,10 @@ pub struct TurnDto {
     pub tool_calls: u64,
     /// Those that failed.
     pub failed_tool_calls: u64,
-    /// Tokens that models read, as far as providers told.
-    pub input_tokens: u64,
+    /// Tokens that models read, as far as providers told; null where none did.
+    pub input_tokens: Option<u64>,
     /// Tokens that models wrote, likewise.
-    pub output_tokens: u64,
+    pub output_tokens: Option<u64>,
     /// What the calls cost whose price is known, US dollars; null where that is nothing, as where no price is configured.
     pub cost_usd: Option<f64>,
     /// The wall clock of the windows that lie in it for the most part: exactly the sum of its causes.

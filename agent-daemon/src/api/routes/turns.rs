@@ -1,7 +1,5 @@
 //! An agent's turns.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State as Shared};
 use serde::Deserialize;
 
@@ -17,9 +15,6 @@ use crate::{
     model::time::Timestamp,
     store::query::{self, CoveredFold},
 };
-
-/// How long an agent is idle between two turns, unless the query says otherwise.
-const GAP: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +45,7 @@ pub(super) async fn turns(
 ) -> Result<Json<TurnListDto>, Problem> {
     let Params { since, from, to, gap } = &params;
     let range = RangeQuery { since: since.as_deref(), from: from.as_deref(), to: to.as_deref() };
-    let gap = gap.as_deref().map_or(Ok(GAP), |text| duration("gap", text))?;
+    let gap = gap.as_deref().map_or(Ok(query::TURN_GAP), |text| duration("gap", text))?;
     let range = range.resolve(&state.agent(&id)?, Timestamp::now())?;
     let fold = state.fold(move |store| {
         let covered = query::over(store, &id, range, CoveredFold::default())?;

@@ -31,7 +31,8 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
     for model in calls.models.iter().take(ROWS) {
         let sum = &model.sum;
         let some = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), seconds);
-        let cost = if sum.priced > 0 { format!("${:.4}", sum.cost_usd) } else { "-".to_owned() };
+        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
+        let cost = sum.cost_usd.map_or_else(|| "-".to_owned(), |usd| format!("${usd:.4}"));
         let name = model.model.as_deref().unwrap_or("?");
         table.row(vec![
             sum.calls.to_string(),
@@ -39,8 +40,8 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
             seconds(sum.total_seconds),
             some(sum.p50_seconds),
             some(sum.first_content_mean_seconds),
-            sum.input_tokens.to_string(),
-            sum.output_tokens.to_string(),
+            tokens(sum.input_tokens),
+            tokens(sum.output_tokens),
             cost,
             plain(&format!("{name} ({})", model.name)).to_string(),
         ]);

@@ -27,6 +27,7 @@ pub(super) fn turns(list: &TurnListDto) -> String {
     let right = ["TIME", "WAITED", "CALLS", "TOOLS", "INPUT", "OUTPUT"].map(|name| (name, Align::Right));
     let columns = [&[("BEGAN", Align::Left)], &right[..], &[("MOST OF IT", Align::Left)]].concat();
     let mut table = Table::new(&columns).cut_at(Cut::Item);
+    let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
     for turn in list.turns.iter().skip(left_out) {
         table.row(vec![
             turn.from.strftime(began).to_string(),
@@ -34,8 +35,8 @@ pub(super) fn turns(list: &TurnListDto) -> String {
             turn.waited_seconds.map_or_else(|| "-".to_owned(), seconds),
             turn.llm_calls.to_string(),
             turn.tool_calls.to_string(),
-            turn.input_tokens.to_string(),
-            turn.output_tokens.to_string(),
+            tokens(turn.input_tokens),
+            tokens(turn.output_tokens),
             causes(&turn.causes, turn.wall_seconds),
         ]);
     }
@@ -70,7 +71,7 @@ mod tests {
             range: TimeRange { from: at(60 * n), to: at(60 * n + 20) },
             llm_calls: (3, 1),
             tool_calls: (2, 0),
-            tokens: (1200, 80),
+            tokens: (Some(1200), None),
             cost: Cost::default(),
             ledger: ledger(4000),
         };
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!((lines[1], lines.len()), ("TURNS  2 in all, on 2025-11-21", 5), "{text}");
         assert!(lines[3].starts_with("  15:20:00"), "{text}");
         assert!(lines[3].contains("20.0 s"), "{text}");
-        assert!(lines[4].contains("40.0 s") && lines[4].contains("1200"), "{text}");
+        assert!(lines[4].contains("40.0 s") && lines[4].contains(" 1200       - "), "{text}");
         assert!(lines[4].contains("  agent_cpu 80"), "{text}");
         assert_eq!(turns(&list(20)).lines().count(), 3 + ROWS);
     }

@@ -118,17 +118,16 @@ impl Reader {
     /// Hands on what was derived.
     fn hand_on(&mut self) -> bool {
         for record in self.wire.records() {
-            let (connection, started_ns, role) = match &record {
-                WireRecord::Llm(call) => (call.origin.connection, call.started_ns, call.role),
-                WireRecord::Mcp(call) => (call.origin.connection, call.started_ns, call.role),
-                WireRecord::Http(exchange) => (exchange.origin.connection, exchange.started_ns, Role::Client),
+            let (connection, started_ns) = match &record {
+                WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
+                WireRecord::Mcp(call) => (call.origin.connection, call.started_ns),
+                WireRecord::Http(exchange) => (exchange.origin.connection, exchange.started_ns),
             };
             let Some(Owner { slot, process, is_plain }) = self.connections.owner(connection) else {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
-            // Calls on sockets without TLS are told by who asks.
-            if is_plain && role == Role::Server {
+            if is_the_other_side(&record, is_plain) {
                 continue;
             }
             if let WireRecord::Llm(call) = &record {
@@ -259,6 +258,16 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
     let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_live, waits);
     // Who is asked in the clear may ask models by a TLS that is not seen.
     Taken { is_new: met.is_new, is_wanted: is_wanted && !standing.is_served, is_idle }
+}
+
+/// Whether who asks tells of it: where both sides are watched, a call of a model is one call all the same. Of what answers it, the
+/// exchange over HTTP is told. A server of MCP asks its client, too, whose side is the only one where the server is elsewhere.
+fn is_the_other_side(record: &WireRecord, is_plain: bool) -> bool {
+    match record {
+        WireRecord::Llm(call) => call.role == Role::Server,
+        WireRecord::Mcp(call) => is_plain && call.role == Role::Server,
+        WireRecord::Http(_) => false,
+    }
 }
 
 /// Whether it tells that what its process says to models is seen. Who says other things without TLS may still ask models

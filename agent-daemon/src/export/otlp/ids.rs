@@ -28,6 +28,12 @@ pub(super) fn operation_span(agent: &Agent, operation: &Operation) -> Vec<u8> {
     hash(5, &[agent.boot_id.as_bytes(), agent.id.as_str().as_bytes(), &id, &start]).to_be_bytes().to_vec()
 }
 
+/// The span of a turn of an agent, by the first that was done in it.
+pub(super) fn turn_span(agent: &Agent, first: &Operation) -> Vec<u8> {
+    let (start, id) = (first.start.as_nanosecond().to_be_bytes(), first.id.to_be_bytes());
+    hash(6, &[agent.boot_id.as_bytes(), agent.id.as_str().as_bytes(), &id, &start]).to_be_bytes().to_vec()
+}
+
 /// A hash of some parts; never 0, which is no id.
 fn hash(seed: u64, parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.iter().copied().chain([0xff]));

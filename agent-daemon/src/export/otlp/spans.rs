@@ -1,9 +1,10 @@
 //! Agents and processes as spans: one trace for an agent's lifetime, its root the agent, below it the processes, each
 //! under its parent. A span is told when what it is about has ended, as OTLP wants it.
-//! Operations are spans under the process that sent them.
+//! Operations are spans under the process that sent them; calls of models and tools, under the turn in which they were made.
 
 mod llm;
 mod operations;
+mod turns;
 
 use std::num::NonZeroUsize;
 
@@ -14,6 +15,7 @@ use opentelemetry_proto::tonic::{
 };
 use rustc_hash::FxHashMap;
 
+use self::turns::Turns;
 use super::{ids, wire};
 use crate::model::{
     agent::{Agent, AgentEnd, AgentSource},
@@ -45,6 +47,7 @@ pub(super) struct Tracks {
 struct Track {
     agent: Agent,
     live: FxHashMap<ProcessId, Live>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -64,25 +67,28 @@ impl Tracks {
         match record {
             Record::Agent(agent) => self.agent(agent),
             Record::Process(id, process) => self.process(id, process).into_iter().collect(),
-            Record::Operations(arrived) => {
-                arrived.operations.iter().filter_map(|operation| self.operation(operation)).collect()
+            Record::Operations(arrived) => self.operations(&arrived.operations),
+            Record::Window(window) => {
+                let track = self.agents.get_mut(&window.agent);
+                track.and_then(|track| track.turns.window(&track.agent, window)).into_iter().collect()
             }
-            Record::Window(_) | Record::Host(_) | Record::Barrier(_) => Vec::new(),
+            Record::Host(_) | Record::Barrier(_) => Vec::new(),
         }
     }
 
     fn agent(&mut self, agent: &Agent) -> Vec<Span> {
         let Some((at, _)) = agent.ended else {
-            let new = || Track { agent: agent.clone(), live: FxHashMap::default() };
+            let new = || Track { agent: agent.clone(), live: FxHashMap::default(), turns: Turns::default() };
             self.agents.entry(agent.id.clone()).or_insert_with(new).agent = agent.clone();
             return Vec::new();
         };
-        let Some(track) = self.agents.remove(&agent.id) else { return Vec::new() };
+        let Some(mut track) = self.agents.remove(&agent.id) else { return Vec::new() };
+        let turn = track.turns.end(agent);
         self.live -= track.live.len();
         // Those that outlive the watch: their spans end with it.
         let outliving =
             track.live.into_values().map(|live| process_span(agent, &live.process, live.parent, at));
-        outliving.chain([agent_span(agent, at)]).collect()
+        turn.into_iter().chain(outliving).chain([agent_span(agent, at)]).collect()
     }
 
     fn process(&mut self, id: &AgentId, process: &Process) -> Option<Span> {

@@ -19,6 +19,10 @@ pub(super) fn real(key: &str, value: f64) -> KeyValue {
     attribute(key, Value::DoubleValue(value))
 }
 
+pub(super) fn truth(key: &str, value: bool) -> KeyValue {
+    attribute(key, Value::BoolValue(value))
+}
+
 pub(super) fn texts(key: &str, values: &[String]) -> KeyValue {
     let values = values.iter().map(|value| AnyValue { value: Some(Value::StringValue(value.clone())) });
     attribute(key, Value::ArrayValue(ArrayValue { values: values.collect() }))

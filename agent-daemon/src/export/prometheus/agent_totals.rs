@@ -7,9 +7,11 @@ use rustc_hash::FxHashMap;
 use super::{
     capped::{Capped, Rooms},
     devices::DeviceTotals,
+    gen_ai::GenAiTotals,
     gpu_totals::Gpus,
     http::HttpTotals,
     llm::{LlmTotals, ModelKey},
+    series::OTHER,
     signals::SignalTotals,
     throttled::Throttled,
     tools::ToolTotals,
@@ -60,6 +62,8 @@ pub(super) struct AgentTotals {
     pub(super) llm: Capped<ModelKey, LlmTotals>,
     /// Exchanges over HTTP, by endpoint.
     pub(super) http: Capped<Endpoint, HttpTotals>,
+    /// Calls of models and of MCP servers, as histograms.
+    pub(super) gen_ai: GenAiTotals,
     pub(super) signals: SignalTotals,
     pub(super) gpus: Gpus,
     /// CPU time that was withheld from it.
@@ -118,10 +122,19 @@ impl AgentTotals {
             tools: Capped::default(),
             llm: Capped::default(),
             http: Capped::default(),
+            gen_ai: GenAiTotals::default(),
             signals: SignalTotals::default(),
             gpus: Gpus::new(),
             throttled: Throttled::default(),
             live: FxHashMap::default(),
+        }
+    }
+
+    /// Its name and id.
+    pub(super) fn labels(&self) -> [String; 2] {
+        match self.agent.as_deref() {
+            Some(agent) => [agent.name.clone(), agent.id.to_string()],
+            None => [OTHER, OTHER].map(str::to_owned),
         }
     }
 
@@ -253,6 +266,7 @@ impl AgentTotals {
         rooms.tools.give_back(self.tools.len());
         rooms.llm.give_back(self.llm.len());
         rooms.http.give_back(self.http.len());
+        rooms.gen_ai.give_back(self.gen_ai.len());
     }
 }
 

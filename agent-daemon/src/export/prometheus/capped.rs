@@ -39,6 +39,7 @@ pub(super) struct Rooms {
     pub(super) tools: Room,
     pub(super) llm: Room,
     pub(super) http: Room,
+    pub(super) gen_ai: Room,
 }
 
 impl Rooms {
@@ -46,9 +47,10 @@ impl Rooms {
     pub(super) fn new(max: usize) -> Self {
         let room = || Room::new(max);
         let (syscalls, syscall_errors, processes) = (room(), room(), room());
-        // Each is a histogram.
-        let http = Room::new(max / 16);
-        Self { syscalls, syscall_errors, processes, tools: room(), llm: room(), http }
+        // Each is many series.
+        let histograms = || Room::new(max / 16);
+        let (http, gen_ai) = (histograms(), histograms());
+        Self { syscalls, syscall_errors, processes, tools: room(), llm: room(), http, gen_ai }
     }
 }
 

@@ -3,18 +3,22 @@
 
 mod agents;
 mod alerts;
+mod gen_ai;
 mod gpu;
 mod host;
 mod http;
 mod llm;
+mod row;
 mod tools;
 
 use std::fmt::Write as _;
 
-use prometheus_client::{metrics::MetricType, registry::Unit};
+use prometheus_client::registry::Unit;
 
-/// What every name begins with.
-pub(super) const PREFIX: &str = "agentperf";
+pub(super) use self::gen_ai::attribute;
+pub(in crate::export) use self::row::Kind;
+pub(super) use self::row::Row;
+use self::row::row;
 
 /// A metric and all its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,44 +160,15 @@ pub(super) enum Family {
     AgentLlmPartial,
     HttpClientDuration,
     HttpServerDuration,
-}
-
-/// One row of the registry.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) family: Family,
-    /// Without prefix, unit and `_total`, which the exposition adds.
-    name: &'static str,
-    unit: Option<Unit>,
-    pub(super) kind: Kind,
-    pub(super) labels: &'static [&'static str],
-    pub(super) help: &'static str,
-}
-
-/// Whether a metric only grows, and whether it is several series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::export) enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-/// What the names of a histogram's series end with.
-const HISTOGRAM: [&str; 3] = ["bucket", "sum", "count"];
-
-const fn row(
-    family: Family,
-    name: &'static str,
-    unit: Option<Unit>,
-    kind: Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Row {
-    Row { family, name, unit, kind, labels, help }
+    GenAiDuration,
+    GenAiFirstChunk,
+    GenAiTokens,
+    McpClientDuration,
+    McpServerDuration,
 }
 
 use Family as F;
-use Kind::{Counter, Gauge, Histogram};
+use Kind::{Counter, Gauge};
 use Unit::{Bytes, Seconds};
 
 /// Labels of everything that is told of one agent.
@@ -215,6 +190,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         .chain(&tools::ROWS)
         .chain(&llm::ROWS)
         .chain(&http::ROWS)
+        .chain(&gen_ai::ROWS)
 }
 
 static ROWS: [Row; 1] = [row(
@@ -300,42 +276,6 @@ static LATER: [Row; 14] = [
     row(F::ExportQueue, "export_queue", None, Gauge, EXPORTER, "Items that wait in memory to be sent"),
 ];
 
-impl Row {
-    /// The name that the library takes, which adds the unit and, to a counter, `_total`.
-    pub(super) fn base_name(&self) -> String {
-        format!("{PREFIX}_{}", self.name)
-    }
-
-    /// The unit, as part of the name.
-    pub(super) fn unit(&self) -> Option<&Unit> {
-        self.unit.as_ref()
-    }
-
-    pub(super) fn metric_type(&self) -> MetricType {
-        match self.kind {
-            Counter => MetricType::Counter,
-            Gauge => MetricType::Gauge,
-            Histogram => MetricType::Histogram,
-        }
-    }
-
-    /// The names as they are queried.
-    pub(super) fn names(&self) -> Vec<String> {
-        let name = self.full_name();
-        match self.kind {
-            Counter | Gauge => vec![name],
-            Histogram => HISTOGRAM.map(|suffix| format!("{name}_{suffix}")).to_vec(),
-        }
-    }
-
-    /// The name as it is queried; of a histogram, what its series' names begin with.
-    pub(super) fn full_name(&self) -> String {
-        let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
-        let total = if self.kind == Counter { "_total" } else { "" };
-        format!("{PREFIX}_{}{unit}{total}", self.name)
-    }
-}
-
 /// Whether there is a metric of this name, as it is queried.
 #[must_use]
 pub fn has_metric(name: &str) -> bool {
@@ -353,13 +293,17 @@ pub fn reference() -> String {
          process's likewise. Where there are more series of a kind than `metrics.max_series`, or more than 1024 agents,\n\
          those that come later are counted together, labelled `other`, and `agentperf_series_overflow_total` says how\n\
          many. Of histograms there is room for a sixteenth, since each is many series.\n\n\
+         What has no prefix is named, labelled and divided into buckets by OpenTelemetry's semantic conventions for generative AI\n\
+         and MCP, as of their version 1.41 (status: development), of calls that were read off the wire. By OTLP it has the names\n\
+         of the conventions, with dots. `error_type` is empty of what went well, and a model of what was not seen. A chunk is\n\
+         the first of a stream that has content. Tokens are those that the provider told: a call without has none here.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for row in rows() {
         let kind = match row.kind {
             Counter => "counter",
             Gauge => "gauge",
-            Histogram => "histogram",
+            Kind::Histogram(_) => "histogram",
         };
         let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a string cannot fail.

@@ -1,9 +1,9 @@
-//! What has been counted of exchanges over HTTP that were read off the wire, by endpoint: histograms, of which each is many series.
-//! Endpoints are bounded by the room for series.
+//! What has been counted of exchanges over HTTP that were read off the wire, by endpoint, as histograms. Endpoints are bounded by the room for series.
 
 use super::{
     agent_totals::AgentTotals,
     families::Family,
+    histogram::{self, Bounds, Counted, Histogram},
     series::{OTHER, seconds},
 };
 use crate::model::{
@@ -12,19 +12,9 @@ use crate::model::{
     wire::Role,
 };
 
-/// Up to which times exchanges are counted, s, as OpenTelemetry advises for HTTP; what took longer is counted in one more bucket.
-pub(in crate::export) const BOUNDS: [f64; 14] =
+/// Up to which times exchanges are counted, s, as OpenTelemetry advises for HTTP.
+pub(super) const BOUNDS: Bounds =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-
-/// One histogram: its labels, in the order of its row, and what it counts.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::export) struct Histogram {
-    pub(in crate::export) labels: Vec<String>,
-    /// The sum of what was counted, s.
-    pub(in crate::export) sum: f64,
-    /// How many of each bucket, that beyond [`BOUNDS`] the last.
-    pub(in crate::export) counts: [u64; BOUNDS.len() + 1],
-}
 
 /// Exchanges with one endpoint.
 #[derive(Clone, Debug, Default)]
@@ -47,10 +37,7 @@ pub(super) fn of(family: Family, totals: &AgentTotals) -> Vec<Histogram> {
         Family::HttpServerDuration => Role::Server,
         _ => return Vec::new(),
     };
-    let own = match totals.agent.as_deref() {
-        Some(agent) => [agent.name.clone(), agent.id.to_string()],
-        None => [OTHER, OTHER].map(str::to_owned),
-    };
+    let own = totals.labels();
     // Those without room are told with what agents asked for.
     let is_shown = |endpoint: &Option<Endpoint>| endpoint.as_ref().map_or(Role::Client, |e| e.role) == role;
     let shown = totals.http.iter().filter(|(endpoint, _)| is_shown(endpoint));
@@ -70,7 +57,7 @@ fn histogram(own: &[String; 2], endpoint: Option<&Endpoint>, total: &HttpTotals)
         ],
     };
     let asked: [String; 5] = asked;
-    let (mut counts, mut below) = ([0; BOUNDS.len() + 1], 0);
+    let (mut counts, mut below) = ([0; histogram::BOUNDS + 1], 0);
     for (count, bound) in counts.iter_mut().zip(BOUNDS) {
         let up_to = total.durations.count_up_to((bound * 1e9) as u64);
         *count = up_to - std::mem::replace(&mut below, up_to);
@@ -78,7 +65,8 @@ fn histogram(own: &[String; 2], endpoint: Option<&Endpoint>, total: &HttpTotals)
     if let Some(beyond) = counts.last_mut() {
         *beyond = total.durations.count() - below;
     }
-    Histogram { labels: [&own[..], &asked[..]].concat(), sum: seconds(total.ns), counts }
+    let counted = Counted { sum: seconds(total.ns), counts };
+    Histogram { labels: [&own[..], &asked[..]].concat(), counted }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ mod cuda;
 mod devices;
 mod families;
 mod files;
+mod gen_ai;
 mod gpu;
 mod gpu_totals;
+mod histogram;
 mod host;
 mod http;
 mod llm;
@@ -25,7 +27,7 @@ mod totals;
 
 pub(super) use families::Kind;
 pub use families::{has_metric, reference};
-pub(super) use http::{BOUNDS, Histogram};
+pub(super) use histogram::{BOUNDS, Histogram};
 pub use replay::{Detail, Ends, replay};
 pub(super) use snapshot::FamilySnapshot;
 pub use snapshot::Snapshot;
@@ -152,15 +154,16 @@ impl Collector for Shown {
                 match row.kind {
                     Kind::Counter => one.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
                     Kind::Gauge => one.encode_gauge(&value)?,
-                    Kind::Histogram => {}
+                    Kind::Histogram(_) => {}
                 }
             }
-            for Histogram { labels, sum, counts } in histograms {
+            let Kind::Histogram(bounds) = row.kind else { continue };
+            for Histogram { labels, counted } in histograms {
                 let labels: Vec<(&str, String)> = row.labels.iter().copied().zip(labels).collect();
-                let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-                let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+                let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+                let buckets: Vec<(f64, u64)> = bounds.zip(counted.counts).collect();
                 let mut one = metric.encode_family(&labels)?;
-                one.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)?;
+                one.encode_histogram::<NoLabelSet>(counted.sum, counted.count(), &buckets, None)?;
             }
         }
         Ok(())

@@ -210,7 +210,8 @@ impl Replayed {
 impl Samples for Replayed {
     fn samples(&self, at: Timestamp, wanted: &dyn Fn(&str) -> bool, show: &mut ShowSample<'_>) {
         let reading = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.0.snapshot_of(at, &reading, |row| is_known(row) && wanted(&row.full_name())).show(show);
+        let is_wanted = |row: &Row| is_known(row) && row.names().iter().any(|name| wanted(name));
+        self.0.snapshot_of(at, &reading, is_wanted).show(show);
     }
 }
 

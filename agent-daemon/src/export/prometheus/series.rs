@@ -6,11 +6,10 @@ use super::{
     agent_totals::{AgentTotals, ProcessTotals, RESULTS, WaitTotals},
     cuda, devices,
     families::Family,
-    files, gpu,
+    files, gen_ai, gpu,
     gpu_totals::GpuTotals,
-    host,
-    http::{self, Histogram},
-    llm, signals, tools,
+    histogram::Histogram,
+    host, http, llm, signals, tools,
     totals::Totals,
 };
 use crate::{
@@ -96,7 +95,8 @@ pub(super) fn of(
 
 /// Every histogram of a metric, sorted.
 pub(super) fn histograms(family: Family, totals: &Totals) -> Vec<Histogram> {
-    let mut histograms: Vec<Histogram> = totals.agents().flat_map(|agent| http::of(family, agent)).collect();
+    let of = |agent| http::of(family, agent).into_iter().chain(gen_ai::of(family, agent));
+    let mut histograms: Vec<Histogram> = totals.agents().flat_map(of).collect();
     histograms.sort_by(|a, b| a.labels.cmp(&b.labels));
     histograms
 }
@@ -115,10 +115,7 @@ fn held(family: Family, totals: &AgentTotals) -> Option<f64> {
 /// The series of one agent, or of those together that found no room.
 fn of_agent(family: Family, totals: &AgentTotals) -> Vec<Series> {
     let agent = totals.agent.as_deref();
-    let own = || match agent {
-        Some(agent) => vec![agent.name.clone(), agent.id.to_string()],
-        None => vec![OTHER.to_owned(); 2],
-    };
+    let own = || totals.labels().to_vec();
     let with = |more: &[String]| [own(), more.to_vec()].concat();
     let one = |value: f64| vec![(own(), value)];
     match family {
@@ -264,6 +261,7 @@ fn overflow(totals: &Totals) -> Vec<Series> {
         ("tools", rooms.tools.overflowed),
         ("llm", rooms.llm.overflowed),
         ("http", rooms.http.overflowed),
+        ("gen_ai", rooms.gen_ai.overflowed),
     ];
     labelled(kinds.into_iter().map(|(kind, n)| (kind, n as f64)))
 }

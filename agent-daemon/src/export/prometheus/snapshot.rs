@@ -1,8 +1,8 @@
 //! Every series at one instant: what is shown to those that scrape, and what is sent to those that do not.
 
 use super::{
-    families::{Family, Kind, Row},
-    http::{BOUNDS, Histogram},
+    families::{Family, Kind, Row, attribute},
+    histogram::{BOUNDS, Bounds, Counted, Histogram},
     series::Series,
 };
 use crate::model::{exposition::ShowSample, time::Timestamp};
@@ -34,7 +34,7 @@ impl Snapshot {
     /// How many series there are.
     pub(in crate::export) fn samples(&self) -> usize {
         let of_family =
-            |family: &FamilySnapshot| family.series.len() + family.histograms.len() * (BOUNDS.len() + 3);
+            |family: &FamilySnapshot| family.series.len() + family.histograms.len() * (BOUNDS + 3);
         self.families.iter().map(of_family).sum()
     }
 }
@@ -46,16 +46,17 @@ impl FamilySnapshot {
         for (values, value) in &self.series {
             show(&name, &self.labelled(values), *value);
         }
-        for histogram in &self.histograms {
-            let labels = self.labelled(&histogram.labels);
+        let Kind::Histogram(bounds) = self.row.kind else { return };
+        for Histogram { labels, counted: Counted { sum, counts } } in &self.histograms {
+            let labels = self.labelled(labels);
             let mut up_to = 0;
-            let bounds = BOUNDS.map(|bound| format!("{bound:?}")).into_iter().chain(["+Inf".to_owned()]);
-            for (bound, count) in bounds.zip(histogram.counts) {
+            let bounds = bounds.map(|bound| format!("{bound:?}")).into_iter().chain(["+Inf".to_owned()]);
+            for (bound, count) in bounds.zip(counts) {
                 up_to += count;
                 let labels = [&labels[..], &[("le", bound.as_str())]].concat();
                 show(&format!("{name}_bucket"), &labels, up_to as f64);
             }
-            show(&format!("{name}_sum"), &labels, histogram.sum);
+            show(&format!("{name}_sum"), &labels, *sum);
             show(&format!("{name}_count"), &labels, up_to as f64);
         }
     }
@@ -69,9 +70,9 @@ impl FamilySnapshot {
         self.row.full_name()
     }
 
-    /// The name without unit and `_total`.
-    pub(in crate::export) fn base_name(&self) -> String {
-        self.row.base_name()
+    /// The name as OTLP has it: without unit and `_total`.
+    pub(in crate::export) fn otlp_name(&self) -> String {
+        self.row.otlp_name()
     }
 
     pub(in crate::export) fn help(&self) -> &'static str {
@@ -85,6 +86,8 @@ impl FamilySnapshot {
             Some("bytes") => "By",
             Some("joules") => "J",
             Some("celsius") => "Cel",
+            // In braces, so that it does not become part of the name.
+            None if self.row.family == Family::GenAiTokens => "{token}",
             _ => "",
         }
     }
@@ -96,6 +99,20 @@ impl FamilySnapshot {
     /// Names of the labels, in the order of each series' values.
     pub(in crate::export) fn labels(&self) -> &'static [&'static str] {
         self.row.labels
+    }
+
+    /// The same, as OTLP has them.
+    pub(in crate::export) fn attributes(&self) -> impl Iterator<Item = &'static str> {
+        let is_convention = self.row.is_convention();
+        self.row.labels.iter().map(move |label| if is_convention { attribute(label) } else { label })
+    }
+
+    /// Up to which values a histogram counts.
+    pub(in crate::export) fn bounds(&self) -> Option<&'static Bounds> {
+        match self.row.kind {
+            Kind::Histogram(bounds) => Some(bounds),
+            Kind::Counter | Kind::Gauge => None,
+        }
     }
 
     /// Whether it counts since the host started, not the daemon.

@@ -37,7 +37,7 @@ impl ToolTotals {
 /// are none: they serve many calls. Of calls that come added up, no repeats are known.
 pub(super) fn tool_calls(arrived: &Arrived) -> BTreeMap<SumKey, (Sum, u64)> {
     let is_tool = |source, kind: &str| source == Source::Kernel && kind == TOOL;
-    let repeats = |operation: &Operation| operation.labels.iter().any(|(key, _)| key == TOOL_REPEATS);
+    let repeats = |operation: &Operation| operation.label(TOOL_REPEATS).is_some();
     let mut calls = BTreeMap::<SumKey, (Sum, u64)>::new();
     for operation in arrived.operations.iter().filter(|o| is_tool(o.source, &o.kind)) {
         let (sum, repeated) = calls.entry(SumKey::of(operation)).or_default();

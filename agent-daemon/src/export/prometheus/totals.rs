@@ -12,7 +12,7 @@ use crate::model::{
     agent::Agent,
     host::HostWindow,
     id::{AgentId, ProcessId},
-    operation::LlmSum,
+    operation::{LlmSum, Source},
     process::Process,
     record::{Arrived, Record},
     time::Timestamp,
@@ -116,6 +116,11 @@ impl Totals {
             self.llm.merge(calls.used());
             if let Some((totals, rooms)) = self.of(&agent) {
                 totals.llm.entry(model, &mut rooms.llm).merge(&calls);
+            }
+        }
+        for operation in arrived.operations.iter().filter(|one| one.source == Source::Wire) {
+            if let Some((totals, rooms)) = operation.agent.as_ref().and_then(|agent| self.of(agent)) {
+                totals.gen_ai.add(operation, &mut rooms.gen_ai);
             }
         }
         for (agent, counted) in signals::arrived(arrived) {

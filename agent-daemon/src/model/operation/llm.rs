@@ -130,6 +130,12 @@ impl LlmSum {
         *self = Self::from(sums);
     }
 
+    /// One of its sums of tokens, unless no call told any: what is not known is not 0.
+    #[must_use]
+    pub fn told(&self, tokens: u64) -> Option<u64> {
+        (self.counted > 0 || tokens > 0).then_some(tokens)
+    }
+
     /// Every number, in an order that is stored.
     #[must_use]
     pub fn numbers(&self) -> [u64; 12] {
@@ -175,5 +181,7 @@ mod tests {
         twice.merge(&sum);
         assert_eq!(twice.numbers(), std::array::from_fn(|n| 2 * (n as u64 + 1)));
         assert_eq!((twice.input, twice.cost.0, twice.partial), (2, 14, 24));
+        let untold = LlmSum { counted: 0, ..sum };
+        assert_eq!((sum.told(0), untold.told(0), untold.told(3)), (Some(0), None, Some(3)));
     }
 }

@@ -175,6 +175,23 @@ impl Operation {
         }
     }
 
+    /// What is told under this key.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let found = self.labels.iter().find(|(known, _)| known == key);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether an agent's turns are made of such: a call of a model that it made, or a tool call.
+    #[must_use]
+    pub fn is_work(&self) -> bool {
+        let is_served = self.llm.as_ref().is_some_and(|llm| llm.serves);
+        match (self.source, self.kind.as_str()) {
+            (Source::Wire, LLM) => !is_served,
+            (source, kind) => source == Source::Kernel && kind == TOOL,
+        }
+    }
+
     /// When it ended.
     #[must_use]
     pub fn end(&self) -> Timestamp {

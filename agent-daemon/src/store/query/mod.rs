@@ -51,7 +51,7 @@ pub use quality::{EndTotal, Ends, ProcessQuality, Quality, QualityFold};
 pub use syscalls::{By, SyscallFold, SyscallTotal};
 pub use timeline::{Segment, Timeline, TimelineFold};
 pub use tool_threads::{ToolLedger, ToolThreads, tool_threads};
-pub use turns::{Turn, Turns, turns};
+pub use turns::{TURN_GAP, Turn, Turns, turns};
 
 use super::{Store, StoreError};
 use crate::model::{id::AgentId, time::TimeRange, window::Window};

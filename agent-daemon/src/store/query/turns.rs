@@ -17,14 +17,15 @@ use crate::{
     model::{
         id::AgentId,
         ledger::{Cause, Ledger, StateSet},
-        operation::{Kept, LLM, Operation, Source, TOOL},
+        operation::{Kept, Operation},
         price::Cost,
         time::{TimeRange, Timestamp},
-        window::Window,
     },
     store::{Store, StoreError},
 };
 
+/// How long an agent is idle between two turns, unless something else is asked for.
+pub const TURN_GAP: Duration = Duration::from_secs(5);
 /// Turns of an answer.
 const MAX_TURNS: usize = 1000;
 
@@ -37,8 +38,8 @@ pub struct Turn {
     pub llm_calls: (u64, u64),
     /// Tool calls, and how many of them failed.
     pub tool_calls: (u64, u64),
-    /// Tokens that models read and wrote, as far as providers told.
-    pub tokens: (u64, u64),
+    /// Tokens that models read and wrote, as far as providers told; `None` where none did.
+    pub tokens: (Option<u64>, Option<u64>),
     /// What the calls cost whose price is known.
     pub cost: Cost,
     /// Where the time went.
@@ -66,22 +67,22 @@ pub fn turns(
 ) -> Result<Turns, StoreError> {
     let mut busy = Busy { gap, stretches: BTreeMap::new(), truncated: false };
     store.visit_operations(range, &mut |kept| {
-        if let Some((operation, _)) = work(&kept, agent) {
+        if let Some(operation) = work(&kept, agent) {
             busy.add(operation.start, operation.end());
         }
     })?;
     store.visit(agent, range, &mut |window| {
-        if is_busy(window) && busy.at(window.start, window.end).is_none() {
+        if window.is_busy() && busy.at(window.start, window.end).is_none() {
             busy.add(window.start, window.end);
         }
     })?;
     let mut turns: BTreeMap<Timestamp, Turn> =
         busy.stretches.iter().map(|(from, to)| (*from, Turn::new(*from, *to))).collect();
     store.visit_operations(range, &mut |kept| {
-        if let Some((operation, work)) = work(&kept, agent)
+        if let Some(operation) = work(&kept, agent)
             && let Some(turn) = busy.at(operation.start, operation.start).and_then(|at| turns.get_mut(&at))
         {
-            turn.count(operation, work);
+            turn.count(operation);
         }
     })?;
     store.visit(agent, range, &mut |window| {
@@ -96,30 +97,10 @@ pub fn turns(
     Ok(Turns { turns: turns.into_values().collect(), truncated: busy.truncated })
 }
 
-/// What an agent does that is no waiting.
-#[derive(Clone, Copy)]
-enum Work {
-    Call,
-    Tool,
-}
-
 /// The operation, if it is work of the agent.
-fn work<'a>(kept: &Kept<'a>, agent: &AgentId) -> Option<(&'a Operation, Work)> {
+fn work<'a>(kept: &Kept<'a>, agent: &AgentId) -> Option<&'a Operation> {
     let Kept::One(operation) = *kept else { return None };
-    let serves = operation.llm.as_ref().is_some_and(|llm| llm.serves);
-    let work = match (operation.source, operation.kind.as_str()) {
-        (Source::Wire, LLM) if !serves => Work::Call,
-        (Source::Kernel, TOOL) => Work::Tool,
-        _ => return None,
-    };
-    (operation.agent.as_ref() == Some(agent)).then_some((operation, work))
-}
-
-/// Whether an agent worked for most of a window.
-fn is_busy(window: &Window) -> bool {
-    let wall = window.ledger.wall_ns();
-    let idle = window.ledger.causes().get(&Cause::Idle).copied().unwrap_or(0);
-    wall > 0 && idle < wall / 2
+    (operation.is_work() && operation.agent.as_ref() == Some(agent)).then_some(operation)
 }
 
 /// Stretches in which an agent was busy: from when to when, further apart than the gap.
@@ -192,28 +173,31 @@ fn part(ledger: &Ledger, ns: u64, all: u64) -> Ledger {
     Ledger { sets, threads: threads.collect() }
 }
 
+/// Adds tokens, if they are known.
+fn add(sum: &mut Option<u64>, tokens: Option<u64>) {
+    if let Some(tokens) = tokens {
+        *sum = Some(sum.unwrap_or(0).saturating_add(tokens));
+    }
+}
+
 impl Turn {
     fn new(from: Timestamp, to: Timestamp) -> Self {
         Self {
             range: TimeRange { from, to },
             llm_calls: (0, 0),
             tool_calls: (0, 0),
-            tokens: (0, 0),
+            tokens: (None, None),
             cost: Cost::default(),
             ledger: Ledger::default(),
         }
     }
 
-    fn count(&mut self, operation: &Operation, work: Work) {
-        let calls = match work {
-            Work::Call => &mut self.llm_calls,
-            Work::Tool => &mut self.tool_calls,
-        };
+    fn count(&mut self, operation: &Operation) {
+        let calls = if operation.llm.is_some() { &mut self.llm_calls } else { &mut self.tool_calls };
         *calls = (calls.0 + 1, calls.1 + u64::from(!operation.success));
         let Some(llm) = &operation.llm else { return };
-        let (input, output) = &mut self.tokens;
-        *input = input.saturating_add(llm.tokens.input.unwrap_or(0));
-        *output = output.saturating_add(llm.tokens.output.unwrap_or(0));
+        add(&mut self.tokens.0, llm.tokens.input);
+        add(&mut self.tokens.1, llm.tokens.output);
         self.cost.0 = self.cost.0.saturating_add(llm.cost.map_or(0, |cost| cost.0));
     }
 }
@@ -277,7 +261,7 @@ mod tests {
         let ranges: Vec<_> = all.iter().map(|turn| (turn.range.from, turn.range.to)).collect();
         assert_eq!(ranges, [(at(1), at(9)), (at(25), at(30)), (at(40), at(41))]);
         let [first, second, last] = &all[..] else { panic!("{all:?}") };
-        assert_eq!((first.llm_calls, first.tool_calls, first.tokens), ((2, 0), (1, 1), (2, 2)));
+        assert_eq!((first.llm_calls, first.tool_calls, first.tokens), ((2, 0), (1, 1), (Some(2), Some(2))));
         assert_eq!((second.llm_calls, second.tool_calls, last.llm_calls), ((1, 0), (1, 1), (1, 0)));
         assert_eq!(first.ledger.causes(), [(Cause::LlmStream, 8_000_000_000)].into(), "as long as the turn");
         assert_eq!(second.ledger.causes(), [(Cause::LlmStream, 5_000_000_000)].into());

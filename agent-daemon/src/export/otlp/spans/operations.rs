@@ -1,5 +1,5 @@
-//! Operations as spans of their agent's trace: under the span of the process that sent them. Their own place in a trace,
-//! where it is told, is a link, so that both traces stay whole.
+//! Operations as spans of their agent's trace: under the turn that they are part of, with a link to the process, or else under
+//! the process that sent them. Their own place in a trace, where it is told, is a link, so that both traces stay whole.
 
 use opentelemetry_proto::tonic::{
     common::v1::KeyValue,
@@ -10,24 +10,44 @@ use opentelemetry_proto::tonic::{
     },
 };
 
-use super::{Tracks, identity, ids, llm, span, wire};
+use super::{Track, Tracks, identity, ids, llm, span, wire};
 use crate::model::{
     agent::Agent,
     id::ProcessId,
-    operation::{Operation, Tool, TraceContext},
+    operation::{Operation, TOOL, Tool, TraceContext},
     process::Exit,
+    wire::Role,
 };
 
+/// What OpenTelemetry calls it that an agent runs a tool.
+const EXECUTE_TOOL: &str = "execute_tool";
+
 impl Tracks {
-    /// The span of an operation whose agent is watched; others are nobody's.
-    pub(super) fn operation(&self, operation: &Operation) -> Option<Span> {
-        let track = self.agents.get(operation.agent.as_ref()?)?;
-        let inside = |process: &ProcessId| track.live.contains_key(process) || self.ended.contains(process);
-        let parent = match operation.process.filter(inside) {
-            Some(process) => ids::process_span(&track.agent, process),
-            None => ids::agent_span(&track.agent),
-        };
-        Some(operation_span(&track.agent, operation, parent))
+    /// The spans of operations whose agents are watched, and of the turns that are over by them; others are nobody's.
+    pub(super) fn operations(&mut self, operations: &[Operation]) -> Vec<Span> {
+        // A turn begins with the first that was done in it, and what ends first is told first.
+        let mut operations: Vec<&Operation> = operations.iter().collect();
+        operations.sort_by_key(|operation| operation.start);
+        operations.into_iter().flat_map(|operation| self.operation(operation)).collect()
+    }
+
+    fn operation(&mut self, operation: &Operation) -> Vec<Span> {
+        let track = operation.agent.as_ref().and_then(|agent| self.agents.get_mut(agent));
+        let Some(Track { agent, live, turns }) = track else { return Vec::new() };
+        let inside = |process: &ProcessId| live.contains_key(process) || self.ended.contains(process);
+        let process = operation.process.filter(inside).map(|process| ids::process_span(agent, process));
+        let (turn, over) = turns.operation(agent, operation);
+        let mut links: Vec<Link> = operation.trace.map(link).into_iter().collect();
+        if turn.is_some() {
+            let of = |span_id: &Vec<u8>| Link {
+                trace_id: ids::trace(agent),
+                span_id: span_id.clone(),
+                ..Link::default()
+            };
+            links.extend(process.as_ref().map(of));
+        }
+        let parent = turn.or(process).unwrap_or_else(|| ids::agent_span(agent));
+        over.into_iter().chain([Span { links, ..operation_span(agent, operation, parent) }]).collect()
     }
 }
 
@@ -38,9 +58,8 @@ fn operation_span(agent: &Agent, operation: &Operation, parent_span_id: Vec<u8>)
         span_id: ids::operation_span(agent, operation),
         parent_span_id,
         name: name(operation),
-        kind: kind(&operation.kind).into(),
+        kind: kind(operation).into(),
         status: (!operation.success).then(failed),
-        links: operation.trace.map(link).into_iter().collect(),
         ..span(agent, attributes(agent, operation), from, to)
     }
 }
@@ -61,12 +80,14 @@ fn name(operation: &Operation) -> String {
     }
     match &operation.method {
         Some(method) => format!("{method} {}", operation.name),
+        None if operation.kind == TOOL => format!("{EXECUTE_TOOL} {}", operation.name),
         None => operation.name.clone(),
     }
 }
 
-fn kind(kind: &str) -> SpanKind {
-    match kind {
+fn kind(operation: &Operation) -> SpanKind {
+    match operation.kind.as_str() {
+        "mcp" if operation.label("agentperf.mcp.role") == Some(Role::Server.name()) => SpanKind::Server,
         "http_server" | "rpc_server" | "server" => SpanKind::Server,
         "http_client" | "rpc_client" | "client" | "db" | "llm" | "mcp" | "api_call" => SpanKind::Client,
         "producer" => SpanKind::Producer,
@@ -77,6 +98,9 @@ fn kind(kind: &str) -> SpanKind {
 
 fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
     let mut attributes = identity(agent);
+    let asked = operation.llm.as_ref().map_or(&operation.model, |llm| &llm.request_model);
+    let is_tool = operation.kind == TOOL;
+    let executes = is_tool || operation.label("mcp.method.name") == Some("tools/call");
     let route = Some(&operation.name).filter(|_| operation.kind == "http_server");
     let texts = [
         ("agentperf.operation.project", Some(&*operation.project).filter(|project| !project.is_empty())),
@@ -85,7 +109,9 @@ fn attributes(agent: &Agent, operation: &Operation) -> Vec<KeyValue> {
         ("http.route", route.map(String::as_str)),
         ("http.request.method", operation.method.as_deref()),
         ("error.type", operation.error_type.as_deref()),
-        ("gen_ai.request.model", operation.model.as_deref()),
+        ("gen_ai.request.model", asked.as_deref()),
+        ("gen_ai.operation.name", Some(EXECUTE_TOOL).filter(|_| executes)),
+        ("gen_ai.tool.name", Some(operation.name.as_str()).filter(|_| is_tool)),
         ("user.id", operation.user.as_deref()),
         ("session.id", operation.session.as_deref()),
     ];

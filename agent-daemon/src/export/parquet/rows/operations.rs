@@ -107,6 +107,7 @@ impl Rows {
                 sum.llm.reasoning.into(),
                 sum.llm.cost.usd().into(),
                 sum.llm.priced.into(),
+                sum.llm.counted.into(),
             ],
         )
     }

@@ -69,7 +69,7 @@ pub(super) const OPERATIONS: [Column; 50] = [
 ];
 
 /// Added up.
-pub(super) const SUMS: [Column; 33] = [
+pub(super) const SUMS: [Column; 34] = [
     column("start", Type::Time, "the stretch's start"),
     column("end", Type::Time, "the stretch's end"),
     PROJECT,
@@ -103,4 +103,5 @@ pub(super) const SUMS: [Column; 33] = [
     column("reasoning_tokens", Type::Int, "of the output: reasoning"),
     column("cost_usd", Type::Float, "what those calls cost whose price is known"),
     column("priced", Type::Int, "how many these are"),
+    column("calls_with_usage", Type::Int, "calls whose tokens the provider told"),
 ];

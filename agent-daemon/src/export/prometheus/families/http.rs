@@ -3,6 +3,7 @@
 use prometheus_client::registry::Unit::Seconds;
 
 use super::{Family as F, Kind::Histogram, Row, row};
+use crate::export::prometheus::http::BOUNDS;
 
 /// Labels of the exchanges with one endpoint.
 const ENDPOINT: &[&str] = &[
@@ -20,7 +21,7 @@ pub(super) static ROWS: [Row; 2] = [
         F::HttpClientDuration,
         "http_client_request_duration",
         Some(Seconds),
-        Histogram,
+        Histogram(&BOUNDS),
         ENDPOINT,
         "How long what agents asked for over HTTP took, read off the wire; no status where no answer came",
     ),
@@ -28,7 +29,7 @@ pub(super) static ROWS: [Row; 2] = [
         F::HttpServerDuration,
         "http_server_request_duration",
         Some(Seconds),
-        Histogram,
+        Histogram(&BOUNDS),
         ENDPOINT,
         "The same of what agents were asked for; without server_address",
     ),
