@@ -274,6 +274,8 @@ pub struct Connection {
     pub heard_at: u64,
     /// How long the last part of connecting took, ns: TCP's, or the handshake of TLS; 0 where that was not seen.
     pub round_trip: u64,
+    /// How long connecting took until now, ns; 0 where it was not seen to begin, and once it was asked.
+    pub connect: u64,
     /// The process of a tool that it is of; 0 where it is the agent's own, and counts in its ledger.
     pub process: u64,
     /// 1 once an answer has come: what a server says before that by itself has come, too.
@@ -315,6 +317,6 @@ const _: () = assert!(size_of::<Ledger>() == 8 + size_of::<Counts>());
 const _: () = assert!(size_of::<Marks>() == 32);
 const _: () = assert!(size_of::<SetKey>() == 16);
 const _: () = assert!(size_of::<Endpoint>() == 20);
-const _: () = assert!(size_of::<Connection>() == 88);
+const _: () = assert!(size_of::<Connection>() == 96);
 const _: () = assert!(size_of::<ToolThread>() == 24);
 crate::pod!(Ledger, Marks, SetKey, Endpoint, Connection, ToolThread);

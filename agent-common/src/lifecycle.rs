@@ -225,8 +225,9 @@ pub struct ModelRequest {
     pub at: u64,
     /// Whose thread it was: see [`crate::ledger::role`].
     pub role: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// How long connecting took, TCP's handshake and that of TLS, if it is the first on its connection and that was seen,
+    /// microseconds; else 0.
+    pub connect_us: u32,
 }
 
 /// A process of an agent loaded a library, or let go of one.

@@ -291,13 +291,14 @@ pub(crate) fn report_library(process: u64) {
 
 /// Tells that a thread of an agent sent a request to a model. Called by `ledger`.
 #[inline(always)]
-pub(crate) fn report_model_request(thread: &Thread, at: u64) {
+pub(crate) fn report_model_request(thread: &Thread, at: u64, connect: u64) {
     let Some(mut event) = EVENTS.reserve::<ModelRequest>(0) else {
         losses::count(loss::EVENT_RING_FULL);
         return;
     };
     let (agent, process, role) = (thread.agent, thread.process, u32::from(thread.role));
-    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at, role, pad: 0 });
+    let connect_us = core::cmp::min(connect / 1000, u64::from(u32::MAX)) as u32;
+    event.write(ModelRequest { kind: kind::MODEL_REQUEST, agent, process, at, role, connect_us });
     event.submit(0);
 }
 

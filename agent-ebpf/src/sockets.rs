@@ -173,6 +173,12 @@ pub(crate) fn mapped(address: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
+/// Whether these bytes, which begin a record of TLS, begin one of a handshake.
+#[inline(always)]
+pub(crate) fn is_handshake(first: u32) -> bool {
+    first & 0xff == 0x16
+}
+
 /// Whether these bytes begin a record of TLS: its type, and the first half of its version.
 #[inline(always)]
 pub(crate) fn is_tls(first: u32) -> bool {

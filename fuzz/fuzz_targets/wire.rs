@@ -21,7 +21,7 @@ const PIPE: u8 = 32;
 
 fuzz_target!(|input: &[u8]| {
     let mut wire = Wire::default();
-    wire.open(Opened { connection: 3, owner: 7, transport: Transport::Stdio, connect_ns: None });
+    wire.open(Opened { connection: 3, owner: 7, transport: Transport::Stdio });
     let mut rest = input;
     let mut at_ns = 0;
     while let Some(([flags, high, low], behind)) = rest.split_first_chunk::<3>() {

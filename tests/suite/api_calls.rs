@@ -30,6 +30,7 @@ fn llm(n: u64) -> Llm {
         request_model: Some("claude".to_owned()),
         response_model: Some("claude-1".to_owned()),
         stream: true,
+        connect_ns: (n == 0).then_some(40_000_000),
         first_byte_ns: Some(100_000_000),
         first_content_ns: Some(200_000_000 * (n + 1)),
         chunks: 7,

@@ -111,6 +111,8 @@ pub enum Event {
         at_ns: u64,
         /// Whether a thread of the agent's own did.
         is_own: bool,
+        /// How long connecting took, ns, if it is the first on its connection and that was seen.
+        connect_ns: Option<u64>,
     },
     /// A process of an agent received a datagram from the port of name servers.
     NameAnswer {
@@ -170,6 +172,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, DecodeError> {
             process: ProcessId(e.process),
             at_ns: e.at,
             is_own: e.role == u32::from(role::OWN),
+            connect_ns: (e.connect_us != 0).then(|| u64::from(e.connect_us) * 1000),
         }),
         kind::LIBRARY_LOADED => {
             whole(bytes).map(|e: LibraryLoaded| Event::LibraryLoaded { process: ProcessId(e.process) })

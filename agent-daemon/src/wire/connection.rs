@@ -134,8 +134,8 @@ impl Connection {
     }
 
     fn context(&self, role: Role) -> Context {
-        let Opened { owner, connection, connect_ns, .. } = self.opened;
-        Context { owner, connection, role, version: "1.1", connect_ns }
+        let Opened { owner, connection, .. } = self.opened;
+        Context { owner, connection, role, version: "1.1", is_first: true }
     }
 
     /// Of a protocol whose sides are known.
@@ -182,7 +182,7 @@ impl Connection {
 
     fn become_other(&mut self, became: Became) {
         let context = self.context(self.role());
-        let context = Context { connect_ns: None, ..context };
+        let context = Context { is_first: false, ..context };
         self.speaks = match became {
             Became::Http1 => return,
             Became::WebSocket(asked, deflate) => {

@@ -60,7 +60,8 @@ pub(super) struct Context {
     pub(super) connection: u64,
     pub(super) role: Role,
     pub(super) version: &'static str,
-    pub(super) connect_ns: Option<u64>,
+    /// It is the first of its connection.
+    pub(super) is_first: bool,
 }
 
 /// A request and its answer.

@@ -105,8 +105,6 @@ pub struct Opened {
     pub owner: u64,
     /// What it carries.
     pub transport: Transport,
-    /// How long connecting took, ns, if that was seen.
-    pub connect_ns: Option<u64>,
 }
 
 /// A piece of one direction of a connection.
@@ -172,7 +170,7 @@ impl Wire {
     pub fn take(&mut self, chunk: &Chunk<'_>) {
         if !self.connections.contains(&chunk.connection) {
             let (connection, transport) = (chunk.connection, Transport::Stream);
-            self.open(Opened { connection, owner: connection, transport, connect_ns: None });
+            self.open(Opened { connection, owner: connection, transport });
         }
         if let Some(connection) = self.connections.get_mut(&chunk.connection) {
             connection.take(chunk, &mut self.derived);

@@ -29,7 +29,7 @@ use crate::{
     agents,
     calls::{Call, number},
     lifecycle, losses,
-    sockets::{FIRST_CLIENT_PORT, MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_tls, protocol, tcp},
+    sockets::{FIRST_CLIENT_PORT, MSG_ERRQUEUE, MSG_PEEK, Sock, family, is_handshake, is_tls, protocol, tcp},
     threads,
 };
 
@@ -87,6 +87,7 @@ fn connection_state(ctx: BtfTracePointContext) -> u32 {
         tcp::ESTABLISHED => {
             if let Some(connection) = known(socket) {
                 connection.round_trip = now() - connection.since;
+                connection.connect = connection.round_trip;
                 // A handshake of TLS goes on with what is sent next.
                 turn(connection, phase::NONE);
             }
@@ -122,7 +123,7 @@ fn connection_send(ctx: BtfTracePointContext) -> u32 {
             None => return 0,
         },
     };
-    if connection.model == 0 && connection.speaks != speaks::TLS && connection.sent < SETTLED {
+    if connection.speaks != speaks::TLS && connection.sent < SETTLED {
         listen_to(connection, socket);
     }
     let tls = connection.speaks == speaks::TLS;
@@ -130,6 +131,7 @@ fn connection_send(ctx: BtfTracePointContext) -> u32 {
         // The end of the handshake: it is connected. Who takes long for that takes long for its tickets.
         if connection.sent != 0 && connection.phase == phase::CONNECT {
             connection.round_trip = now() - connection.since;
+            takes_longer(connection, connection.round_trip);
             turn(connection, phase::NONE);
         }
         return 0;
@@ -183,10 +185,23 @@ fn asked(connection: &mut Connection, thread: &Thread, length: u32) {
     if connection.one_way != 0 {
         return;
     }
-    connection.since = now();
-    turn(connection, phase::REQUEST);
+    let now = now();
+    // The end of the handshake went with it.
+    if connection.phase == phase::CONNECT {
+        takes_longer(connection, now - connection.since);
+    }
     if connection.model != 0 {
-        lifecycle::report_model_request(thread, connection.since);
+        lifecycle::report_model_request(thread, now, connection.connect);
+    }
+    (connection.since, connection.connect) = (now, 0);
+    turn(connection, phase::REQUEST);
+}
+
+/// Connecting took so much longer, if it was seen to begin.
+#[inline(always)]
+fn takes_longer(connection: &mut Connection, time: u64) {
+    if connection.connect != 0 {
+        connection.connect += time;
     }
 }
 
@@ -199,7 +214,9 @@ fn listen_to(connection: &mut Connection, socket: Sock) {
         None => socket.remote_port() == TLS_PORT,
     };
     if tls && connection.speaks == speaks::PLAIN {
-        (connection.sent, connection.answered) = (0, 0);
+        // What is no handshake comes after one.
+        let begun = first.is_some_and(|first| !is_handshake(first)) as u32;
+        (connection.sent, connection.answered) = (begun, begun);
     }
     connection.speaks = if tls { speaks::TLS } else { speaks::PLAIN };
 }
@@ -294,6 +311,7 @@ fn meet(socket: Sock, thread: &Thread, sent: u32) -> Option<&'static mut Connect
         heard_at: 0,
         since: now(),
         round_trip: 0,
+        connect: 0,
         process: if own { 0 } else { thread.process },
         answered: sent,
         model: (speaks != speaks::UNKNOWN) as u16,

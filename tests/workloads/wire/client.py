@@ -1,8 +1,9 @@
 """Calls a model by Python's own HTTP client, as it is told line by line, and says what it saw of each call.
 
 Usage: client.py PORT [CERTIFICATE], without TLS where there is none. Commands: `chat MODEL`, `stream MODEL`,
-`messages MODEL`, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`: so many to itself, `itself MODEL`: a call
-that this very process answers, `tool NAME`: a chat whose answer asks for a tool of that name, `run PROGRAM`: a tool.
+`messages MODEL`, `anew MODEL`: a chat on a new connection, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`:
+so many to itself, `itself MODEL`: a call that this very process answers, `tool NAME`: a chat whose answer asks for a tool of
+that name, `run PROGRAM`: a tool.
 """
 
 import http.client
@@ -112,6 +113,9 @@ def main():
             said = {"bytes": to_itself(int(argument))}
         elif command == "run":
             said = {"status": subprocess.run([argument, "0.1"]).returncode}
+        elif command == "anew":
+            connection.close()
+            said = call(connection, "chat", argument)
         elif command == "itself":
             said = answered_by_itself(argument)
         else:

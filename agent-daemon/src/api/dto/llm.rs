@@ -89,6 +89,9 @@ pub struct LlmCallDto {
     pub success: bool,
     /// The class of the failure: the provider's word, else the status, else `cut_off` or `cancelled`.
     pub error_type: Option<String>,
+    /// How long connecting took, TCP's handshake and that of TLS, before the start; null where the connection was there
+    /// already, and where its handshake was not seen. Tied by process and time.
+    pub connect_seconds: Option<f64>,
     /// From the start to the answer's first byte.
     pub first_byte_seconds: Option<f64>,
     /// From the start to the first content of a stream: the time to the first token.
@@ -150,6 +153,7 @@ impl LlmCallDto {
             status: operation.status,
             success: operation.success,
             error_type: operation.error_type.clone(),
+            connect_seconds: llm.connect_ns.map(seconds),
             first_byte_seconds: llm.first_byte_ns.map(seconds),
             first_content_seconds: llm.first_content_ns.map(seconds),
             chunks: llm.chunks,

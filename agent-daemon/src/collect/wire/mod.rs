@@ -9,6 +9,7 @@
 mod connections;
 mod flights;
 mod halves;
+mod handshakes;
 mod reader;
 
 use std::{
@@ -42,6 +43,18 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What waits for the reader.
 const QUEUE: usize = 8192;
 
+/// A request that went to a model's host, as sockets tell.
+struct ModelRequest {
+    slot: Slot,
+    process: ProcessId,
+    /// When (ns, monotonic).
+    at_ns: u64,
+    /// Whether a thread of the agent's own sent it.
+    is_own: bool,
+    /// How long connecting took, if it is the first on its connection and that was seen.
+    connect_ns: Option<u64>,
+}
+
 /// What the reader is told.
 enum Told {
     /// There are agents, or there are none.
@@ -50,8 +63,8 @@ enum Told {
     Begin(Slot),
     /// A process is gone: its connections are over.
     Exited(ProcessId),
-    /// A process sent a request on a socket that leads to a model, then (ns, monotonic), and by a thread of the agent's own.
-    ModelRequest(Slot, ProcessId, u64, bool),
+    /// A process sent a request on a socket that leads to a model.
+    ModelRequest(ModelRequest),
     /// Tell the calls of the window that closes then (ns, monotonic).
     Flights(u64, Sender<FxHashMap<Slot, Flights>>),
     /// Say when all that was said is handed on.
@@ -104,8 +117,10 @@ impl WireReader {
             // Who is not to be read is not missed either.
             Event::ModelRequest { slot, .. } if !reads(slot) => {}
             Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
-            Event::ModelRequest { slot, process, at_ns, is_own } => {
-                self.tell(Told::ModelRequest(*slot, *process, *at_ns, *is_own));
+            Event::ModelRequest { slot, process, at_ns, is_own, connect_ns } => {
+                let (slot, process, at_ns) = (*slot, *process, *at_ns);
+                let (is_own, connect_ns) = (*is_own, *connect_ns);
+                self.tell(Told::ModelRequest(ModelRequest { slot, process, at_ns, is_own, connect_ns }));
             }
             Event::Fork { .. }
             | Event::Exec { .. }
@@ -177,9 +192,7 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
             Ok(Told::Agents(any)) => agents = any,
             Ok(Told::Begin(slot)) => reader.begin(slot),
             Ok(Told::Exited(process)) => reader.exited(process),
-            Ok(Told::ModelRequest(slot, process, at_ns, is_own)) => {
-                reader.model_request((slot, process), at_ns, is_own);
-            }
+            Ok(Told::ModelRequest(request)) => reader.model_request(&request),
             // Whoever asked may have stopped waiting.
             Ok(Told::Flights(now_ns, reply)) => drop(reply.send(reader.take_flights(now_ns))),
             Ok(Told::Flush(done)) => {

@@ -6,9 +6,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use super::{
+    ModelRequest,
     connections::{Connections, Owner},
     flights::FlightBook,
     halves::Halves,
+    handshakes::Handshakes,
 };
 use crate::{
     collect::clock::Clock,
@@ -37,6 +39,7 @@ pub(super) struct Reader {
     connections: Connections,
     halves: Halves,
     flights: FlightBook,
+    handshakes: Handshakes,
     clock: Clock,
     observations: mpsc::Sender<Observation>,
     telemetry: Arc<Telemetry>,
@@ -56,6 +59,7 @@ impl Reader {
             connections: Connections::new(),
             halves: Halves::default(),
             flights: FlightBook::default(),
+            handshakes: Handshakes::default(),
             clock: Clock::new(),
             observations,
             telemetry,
@@ -117,7 +121,7 @@ impl Reader {
 
     /// Hands on what was derived.
     fn hand_on(&mut self) -> bool {
-        for record in self.wire.records() {
+        for mut record in self.wire.records() {
             let (connection, started_ns) = match &record {
                 WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
                 WireRecord::Mcp(call) => (call.origin.connection, call.started_ns),
@@ -130,7 +134,10 @@ impl Reader {
             if is_the_other_side(&record, is_plain) {
                 continue;
             }
-            if let WireRecord::Llm(call) = &record {
+            if let WireRecord::Llm(call) = &mut record {
+                if call.is_first && call.role == Role::Client {
+                    call.connect_ns = self.handshakes.take(process, started_ns);
+                }
                 self.flights.ended((slot, process), call);
             }
             self.telemetry.coverage.note((process, slot), |seen| match &record {
@@ -159,6 +166,7 @@ impl Reader {
         self.hand_on();
         self.halves.exited(process);
         self.flights.exited(process);
+        self.handshakes.exited(process);
         let tls = self.telemetry.attachments.tls_of_ended(process);
         if self.telemetry.coverage.exited(process, Timestamp::now(), tls) {
             self.telemetry.losses.count(Loss::WireUnread);
@@ -166,13 +174,17 @@ impl Reader {
     }
 
     /// A process asked a model, as its sockets tell. Its plaintext is in the ring by now, if it is seen at all.
-    pub(super) fn model_request(&mut self, (slot, process): (Slot, ProcessId), at_ns: u64, is_own: bool) {
+    pub(super) fn model_request(&mut self, request: &ModelRequest) {
+        let ModelRequest { slot, process, at_ns, is_own, connect_ns } = *request;
         let now = Timestamp::now();
         self.telemetry.coverage.note((process, slot), |seen| {
             seen.model_requests += 1;
             seen.last_model_request = Some(now);
             seen.unseen_since.get_or_insert(now);
         });
+        if let Some(connect_ns) = connect_ns {
+            self.handshakes.over(process, at_ns, connect_ns);
+        }
         self.read();
         // Tools wait for themselves: the ledger knows nothing of what they ask.
         if is_own {
@@ -247,7 +259,7 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
     if met.is_new {
         let (connection, owner) = (met.number, said.key.process.0);
         let transport = if said.source == source::STDIO { Transport::Stdio } else { Transport::Stream };
-        wire.open(Opened { connection, owner, transport, connect_ns: None });
+        wire.open(Opened { connection, owner, transport });
     }
     let (connection, at_ns, offset) = (met.number, said.at_ns, Some(said.position));
     let turns = wire.turns();

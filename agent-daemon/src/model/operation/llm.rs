@@ -30,6 +30,8 @@ pub struct Llm {
     pub response_model: Option<String>,
     /// Whether the answer came as a stream.
     pub stream: bool,
+    /// How long connecting took, ns, TCP's handshake and that of TLS: of a new connection's first call, before its start.
+    pub connect_ns: Option<u64>,
     /// From the start to the answer's first byte, ns: its head.
     pub first_byte_ns: Option<u64>,
     /// From the start to the first content of a stream, ns.

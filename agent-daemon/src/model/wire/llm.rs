@@ -131,7 +131,10 @@ pub struct LlmCall {
     pub error_type: Option<String>,
     /// When the request's first byte came by.
     pub started_ns: u64,
-    /// How long connecting took, ns; only of a connection's first exchange, and if the capture knows.
+    /// Whether it is the first exchange of its connection.
+    pub is_first: bool,
+    /// How long connecting took, ns, TCP's handshake and that of TLS; only of a connection's first exchange, and if the
+    /// capture knows.
     pub connect_ns: Option<u64>,
     /// From the start to the answer's first byte, ns: its head.
     pub first_byte_ns: Option<u64>,

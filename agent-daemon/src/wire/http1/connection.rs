@@ -154,7 +154,7 @@ impl Http1 {
 
     fn exchange(&mut self, version: &'static str, derived: &mut Derived) -> Exchange {
         let context = Context { version, ..self.context };
-        self.context.connect_ns = None;
+        self.context.is_first = false;
         Exchange::new(context, derived)
     }
 

@@ -236,7 +236,7 @@ impl Http2 {
             }
         }
         let exchange = Exchange::new(self.context, derived);
-        self.context.connect_ns = None;
+        self.context.is_first = false;
         self.streams.insert(stream, exchange);
         self.streams.get_mut(&stream)
     }

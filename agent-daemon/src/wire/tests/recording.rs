@@ -63,7 +63,7 @@ impl Recording {
             let (at_ns, connection) = (*at_ns, *connection);
             if !known.contains(&connection) {
                 known.push(connection);
-                wire.open(Opened { connection, owner: 7, transport: self.transport, connect_ns: Some(1000) });
+                wire.open(Opened { connection, owner: 7, transport: self.transport });
             }
             let Some((direction, bytes)) = piece else {
                 wire.close(connection, at_ns);

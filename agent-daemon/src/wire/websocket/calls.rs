@@ -112,7 +112,7 @@ impl Socket {
         self.finish(Ending::Unseen(Reason::BytesLost), derived);
         let Some(recognised) = self.recognised.clone() else { return };
         let mut call = Exchange::new(self.context, derived);
-        self.context.connect_ns = None;
+        self.context.is_first = false;
         call.is_inner = true;
         let asked = Head { path: self.asked.path.clone(), host: self.asked.host.clone(), ..Head::default() };
         call.request_of(recognised, Box::new(asked), at_ns);

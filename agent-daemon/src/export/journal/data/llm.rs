@@ -26,6 +26,8 @@ pub(in crate::export::journal) struct LlmData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     response_model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    connect_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     first_byte_ns: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_content_ns: Option<u64>,
@@ -78,6 +80,7 @@ impl From<&Llm> for LlmData {
             server: llm.server.clone(),
             request_model: llm.request_model.clone(),
             response_model: llm.response_model.clone(),
+            connect_ns: llm.connect_ns,
             first_byte_ns: llm.first_byte_ns,
             first_content_ns: llm.first_content_ns,
             chunks: llm.chunks,
@@ -117,6 +120,7 @@ impl TryFrom<LlmData> for Llm {
             server: data.server,
             request_model: data.request_model,
             response_model: data.response_model,
+            connect_ns: data.connect_ns,
             first_byte_ns: data.first_byte_ns,
             first_content_ns: data.first_content_ns,
             chunks: data.chunks,

@@ -23,7 +23,7 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let mut wire = Wire::new(NonZeroUsize::new(4).unwrap());
-        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream, connect_ns: Some(9) });
+        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream });
         Self { wire, at_ns: 0 }
     }
 

@@ -51,7 +51,7 @@ fn servers_on_one_host_are_told_apart_by_their_ports() {
 /// Lines through a pipe: `true` for sent.
 fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
     let mut wire = Wire::default();
-    wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stdio, connect_ns: None });
+    wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stdio });
     for (n, (sent, piece)) in lines.iter().enumerate() {
         let direction = if *sent { Direction::Sent } else { Direction::Received };
         wire.take(&Chunk { connection: 1, direction, offset: None, at_ns: n as u64, piece: *piece });

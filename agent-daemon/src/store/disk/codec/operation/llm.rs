@@ -16,6 +16,8 @@ use crate::{
 /// Bits of the flags.
 const SERVES: u8 = 1;
 const STREAM: u8 = 2;
+/// How long connecting took stands at the end.
+const CONNECTED: u8 = 4;
 
 /// 0 for none, else 1 and the call.
 pub(super) fn encode(to: &mut Encoder, llm: Option<&Llm>) {
@@ -25,7 +27,8 @@ pub(super) fn encode(to: &mut Encoder, llm: Option<&Llm>) {
     to.u8(evidence_tag(llm.evidence));
     to.u8(operation_tag(llm.asked));
     to.u8(usage_tag(llm.usage));
-    to.u8((u8::from(llm.serves) * SERVES) | (u8::from(llm.stream) * STREAM));
+    let connected = u8::from(llm.connect_ns.is_some()) * CONNECTED;
+    to.u8((u8::from(llm.serves) * SERVES) | (u8::from(llm.stream) * STREAM) | connected);
     to.u8(llm.partial.bits());
     let texts = [&llm.server, &llm.request_model, &llm.response_model, &llm.finish_reason];
     texts.iter().for_each(|text| to.option_text(text.as_deref()));
@@ -38,6 +41,7 @@ pub(super) fn encode(to: &mut Encoder, llm: Option<&Llm>) {
     to.varint(u64::from(llm.retries));
     to.varint(llm.tools.len() as u64);
     llm.tools.iter().for_each(|tool| to.text(tool));
+    llm.connect_ns.into_iter().for_each(|connect_ns| to.varint(connect_ns));
 }
 
 pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Option<Llm>, CodecError> {
@@ -84,6 +88,7 @@ pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Option<Llm>, CodecError> 
         chunks: from.varint()?,
         retries: u32::try_from(from.varint()?).map_err(|_| CodecError::Range("retries"))?,
         tools: (0..from.count()?).map(|_| Ok(from.text()?.to_owned())).collect::<Result<_, CodecError>>()?,
+        connect_ns: (flags & CONNECTED != 0).then(|| from.varint()).transpose()?,
     }))
 }
 
