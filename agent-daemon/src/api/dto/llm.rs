@@ -72,7 +72,7 @@ pub struct LlmCallDto {
     /// What was asked for, as `gen_ai.operation.name` has it.
     #[schema(example = "chat")]
     pub operation: String,
-    /// Whether the process asked, `client`, or answered, `server`.
+    /// `client`: the process asked. `server`, that it answered, is only in stores that older versions wrote.
     #[schema(example = "client")]
     pub role: String,
     /// The server that was asked.

@@ -109,7 +109,7 @@ impl Asked {
 
 /// Calls of language models
 ///
-/// Those that agents' processes made or answered, as they were read off the wire: model, tokens, times, cost and failures, without
+/// Those that agents' processes made, as they were read off the wire: model, tokens, times, cost and failures, without
 /// prompts and answers. A call is told when the window closes in which it ended. What is not seen `/api/v1/coverage` tells.
 #[utoipa::path(get, path = "/api/v1/llm-calls", tag = "reports", params(Params),
     responses((status = 200, body = LlmCallListDto, description = "A page of calls, and sums by model"), Refusals))]
