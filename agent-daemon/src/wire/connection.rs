@@ -7,7 +7,7 @@ use super::{
     Chunk, Direction, Opened, Piece, Standing, Transport,
     body::Side,
     derived::Derived,
-    exchange::Context,
+    exchange::{Context, Ending},
     http1::{Became, Http1, Kind},
     http2::Http2,
     lines::Lines,
@@ -57,6 +57,8 @@ pub(super) struct Connection {
     sent: Position,
     received: Position,
     last_ns: u64,
+    /// Whether bytes of bodies went by that were not looked at, or may have.
+    is_passed_over: bool,
 }
 
 impl Connection {
@@ -65,7 +67,8 @@ impl Connection {
             Transport::Stream => Speaks::unknown(),
             Transport::Stdio => Speaks::Lines(Box::new(Lines::new(opened.owner, opened.connection))),
         };
-        Self { opened, speaks, sent: Position::default(), received: Position::default(), last_ns: 0 }
+        let (sent, received) = (Position::default(), Position::default());
+        Self { opened, speaks, sent, received, last_ns: 0, is_passed_over: false }
     }
 
     /// Its number.
@@ -77,6 +80,7 @@ impl Connection {
     pub(super) fn take(&mut self, chunk: &Chunk<'_>, derived: &mut Derived) {
         let Chunk { direction, offset, at_ns, .. } = *chunk;
         self.last_ns = self.last_ns.max(at_ns);
+        self.is_passed_over = false;
         let mut piece = chunk.piece;
         let position = self.position(direction);
         match (offset, position.offset) {
@@ -271,14 +275,21 @@ impl Connection {
         }
     }
 
+    /// What comes up to the ends of the bodies on it is passed over.
+    pub(super) fn pass_over(&mut self) {
+        self.is_passed_over = true;
+    }
+
     /// It ended.
     pub(super) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
         let at_ns = self.last_ns.max(at_ns);
+        // The rest of a body that is passed over may have come.
+        let ending = if self.is_passed_over { Ending::Unseen(Reason::BytesLost) } else { Ending::CutOff };
         match &mut self.speaks {
-            Speaks::Http1(http1) => http1.close(at_ns, derived),
-            Speaks::Http2(http2) => http2.close(derived),
-            Speaks::Socket(socket) => socket.close(derived),
-            Speaks::Lines(lines) => lines.close(at_ns, derived),
+            Speaks::Http1(http1) => http1.close(ending, at_ns, derived),
+            Speaks::Http2(http2) => http2.close(at_ns, derived),
+            Speaks::Socket(socket) => socket.close(at_ns, derived),
+            Speaks::Lines(lines) => lines.close(Reason::CutOff, at_ns, derived),
             Speaks::Unknown { .. } | Speaks::Dismissed(_) => {}
         }
     }
@@ -315,7 +326,7 @@ impl Connection {
             Speaks::Http1(http1) => http1.let_go(reason, derived),
             Speaks::Http2(http2) => http2.let_go(reason, derived),
             Speaks::Socket(socket) => socket.let_go(reason, derived),
-            Speaks::Lines(lines) => lines.close(self.last_ns, derived),
+            Speaks::Lines(lines) => lines.close(reason, self.last_ns, derived),
             Speaks::Unknown { .. } | Speaks::Dismissed(_) => {}
         }
     }

@@ -51,6 +51,11 @@ impl Message {
     fn new() -> Self {
         Self { head: None, began_ns: None, body: Body::unread(), guess: false, ended: false }
     }
+
+    /// Whether its body is as long as its head said: a client of HTTP/2 need not wait for the stream's end then.
+    fn is_long_enough(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.length == Some(self.body.bytes))
+    }
 }
 
 /// Whose exchange it is.
@@ -270,9 +275,17 @@ impl Exchange {
         fnv1a(owner, head.host.as_deref().unwrap_or_default().bytes().chain(port))
     }
 
+    /// Its connection ended then: whoever waited for more did so until then.
+    pub(super) fn waited_until(&mut self, at_ns: u64) {
+        if !self.is_complete() {
+            self.last_ns = self.last_ns.max(at_ns);
+        }
+    }
+
     /// Ends it, and tells what it was.
     pub(super) fn finish(mut self, ending: Ending, derived: &mut Derived) {
         derived.ended += 1;
+        self.response.ended |= self.response.is_long_enough();
         match ending {
             Ending::Unseen(reason) => self.partial.add(reason),
             Ending::CutOff | Ending::Cancelled if !self.is_complete() => self.partial.add(Reason::CutOff),
@@ -289,7 +302,9 @@ impl Exchange {
 
     /// Whether the answer said by itself that it was over, though its framing did not.
     pub(super) fn is_complete(&mut self) -> bool {
-        self.response.ended || self.response.body.lanes().iter().any(|lane| lane.facts.ended)
+        self.response.ended
+            || self.response.is_long_enough()
+            || self.response.body.lanes().iter().any(|lane| lane.facts.ended)
     }
 
     /// Of the dialects that may have been spoken, the one that was, with what request and answer told.

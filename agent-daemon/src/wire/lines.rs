@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{
     hash::{FNV_START, fnv1a},
-    wire::Origin,
+    wire::{Origin, Reason},
 };
 
 /// Both directions of a pipe, or of a pair of them.
@@ -73,9 +73,9 @@ impl Lines {
         self.speaks_rpc
     }
 
-    /// The pipe was closed.
-    pub(super) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
-        for record in derived.calls.session_ended(self.session(), at_ns) {
+    /// The pipe was closed, or is not followed any more.
+    pub(super) fn close(&mut self, reason: Reason, at_ns: u64, derived: &mut Derived) {
+        for record in derived.calls.session_ended(self.session(), reason, at_ns) {
             derived.record(record);
         }
     }

@@ -138,21 +138,16 @@ impl Calls {
                 call.error_type = error.clone();
                 call.partial.merge(partial);
                 if error.is_none() {
-                    call.partial.add(Reason::CutOff);
+                    unanswered(call, if partial.is_partial() { None } else { Some(Reason::CutOff) });
                 }
             },
         )
     }
 
-    /// A pipe was closed.
-    pub(super) fn session_ended(&mut self, session: u64, at_ns: u64) -> Vec<WireRecord> {
-        let ended = self.end(
-            |waiting| waiting.session == session,
-            at_ns,
-            |call| {
-                call.partial.add(Reason::CutOff);
-            },
-        );
+    /// A pipe was closed, or is not followed any more.
+    pub(super) fn session_ended(&mut self, session: u64, reason: Reason, at_ns: u64) -> Vec<WireRecord> {
+        let ended =
+            self.end(|waiting| waiting.session == session, at_ns, |call| unanswered(call, Some(reason)));
         self.servers.pop(&session);
         ended
     }
@@ -175,5 +170,13 @@ impl Calls {
             self.tell(waiting)
         };
         ended.into_iter().map(tell).collect()
+    }
+}
+
+/// A call gets no answer any more, for this reason, or those that it has: whoever lost its connection to it has failed.
+fn unanswered(call: &mut McpCall, reason: Option<Reason>) {
+    reason.into_iter().for_each(|reason| call.partial.add(reason));
+    if call.partial.has(Reason::CutOff) {
+        call.error_type = Some(Reason::CutOff.name().to_owned());
     }
 }

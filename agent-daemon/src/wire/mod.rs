@@ -201,6 +201,18 @@ impl Wire {
         self.connections.peek(&connection).map(Connection::standing).unwrap_or_default()
     }
 
+    /// What comes up to the ends of the bodies on a connection is not handed in.
+    pub fn pass_over(&mut self, connection: u64) {
+        self.connections.peek_mut(&connection).into_iter().for_each(Connection::pass_over);
+    }
+
+    /// Nobody watches whose connection it is any more.
+    pub fn let_go(&mut self, connection: u64) {
+        if let Some(mut connection) = self.connections.pop(&connection) {
+            connection.let_go(Reason::DetachedEarly, &mut self.derived);
+        }
+    }
+
     /// A connection is not followed any more: what is under way on it is of no interest.
     pub fn dismiss(&mut self, connection: u64) {
         if let Some(mut connection) = self.connections.pop(&connection) {

@@ -61,8 +61,8 @@ enum Told {
     Agents(bool),
     /// An agent comes to this slot.
     Begin(Slot),
-    /// A process is gone: its connections are over.
-    Exited(ProcessId),
+    /// A process is gone since then (ns, monotonic): its connections are over.
+    Exited(ProcessId, u64),
     /// A process sent a request on a socket that leads to a model.
     ModelRequest(ModelRequest),
     /// Tell the calls of the window that closes then (ns, monotonic).
@@ -116,7 +116,7 @@ impl WireReader {
         match event {
             // Who is not to be read is not missed either.
             Event::ModelRequest { slot, .. } if !reads(slot) => {}
-            Event::Exit { process, .. } => self.tell(Told::Exited(*process)),
+            Event::Exit { process, at, .. } => self.tell(Told::Exited(*process, *at)),
             Event::ModelRequest { slot, process, at_ns, is_own, connect_ns } => {
                 let (slot, process, at_ns) = (*slot, *process, *at_ns);
                 let (is_own, connect_ns) = (*is_own, *connect_ns);
@@ -191,7 +191,7 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
         match next {
             Ok(Told::Agents(any)) => agents = any,
             Ok(Told::Begin(slot)) => reader.begin(slot),
-            Ok(Told::Exited(process)) => reader.exited(process),
+            Ok(Told::Exited(process, at_ns)) => reader.exited(process, at_ns),
             Ok(Told::ModelRequest(request)) => reader.model_request(&request),
             // Whoever asked may have stopped waiting.
             Ok(Told::Flights(now_ns, reply)) => drop(reply.send(reader.take_flights(now_ns))),

@@ -112,6 +112,7 @@ impl Reader {
             self.ring.dismiss(key, standing.is_served)
         } else {
             self.connections.pass_over(&key);
+            self.wire.pass_over(number);
             self.ring.skip(key, standing.bodies_end)
         };
         if let Err(error) = dismissed {
@@ -158,10 +159,10 @@ impl Reader {
     }
 
     /// A process is gone: what it said last may still be in the ring.
-    pub(super) fn exited(&mut self, process: ProcessId) {
+    pub(super) fn exited(&mut self, process: ProcessId, at_ns: u64) {
         self.read();
         for number in self.connections.remove_all(process) {
-            self.wire.close(number, 0);
+            self.wire.close(number, at_ns);
         }
         self.hand_on();
         self.halves.exited(process);
@@ -210,7 +211,7 @@ impl Reader {
     pub(super) fn forget(&mut self, slot: Slot) {
         self.read();
         for number in self.connections.remove_slot(slot) {
-            self.wire.close(number, 0);
+            self.wire.let_go(number);
         }
         self.halves.forget(slot);
         self.hand_on();

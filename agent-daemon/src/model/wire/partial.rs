@@ -18,11 +18,13 @@ pub enum Reason {
     HeadersUnknown,
     /// There were more exchanges at once than are followed.
     Evicted,
+    /// It went on when the watch ended.
+    DetachedEarly,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AttachedLate,
         Self::BytesLost,
         Self::CutOff,
@@ -30,6 +32,7 @@ impl Reason {
         Self::Undecodable,
         Self::HeadersUnknown,
         Self::Evicted,
+        Self::DetachedEarly,
     ];
 
     /// Stable name.
@@ -43,6 +46,7 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::HeadersUnknown => "headers_unknown",
             Self::Evicted => "evicted",
+            Self::DetachedEarly => "detached_early",
         }
     }
 }

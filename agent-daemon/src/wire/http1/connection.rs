@@ -271,12 +271,13 @@ impl Http1 {
         }
     }
 
-    /// The connection ended.
-    pub(in crate::wire) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
+    /// The connection ended, and with it what is under way, in this way.
+    pub(in crate::wire) fn close(&mut self, ending: Ending, at_ns: u64, derived: &mut Derived) {
         if self.responses.is_until_close() {
             self.answered(at_ns, derived);
         }
-        self.finish_all(Ending::CutOff, derived);
+        self.open.iter_mut().for_each(|exchange| exchange.waited_until(at_ns));
+        self.finish_all(ending, derived);
     }
 
     /// It is not followed any more.

@@ -263,7 +263,8 @@ impl Http2 {
     }
 
     /// The connection ended.
-    pub(in crate::wire) fn close(&mut self, derived: &mut Derived) {
+    pub(in crate::wire) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
+        self.streams.values_mut().for_each(|exchange| exchange.waited_until(at_ns));
         self.finish_all(Ending::CutOff, derived);
     }
 

@@ -149,7 +149,8 @@ impl Socket {
     }
 
     /// The connection ended.
-    pub(in crate::wire) fn close(&mut self, derived: &mut Derived) {
+    pub(in crate::wire) fn close(&mut self, at_ns: u64, derived: &mut Derived) {
+        self.call.iter_mut().for_each(|call| call.waited_until(at_ns));
         self.finish(Ending::CutOff, derived);
     }
 

@@ -24,12 +24,21 @@ fn block(headers: &[(&str, &str)], add: bool) -> Vec<u8> {
     headers.iter().flat_map(|(name, value)| [vec![first], text(name), text(value)].concat()).collect()
 }
 
-fn request(stream: u32, path: &str, body: &str) -> Vec<u8> {
+pub(super) fn request(stream: u32, path: &str, body: &str) -> Vec<u8> {
     let head = block(
         &[(":method", "POST"), (":path", path), (":authority", "h:1"), ("authorization", "PLANTED")],
         true,
     );
     [frame(HEADERS, END_HEADERS, stream, &head), frame(DATA, END_STREAM, stream, body.as_bytes())].concat()
+}
+
+/// An answer that is to be so long, and does not end its stream.
+pub(super) fn answer_of(stream: u32, length: usize, body: &str) -> Vec<u8> {
+    let length = length.to_string();
+    let head =
+        [(":status", "200"), ("content-type", "application/json"), ("content-length", length.as_str())];
+    let head = frame(HEADERS, END_HEADERS, stream, &block(&head, false));
+    [head, frame(DATA, 0, stream, body.as_bytes())].concat()
 }
 
 fn answer_head(stream: u32, media: &str) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod endings;
 mod http1;
 mod http2;
 mod rpc;

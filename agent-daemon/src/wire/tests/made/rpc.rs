@@ -82,7 +82,7 @@ fn both_ends_of_a_pipe_may_ask_by_the_same_ids() {
         [
             ("sampling/createMessage", Role::Server, None),
             ("tools/call", Role::Client, Some("tool_error")),
-            ("ping", Role::Client, None),
+            ("ping", Role::Client, Some("cut_off")),
         ]
     );
     assert_eq!((calls[2].partial, calls[2].duration_ns), (Reason::CutOff.into(), 5));
