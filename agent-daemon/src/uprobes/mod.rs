@@ -16,6 +16,7 @@ mod loader;
 mod openssl;
 mod openssl_stripped;
 mod references;
+mod ring;
 mod rustls;
 mod servers;
 mod site;

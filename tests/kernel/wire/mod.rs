@@ -3,15 +3,16 @@
 
 mod asked;
 mod http;
+mod kept;
 pub(crate) mod libraries;
 mod load;
 mod plain;
+pub(crate) mod rustls;
 mod sdk;
 mod short_lived;
 pub(crate) mod stdio;
 
 use std::{
-    collections::HashMap,
     ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -340,61 +341,4 @@ fn who_asks_a_model_unseen_is_told_with_the_reason() {
     let all = daemon.api().get("/api/v1/coverage").expect(200).json();
     assert_eq!(all["processes"][0]["agent"], agent.as_str(), "{all}");
     assert_eq!(all["processes"][0]["model_requests"], 1, "{all}");
-}
-
-/// Has a client make all calls, and looks for what was said wherever it could be kept.
-fn keeps_nothing(provider: &Provider, attach: impl Fn(&Daemon, &Client) -> String, mut client: Client) {
-    let prices = json!([{ "model": "gpt-4.1*", "input": 2, "output": 8, "cache_read": 0.5 }]);
-    let quiet = json!({ "log": { "level": "trace" }, "llm": { "prices": prices }, "budget": { "tokens_per_day": 9 } });
-    let mut daemon = provider.daemon(&quiet);
-    let agent = attach(&daemon, &client);
-    for command in COMMANDS {
-        client.call(command);
-    }
-    daemon.api().detach(&agent);
-    let root = format!("/api/v1/agents/{agent}");
-    let pages = [
-        format!("/api/v1/llm-calls?agent={agent}"),
-        format!("/api/v1/mcp-calls?agent={agent}"),
-        format!("/api/v1/operations?source=wire&agent={agent}"),
-        format!("/api/v1/operations/summary?source=wire&agent={agent}"),
-        format!("{root}/coverage"),
-        format!("{root}/processes"),
-        "/api/v1/coverage".to_owned(),
-        "/api/v1/status".to_owned(),
-        "/metrics".to_owned(),
-    ];
-    let texts: HashMap<&str, String> =
-        pages.iter().map(|page| (page.as_str(), daemon.api().get(page).expect(200).text())).collect();
-    assert!(texts.values().any(|text| text.contains("gpt-4.1-2026-01-01")), "the calls are told");
-    for (page, text) in &texts {
-        assert!(!text.contains(MARK), "{page} tells what was said");
-    }
-    let call = &calls(&daemon, &agent)[0];
-    // 176 at 2, 1024 at 0.5, 80 at 8, USD for a million.
-    let cost = call["cost_usd"].as_f64().unwrap();
-    assert!((cost - 0.001_504).abs() < 1e-9, "{call}");
-    for series in [
-        r#"provider="openai",model="gpt-4.1",type="input"}"#,
-        r#"agentperf_llm_tokens_total{type="output"}"#,
-        "agentperf_budget_tokens_per_day",
-    ] {
-        assert!(texts["/metrics"].contains(series), "{series} in {}", texts["/metrics"]);
-    }
-    let store = daemon.store();
-    assert!(daemon.stop().success());
-    assert!(!daemon.log().contains(MARK), "the log tells what was said");
-    let mut files = 0;
-    for entry in fs::read_dir(store).unwrap() {
-        let bytes = fs::read(entry.unwrap().path()).unwrap_or_default();
-        assert!(!bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes()));
-        files += 1;
-    }
-    assert!(files > 0);
-}
-
-#[test]
-fn nothing_that_was_said_is_kept() {
-    let provider = Provider::start();
-    keeps_nothing(&provider, attach, provider.python());
 }

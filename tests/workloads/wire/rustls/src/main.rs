@@ -1,7 +1,10 @@
 //! Calls a model by rustls, as it is told line by line, and says what it saw of each call.
 //!
-//! Usage: client PORT CERTIFICATE. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`, `many MODEL`: chats on 12 new
+//! Usage: client PORT CERTIFICATE. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`, `pieces MODEL`: a chat that goes in
+//! records of many lengths, `update MODEL`: one under new keys, `many MODEL`: chats on 12 new
 //! connections, some of them at once on four threads, each with a model of its own and a prompt of 100 kB.
+//!
+//! What encrypts is aws-lc, or by the feature `ring` that.
 
 use std::{
     env,
@@ -12,10 +15,14 @@ use std::{
     time::Instant,
 };
 
+#[cfg(not(feature = "ring"))]
+use rustls::crypto::aws_lc_rs as cryptography;
+#[cfg(feature = "ring")]
+use rustls::crypto::ring as cryptography;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
@@ -63,7 +70,7 @@ impl ServerCertVerifier for Given {
 
 fn connect(port: u16, certificate: &str) -> Stream {
     let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");
-    let provider = aws_lc_rs::default_provider();
+    let provider = cryptography::default_provider();
     let verifier = Given(certificate, provider.signature_verification_algorithms);
     let config = ClientConfig::builder_with_provider(Arc::new(provider));
     let config = config.with_safe_default_protocol_versions().expect("versions").dangerous();
@@ -76,7 +83,7 @@ fn connect(port: u16, certificate: &str) -> Stream {
 }
 
 fn request(command: &str, model: &str) -> String {
-    let words = if command == "large" { 20_000 } else { 2000 };
+    let words = if matches!(command, "large" | "pieces") { 20_000 } else { 2000 };
     let prompt = format!("PLANTED-PROMPT {}", "long ".repeat(words));
     let (path, options) = match command {
         "messages" => ("/v1/messages", r#","max_tokens":100,"stream":true"#),
@@ -95,7 +102,20 @@ fn request(command: &str, model: &str) -> String {
 fn call(stream: &mut Stream, command: &str, model: &str) -> String {
     let request = request(command, model);
     let (start, mut first) = (Instant::now(), None);
-    stream.write_all(request.as_bytes()).expect("it is sent");
+    if command == "update" {
+        stream.conn.refresh_traffic_keys().expect("new keys");
+    }
+    let mut rest = request.as_bytes();
+    for length in if command == "pieces" { lengths() } else { Vec::new() } {
+        let (piece, behind) = rest.split_at(length);
+        stream.write_all(piece).expect("it is sent");
+        // Some go alone, some with others.
+        if length % 3 > 0 {
+            stream.flush().expect("it is sent");
+        }
+        rest = behind;
+    }
+    stream.write_all(rest).expect("it is sent");
     stream.flush().expect("it is sent");
     let (mut answer, mut piece) = (Vec::new(), [0; 16_384]);
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
@@ -110,7 +130,29 @@ fn call(stream: &mut Stream, command: &str, model: &str) -> String {
     let status = String::from_utf8_lossy(&answer[9..12]).into_owned();
     let first = first.filter(|_| matches!(command, "stream" | "messages"));
     let first = first.map_or("null".to_owned(), |first| first.to_string());
-    format!(r#"{{"status": {status}, "seconds": {}, "first": {first}}}"#, start.elapsed().as_secs_f64())
+    let (seconds, sent, received) = (start.elapsed().as_secs_f64(), request.len(), answer.len());
+    format!(
+        r#"{{"status": {status}, "seconds": {seconds}, "first": {first}, "sent": {sent}, "received": {received}}}"#
+    )
+}
+
+/// Lengths of records around all that there is: blocks, what is encrypted at once, and the longest.
+fn lengths() -> Vec<usize> {
+    let around = |length: usize| length - 2..length + 2;
+    (1..40).chain(around(96)).chain(around(128)).chain(around(288)).chain(around(16_384)).collect()
+}
+
+/// Stands in for ring's function of that name, which tells what this CPU has: without VAES and VPCLMULQDQ.
+///
+/// # Safety
+/// ring's: four numbers are there.
+#[cfg(feature = "old_cpu")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ring_core_0_17_14__OPENSSL_cpuid_setup(features: *mut [u32; 4]) {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    let (first, seventh) = (__cpuid(1), __cpuid_count(7, 0));
+    // SAFETY: by contract.
+    unsafe { *features = [first.edx, first.ecx, seventh.ebx, seventh.ecx & !(1 << 9 | 1 << 10)] };
 }
 
 /// Several connections on each of several threads, which take turns there.
