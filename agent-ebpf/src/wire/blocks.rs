@@ -7,12 +7,14 @@
 //! and with it the bytes behind them: how many of these belong to it, and of which type it is, is known when its
 //! end is encrypted (`direction::SEALED`). That is a copy, filled up with zeros, which cannot be mistaken: a type is not zero.
 //!
-//! A record of less than a block is a copy, too, and the same function goes both ways. By whole blocks under its key is known
-//! which way it goes; before there were any, its last byte is a type where it is plaintext. Decrypted, it ends with a type
-//! where the copy has its zeros: it is told too short if its own last bytes were encrypted to zeros, and a byte before them is
-//! a type, which is never so in text.
+//! A record of less than a block is a copy, too, and the same function goes both ways. What does not end with a type is
+//! decrypted; what does is so, too, if whole blocks were decrypted under its key. Decrypted, it ends with a type where the copy
+//! has its zeros: it is told too short if its own last bytes were encrypted to zeros, and a byte before them is a type, which
+//! no byte of text is.
 //!
-//! Limits: as of rustls 0.23, which decrypts a record where it was received.
+//! Limits: as of rustls 0.23, which decrypts a record where it was received. Of a key that has had no whole blocks yet, a
+//! record of less than one goes the wrong way if it was encrypted to what ends as a type (one of 85), or if a key
+//! of the other direction was in that place before.
 
 use agent_common::{
     loss,
@@ -210,13 +212,12 @@ fn alone(thread: &mut Thread, key: ConnectionKey, buffer: u64) {
     if length >= BLOCK {
         return;
     }
-    let way = WIRE_KEYS.get_ptr(&key);
     // SAFETY: an element of the map.
-    let is = |direction: u32| way.is_some_and(|way| unsafe { *way } == u64::from(direction));
-    if is_type(last) && !is(direction::RECEIVED) {
+    let way = WIRE_KEYS.get_ptr(&key).map(|way| unsafe { *way });
+    if is_type(last) && way != Some(direction::RECEIVED.into()) {
         thread.wire_sealing = TOLD;
         sealed(thread, key, (buffer, length));
-    } else if !is(direction::SENT) {
+    } else {
         thread.wire_block = length + 1;
     }
 }

@@ -1,6 +1,6 @@
 //! Clients in Rust with rustls, over aws-lc and over ring. They stand outside the workspace: only tests need aws-lc.
 
-use std::{collections::HashSet, fs, path::PathBuf, process::Command};
+use std::{collections::HashSet, fs, path::PathBuf, process::Command, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -21,10 +21,13 @@ pub(crate) enum Over {
     RingNamed,
     /// As on a CPU without VAES.
     RingOfOldCpu,
+    /// By turns.
+    Both,
 }
 
 impl Over {
-    pub(crate) const ALL: [Self; 4] = [Self::AwsLc, Self::Ring, Self::RingNamed, Self::RingOfOldCpu];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::AwsLc, Self::Ring, Self::RingNamed, Self::RingOfOldCpu, Self::Both];
 
     fn name(self) -> &'static str {
         match self {
@@ -32,6 +35,7 @@ impl Over {
             Self::Ring => "client_ring",
             Self::RingNamed => "client_ring_named",
             Self::RingOfOldCpu => "client_ring_old",
+            Self::Both => "client_rustls_both",
         }
     }
 
@@ -40,11 +44,12 @@ impl Over {
             Self::AwsLc => "aws_lc",
             Self::Ring | Self::RingNamed => "ring",
             Self::RingOfOldCpu => "old_cpu",
+            Self::Both => "aws_lc,ring",
         }
     }
 
     fn finder(self) -> &'static str {
-        if self == Self::AwsLc { "rustls" } else { "rustls_ring" }
+        if matches!(self, Self::AwsLc | Self::Both) { "rustls" } else { "rustls_ring" }
     }
 
     /// The program.
@@ -73,7 +78,7 @@ impl Over {
     /// Whether the CPU has what is probed.
     fn is_seen(self) -> bool {
         match self {
-            Self::AwsLc => {
+            Self::AwsLc | Self::Both => {
                 is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("vaes")
                     && is_x86_feature_detected!("vpclmulqdq")
@@ -215,6 +220,31 @@ fn connections_of_rustls_are_told_apart() {
 #[test]
 fn connections_of_rustls_over_ring_are_told_apart() {
     connections_are_told_apart(Over::Ring);
+}
+
+#[test]
+fn connections_over_aws_lc_and_ring_are_told_apart() {
+    connections_are_told_apart(Over::Both);
+}
+
+#[test]
+fn traffic_by_ring_without_calls_is_dismissed_and_a_call_on_it_is_seen_again() {
+    let provider = Provider::start();
+    let Some((daemon, mut client, agent)) = watch(&provider, Over::Ring) else { return };
+    for _ in 0..4 {
+        assert_eq!(client.call("noise 40000000")["bytes"], 40_000_000);
+        thread::sleep(Duration::from_millis(100));
+    }
+    client.call("pieces gpt-4.1");
+    let path = format!("/api/v1/agents/{agent}/coverage");
+    let process = daemon.api().get(&path).expect(200).json()["processes"][0].clone();
+    let received = process["received_bytes"].as_u64().unwrap();
+    // Of each body, what goes by before the daemon looks.
+    assert!(received < 80_000_000, "160 MB went through, {received} bytes were looked at");
+    daemon.api().detach(&agent);
+    let calls = calls(&daemon, &agent);
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!((&calls[0]["input_tokens"], &calls[0]["partial"]), (&json!(1200), &json!([])), "{}", calls[0]);
 }
 
 #[test]

@@ -2,27 +2,31 @@
 //!
 //! Usage: client PORT CERTIFICATE. Commands: `chat MODEL`, `stream MODEL`, `messages MODEL`, `pieces MODEL`: a chat that goes in
 //! records of many lengths, `update MODEL`: one under new keys, `many MODEL`: chats on 12 new
-//! connections, some of them at once on four threads, each with a model of its own and a prompt of 100 kB.
+//! connections, some of them at once on four threads, each with a model of its own and a prompt of 100 kB; `noise BYTES`: an
+//! answer of that length, of no model.
 //!
-//! What encrypts is aws-lc, or by the feature `ring` that.
+//! What encrypts is what the features name; where they name both, connections take turns.
 
 use std::{
     env,
     io::{self, BufRead, Read, Write},
     net::TcpStream,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Instant,
 };
 
-#[cfg(not(feature = "ring"))]
-use rustls::crypto::aws_lc_rs as cryptography;
+#[cfg(feature = "aws_lc")]
+use rustls::crypto::aws_lc_rs;
 #[cfg(feature = "ring")]
-use rustls::crypto::ring as cryptography;
+use rustls::crypto::ring;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
@@ -68,9 +72,21 @@ impl ServerCertVerifier for Given {
     }
 }
 
+/// What the next connection encrypts by.
+fn cryptography() -> CryptoProvider {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let all: &[fn() -> CryptoProvider] = &[
+        #[cfg(feature = "aws_lc")]
+        aws_lc_rs::default_provider,
+        #[cfg(feature = "ring")]
+        ring::default_provider,
+    ];
+    all[TURN.fetch_add(1, Ordering::Relaxed) % all.len()]()
+}
+
 fn connect(port: u16, certificate: &str) -> Stream {
     let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");
-    let provider = cryptography::default_provider();
+    let provider = cryptography();
     let verifier = Given(certificate, provider.signature_verification_algorithms);
     let config = ClientConfig::builder_with_provider(Arc::new(provider));
     let config = config.with_safe_default_protocol_versions().expect("versions").dangerous();
@@ -142,6 +158,10 @@ fn lengths() -> Vec<usize> {
     (1..40).chain(around(96)).chain(around(128)).chain(around(288)).chain(around(16_384)).collect()
 }
 
+/// How often ring has asked.
+#[cfg(feature = "old_cpu")]
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
 /// Stands in for ring's function of that name, which tells what this CPU has: without VAES and VPCLMULQDQ.
 ///
 /// # Safety
@@ -150,9 +170,27 @@ fn lengths() -> Vec<usize> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ring_core_0_17_14__OPENSSL_cpuid_setup(features: *mut [u32; 4]) {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
+    ASKED.fetch_add(1, Ordering::Relaxed);
     let (first, seventh) = (__cpuid(1), __cpuid_count(7, 0));
     // SAFETY: by contract.
     unsafe { *features = [first.edx, first.ecx, seventh.ebx, seventh.ecx & !(1 << 9 | 1 << 10)] };
+}
+
+fn noise(stream: &mut Stream, bytes: &str) -> String {
+    let start = Instant::now();
+    write!(stream, "GET /noise?bytes={bytes} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").expect("it is sent");
+    stream.flush().expect("it is sent");
+    let (mut head, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut piece[..1]).expect("it answers");
+        head.push(piece[0]);
+    }
+    let mut left: usize = bytes.parse().expect("a number");
+    while left > 0 {
+        let most = left.min(piece.len());
+        left -= stream.read(&mut piece[..most]).expect("it answers");
+    }
+    format!(r#"{{"bytes": {bytes}, "seconds": {}}}"#, start.elapsed().as_secs_f64())
 }
 
 /// Several connections on each of several threads, which take turns there.
@@ -173,12 +211,15 @@ fn main() {
     let arguments: Vec<String> = env::args().collect();
     let port = arguments[1].parse().expect("a port");
     let mut stream = connect(port, &arguments[2]);
+    #[cfg(feature = "old_cpu")]
+    assert_eq!(ASKED.load(Ordering::Relaxed), 1, "ring has asked what the CPU has");
     println!(r#"{{"ready": true}}"#);
     for line in io::stdin().lock().lines() {
         let line = line.expect("a command");
         let (command, model) = line.split_once(' ').expect("a command");
         match command {
             "many" => println!("{}", many(port, &arguments[2], model)),
+            "noise" => println!("{}", noise(&mut stream, model)),
             _ => println!("{}", call(&mut stream, command, model)),
         }
     }
