@@ -187,7 +187,15 @@ pub struct Thread {
     pub wire_opened: u64,
     /// How much that is, bytes.
     pub wire_opened_bytes: u64,
+    /// The key under which it encrypts a record whose end is encrypted apart; 1 once all of the record is told, 0 if none.
+    pub wire_sealing: u64,
+    /// The bytes of the record that were encrypted: its whole blocks.
+    pub wire_sealing_bytes: u32,
+    /// The last of them, and from bit 8 on whether they were told.
+    pub wire_sealing_last: u32,
+    /// One more than the bytes of the block that it decrypts, as far as they are not zero; 0 while it decrypts none.
+    pub wire_block: u64,
 }
 
-const _: () = assert!(size_of::<Thread>() == 232);
+const _: () = assert!(size_of::<Thread>() == 256);
 crate::pod!(Thread);

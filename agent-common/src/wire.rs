@@ -11,7 +11,7 @@ pub mod action {
     pub const MOVED: u64 = 2;
     /// What the arguments name is about to be sent: tell it at once.
     pub const SENDS: u64 = 3;
-    /// The function that was remembered returns here.
+    /// The function that was remembered returns here, or has done its work.
     pub const RETURNS: u64 = 4;
 }
 
@@ -41,6 +41,8 @@ pub mod length {
     pub const SCATTERED: u64 = 2;
     /// As [`POINTED`], by the fifth argument instead of the fourth.
     pub const POINTED_BY_FIFTH: u64 = 3;
+    /// It is not: only the whole blocks of a record are handed over.
+    pub const BLOCKS: u64 = 4;
 }
 
 /// The cookie of a probe: all that differs from site to site.
@@ -66,6 +68,8 @@ pub mod direction {
     /// None: what was sent under this key, and is told of the key alone, went on a connection whose address stands in
     /// [`super::Piece::position`], and which was opened at [`super::Piece::at`].
     pub const TIED: u32 = 3;
+    /// None: what was sent last with [`super::Piece::open`] ends at [`super::Piece::position`].
+    pub const SEALED: u32 = 4;
 }
 
 /// Sizes of records, after the head: a record takes the smallest that it fits into.
@@ -167,12 +171,24 @@ pub struct Piece {
     pub length: u32,
     /// The agent's mark then (see [`crate::ledger::Marks`]); 0 where a tool's or helper's thread moved them.
     pub mark: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// Whether its end is not known yet: what goes beyond that, which may be all of it, is not part of what was said. The
+    /// next of this connection to be sent is [`direction::SEALED`].
+    pub open: u32,
+}
+
+/// A piece of [`direction::TIED`], with what it has to follow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tie {
+    /// The head, as long as what follows.
+    pub piece: Piece,
+    /// Bytes that were sent on the connection before, under another key.
+    pub before: u64,
 }
 
 const _: () = assert!(size_of::<ConnectionKey>() == 16);
 const _: () = assert!(size_of::<Piece>() == 64);
+const _: () = assert!(size_of::<Tie>() == 72);
 const _: () = assert!(size_of::<Stdio>() == 32);
 const _: () = assert!(size_of::<Dismissed>() == 32);
-crate::pod!(ConnectionKey, Dismissed, Piece, Stdio);
+crate::pod!(ConnectionKey, Dismissed, Piece, Stdio, Tie);

@@ -23,7 +23,7 @@ fn each_one_builds() {
     assert!(nvml::library().is_file());
     assert!(wire::stdio::nested().is_file());
     assert!(wire::libraries::go().is_none_or(|program| program.is_file()));
-    assert!(wire::libraries::rustls().is_file());
+    assert!(wire::rustls::Over::ALL.iter().all(|over| over.program().is_file()));
     assert!(wire::libraries::openssl().is_none_or(|program| program.is_file()));
     let chain: &Path = &chains::build(&directory(), "chain.c", "cc", &symbols::flags());
     assert!(chain.is_file());

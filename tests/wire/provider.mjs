@@ -17,7 +17,7 @@ const PARTS = [SECRET.slice(0, 20), SECRET.slice(20, 45), SECRET.slice(45)];
 const TEXT_ONLY = 'TEXT_ONLY' in process.env;
 const STOP = TEXT_ONLY ? 'end_turn' : 'tool_use';
 const failed = new Set();
-// What a model says that is called a `download`, bytes.
+// What a model says that is called a `download`, bytes; one that is `verbose` says 40 kB.
 const LARGE = 50_000_000;
 
 // What an answer is written to: coded as the client accepts it, flushed after each piece.
@@ -109,7 +109,8 @@ async function chat(req, res, ask) {
   const finish = calls ? 'tool_calls' : 'stop';
   if (!ask.stream || ask.stream_options?.include_usage) res.used = [usage.prompt_tokens, usage.completion_tokens];
   if (!ask.stream) {
-    const content = ask.model.includes('download') ? 'PLANTED '.repeat(LARGE / 8) : SECRET;
+    const length = ask.model.includes('download') ? LARGE : ask.model.includes('verbose') ? 40_000 : 0;
+    const content = length ? 'PLANTED '.repeat(length / 8) : SECRET;
     const answer = { role: 'assistant', content, tool_calls: calls };
     return json(req, res, { id, object: 'chat.completion', model, choices: [{ index: 0, message: answer, finish_reason: finish }], usage, ...extra });
   }

@@ -58,6 +58,10 @@ pub enum UprobeProgram {
     WireSeal,
     /// It was decrypted.
     WireOpened,
+    /// Whole blocks of such a record are about to be encrypted or decrypted.
+    WireBlocks,
+    /// One block: what is left of it, or its tag.
+    WireBlock,
 }
 
 impl UprobeProgram {
@@ -75,6 +79,8 @@ impl UprobeProgram {
             Self::WireGo => "wire_go",
             Self::WireSeal => "wire_seal",
             Self::WireOpened => "wire_opened",
+            Self::WireBlocks => "wire_blocks",
+            Self::WireBlock => "wire_block",
         }
     }
 
@@ -88,7 +94,9 @@ impl UprobeProgram {
             | Self::WireCall
             | Self::WireStdio
             | Self::WireGo
-            | Self::WireSeal => false,
+            | Self::WireSeal
+            | Self::WireBlocks
+            | Self::WireBlock => false,
             Self::CudaReturn | Self::WireReturn | Self::WireOpened => true,
         }
     }

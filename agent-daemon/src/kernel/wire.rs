@@ -45,6 +45,8 @@ pub enum Way {
     Closed,
     /// Neither: what was sent under this key went on a connection; see [`Said::tied`].
     Tied,
+    /// Neither: what was sent last, whose end was open, ends at this position.
+    Sealed,
 }
 
 /// What was said.
@@ -64,6 +66,8 @@ pub struct Said<'a> {
     pub source: u32,
     /// The agent's mark then; `None` where it was no thread of the agent's own.
     pub mark: Option<Mark>,
+    /// Whether its end is not known yet: see [`Way::Sealed`].
+    pub is_open: bool,
     /// The plaintext.
     pub bytes: &'a [u8],
 }
@@ -79,6 +83,12 @@ impl Said<'_> {
     #[must_use]
     pub fn tied(&self) -> WireKey {
         WireKey { process: self.key.process, address: self.position, opened_ns: self.at_ns }
+    }
+
+    /// Bytes that were sent on that connection before.
+    #[must_use]
+    pub fn sent_before(&self) -> u64 {
+        self.bytes.try_into().map_or(0, u64::from_ne_bytes)
     }
 }
 
@@ -219,6 +229,7 @@ fn said(record: &[u8]) -> Option<Said<'_>> {
         direction::RECEIVED => Way::Received,
         direction::CLOSED => Way::Closed,
         direction::TIED => Way::Tied,
+        direction::SEALED => Way::Sealed,
         _ => return None,
     };
     Some(Said {
@@ -233,6 +244,7 @@ fn said(record: &[u8]) -> Option<Said<'_>> {
         position: head.position,
         source: head.source,
         mark: (head.mark != 0).then_some(Mark(head.mark)),
+        is_open: head.open != 0,
         bytes: bytes.get(..head.length as usize)?,
     })
 }

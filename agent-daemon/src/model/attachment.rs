@@ -40,7 +40,8 @@ impl Attachment {
 pub const LIBC_FINDER: &str = "libc";
 
 /// The finders of TLS libraries.
-pub const TLS_FINDERS: [&str; 5] = ["openssl", "openssl_stripped", "boringssl", "go", "rustls"];
+pub const TLS_FINDERS: [&str; 6] =
+    ["openssl", "openssl_stripped", "boringssl", "go", "rustls", "rustls_ring"];
 
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod loader;
 mod openssl;
 mod openssl_stripped;
 mod references;
+mod ring;
 mod rustls;
 mod servers;
 mod site;

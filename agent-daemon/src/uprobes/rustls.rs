@@ -3,7 +3,7 @@
 //!
 //! Encryption stands before decryption in that file, and little but their length tells them apart: where there are not just
 //! these two, nothing is probed. OpenSSL's own, which a program may have linked in besides, are left out. Limits: AES-GCM of
-//! TLS 1.3, on CPUs with AVX-512; of ring, and of aws-lc elsewhere, the ends of records are encrypted apart.
+//! TLS 1.3, on CPUs with AVX-512; of aws-lc elsewhere, the ends of records are encrypted apart. Over ring, `ring` finds it.
 
 use memchr::memmem;
 
@@ -34,7 +34,13 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     let blind = |why: &str| Offer::Blind(format!("rustls {version} is in it, and {why}"));
     let functions = functions(image);
     let [encrypt, decrypt] = functions[..] else {
-        return blind(&cryptography(image));
+        return match (version::ring(image), version::aws_lc(image)) {
+            (Some(_), None) => Offer::Nothing,
+            (_, Some(aws_lc)) => {
+                blind(&format!("its aws-lc is of a version that is not known (aws-lc-rs {aws_lc})"))
+            }
+            (None, None) => blind("its cryptography is none that is known"),
+        };
     };
     if !APART.contains(&(decrypt - encrypt)) {
         return blind("its cryptography is an unknown version of aws-lc");
@@ -52,21 +58,6 @@ pub(super) fn find(image: &CodeImage<'_>) -> Offer {
         Site { program: UprobeProgram::WireSeal, offset: decrypt, cookie: received },
         Site { program: UprobeProgram::WireOpened, offset: decrypt, cookie: received },
     ])
-}
-
-/// Why what it encrypts by is not read.
-fn cryptography(image: &CodeImage<'_>) -> String {
-    match (version::ring(image), version::aws_lc(image)) {
-        (Some(ring), None) => {
-            format!(
-                "its cryptography is ring {ring}, which is not read: it encrypts the ends of records apart"
-            )
-        }
-        (_, Some(aws_lc)) => {
-            format!("its cryptography is ring, or aws-lc of a version that is not known (aws-lc-rs {aws_lc})")
-        }
-        (None, None) => "its cryptography is none that is known".to_owned(),
-    }
 }
 
 /// Where functions begin as those do, in order; behind `endbr64`, if there is one, and before the stack moves.
@@ -107,10 +98,10 @@ mod tests {
 
     /// A library with so many functions that begin as those of aws-lc, so far apart, and as many of OpenSSL before them.
     fn offer(functions: usize, apart: u64) -> Offer {
-        offer_over(functions, apart, "/src/ring-0.17.14/src/aead.rs")
+        offer_over(functions, apart, "aws-lc-rs-1.18.1")
     }
 
-    /// The same, with this name of a source.
+    /// The same, with this crate's sources.
     fn offer_over(functions: usize, apart: u64, over: &str) -> Offer {
         let folder = tempfile::tempdir().unwrap();
         let (source, library) = (folder.path().join("aws.s"), folder.path().join("aws.so"));
@@ -126,7 +117,7 @@ mod tests {
         // `mov eax, [rdx]; or rax, rax`
         let (ours, theirs) = (function(&[0x8b, 0x02, 0x48, 0x09, 0xc0]), function(&OF_OPENSSL));
         let data = format!(
-            ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.asciz \"{over}\"\n.text\n"
+            ".section .rodata\n.asciz \"/src/rustls-0.23.46/src/conn.rs\"\n.asciz \"/src/{over}/src/aead.rs\"\n.text\n"
         );
         let functions = [theirs.repeat(functions), ours.repeat(functions)].concat();
         fs::write(&source, format!("{data}{functions}")).unwrap();
@@ -160,12 +151,10 @@ mod tests {
             let Offer::Blind(why) = offer(functions, apart) else { panic!("{functions} functions") };
             assert!(why.starts_with("rustls 0.23.46 is in it, and"), "{why}");
         }
-        for (over, says) in [
-            ("/src/ring-0.17.14/src/aead.rs", "is ring 0.17.14, which is not read"),
-            ("/src/aws-lc-rs-1.18.1/src/aead.rs", "aws-lc-rs 1.18.1"),
-            ("/src/other-1.2.3/src/aead.rs", "none that is known"),
-        ] {
+        for (over, says) in [("aws-lc-rs-1.18.1", "aws-lc-rs 1.18.1"), ("other-1.2.3", "none that is known")]
+        {
             assert!(matches!(offer_over(0, 16, over), Offer::Blind(why) if why.contains(says)), "{over}");
         }
+        assert_eq!(offer_over(0, 16, "ring-0.17.14"), Offer::Nothing, "another finds it");
     }
 }

@@ -122,7 +122,7 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     let at = if direction == direction::SENT { call.at } else { now() };
     let key = ConnectionKey { process: thread.process, address: call.address };
     let (agent, mark) = (thread.agent, call.mark as u32);
-    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, open: 0 };
     said(head, call.buffer, moved, thread.role == role::OWN);
     0
 }
@@ -134,26 +134,40 @@ pub(super) fn tell(
     key: ConnectionKey,
     source: u32,
     (direction, mark): (u32, u32),
-    (buffer, moved): (u64, u64),
+    what: (u64, u64),
 ) {
-    let (at, agent) = (now(), thread.agent);
-    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
-    said(head, buffer, moved, thread.role == role::OWN);
+    tell_as(thread, key, source, (direction, mark, 0), what);
 }
 
-/// Bytes went through.
+/// The same, of what may have no end yet: whether that is so is the last of the three. Whether it goes up.
 #[inline(always)]
-fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
-    let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return };
+pub(super) fn tell_as(
+    thread: &Thread,
+    key: ConnectionKey,
+    source: u32,
+    (direction, mark, open): (u32, u32, u32),
+    (buffer, moved): (u64, u64),
+) -> bool {
+    let (at, agent) = (now(), thread.agent);
+    let head = Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark, open };
+    said(head, buffer, moved, thread.role == role::OWN)
+}
+
+/// Bytes went through. Whether it is told what they are.
+#[inline(always)]
+fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) -> bool {
+    let Some(connection) = connection(&CONNECTIONS_OF_TLS, &head.key, head.at) else { return false };
     let memory = Memory { at: buffer, buffers: 0 };
     let (wanted, asks) = wanted(&head.key, connection, head.direction, moved);
     if wanted == rest::BODY {
-        return count(connection, head.direction, moved);
+        count(connection, head.direction, moved);
+        return false;
     }
     if wanted == rest::UNTIL_REQUEST {
         let is_request = || memory.first().is_some_and(is_request);
         if u64::from(head.direction) != asks || !is_request() {
-            return count(connection, head.direction, moved);
+            count(connection, head.direction, moved);
+            return false;
         }
         connection.begin(head.at, interest::READ);
     }
@@ -161,4 +175,5 @@ fn said(mut head: Piece, buffer: u64, moved: u64, own: bool) {
         head.mark = ledger::mark(head.agent);
     }
     through(head, connection, memory, moved);
+    true
 }

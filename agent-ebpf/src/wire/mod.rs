@@ -1,12 +1,13 @@
 //! Plaintext: what agents send and receive goes to the daemon as it goes through. Of TLS by probes on the functions of TLS
 //! libraries (`calls`, `go`), or of the cryptography below
-//! (`records`), without TLS by the sockets themselves (`sockets`), of servers that are spoken to by standard input and
+//! (`records`, `blocks`), without TLS by the sockets themselves (`sockets`), of servers that are spoken to by standard input and
 //! output by sockets and libc (`stdio`). Threads of agents only, so that nobody else pays.
 //!
 //! Bytes go up in records of three sizes with their place in the connection, so that whoever reads them sees what is
 //! missing: what found no room, and the middle of very large calls. A connection that is of no interest costs a look at the
 //! beginning of what it sends, since a request may be the first that is.
 
+mod blocks;
 mod calls;
 mod go;
 mod records;
@@ -328,7 +329,7 @@ fn close(of: &'static Connections, key: &ConnectionKey, (agent, source): (u32, u
     }
     let Some(mut entry) = WIRE.reserve::<Piece>(0) else { return losses::count(loss::WIRE_RING_FULL) };
     let direction = direction::CLOSED;
-    let (position, length, mark, pad) = (0, 0, 0, 0);
-    entry.write(Piece { at, key: *key, opened, position, agent, direction, source, length, mark, pad });
+    let (position, length, mark, open) = (0, 0, 0, 0);
+    entry.write(Piece { at, key: *key, opened, position, agent, direction, source, length, mark, open });
     entry.submit(NO_WAKEUP);
 }

@@ -8,12 +8,12 @@
 //!
 //! Limits: who decrypts on another thread than it receives on is taken for another connection, or not seen; records of TLS
 //! 1.2 have no type, and padded ones end with zeros; what else is encrypted by the same assembly, ends as a record does, and
-//! is followed by a send of the same thread is taken for one; without the hooks of sockets (kernel 6.3) nothing is told.
+//! is followed by a send of other records by the same thread is taken for one; without the hooks of sockets (kernel 6.3) nothing is told.
 
 use agent_common::{
     loss,
     thread::Thread,
-    wire::{CONNECTIONS, ConnectionKey, LARGEST, Piece, action, direction, parts, source},
+    wire::{CONNECTIONS, ConnectionKey, LARGEST, Piece, Tie, action, direction, parts, source},
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -35,9 +35,10 @@ static WIRE_TIES: LruHashMap<ConnectionKey, u64> = LruHashMap::with_max_entries(
 static WIRE_TIED: LruHashMap<ConnectionKey, u64> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
 /// Types of records.
-mod record {
-    pub(super) const HANDSHAKE: u8 = 22;
-    pub(super) const APPLICATION: u8 = 23;
+pub(super) mod record {
+    pub(crate) const ALERT: u8 = 21;
+    pub(crate) const HANDSHAKE: u8 = 22;
+    pub(crate) const APPLICATION: u8 = 23;
 }
 
 /// A record is about to be encrypted or decrypted: (key, state, position, in, length, out).
@@ -54,29 +55,44 @@ fn wire_seal(ctx: ProbeContext) -> u32 {
     }
     let (buffer, length) = (registers.rcx, registers.r8);
     let key = ConnectionKey { process: thread.process, address: registers.rdi };
+    sealed(thread, key, (buffer, length));
+    0
+}
+
+/// All of a record is about to be encrypted under a key.
+#[inline(always)]
+pub(super) fn sealed(thread: &mut Thread, key: ConnectionKey, (buffer, length): (u64, u64)) {
     match kind(buffer, length) {
         record::HANDSHAKE => forget(&key),
         record::APPLICATION => seal(thread, key, (buffer, length - 1)),
         _ => {}
     }
-    0
 }
 
 /// What has the place of this key now may be another key.
 #[inline(always)]
-fn forget(key: &ConnectionKey) {
+pub(super) fn forget(key: &ConnectionKey) {
     let _ = WIRE_TIES.remove(key);
     let _ = CONNECTIONS_OF_TLS.remove(key);
 }
 
 #[inline(always)]
-fn seal(thread: &mut Thread, mut key: ConnectionKey, what: (u64, u64)) {
-    match WIRE_TIES.get_ptr(&key) {
-        // SAFETY: an element of the map.
-        Some(tie) => key.address = unsafe { *tie },
-        None => thread.wire_sealed = key.address,
+fn seal(thread: &mut Thread, key: ConnectionKey, what: (u64, u64)) {
+    let connection = tied(&key);
+    if connection == key {
+        thread.wire_sealed = key.address;
     }
-    tell(thread, key, source::RUSTLS, (direction::SENT, mark(thread)), what);
+    tell(thread, connection, source::RUSTLS, (direction::SENT, mark(thread)), what);
+}
+
+/// The connection that a key is tied to, else the key itself.
+#[inline(always)]
+pub(super) fn tied(key: &ConnectionKey) -> ConnectionKey {
+    match WIRE_TIES.get_ptr(key) {
+        // SAFETY: an element of the map.
+        Some(tie) => ConnectionKey { process: key.process, address: unsafe { *tie } },
+        None => *key,
+    }
 }
 
 /// A record was decrypted.
@@ -85,14 +101,20 @@ fn wire_opened(_ctx: RetProbeContext) -> u32 {
     // SAFETY: the helper has no preconditions.
     let task = unsafe { bpf_get_current_task_btf() };
     let Some(thread) = threads::get(task.cast()) else { return 0 };
-    let (buffer, length) = (thread.wire_opened, thread.wire_opened_bytes);
+    let what = (thread.wire_opened, thread.wire_opened_bytes);
     thread.wire_opened = 0;
+    opened(thread, what);
+    0
+}
+
+/// All of a record was decrypted.
+#[inline(always)]
+pub(super) fn opened(thread: &mut Thread, (buffer, length): (u64, u64)) {
     if buffer == 0 || thread.wire_socket == 0 || kind(buffer, length) != record::APPLICATION {
-        return 0;
+        return;
     }
     let key = ConnectionKey { process: thread.process, address: thread.wire_socket };
     tell(thread, key, source::RUSTLS, (direction::RECEIVED, 0), (buffer, length - 1));
-    0
 }
 
 /// The type of a record, 0 if it is none.
@@ -125,12 +147,15 @@ pub(super) fn tie(thread: &Thread, sealed: u64, to: ConnectionKey) {
     let (opened, sent) = (before.opened, before.sent);
     let _ = CONNECTIONS_OF_TLS.remove(&key);
     let Some(connection) = connection(&CONNECTIONS_OF_TLS, &to, now()) else { return };
+    // Something, if the key is not the first of this connection: keys are updated, and ties evicted.
+    let before = connection.sent;
     connection.sent += sent;
     let at = connection.opened;
-    let Some(mut entry) = WIRE.reserve::<Piece>(0) else { return losses::count(loss::WIRE_RING_FULL) };
+    let Some(mut entry) = WIRE.reserve::<Tie>(0) else { return losses::count(loss::WIRE_RING_FULL) };
     let (agent, source, direction) = (thread.agent, source::RUSTLS, direction::TIED);
-    let (position, length, mark, pad) = (to.address, 0, 0, 0);
-    entry.write(Piece { at, key, opened, position, agent, direction, source, length, mark, pad });
+    let (position, length, mark, open) = (to.address, size_of_val(&before) as u32, 0, 0);
+    let piece = Piece { at, key, opened, position, agent, direction, source, length, mark, open };
+    entry.write(Tie { piece, before });
     entry.submit(super::NO_WAKEUP);
 }
 

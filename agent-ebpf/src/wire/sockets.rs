@@ -68,7 +68,7 @@ fn wire_socket_state(ctx: BtfTracePointContext) -> u32 {
 /// A call has returned.
 #[inline(always)]
 fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
-    // Whatever a thread sends next is what it has encrypted: what goes elsewhere was none of TLS.
+    // Whatever a thread sends next is what it has encrypted: what goes elsewhere, or is no record, was none of TLS.
     let sealed = if direction == direction::SENT { records::take_sealed(thread) } else { 0 };
     match socket.family() {
         family::UNIX if stdio::moved_by_socket(socket, thread, i64::from(result), direction) => return,
@@ -86,7 +86,7 @@ fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
     let key = key(socket, thread);
     if direction == direction::RECEIVED {
         thread.wire_socket = key.address;
-    } else if sealed != 0 && socket.family() != family::UNIX {
+    } else if sealed != 0 && socket.family() != family::UNIX && sends_tls() {
         records::tie(thread, sealed, key);
     }
     match known(&PLAIN_CONNECTIONS, &key) {
@@ -94,6 +94,12 @@ fn went(socket: Sock, thread: &mut Thread, result: i32, direction: u32) {
         Some(connection) => said(key, thread, connection, (result as u64, direction)),
         None => meet(key, thread, (result as u64, direction)),
     }
+}
+
+/// Whether what the current call sends begins with a record of TLS.
+#[inline(always)]
+fn sends_tls() -> bool {
+    Call::current().and_then(|call| call.memory()).and_then(Memory::first).is_some_and(is_tls)
 }
 
 #[inline(always)]
@@ -190,6 +196,6 @@ fn tell(
     let mark = if connection.interest == interest::READ { mark(thread) } else { 0 };
     let (agent, source) = (thread.agent, source::SOCKET);
     let head =
-        Piece { at: now(), key, opened: 0, position: 0, agent, direction, source, length: 0, mark, pad: 0 };
+        Piece { at: now(), key, opened: 0, position: 0, agent, direction, source, length: 0, mark, open: 0 };
     through(head, connection, memory, moved);
 }

@@ -141,7 +141,7 @@ fn moved(stdio: &Stdio, thread: &Thread, memory: Option<Memory>, result: i64, wa
     }
     let (agent, source) = (thread.agent, source::STDIO);
     let head =
-        Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark: 0, pad: 0 };
+        Piece { at, key, opened: 0, position: 0, agent, direction, source, length: 0, mark: 0, open: 0 };
     through(head, connection, memory, result as u64);
 }
 

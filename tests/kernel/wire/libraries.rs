@@ -1,8 +1,6 @@
 //! Clients whose TLS library has no names that could be probed: each is found in another way.
 
 use std::{
-    collections::HashSet,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,7 +11,7 @@ use super::{Client, Provider, calls, check};
 use crate::support::{
     daemon::Daemon,
     tls,
-    workload::{built, directory, source},
+    workload::{built, source},
 };
 
 /// The client in Go, stripped; `None` where there is no Go to build it by.
@@ -74,81 +72,8 @@ fn calls_by_openssl_without_names_are_told_as_the_client_saw_them() {
     assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
 }
 
-/// The client in Rust with rustls over aws-lc, stripped. It stands outside the workspace: only tests need aws-lc.
-pub(crate) fn rustls() -> PathBuf {
-    let folder = source("wire/rustls");
-    let sources = ["Cargo.toml", "Cargo.lock", "src/main.rs"].map(|file| folder.join(file));
-    built("client_rustls", &sources, |output| {
-        // Beside the workloads, which are shipped to machines as they are.
-        let target = directory().with_file_name("client_rustls");
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--manifest-path"]).arg(folder.join("Cargo.toml"));
-        // Neither the workspace's flags nor its folder.
-        cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
-        assert!(cargo.status().unwrap().success(), "{} does not compile", folder.display());
-        fs::copy(target.join("release/client-rustls"), output).unwrap();
-    })
-}
-
-fn client_rustls(provider: &Provider) -> Client {
-    let mut command = Command::new(rustls());
-    command.arg(provider.port.to_string()).arg(provider.certificate());
-    Client::start(command)
-}
-
-/// Whether records are encrypted whole here, and sockets tell who sends them.
-fn rustls_is_seen(daemon: &Daemon) -> bool {
-    is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("vaes")
-        && is_x86_feature_detected!("vpclmulqdq")
-        && !daemon.api().unavailable().contains_key("wire_socket_send")
-}
-
-/// A daemon that reads what a client with rustls says to a provider.
-fn watch_rustls(provider: &Provider) -> Option<(Daemon, Client, String)> {
-    let daemon = provider.daemon(&json!({}));
-    let client = client_rustls(provider);
-    if !rustls_is_seen(&daemon) {
-        eprintln!("not tested: this CPU has no AVX-512, or this kernel no hooks of sockets");
-        return None;
-    }
-    let agent = tls::attach_probed_by(&daemon, client.pid(), "rustls");
-    Some((daemon, client, agent))
-}
-
-#[test]
-fn calls_by_rustls_are_told_as_the_client_saw_them() {
-    let provider = Provider::start();
-    let Some((daemon, mut client, agent)) = watch_rustls(&provider) else { return };
-    let locked = fs::read_to_string(source("wire/rustls/Cargo.lock")).unwrap();
-    let told = told_version(&daemon, &agent, "rustls");
-    assert!(locked.contains(&format!("name = \"rustls\"\nversion = {told}\n")), "{told}");
-    check(&daemon, &agent, &mut client, 1.0);
-    assert_eq!(daemon.api().loss("kernel_wire_ring_full"), 0);
-}
-
-#[test]
-fn connections_of_rustls_are_told_apart() {
-    let provider = Provider::start();
-    let Some((daemon, mut client, agent)) = watch_rustls(&provider) else { return };
-    // What is sent first on each connection takes many records, which are encrypted before the first is sent.
-    let truths = client.call("many gpt-4.1");
-    assert!(truths.as_array().unwrap().iter().all(|truth| truth["status"] == 200), "{truths}");
-    daemon.api().detach(&agent);
-    let calls = calls(&daemon, &agent);
-    assert_eq!(calls.len(), truths.as_array().unwrap().len(), "{calls:#?}");
-    for call in &calls {
-        assert_eq!((&call["status"], &call["input_tokens"]), (&json!(200), &json!(1200)), "{call}");
-        let (asked, answered) = (&call["request_model"], call["response_model"].as_str().unwrap());
-        let asked = asked.as_str().unwrap();
-        assert_eq!(answered, format!("{asked}-2026-01-01"), "of another connection: {call}");
-    }
-    let models: HashSet<&str> = calls.iter().map(|call| call["request_model"].as_str().unwrap()).collect();
-    assert_eq!(models.len(), calls.len(), "each has a model of its own: {models:?}");
-}
-
 /// The version of a library that coverage tells.
-fn told_version(daemon: &Daemon, agent: &str, library: &str) -> Value {
+pub(crate) fn told_version(daemon: &Daemon, agent: &str, library: &str) -> Value {
     let path = format!("/api/v1/agents/{agent}/coverage");
     let process = daemon.api().get(&path).expect(200).json()["processes"][0].clone();
     let row = process["libraries"].as_array().unwrap().iter().find(|row| row["library"] == library).cloned();

@@ -4,10 +4,11 @@
 mod asked;
 mod connect;
 mod http;
+mod kept;
 pub(crate) mod libraries;
 mod load;
 mod plain;
-mod privacy;
+pub(crate) mod rustls;
 mod sdk;
 mod short_lived;
 pub(crate) mod stdio;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Client, Provider, calls, check, privacy::keeps_nothing};
+use super::{Client, Provider, calls, check, kept::keeps_nothing};
 use crate::support::{api::eventually, daemon::Daemon, ledger::sees_connections, tls, workload::source};
 
 impl Provider {

@@ -221,7 +221,10 @@ mod tests {
     fn said(book: &mut FlightBook, process: ProcessId, way: Way, at_ns: u64, mark: Option<u32>) {
         let key = WireKey { process, address: 1, opened_ns: 1 };
         let mark = mark.map(Mark);
-        book.said(&Said { key, slot: SLOT, at_ns, way, position: 0, source: 0, mark, bytes: b"x" }, true);
+        book.said(
+            &Said { key, slot: SLOT, at_ns, way, position: 0, source: 0, mark, is_open: false, bytes: b"x" },
+            true,
+        );
     }
 
     fn take(book: &mut FlightBook, process: ProcessId, first_ns: Option<u64>) -> Flights {

@@ -1,5 +1,6 @@
-//! What is told of a key alone, because the connection was not known when it was encrypted: held until the two are tied,
-//! which is when it is sent, some microseconds later.
+//! What is told by halves. Of a key alone, because the connection was not known when it was encrypted: held until the two are
+//! tied, which is when it is sent, some microseconds later. And a record whose end was not encrypted yet, and with it its
+//! type: held until that is known, cut off there, and dropped if nothing is left.
 
 use std::collections::VecDeque;
 
@@ -26,7 +27,26 @@ struct Held {
     position: u64,
     source: u32,
     mark: Option<Mark>,
+    is_open: bool,
     bytes: Vec<u8>,
+}
+
+impl Held {
+    /// Hands it on as said on this connection, behind what was sent before.
+    fn hand_on(&self, key: WireKey, before: u64, each: &mut impl FnMut(&Said<'_>)) {
+        let Self { slot, at_ns, way, position, source, mark, ref bytes, .. } = *self;
+        each(&Said {
+            key,
+            slot,
+            at_ns,
+            way,
+            position: before + position,
+            source,
+            mark,
+            is_open: false,
+            bytes,
+        });
+    }
 }
 
 /// All that waits, the oldest first.
@@ -41,15 +61,40 @@ impl Halves {
     pub(super) fn pass(&mut self, said: &Said<'_>, losses: &Losses, mut each: impl FnMut(&Said<'_>)) {
         match said.way {
             Way::Tied => {
-                let key = said.tied();
-                for held in self.take(|held| held.key == said.key) {
-                    let Held { slot, at_ns, way, position, source, mark, bytes, .. } = &held;
-                    let (slot, at_ns, way, position) = (*slot, *at_ns, *way, *position);
-                    each(&Said { key, slot, at_ns, way, position, source: *source, mark: *mark, bytes });
+                let taken = self.take(|held| held.key == said.key);
+                // Of what is open, the end was lost: the key is of no use any more.
+                for held in taken.iter().filter(|held| !held.is_open) {
+                    held.hand_on(said.tied(), said.sent_before(), &mut each);
                 }
+            }
+            Way::Sealed => self.seal(said, &mut each),
+            Way::Sent if said.is_open => {
+                // One at a time: of another, the end was lost.
+                drop(self.take(|held| held.key == said.key && held.is_open));
+                self.hold(said, losses);
             }
             Way::Sent if said.is_untied() => self.hold(said, losses),
             Way::Sent | Way::Received | Way::Closed => each(said),
+        }
+    }
+
+    /// What is open of a connection ends.
+    fn seal(&mut self, said: &Said<'_>, each: &mut impl FnMut(&Said<'_>)) {
+        let Some(at) = self.held.iter().rposition(|held| held.key == said.key && held.is_open) else {
+            return;
+        };
+        let Some(held) = self.held.get_mut(at) else { return };
+        let length = usize::try_from(said.position.saturating_sub(held.position)).unwrap_or(usize::MAX);
+        self.bytes -= held.bytes.len().saturating_sub(length);
+        held.bytes.truncate(length);
+        held.is_open = false;
+        if length > 0 && said.is_untied() {
+            return;
+        }
+        let Some(held) = self.held.remove(at) else { return };
+        self.bytes -= held.bytes.len();
+        if length > 0 {
+            held.hand_on(held.key, 0, each);
         }
     }
 
@@ -71,9 +116,10 @@ impl Halves {
     }
 
     fn hold(&mut self, said: &Said<'_>, losses: &Losses) {
-        let Said { key, slot, at_ns, way, position, source, mark, bytes } = *said;
+        let Said { key, slot, at_ns, way, position, source, mark, is_open, bytes } = *said;
         self.bytes += bytes.len();
-        self.held.push_back(Held { key, slot, at_ns, way, position, source, mark, bytes: bytes.to_vec() });
+        let bytes = bytes.to_vec();
+        self.held.push_back(Held { key, slot, at_ns, way, position, source, mark, is_open, bytes });
         while self.bytes > MAX_BYTES || self.held.len() > MAX_RECORDS {
             let Some(oldest) = self.held.pop_front() else { return };
             self.bytes -= oldest.bytes.len();
@@ -92,7 +138,12 @@ mod tests {
 
     fn said(address: u64, way: Way, position: u64, bytes: &[u8]) -> Said<'_> {
         let key = WireKey { process: ProcessId(1), address, opened_ns: 5 };
-        Said { key, slot: Slot(0), at_ns: 9, way, position, source: source::RUSTLS, mark: None, bytes }
+        let (slot, source) = (Slot(0), source::RUSTLS);
+        Said { key, slot, at_ns: 9, way, position, source, mark: None, is_open: false, bytes }
+    }
+
+    fn open(address: u64, position: u64, bytes: &[u8]) -> Said<'_> {
+        Said { is_open: true, ..said(address, Way::Sent, position, bytes) }
     }
 
     /// What is handed on: its connection, place and bytes.
@@ -118,6 +169,40 @@ mod tests {
         assert_eq!((halves.held.len(), halves.bytes), (0, 0), "nothing of an agent that is let go is kept");
         passed(&mut halves, &losses, &said(KEY, Way::Sent, 4, b"never sent"));
         halves.exited(ProcessId(1));
+        assert_eq!((halves.held.len(), halves.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_another_key_encrypts_follows_what_was_sent_before() {
+        let (mut halves, losses) = (Halves::default(), Losses::default());
+        passed(&mut halves, &losses, &said(KEY, Way::Sent, 0, b"GET"));
+        let before = 4096_u64.to_ne_bytes();
+        let tied = passed(&mut halves, &losses, &said(KEY, Way::Tied, SOCKET, &before));
+        assert_eq!(tied, [(SOCKET, 4096, b"GET".to_vec())]);
+    }
+
+    #[test]
+    fn a_record_is_handed_on_when_its_end_is_known() {
+        let (mut halves, losses) = (Halves::default(), Losses::default());
+        let mut pass = |said: &Said<'_>| passed(&mut halves, &losses, said);
+        assert!(pass(&open(SOCKET, 10, b"POST / HTTP\x17none of it")).is_empty());
+        let sealed = pass(&said(SOCKET, Way::Sealed, 21, b""));
+        assert_eq!(sealed, [(SOCKET, 10, b"POST / HTTP".to_vec())]);
+        assert!(pass(&said(SOCKET, Way::Sealed, 21, b"")).is_empty(), "once");
+        // It was none of what the application says.
+        assert!(pass(&open(SOCKET, 21, b"a new key")).is_empty());
+        assert!(pass(&said(SOCKET, Way::Sealed, 21, b"")).is_empty());
+        // The end of the first is lost, and with it where the second begins.
+        assert!(pass(&open(SOCKET, 21, b"lost")).is_empty());
+        assert!(pass(&open(SOCKET, 24, b"next?")).is_empty());
+        assert_eq!(pass(&said(SOCKET, Way::Sealed, 28, b"")), [(SOCKET, 24, b"next".to_vec())]);
+        // All of it before the connection is known.
+        assert!(pass(&open(KEY, 0, b"GET?")).is_empty());
+        assert!(pass(&said(KEY, Way::Sealed, 3, b"")).is_empty());
+        assert!(pass(&said(KEY, Way::Sent, 3, b" /")).is_empty());
+        assert!(pass(&open(KEY, 5, b"?")).is_empty());
+        let tied = pass(&said(KEY, Way::Tied, SOCKET, b""));
+        assert_eq!(tied, [(SOCKET, 0, b"GET".to_vec()), (SOCKET, 3, b" /".to_vec())]);
         assert_eq!((halves.held.len(), halves.bytes), (0, 0));
     }
 

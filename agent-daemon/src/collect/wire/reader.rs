@@ -247,7 +247,7 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
     let direction = match said.way {
         Way::Sent => Direction::Sent,
         Way::Received => Direction::Received,
-        Way::Tied => return Taken::default(),
+        Way::Tied | Way::Sealed => return Taken::default(),
         Way::Closed => {
             if let Some(number) = connections.remove(&said.key) {
                 wire.close(number, said.at_ns);
@@ -298,7 +298,7 @@ fn note(seen: &mut Seen, said: &Said<'_>, taken: &Taken, tells: bool) {
     match said.way {
         Way::Sent => seen.sent_bytes += bytes,
         Way::Received => seen.received_bytes += bytes,
-        Way::Closed | Way::Tied => return,
+        Way::Closed | Way::Tied | Way::Sealed => return,
     }
     seen.connections += u64::from(taken.is_new);
     seen.plain_connections += u64::from(taken.is_new && said.source == source::SOCKET);

@@ -22,7 +22,7 @@ const NETWORK: Need = Need::Probes(&[Probe::Network]);
 
 const DISK: Need = Need::Probes(&[Probe::Disk]);
 
-pub(super) static ROWS: [Row; 46] = [
+pub(super) static ROWS: [Row; 48] = [
     row("process_fork", Hook::Tracepoint("sched_process_fork"), Need::Agents, "follows agents through fork"),
     row(
         "process_exec",
@@ -168,4 +168,10 @@ pub(super) static ROWS: [Row; 46] = [
     uprobe(UprobeProgram::WireGo, Need::Helps(&[Probe::Wire]), "what Go programs say by TLS"),
     uprobe(UprobeProgram::WireSeal, Need::Helps(&[Probe::Wire]), "what programs with rustls say"),
     uprobe(UprobeProgram::WireOpened, Need::Helps(&[Probe::Wire]), "what programs with rustls are answered"),
+    uprobe(UprobeProgram::WireBlocks, Need::Helps(&[Probe::Wire]), "what programs with rustls over ring say"),
+    uprobe(
+        UprobeProgram::WireBlock,
+        Need::Helps(&[Probe::Wire]),
+        "the ends of what programs with rustls over ring say",
+    ),
 ];

@@ -1,4 +1,4 @@
-//! Nothing that is said is kept, unless the operator asked for it.
+//! Nothing that was said is kept: neither in answers, nor in the store, nor in the log.
 
 use std::{collections::HashMap, fs};
 
