@@ -26,6 +26,8 @@ use crate::{
 const EINTR: i32 = -4;
 const EAGAIN: i32 = -11;
 const ERESTARTSYS: i32 = -512;
+/// Both sides.
+const SHUT_RDWR: u32 = 2;
 
 /// sock_send_length(sk, ret, flags)
 #[btf_tracepoint(function = "sock_send_length")]
@@ -51,18 +53,26 @@ fn wire_socket_receive(ctx: BtfTracePointContext) -> u32 {
 /// inet_sock_set_state(sk, oldstate, newstate)
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn wire_socket_state(ctx: BtfTracePointContext) -> u32 {
-    let (socket, old): (Sock, u32) = (Sock::of(&ctx), ctx.arg(1));
-    if (old != tcp::ESTABLISHED && old != tcp::CLOSE_WAIT) || ctx.arg::<u32>(2) == tcp::CLOSE_WAIT {
+    let (socket, old, new): (Sock, u32, u32) = (Sock::of(&ctx), ctx.arg(1), ctx.arg(2));
+    let leaves = (old == tcp::ESTABLISHED || old == tcp::CLOSE_WAIT) && new != tcp::CLOSE_WAIT;
+    // One side may have been shut down before.
+    if !leaves && new != tcp::CLOSE {
         return 0;
     }
     // What closes it is the process's own doing, or an interrupt's, whose task knows nothing of it: a reset is told by the
-    // next call. Who shuts one side down may still listen.
+    // next call.
     if let Some(thread) = caller()
-        && !Call::current().is_some_and(|call| call.number == number::SHUTDOWN)
+        && !Call::current().is_some_and(|call| shuts_one_side(&call))
     {
         end(socket, thread);
     }
     0
+}
+
+/// Who shuts one side down may still listen.
+#[inline(always)]
+fn shuts_one_side(call: &Call) -> bool {
+    call.number == number::SHUTDOWN && call.second as u32 != SHUT_RDWR
 }
 
 /// A call has returned.

@@ -13,8 +13,11 @@ const COUNT: usize = 40;
 /// A script that asks a model by one curl after the other, of models `m-1` to `m-40`.
 fn script(provider: &Provider, options: &str) -> String {
     let path = provider.certificate().with_file_name("curls.sh");
-    let body =
-        r#"{\"model\":\"m-$n\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"PLANTED\"}]}"#;
+    // Longer than what the protocols say by themselves: less is not taken for a request on the socket.
+    let content = "PLANTED ".repeat(20);
+    let body = format!(
+        r#"{{\"model\":\"m-$n\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"{content}\"}}]}}"#
+    );
     let certificate = provider.certificate();
     let url = format!("https://127.0.0.1:{}/v1/chat/completions", provider.port);
     let curl = format!(
