@@ -21,6 +21,7 @@ mod references;
 mod rustls;
 mod servers;
 mod site;
+mod unread;
 mod version;
 mod worker;
 
