@@ -54,7 +54,14 @@ pub(super) static ROWS: [Row; 13] = [
         MODEL,
         "Calls of models that were read off the wire",
     ),
-    row(F::AgentLlmFailures, "agent_llm_failures", None, Counter, MODEL, "Calls of models that failed: an error, an answer that did not come to its end (cut_off), or one that the caller gave up (cancelled)"),
+    row(
+        F::AgentLlmFailures,
+        "agent_llm_failures",
+        None,
+        Counter,
+        MODEL,
+        "Calls of models that failed: an error, an answer that did not come to its end (cut_off), or one that the caller gave up (cancelled)",
+    ),
     row(
         F::AgentLlmProviderFailures,
         "agent_llm_provider_failures",
