@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use agentperf::{
     model::{
-        id::ProcessId,
+        id::{ProcessId, Slot},
         operation::{LLM, Llm, MCP, Operation, Source},
         price::Cost,
+        process::Process,
         record::Arrived,
         wire::{Evidence, Operation as Asked, Partial, Reason, Tokens, Usage},
     },
@@ -14,7 +15,10 @@ use agentperf::{
 };
 use serde_json::json;
 
-use crate::{api_tools, api_world::World};
+use crate::{
+    api_tools,
+    api_world::{World, process},
+};
 
 fn llm(n: u64) -> Llm {
     let mut partial = Partial::default();
@@ -180,4 +184,23 @@ fn coverage_names_those_that_there_is_something_to_say_of() {
     for wrong in ["order=x", "limit=0", "agent=x", "offset=10001", "kind=llm"] {
         world.get(&format!("/api/v1/llm-calls?{wrong}")).problem(400);
     }
+}
+
+#[test]
+fn who_ended_unread_is_told_when_its_agent_has_ended_too() {
+    let world = World::new();
+    let after = |seconds| world.begin + Duration::from_secs(seconds);
+    let gone = Process { ended: Some(after(50)), ..process(200, 1, world.begin) };
+    let (id, slot) = (gone.id, Slot(2));
+    world.store.put_process(&world.ended, gone);
+    world.telemetry.coverage.note((id, slot), |seen| seen.model_requests = 2);
+    assert!(world.telemetry.coverage.exited(id, after(61), Vec::new()), "a little after its agent's end");
+    let path = format!("/api/v1/agents/{}/coverage", world.ended);
+    for path in ["/api/v1/coverage", &path] {
+        let coverage = world.get(path).json();
+        let [ended] = &coverage["ended"].as_array().unwrap()[..] else { panic!("one: {coverage}") };
+        assert_eq!((&ended["pid"], &ended["agent"]), (&json!(200), &json!(world.ended.to_string())));
+        assert_eq!(ended["unread_model_requests"], 2, "{ended}");
+    }
+    assert_eq!(world.get(&world.of_live("/coverage")).json()["ended"], json!([]));
 }

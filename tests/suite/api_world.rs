@@ -52,6 +52,7 @@ pub(crate) fn begin() -> Timestamp {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<Memory>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) stop: watch::Sender<bool>,
     /// Flushes that were asked for.
@@ -103,6 +104,7 @@ impl World {
         Self {
             address,
             store,
+            telemetry,
             ready,
             stop,
             flushes,
@@ -274,7 +276,7 @@ fn ended_agent(begin: Timestamp) -> Agent {
     agent
 }
 
-fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
+pub(crate) fn process(pid: u32, parent: u32, started: Timestamp) -> Process {
     Process {
         id: process_id(pid),
         parent: (parent > 1).then(|| process_id(parent)),

@@ -1,11 +1,15 @@
 //! `agentperf config`: checks a configuration, or prints one to start from.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+};
 
 use super::{error::CliError, out, serve};
 use crate::{
     alert::live::{Receivers, files},
     config::{Config, OPTIONS, Overrides, Rule, User, example, unknown_variables},
+    model::wire::PROVIDERS,
 };
 
 /// Check a configuration, or print one to start from.
@@ -69,6 +73,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<(), CliError> {
 fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::from_iter(serve::exposure(config));
     notes.extend(unreached(config));
+    notes.extend(unpriced(config));
     let mut seen = HashSet::new();
     for rule in &config.agents.rules {
         if !seen.insert(&rule.name) {
@@ -92,6 +97,24 @@ fn unreached(config: &Config) -> impl Iterator<Item = String> {
     })
 }
 
+/// Prices that no call has, and a budget that nothing is taken from.
+fn unpriced(config: &Config) -> Vec<String> {
+    let prices = &config.llm.prices;
+    let unknown: BTreeSet<&str> = prices.providers().filter(|name| !PROVIDERS.contains(name)).collect();
+    let mut notes: Vec<String> = unknown
+        .into_iter()
+        .map(|name| {
+            let known = PROVIDERS.join(", ");
+            format!("llm.prices has prices of the provider {name}, whom no call names: those that are known are {known}")
+        })
+        .collect();
+    if config.budget.cents_per_day.is_some() && prices.is_empty() {
+        let note = "budget.usd_per_day is set and llm.prices is empty: no call has a cost, so that it is never spent";
+        notes.push(note.to_owned());
+    }
+    notes
+}
+
 fn unknown_users(rule: &Rule) -> Vec<String> {
     let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let is_known = |name: &str| known.lines().any(|line| line.split(':').next() == Some(name));
@@ -102,4 +125,24 @@ fn unknown_users(rule: &Rule) -> Vec<String> {
     unknown
         .map(|name| format!("rule {} names the user {name}, whom /etc/passwd does not know", rule.name))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn prices_that_no_call_has_are_noted() {
+        for (text, says) in [
+            ("llm: { prices: [{ model: m, input: 1, provider: open_ai }] }", "the provider open_ai, whom"),
+            ("budget: { usd_per_day: 5 }", "llm.prices is empty"),
+        ] {
+            let notes = unpriced(&Config::parse(text, Path::new("a.yaml")).unwrap());
+            assert!(matches!(&notes[..], [note] if note.contains(says)), "{notes:?}");
+        }
+        let fine = "llm: { prices: [{ model: m, input: 1, provider: openai }, { model: n, input: 1 }] }\nbudget: { usd_per_day: 5 }";
+        assert_eq!(unpriced(&Config::parse(fine, Path::new("a.yaml")).unwrap()), [""; 0]);
+    }
 }

@@ -37,8 +37,8 @@ pub struct LlmConfig {
     pub prices: Prices,
 }
 
-/// Reads a price.
-pub(super) fn price(raw: RawPrice) -> Result<Price, ItemError> {
+/// Reads a price that follows others.
+pub(super) fn price(raw: RawPrice, before: &[Price]) -> Result<Price, ItemError> {
     let Some(model) = raw.model else {
         return Err((None, "model", "is missing: every price is of a model".to_owned()));
     };
@@ -50,7 +50,7 @@ pub(super) fn price(raw: RawPrice) -> Result<Price, ItemError> {
     let Some(input) = rate(raw.input, "input")? else {
         return Err((Some(model), "input", "is missing: USD for a million tokens".to_owned()));
     };
-    Ok(Price {
+    let price = Price {
         from: raw.from.map(day).transpose()?.unwrap_or(Date::MIN),
         provider: raw.provider.map(|provider| provider.value),
         input,
@@ -58,7 +58,14 @@ pub(super) fn price(raw: RawPrice) -> Result<Price, ItemError> {
         cache_read: rate(raw.cache_read, "cache_read")?,
         cache_write: rate(raw.cache_write, "cache_write")?,
         model: model.value,
-    })
+    };
+    match before.iter().position(|other| other.is_of_the_same(&price)) {
+        Some(other) => {
+            let message = format!("has its price from this day on already, in llm.prices[{other}]");
+            Err((None, "model", message))
+        }
+        None => Ok(price),
+    }
 }
 
 fn rate(text: Text, key: &'static str) -> Result<Option<Rate>, ItemError> {
@@ -101,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn a_model_may_have_a_price_for_each_provider_and_day() {
+        for other in ["provider: a", "from: 2026-01-31", "provider: a, from: 2026-01-31"] {
+            let prices = format!("{{ model: m, input: 1 }}, {{ model: m, input: 2, {other} }}");
+            parse(&prices).unwrap();
+        }
+    }
+
+    #[test]
     fn what_is_no_price_is_refused_with_its_place() {
         for (prices, says) in [
             ("{ input: 1 }", "prices[0].model"),
@@ -109,6 +124,15 @@ mod tests {
             ("{ model: '*x*', input: 1 }", "its beginning and *"),
             ("{ model: m, input: 1, from: yesterday }", "2026-01-31"),
             ("{ model: m, input: 1, price: 1 }", "price"),
+            (
+                "{ model: m, input: 1 }, { model: m, input: 2 }",
+                "prices[1].model has its price from this day on already",
+            ),
+            (
+                "{ model: n, input: 1 }, { model: m, provider: a, from: 2026-01-31, input: 1 }, \
+                 { model: m, provider: a, from: 2026-01-31, input: 1 }",
+                "prices[1]",
+            ),
         ] {
             let error = parse(prices).unwrap_err();
             assert!(error.contains(says), "{prices}: {error}");

@@ -120,7 +120,7 @@ impl Config {
             let project = Project::from_raw(raw, variable)?;
             project.differs_from(before).map(|()| project)
         })?;
-        let prices = list("llm.prices", MAX_PRICES).read(prices, |raw, _| llm::price(raw))?;
+        let prices = list("llm.prices", MAX_PRICES).read(prices, llm::price)?;
         config.llm.prices = Prices::new(prices);
         config.operations =
             list("operations", MAX_DEFINITIONS).read(operations, |raw, _| Definition::from_raw(raw))?;

@@ -26,7 +26,13 @@ impl Attachment {
     /// Whether it is of a TLS library.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        TLS_FINDERS.contains(&self.finder)
+        TLS_FINDERS.contains(&self.finder) || self.is_unread()
+    }
+
+    /// Whether it is of a TLS library that is known, and never read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        UNREAD_FINDERS.contains(&self.finder)
     }
 
     /// Whether it is of how a server is spoken to by standard input and output.
@@ -39,7 +45,10 @@ impl Attachment {
 /// The finder of C libraries, by which servers read and write pipes; its name stands for what else servers are read by.
 pub const LIBC_FINDER: &str = "libc";
 
-/// The finders of TLS libraries.
+/// The finders of TLS libraries that are not read.
+pub const UNREAD_FINDERS: [&str; 6] = ["gnutls", "nss", "jsse", "mbedtls", "wolfssl", "s2n"];
+
+/// The finders of TLS libraries that are read.
 pub const TLS_FINDERS: [&str; 6] =
     ["openssl", "openssl_stripped", "boringssl", "go", "rustls", "rustls_ring"];
 

@@ -75,6 +75,12 @@ impl Price {
         matches.then_some((given, self.provider.is_some()))
     }
 
+    /// Whether it is of the same calls as another, so that one of them is wrong.
+    #[must_use]
+    pub fn is_of_the_same(&self, other: &Self) -> bool {
+        (&self.model, &self.provider, self.from) == (&other.model, &other.provider, other.from)
+    }
+
     /// What these tokens cost; `None` if the provider did not tell enough. What is part of the input is paid once.
     fn cost(&self, tokens: &Tokens) -> Option<Cost> {
         let input = tokens.input?;
@@ -109,6 +115,11 @@ impl Prices {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The providers that prices are of alone.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|price| price.provider.as_deref())
     }
 
     /// What a call cost on a day. `models` are names of the model, the one to try first before the others: the model

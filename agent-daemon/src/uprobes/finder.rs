@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped, ring, rustls, version,
+    boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped, ring, rustls, unread, version,
 };
 use crate::{
     kernel::Site,
@@ -56,7 +56,7 @@ impl Finder {
 }
 
 /// All of them.
-pub(super) static FINDERS: [Finder; 9] = [
+pub(super) static FINDERS: [Finder; 15] = [
     Finder {
         name: "loader",
         probes: &[Probe::Cuda, Probe::Wire],
@@ -75,6 +75,12 @@ pub(super) static FINDERS: [Finder; 9] = [
     Finder { name: "go", probes: &[Probe::Wire], find: go::find, version: version::go },
     Finder { name: "rustls", probes: &[Probe::Wire], find: rustls::find, version: version::rustls },
     Finder { name: "rustls_ring", probes: &[Probe::Wire], find: ring::find, version: version::rustls },
+    Finder { name: "gnutls", probes: &[Probe::Wire], find: unread::gnutls, version: version::none },
+    Finder { name: "nss", probes: &[Probe::Wire], find: unread::nss, version: version::none },
+    Finder { name: "jsse", probes: &[Probe::Wire], find: unread::jsse, version: version::none },
+    Finder { name: "mbedtls", probes: &[Probe::Wire], find: unread::mbedtls, version: version::none },
+    Finder { name: "wolfssl", probes: &[Probe::Wire], find: unread::wolfssl, version: version::none },
+    Finder { name: "s2n", probes: &[Probe::Wire], find: unread::s2n, version: version::none },
     Finder { name: LIBC_FINDER, probes: &[Probe::Wire], find: libc::find, version: version::none },
 ];
 
@@ -108,7 +114,7 @@ mod tests {
     use std::{collections::HashSet, fs::File};
 
     use super::*;
-    use crate::model::attachment::TLS_FINDERS;
+    use crate::model::attachment::{TLS_FINDERS, UNREAD_FINDERS};
 
     #[test]
     fn every_finder_has_a_name_of_its_own_and_survives_any_file() {
@@ -116,7 +122,7 @@ mod tests {
         assert_eq!(names.len(), FINDERS.len());
         let of_tls =
             FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes()).map(|f| f.name);
-        assert!(of_tls.eq(TLS_FINDERS), "coverage knows them");
+        assert!(of_tls.eq(TLS_FINDERS.into_iter().chain(UNREAD_FINDERS)), "coverage knows them");
         let files = ["/proc/self/exe", "/bin/sh"].map(|path| File::open(path).unwrap());
         let [own, other] = files.each_ref().map(|file| CodeImage::read("/usr/bin/agent", file).unwrap());
         for finder in &FINDERS {

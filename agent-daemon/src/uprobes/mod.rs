@@ -22,6 +22,7 @@ mod ring;
 mod rustls;
 mod servers;
 mod site;
+mod unread;
 mod version;
 mod worker;
 

@@ -193,7 +193,10 @@ impl Group {
         let resolved = self.newly_resolved().map(|told| {
             let last = self.alerts.iter().find(|alert| alert.id == told.id && alert.phase == Phase::Resolved);
             let resolved_at = last.and_then(|alert| alert.resolved_at).or(Some(now));
-            Alert { phase: Phase::Resolved, resolved_at, ..told.clone() }
+            // The firing that was told, by what was said of it last, and not first.
+            let said = last.unwrap_or(told);
+            let (value, annotations) = (said.value, said.annotations.clone());
+            Alert { phase: Phase::Resolved, resolved_at, value, annotations, ..told.clone() }
         });
         let mut alerts: Vec<Alert> =
             self.firing().filter(|alert| !muted(alert)).cloned().chain(resolved).collect();

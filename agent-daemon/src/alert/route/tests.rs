@@ -98,11 +98,12 @@ fn a_group_gathers_tells_once_repeats_and_resolves() {
         assert!(round(&mut router, &both, now).is_empty());
     }
     assert_eq!(told(&round(&mut router, &both, 61 * MINUTE)), [("all", Status::Firing, 2)]);
-    let gone = [Alert { phase: Phase::Resolved, resolved_at: Some(7), ..one }, two];
+    let gone = [Alert { phase: Phase::Resolved, resolved_at: Some(7), value: 2.0, ..one }, two];
     assert!(round(&mut router, &gone, 61 * MINUTE + SECOND).is_empty(), "not before the interval");
     let resolved = round(&mut router, &gone, 62 * MINUTE);
     assert_eq!(told(&resolved), [("all", Status::Firing, 2)]);
     assert_eq!(resolved[0].alerts[1].resolved_at, Some(7));
+    assert_eq!(resolved[0].alerts[1].value.to_bits(), 2.0_f64.to_bits(), "its last one");
     // The other vanishes without a word: it is resolved too.
     assert_eq!(told(&round(&mut router, &[], 64 * MINUTE)), [("all", Status::Resolved, 1)]);
     assert!(round(&mut router, &[], 200 * MINUTE).is_empty());

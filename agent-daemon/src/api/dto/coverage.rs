@@ -60,8 +60,12 @@ impl UnreadProcessDto {
 }
 
 fn unread_because(unread: &Unread) -> String {
-    if unread.seen.is_told {
-        return "what it said later or before was seen: its probes came while it asked, or it asks by other TLS too".to_owned();
+    let seen = &unread.seen;
+    if seen.is_told && (seen.is_read || seen.llm_calls > 0) {
+        return "other requests of it were seen, these were not: its probes came while it asked, or it asks by other TLS too".to_owned();
+    }
+    if seen.is_told && seen.sent_bytes + seen.received_bytes > 0 {
+        return "its probes came while it asked: no request of it was seen from its beginning".to_owned();
     }
     let tls: Vec<&Attachment> = unread.tls.iter().collect();
     match (&probed(&tls)[..], &unprobed(&tls)[..]) {
@@ -149,7 +153,8 @@ pub struct ProcessCoverageDto {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TlsLibrary)]
 pub struct TlsLibraryDto {
-    /// Which one, and how it was found; `libc` for standard input and output.
+    /// Which one, and how it was found; `libc` for standard input and output. `gnutls`, `nss`, `jsse` (Java), `mbedtls`, `wolfssl`
+    /// and `s2n` are known and not read.
     #[schema(example = "openssl")]
     pub library: String,
     /// Its version, where the file tells that: OpenSSL's where it is linked in, Go's, that of rustls.
@@ -243,13 +248,21 @@ fn judge(
 }
 
 fn unattached(shown: &[&Attachment]) -> (String, String) {
-    let remedy = if shown.iter().any(|attachment| attachment.is_tls()) {
+    let remedy = if are_unread(shown) {
+        "run a build of the agent that speaks by OpenSSL, or have it tell of its calls by OpenTelemetry"
+    } else if shown.iter().any(|attachment| attachment.is_tls()) {
         "run the agent with a build of that library which exports its functions, or have it tell of its calls by \
          OpenTelemetry"
     } else {
         "run a build of that server which links its C library dynamically, or speak to it by HTTP"
     };
     (unprobed(shown), remedy.to_owned())
+}
+
+/// Whether all the TLS libraries that there are are never read.
+fn are_unread(shown: &[&Attachment]) -> bool {
+    let mut tls = shown.iter().filter(|attachment| attachment.is_tls()).peekable();
+    tls.peek().is_some() && tls.all(|attachment| attachment.is_unread())
 }
 
 fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets) -> (String, String) {
@@ -263,8 +276,8 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets
         return (format!("{reason}{or_none}"), telling.to_owned());
     }
     if !attached {
-        let (reason, _) = unattached(tls);
-        return (reason, telling.to_owned());
+        let (reason, remedy) = unattached(tls);
+        return (reason, if are_unread(tls) { remedy } else { telling.to_owned() });
     }
     let (files, why) = (probed(tls), unprobed(tls));
     let reason = match (seen.is_told, why.is_empty()) {
@@ -275,105 +288,13 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets
         (false, false) => format!(
             "probes are attached to {files}, yet it says nothing by that, but by what is not probed: {why}"
         ),
-        (true, _) => format!("what it said by {files} was seen before, its latest requests were not"),
+        (true, true) => format!("what it said by {files} was seen before, its latest requests were not"),
+        (true, false) => format!(
+            "what it said by {files} was seen before, its latest requests were not: it may speak by what is not probed: {why}"
+        ),
     };
     (reason, telling.to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        model::{attachment::LIBC_FINDER, id::ProcessId},
-        store::fixture::at,
-    };
-
-    fn library(state: AttachmentState) -> Attachment {
-        Attachment {
-            process: ProcessId(1),
-            file: "/usr/lib/libssl.so.3".to_owned(),
-            finder: "openssl",
-            version: None,
-            sites: 4,
-            state,
-            reason: (state != AttachmentState::Attached).then(|| "it exports nothing".to_owned()),
-        }
-    }
-
-    fn state(tls: &[Attachment], seen: &Seen) -> (CoverageStateDto, Why) {
-        judge(&tls.iter().collect::<Vec<_>>(), seen, (&None, at(100)))
-    }
-
-    #[test]
-    fn who_asks_a_model_unseen_is_blind_with_a_reason() {
-        let asked = Seen {
-            unseen_since: Some(at(90)),
-            last_model_request: Some(at(90)),
-            model_requests: 1,
-            ..Seen::default()
-        };
-        let before = Seen { last_seen: Some(at(80)), is_told: true, ..asked.clone() };
-        for (tls, seen, says) in [
-            (vec![], &asked, "no TLS library"),
-            (vec![library(AttachmentState::Blind)], &asked, "exports nothing"),
-            (vec![library(AttachmentState::Attached)], &asked, "another TLS library"),
-            (vec![library(AttachmentState::Attached)], &before, "was seen before"),
-            (
-                vec![library(AttachmentState::Attached), library(AttachmentState::Blind)],
-                &asked,
-                "not probed: /usr/lib/libssl.so.3: it exports nothing",
-            ),
-        ] {
-            let (state, why) = state(&tls, seen);
-            assert_eq!(state, CoverageStateDto::Blind);
-            let (reason, remedy) = why.unwrap();
-            assert!(reason.contains(says) && remedy.contains("OpenTelemetry"), "{reason}");
-        }
-        let just_now = Seen { unseen_since: Some(at(99)), ..asked };
-        assert_eq!(state(&[library(AttachmentState::Attached)], &just_now).0, CoverageStateDto::Attached);
-    }
-
-    #[test]
-    fn who_ended_unread_is_told_with_the_reason() {
-        use AttachmentState::{Attached, Blind};
-        for (states, is_told, says) in [
-            (&[][..], false, "before its probes were attached"),
-            (&[Blind], false, "/usr/lib/libssl.so.3: it exports nothing"),
-            (&[Attached], false, "or uses another TLS library"),
-            (&[Attached, Blind], false, "or by what is not: /usr/lib/libssl.so.3: it exports nothing"),
-            (&[Attached], true, "was seen"),
-        ] {
-            let tls = states.iter().copied().map(library).collect();
-            let seen = Seen { last_seen: Some(at(80)), is_told, ..Seen::default() };
-            let reason = unread_because(&Unread { process: ProcessId(1), ended: at(90), seen, tls });
-            assert!(reason.contains(says), "{reason}");
-        }
-    }
-
-    #[test]
-    fn a_kernel_that_does_not_tell_of_sockets_is_a_reason() {
-        let asked = Seen { unseen_since: Some(at(90)), last_model_request: Some(at(90)), ..Seen::default() };
-        let (state, why) = judge(&[], &asked, (&Some("no such tracepoint".to_owned()), at(100)));
-        assert_eq!(state, CoverageStateDto::Blind);
-        assert!(
-            why.unwrap().0.contains("without TLS, of which this kernel does not tell: no such tracepoint")
-        );
-    }
-
-    #[test]
-    fn a_server_that_cannot_be_read_says_why() {
-        let stdio = Attachment { finder: LIBC_FINDER, ..library(AttachmentState::Blind) };
-        let (state, why) = state(&[stdio], &Seen::default());
-        assert_eq!(state, CoverageStateDto::Unattached);
-        assert!(why.unwrap().1.contains("dynamically"));
-    }
-
-    #[test]
-    fn what_is_seen_needs_no_reason() {
-        let seen = Seen { last_seen: Some(at(80)), ..Seen::default() };
-        assert_eq!(state(&[library(AttachmentState::Attached)], &seen), (CoverageStateDto::Seen, None));
-        let (state, why) = state(&[library(AttachmentState::Refused)], &Seen::default());
-        assert_eq!(state, CoverageStateDto::Unattached);
-        assert!(why.unwrap().0.contains("libssl.so.3"));
-    }
-}
+mod tests;

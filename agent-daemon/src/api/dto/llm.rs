@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{llm_sums::LlmModelDto, operation::MAX_GROUPS, seconds};
+use super::{
+    llm_sums::{LeftOutDto, LlmModelDto, LlmSumDto},
+    operation::MAX_GROUPS,
+    seconds,
+};
 use crate::{
     model::{operation::Operation, time::Timestamp, wire::Reason},
     store::query::{OperationPage, OperationSummary},
@@ -28,6 +32,10 @@ pub struct LlmCallListDto {
     /// The calls of the range added up by provider, operation and model, whether they failed or not, most time first; the
     /// 100 first.
     pub models: Vec<LlmModelDto>,
+    /// All of them together.
+    pub sum: LlmSumDto,
+    /// What `sum` has and `models` does not.
+    pub models_left_out: LeftOutDto,
 }
 
 impl LlmCallListDto {
@@ -47,6 +55,8 @@ impl LlmCallListDto {
             next_offset: page.next_offset(offset),
             calls: page.operations.iter().filter_map(LlmCallDto::of).collect(),
             models: summary.groups.iter().take(MAX_GROUPS).map(LlmModelDto::from).collect(),
+            sum: LlmSumDto::from(&summary.total),
+            models_left_out: LeftOutDto::of(summary.groups.iter().map(|(_, sum)| sum)),
         }
     }
 }

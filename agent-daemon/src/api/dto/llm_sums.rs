@@ -27,6 +27,27 @@ pub struct LlmSummaryDto {
     pub total: LlmSumDto,
     /// By what was asked for, most time first; the 100 first.
     pub groups: Vec<LlmGroupDto>,
+    /// What `total` has and `groups` does not.
+    pub left_out: LeftOutDto,
+}
+
+/// Groups beyond those that are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LeftOut)]
+pub struct LeftOutDto {
+    /// How many they are.
+    pub groups: usize,
+    /// The calls in them.
+    pub calls: u64,
+}
+
+impl LeftOutDto {
+    /// Of all groups, when no more are listed than there is room for.
+    pub(super) fn of<'s>(sums: impl Iterator<Item = &'s Sum>) -> Self {
+        let left_out =
+            |left: Self, sum: &Sum| Self { groups: left.groups + 1, calls: left.calls + sum.count };
+        sums.skip(MAX_GROUPS).fold(Self::default(), left_out)
+    }
 }
 
 /// What the calls of a group have in common, and their sum.
@@ -68,6 +89,7 @@ impl LlmSummaryDto {
             from,
             to,
             total: LlmSumDto::from(total),
+            left_out: LeftOutDto::of(sums.iter().map(|(_, sum)| sum)),
             groups: sums.into_iter().take(MAX_GROUPS).map(group).collect(),
         }
     }
@@ -165,6 +187,34 @@ impl From<&Sum> for LlmSumDto {
             output_tokens_per_second: per_second(used.told(used.output)),
             cost_usd: (used.priced > 0).then(|| used.cost.usd()),
             priced: used.priced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::{at, llm_call_at};
+
+    #[test]
+    fn groups_that_are_not_listed_are_told_of() {
+        let group = |n: usize| {
+            let (mut sum, seconds) = (Sum::default(), 1 + (n % 200) as u64);
+            (0..=n / 100).for_each(|_| sum.add(&llm_call_at(at(0), seconds)));
+            ((Some("openai".to_owned()), Some(format!("model {n}")), None), sum)
+        };
+        let total = |groups: usize| {
+            (0..groups).map(group).fold(Sum::default(), |mut total, (_, sum)| {
+                total.merge(&sum);
+                total
+            })
+        };
+        for (groups, left_out) in [(0, 0), (MAX_GROUPS, 0), (MAX_GROUPS + 17, 17)] {
+            let total = total(groups);
+            let summary = LlmSummaryDto::new(TimeRange::ALL, (0..groups).map(group), &total);
+            assert_eq!((summary.groups.len(), summary.left_out.groups), (groups - left_out, left_out));
+            let listed: u64 = summary.groups.iter().map(|group| group.sum.calls).sum();
+            assert_eq!(listed + summary.left_out.calls, summary.total.calls);
         }
     }
 }

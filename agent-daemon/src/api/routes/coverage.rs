@@ -1,5 +1,7 @@
 //! How much of what agents say is seen.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State as Shared};
 
 use crate::{
@@ -14,8 +16,12 @@ use crate::{
         agent::Agent,
         probe::{ProbeState, ProbeStatus},
         time::{TimeRange, Timestamp},
+        wire::Unread,
     },
 };
+
+/// How long after its agent's end the end of a process may be told.
+const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// Coverage
 ///
@@ -27,13 +33,12 @@ pub(super) async fn all(
     Shared(state): Shared<State>,
     _: StrictQuery<Nothing>,
 ) -> Result<Json<CoverageDto>, Problem> {
-    let agents = state.store.agents().into_iter().filter(|agent| agent.ended.is_none()).collect();
-    of(&state, agents).await
+    of(&state, state.store.agents()).await
 }
 
 /// An agent's coverage
 ///
-/// The same of one agent's live processes.
+/// The same of one agent.
 #[utoipa::path(get, path = "/api/v1/agents/{id}/coverage", tag = "reports",
     params(("id" = String, Path, description = "The agent's id, PID-STARTMS")),
     responses((status = 200, body = CoverageDto, description = "The processes"), AgentRefusals))]
@@ -53,9 +58,10 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
         let now = Timestamp::now();
         let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0, ended: Vec::new() };
         let unread = telemetry.coverage.unread();
-        for agent in agents {
+        for agent in &agents {
             let range = TimeRange { from: now, ..TimeRange::ALL };
-            for process in store.processes(&agent.id, range)?.iter().filter(|p| p.ended.is_none()) {
+            let live = if agent.ended.is_none() { store.processes(&agent.id, range)? } else { Vec::new() };
+            for process in live.iter().filter(|process| process.ended.is_none()) {
                 let attachments = telemetry.attachments.of(process.id);
                 let seen = telemetry.coverage.of(process.id);
                 match ProcessCoverageDto::new((&agent.id, process), &attachments, seen, (&sockets, now)) {
@@ -63,7 +69,7 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
                     None => coverage.silent_processes += 1,
                 }
             }
-            if unread.is_empty() {
+            if !unread.iter().any(|unread| may_have_had(agent, unread)) {
                 continue;
             }
             for process in store.processes(&agent.id, TimeRange::ALL)? {
@@ -73,10 +79,18 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
                     .extend(of_process.map(|unread| UnreadProcessDto::new(&agent.id, &process, unread)));
             }
         }
-        coverage.ended.sort_by_key(|process| process.ended);
+        // Who was watched more than once has such a process more than once.
+        coverage.ended.sort_by_key(|process| (process.ended, process.pid));
+        coverage.ended.dedup_by_key(|process| (process.ended, process.pid));
         Ok(coverage)
     });
     fold.await.map(Json)
+}
+
+/// Whether an agent was watched when a process ended, which is told a little after it.
+fn may_have_had(agent: &Agent, unread: &Unread) -> bool {
+    let is_before = |at: Timestamp| at.checked_add(AFTERWARDS).is_ok_and(|at| at < unread.ended);
+    !agent.ended.is_some_and(|(at, _)| is_before(at))
 }
 
 /// Why sockets do not tell what is said, if they do not.

@@ -22,9 +22,8 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
     if calls.models.is_empty() {
         return String::new();
     }
-    let sum = |of: fn(&LlmSumDto) -> u64| calls.models.iter().map(|model| of(&model.sum)).sum::<u64>();
-    let failed = sum(|sum| sum.failures);
-    let mut out = format!("\nMODEL CALLS  {} in all, {failed} failed\n", sum(|sum| sum.calls));
+    let LlmSumDto { calls: all, failures, .. } = calls.sum;
+    let mut out = format!("\nMODEL CALLS  {all} in all, {failures} failed\n");
     let right = ["CALLS", "FAILED", "TIME", "P50", "FIRST TOKEN", "INPUT", "OUTPUT", "COST"];
     let columns: Vec<(&str, Align)> = right.iter().map(|name| (*name, Align::Right)).collect();
     let mut table = Table::new(&[&columns[..], &[("MODEL", Align::Left)]].concat());
@@ -47,6 +46,11 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
         ]);
     }
     out.push_str(&table.render("  "));
+    let rest = calls.models.len().saturating_sub(ROWS) + calls.models_left_out.groups;
+    if rest > 0 {
+        let shown: u64 = calls.models.iter().take(ROWS).map(|model| model.sum.calls).sum();
+        let _ = writeln!(out, "  and {rest} more, with {} calls", all.saturating_sub(shown));
+    }
     out
 }
 

@@ -49,11 +49,7 @@ impl LlmTotals {
     fn add_one(&mut self, operation: &Operation) {
         let mut sum = Sum::default();
         sum.add(operation);
-        // Whoever gives up an answer that comes has not been failed by the model.
-        if matches!(operation.error_type.as_deref(), Some("cancelled" | "cut_off")) {
-            sum.errors = 0;
-        }
-        self.provider_failures += u64::from(sum.errors > 0 && is_providers(operation.status));
+        self.provider_failures += u64::from(is_providers(operation));
         self.add_sum(&sum);
     }
 
@@ -77,10 +73,12 @@ impl LlmTotals {
     }
 }
 
-/// Whether a failure with this status is the provider's doing: too many requests, its own errors, and those that it tells of
-/// in the middle of an answer that began well. The others are for what was asked, or by whom.
-fn is_providers(status: Option<u16>) -> bool {
-    status.is_none_or(|status| status == 429 || !(400..500).contains(&status))
+/// Whether a call failed by the provider's doing: too many requests, its own errors, those that it tells of in the middle of an
+/// answer that began well, and answers that did not come to their end. The others are for what was asked, or by whom; and
+/// whoever cancels an answer has not been failed by the model.
+fn is_providers(call: &Operation) -> bool {
+    let is_callers = |status: u16| status != 429 && (400..500).contains(&status);
+    !call.success && call.error_type.as_deref() != Some("cancelled") && !call.status.is_some_and(is_callers)
 }
 
 /// The calls of models among what arrived.
@@ -175,9 +173,11 @@ mod tests {
             failed("invalid_api_key", Some(401)),
             failed("cancelled", Some(200)),
             failed("cut_off", None),
+            failed("cut_off", Some(200)),
+            llm_call_at(at(0), 1),
         ];
         let calls = llm_calls(&Arrived { operations, sums: Vec::new(), place: None });
         let totals = calls.values().next().unwrap();
-        assert_eq!((totals.calls, totals.failures, totals.provider_failures), (6, 4, 3));
+        assert_eq!((totals.calls, totals.failures, totals.provider_failures), (8, 7, 5));
     }
 }

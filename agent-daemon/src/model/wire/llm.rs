@@ -104,6 +104,28 @@ impl Usage {
     }
 }
 
+/// All names of providers that calls have, in order.
+pub const PROVIDERS: [&str; 18] = [
+    "anthropic",
+    "aws.bedrock",
+    "azure.ai.inference",
+    "azure.ai.openai",
+    "deepseek",
+    "gcp.gemini",
+    "gcp.vertex_ai",
+    "github.copilot",
+    "groq",
+    "llama_cpp",
+    "mistral_ai",
+    "ollama",
+    "openai",
+    "openrouter",
+    "qwen",
+    "sglang",
+    "vllm",
+    "x_ai",
+];
+
 /// One call of a language model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlmCall {

@@ -10,7 +10,7 @@ mod observed;
 mod partial;
 
 pub use http::{Carried, HttpExchange, METHODS};
-pub use llm::{Evidence, LlmCall, Operation, Tokens, Usage};
+pub use llm::{Evidence, LlmCall, Operation, PROVIDERS, Tokens, Usage};
 pub use mcp::{McpCall, McpTransport};
 pub use observed::{Seen, Unread, WireObserved};
 pub use partial::{Partial, Reason};

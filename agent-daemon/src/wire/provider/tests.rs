@@ -1,7 +1,10 @@
 //! The registry as a whole.
 
 use super::{PROVIDERS, Recognised};
-use crate::{model::wire::Evidence, wire::field::Server};
+use crate::{
+    model::wire::{self, Evidence},
+    wire::field::Server,
+};
 
 fn recognised(url: &str) -> Option<(&'static str, &'static str, Option<String>, Evidence)> {
     let (host, path) = url.split_at(url.find('/').unwrap());
@@ -93,6 +96,7 @@ fn names_are_unique_and_each_server_has_a_provider() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), PROVIDERS.len());
+    assert_eq!(names, wire::PROVIDERS, "the configuration knows them");
     for server in [Server::Vllm, Server::Sglang, Server::LlamaCpp, Server::Ollama] {
         assert!(PROVIDERS.iter().any(|provider| provider.server == Some(server)), "{server:?}");
     }

@@ -54,14 +54,21 @@ pub(super) static ROWS: [Row; 13] = [
         MODEL,
         "Calls of models that were read off the wire",
     ),
-    row(F::AgentLlmFailures, "agent_llm_failures", None, Counter, MODEL, "Calls of models that failed"),
+    row(
+        F::AgentLlmFailures,
+        "agent_llm_failures",
+        None,
+        Counter,
+        MODEL,
+        "Calls of models that failed: an error, an answer that did not come to its end (cut_off), or one that the caller gave up (cancelled)",
+    ),
     row(
         F::AgentLlmProviderFailures,
         "agent_llm_provider_failures",
         None,
         Counter,
         MODEL,
-        "Of these, those that are the provider's doing: 429, 5xx, and errors in the middle of an answer",
+        "Of these, those that are the provider's doing: 429, 5xx, errors in the middle of an answer, and answers that did not come to their end",
     ),
     row(F::AgentLlmSeconds, "agent_llm", Some(Seconds), Counter, MODEL, "How long calls of models took"),
     row(
