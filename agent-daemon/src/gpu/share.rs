@@ -181,11 +181,11 @@ mod tests {
                 let divided = shares(&gpu(busy, joules, &processes)).unwrap();
                 let sum: f64 = seconds(&divided).iter().sum();
                 prop_assert!(divided.total.gpu_seconds <= 10.0);
-                prop_assert!(sum <= divided.total.gpu_seconds * (1.0 + 1e-9), "{sum}");
+                prop_assert!(sum <= divided.total.gpu_seconds * (1.0 + 1e-9) + f64::MIN_POSITIVE, "{sum}");
                 prop_assert!(seconds(&divided).iter().all(|seconds| *seconds >= 0.0));
                 if let Some(total) = divided.total.joules {
                     let sum: f64 = divided.processes.iter().filter_map(|share| share.used.joules).sum();
-                    prop_assert!(sum <= total * (1.0 + 1e-9), "{sum} of {total}");
+                    prop_assert!(sum <= total * (1.0 + 1e-9) + f64::MIN_POSITIVE, "{sum} of {total}");
                 }
             }
         }
