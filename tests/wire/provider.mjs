@@ -301,7 +301,7 @@ async function handle(req, res) {
   const text = Buffer.concat(chunks).toString();
   const ask = text.startsWith('{') ? JSON.parse(text) : {};
   res.model = ask.model;
-  res.pause = ask.model?.includes('slow') ? 40 : 4;
+  res.pause = ask.model?.includes('crawls') ? 400 : ask.model?.includes('slow') ? 40 : 4;
   if (ask.model?.includes('retry') && !failed.has(text)) {
     failed.add(text);
     const error = { message: 'PLANTED-COMPLETION', type: 'rate_limit_exceeded', code: 'rate_limit' };

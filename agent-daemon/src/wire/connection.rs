@@ -128,7 +128,7 @@ impl Connection {
         let Speaks::Dismissed(looks) = &mut self.speaks else { return };
         let again = match sniff::judge(bytes) {
             Verdict::Http1(_) | Verdict::Preface => true,
-            Verdict::Frames => *looks > 0,
+            Verdict::Frames | Verdict::Events => *looks > 0,
             Verdict::Undecided | Verdict::Unknown => false,
         };
         *looks = looks.saturating_sub(1);
@@ -214,6 +214,9 @@ impl Connection {
             Verdict::Unknown => Speaks::Dismissed(LOOKS),
             Verdict::Http1(kind) => {
                 Speaks::Http1(Box::new(Http1::new(context(role(kind == Kind::Requests)))))
+            }
+            Verdict::Events => {
+                Speaks::Http1(Box::new(Http1::amid_events(context(role(false)), at_ns, derived)))
             }
             Verdict::Preface => Speaks::Http2(Box::new(Http2::new(context(role(true)), false))),
             // The server's first frame may come before the client's preface was seen.

@@ -12,12 +12,18 @@ const USUAL_FRAME: usize = 16_384;
 const METHODS: [&[u8]; 9] =
     [b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE "];
 const STATUS_LINE: &[u8] = b"HTTP/1.";
+/// The fields that events begin with.
+const EVENT_FIELDS: [&[u8]; 3] = [b"data:", b"event:", b"id:"];
+/// Digits of a chunk's size.
+const LONGEST_SIZE: usize = 8;
 
 /// What the first bytes of a direction are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Messages of HTTP/1.
     Http1(Kind),
+    /// An answer of HTTP/1 in its middle: a stream of events in chunks, at the beginning of a chunk.
+    Events,
     /// The client's side of HTTP/2, from its beginning.
     Preface,
     /// HTTP/2, somewhere between two frames; either side.
@@ -37,6 +43,9 @@ pub(super) fn judge(bytes: &[u8]) -> Verdict {
         if begins_http1(bytes, kind) {
             return Verdict::Http1(kind);
         }
+    }
+    if is_chunk_of_events(bytes) {
+        return Verdict::Events;
     }
     let unfinished = |word: &&[u8]| bytes.len() < word.len() && begins(bytes, word);
     if METHODS.iter().any(unfinished) || unfinished(&STATUS_LINE) {
@@ -60,6 +69,13 @@ pub(super) fn begins_http1(bytes: &[u8], kind: Kind) -> bool {
         Kind::Requests => METHODS.iter().any(|method| bytes.starts_with(method)),
         Kind::Responses => bytes.starts_with(STATUS_LINE),
     }
+}
+
+/// Whether a chunk begins here that holds events.
+fn is_chunk_of_events(bytes: &[u8]) -> bool {
+    let digits = bytes.iter().take(LONGEST_SIZE).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let event = bytes.get(digits..).and_then(|rest| rest.strip_prefix(b"\r\n"));
+    digits > 0 && event.is_some_and(|event| EVENT_FIELDS.iter().any(|field| event.starts_with(field)))
 }
 
 /// Whether frames of HTTP/2 may begin here: each whole header has a length, a type and a stream that go together.
@@ -114,6 +130,11 @@ mod tests {
             (b"\0\0\x05\0\x01\0\0\0\0hello", Verdict::Unknown),
             (b"\x16\x03\x01", Verdict::Unknown),
             (b"SSH-2.0", Verdict::Unknown),
+            (b"1f\r\ndata: {\"id\"", Verdict::Events),
+            (b"2A0\r\nevent: ping", Verdict::Events),
+            (b"1f\r\n{\"id\"", Verdict::Unknown),
+            (b"\r\ndata: {", Verdict::Unknown),
+            (b"123456789\r\ndata: {", Verdict::Unknown),
             (b"", Verdict::Undecided),
         ] {
             assert_eq!(judge(bytes), verdict, "{bytes:?}");

@@ -5,6 +5,7 @@ mod asked;
 mod connect;
 mod http;
 mod kept;
+mod late;
 pub(crate) mod libraries;
 mod load;
 mod plain;

@@ -14,7 +14,7 @@ use crate::{
         body::Side,
         derived::Derived,
         exchange::{Context, Ending, Exchange},
-        head::{Head, Upgrade},
+        head::{Head, Media, Upgrade},
         under_way::UnderWay,
     },
 };
@@ -56,6 +56,17 @@ impl Http1 {
             loose: false,
             interim: false,
         }
+    }
+
+    /// One on which an answer comes that is a stream of events in chunks, and of which nobody saw the beginning.
+    pub(in crate::wire) fn amid_events(context: Context, at_ns: u64, derived: &mut Derived) -> Self {
+        let mut http1 = Self::new(Context { is_first: false, ..context });
+        http1.responses.frame(Framing::Chunked);
+        let mut exchange = http1.exchange(context.version, derived);
+        exchange.partial.add(Reason::AttachedLate);
+        exchange.response_head(Box::new(Head { media: Media::EventStream, ..Head::default() }), at_ns);
+        http1.open.push_back(exchange);
+        http1
     }
 
     /// Which end the observed process is.

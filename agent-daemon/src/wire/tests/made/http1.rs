@@ -114,6 +114,34 @@ fn who_comes_late_takes_part_from_the_next_message_on() {
 }
 
 #[test]
+fn a_stream_that_is_entered_in_its_middle_is_told_from_there_on() {
+    let delta = r#"{"object":"chat.completion.chunk","model":"m-1","choices":[{"delta":{"content":"a"}}]}"#;
+    let usage = r#"{"object":"chat.completion.chunk","model":"m-1","choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":6}}"#;
+    let event = |text: &str| chunk(&format!("data: {text}\n\n")).replace(";x=y", "");
+    let mut talk = Talk::new();
+    // Of the first piece nobody saw the beginning.
+    talk.at(1000)
+        .receive("tent\":\"b\"}}]}\n\n\r\n")
+        .at(1100)
+        .receive(event(delta))
+        .at(1200)
+        .receive(event(delta));
+    talk.at(1300).receive(event(usage)).at(1400).receive(event("[DONE]")).receive("0\r\n\r\n");
+    let call = talk.call();
+    assert_eq!((call.response_model.as_deref(), call.request_model.as_deref()), (Some("m-1"), None));
+    assert_eq!((call.tokens.input, call.tokens.output), (Some(5), Some(6)));
+    assert_eq!((call.partial, call.error_type.as_deref()), (Reason::AttachedLate.into(), None));
+    assert_eq!((call.role, call.status, call.started_ns, call.is_first), (Role::Client, None, 1100, false));
+    // The next one is whole.
+    let next = talk.send(post("/v1/chat/completions", ASK)).receive(json(200, "{}")).call();
+    assert!(!next.partial.is_partial());
+    // Other events are no calls.
+    let mut talk = Talk::new();
+    talk.receive(event(r#"{"price":5}"#)).receive("0\r\n\r\n");
+    assert!(talk.calls().is_empty());
+}
+
+#[test]
 fn a_stream_whose_request_was_not_seen_is_told_by_its_shape() {
     let events = [
         r#"{"type":"message_start","message":{"type":"message","model":"claude-x","usage":{"input_tokens":5,"output_tokens":1}}}"#,
