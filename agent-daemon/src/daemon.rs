@@ -242,10 +242,10 @@ async fn finished(stage: JoinHandle<()>) {
     }
 }
 
-/// Waits for a thread that may hang on a file system that does not answer; not for ever.
+/// Waits for threads that may be in the middle of a large file, or hang on a file system that does not answer; not for ever.
 async fn joined(name: &'static str, end: impl FnOnce() + Send + 'static) {
     if !ending::is_in_time(THREADS_PATIENCE, name, end).await {
-        tracing::warn!("{name}: a file system does not answer: stopping without it");
+        tracing::warn!("{name}: a file is large, or its file system does not answer: stopping without it");
     }
 }
 

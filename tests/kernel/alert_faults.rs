@@ -190,7 +190,8 @@ fn config(folder: &Path, hook: &Hook) -> Value {
         std::fs::write(&path, text).unwrap();
         path
     };
-    let routes = faster(ROUTES).replace("group_by: [alertname]", "group_by: [alertname, agent_id, loss]");
+    let routes =
+        faster(ROUTES).replace("group_by: [alertname]", "group_by: [alertname, agent_id, loss, mountpoint]");
     let receivers = format!("receivers:\n- name: default\n  via: {{webhook: {{url: '{}'}}}}\n", hook.url);
     json!({
         "window": "500ms",

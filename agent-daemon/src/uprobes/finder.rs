@@ -1,7 +1,11 @@
 //! The registry of finders. A finder knows one kind of file: it says which places of it are to be probed, or why there
 //! are none. A new one is a file beside this and a row in [`FINDERS`].
 
-use std::sync::Arc;
+use std::{
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt as _,
+    sync::Arc,
+};
 
 use super::{
     boring, code::CodeImage, cuda, go, libc, loader, openssl, openssl_stripped, ring, rustls, unread, version,
@@ -94,9 +98,18 @@ pub(super) struct Finding {
 /// What the finders say of a file's content: of those that know it.
 pub(super) type Verdict = Arc<[Finding]>;
 
-/// Asks all of them; `None` where the file cannot be read now.
+/// Asks all of them; `None` where the file cannot be read now. In this program, which is what a command that is to be
+/// watched begins as, nothing is looked for: it speaks to nobody by then.
 pub(super) fn examine(file: &dyn CodeFile) -> Option<Verdict> {
-    Some(findings(file.path(), &*file.open()?))
+    let bytes = file.open()?;
+    Some(if is_own(file) { Arc::from([]) } else { findings(file.path(), &*bytes) })
+}
+
+/// Whether it is the file of this program.
+fn is_own(file: &dyn CodeFile) -> bool {
+    let is = |own: Metadata, other: Metadata| (own.dev(), own.ino()) == (other.dev(), other.ino());
+    let other = file.file().and_then(|file| file.metadata().ok());
+    fs::metadata("/proc/self/exe").ok().zip(other).is_some_and(|(own, other)| is(own, other))
 }
 
 /// What all of them say of these bytes, mapped as a file of this path.

@@ -249,7 +249,8 @@ fn is_known(row: &Row) -> bool {
     if of_windows.iter().any(|of| row.full_name().starts_with(of)) {
         return false;
     }
-    let of_all = [Family::Agents, Family::Operations, Family::OperationSeconds];
+    let of_all =
+        [Family::Agents, Family::Operations, Family::OperationSeconds, Family::LlmCost, Family::LlmTokens];
     let of_host = ["agentperf_host_", "agentperf_gpu_"].iter().any(|of| row.full_name().starts_with(of));
     of_host || row.labels.first() == Some(&"agent") || of_all.contains(&row.family)
 }
@@ -294,10 +295,13 @@ impl Totals {
 mod tests {
     use super::*;
     use crate::{
-        model::cuda::{CudaCall, CudaStat},
+        model::{
+            cuda::{CudaCall, CudaStat},
+            operation::Operation,
+        },
         store::{
             Limits, Memory,
-            fixture::{agent_at, at, cpu, ledger, process_at, process_id, window_at},
+            fixture::{agent_at, at, cpu, ledger, llm_call_at, process_at, process_id, window_at},
         },
     };
 
@@ -360,6 +364,31 @@ mod tests {
         .unwrap();
         assert!((seconds - wall).abs() < 1e-9 && wall > 0.0, "{seconds} of {wall}");
         assert_eq!(calls, 7.0);
+    }
+
+    #[test]
+    fn what_models_cost_before_a_restart_counts_against_the_days_budget() {
+        let keep = Duration::from_secs(u32::MAX.into());
+        let store = Memory::new(Limits { keep, ..Limits::default() }, Arc::default());
+        let agent = agent_at(at(0));
+        store.put_agent(agent.clone());
+        let call = |second| Operation { agent: Some(agent.id.clone()), ..llm_call_at(at(second), 7) };
+        store.put_operations(Arrived { operations: vec![call(10), call(20)], sums: Vec::new(), place: None });
+        let (mut usd, mut tokens) = (Vec::new(), Vec::new());
+        let range = TimeRange { from: at(0), to: at(31) };
+        replay(&store, (range, Detail::Sums), &|_| Duration::from_secs(15), &mut |now, samples| {
+            tokens.push(0.0);
+            samples.samples(now, &|_| true, &mut |name, _, value| match name {
+                "agentperf_llm_cost_usd_total" => usd.push(value),
+                "agentperf_llm_tokens_total" => *tokens.last_mut().unwrap() += value,
+                _ => {}
+            });
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        // What an increase is told by begins at 0. A call costs 7 picodollars and reads and writes 7 tokens each.
+        assert_eq!(usd, [0.0, 7e-12, 14e-12]);
+        assert_eq!(tokens, [0.0, 14.0, 28.0]);
     }
 
     fn store_cpu(agent: &Agent, store: &Memory) -> f64 {
