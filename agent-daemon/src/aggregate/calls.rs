@@ -11,14 +11,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{endpoints::Endpoints, roster::Roster, seen};
 use crate::{
     collect::argv::redact,
+    config::LlmConfig,
     model::{
         http::HttpStat,
         id::{AgentId, ProcessId, Slot},
         operation::{LLM, Llm, MCP, Operation, Source},
-        price::Prices,
         record::Record,
         time::Timestamp,
-        wire::{LlmCall, McpCall, McpTransport, Origin, Role, WireObserved, WireRecord},
+        wire::{LlmCall, McpCall, McpTransport, Origin, Role, Usage, WireObserved, WireRecord},
     },
     telemetry::{Loss, Telemetry},
 };
@@ -42,16 +42,16 @@ struct Waiting {
 pub(super) struct Calls {
     waiting: FxHashMap<Slot, Waiting>,
     endpoints: Endpoints,
-    prices: Prices,
+    config: LlmConfig,
     /// The daemon's start: numbers of exchanges begin anew with it.
     began: Timestamp,
     telemetry: Arc<Telemetry>,
 }
 
 impl Calls {
-    pub(super) fn new(prices: Prices, telemetry: Arc<Telemetry>) -> Self {
+    pub(super) fn new(config: LlmConfig, telemetry: Arc<Telemetry>) -> Self {
         let (waiting, endpoints) = (FxHashMap::default(), Endpoints::default());
-        Self { waiting, endpoints, prices, began: Timestamp::now(), telemetry }
+        Self { waiting, endpoints, config, began: Timestamp::now(), telemetry }
     }
 
     /// Takes what was read, if its agent is still watched.
@@ -69,7 +69,7 @@ impl Calls {
         }
         let whose = Whose { agent, process, started, began: self.began };
         let mut operation = match record {
-            WireRecord::Llm(call) => whose.llm(*call, &self.prices),
+            WireRecord::Llm(call) => whose.llm(*call, &self.config),
             WireRecord::Mcp(call) => whose.mcp(call),
             WireRecord::Http(_) => return,
         };
@@ -122,7 +122,10 @@ struct Whose {
 }
 
 impl Whose {
-    fn llm(self, call: LlmCall, prices: &Prices) -> Operation {
+    fn llm(self, call: LlmCall, config: &LlmConfig) -> Operation {
+        let estimate = call.estimate().filter(|_| config.estimate_tokens);
+        let usage = if estimate.is_some() { Usage::Estimated } else { call.usage };
+        let tokens = estimate.unwrap_or(call.tokens);
         let models = [&call.response_model, &call.request_model];
         let models: Vec<&str> = models.into_iter().flatten().map(String::as_str).collect();
         let day = self.started.to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -138,9 +141,9 @@ impl Whose {
             chunks: call.chunks,
             gap_mean_ns: call.gap_mean_ns,
             gap_p99_ns: call.gap_p99_ns,
-            tokens: call.tokens,
-            usage: call.usage,
-            cost: prices.cost(call.provider, &models, day, &call.tokens),
+            tokens,
+            usage,
+            cost: config.prices.cost(call.provider, &models, day, &tokens),
             finish_reason: call.finish_reason,
             tools: call.tools,
             retry_of: call.retry_of.map(|exchange| self.id(exchange, LLM)),
@@ -213,8 +216,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        price::{Price, Rate},
-        wire::{Evidence, Operation as Asked, Partial, Tokens, Usage},
+        price::{Price, Prices, Rate},
+        wire::{Evidence, Operation as Asked, Partial, Tokens},
     };
 
     fn call() -> LlmCall {
@@ -239,6 +242,7 @@ mod tests {
             gap_mean_ns: None,
             gap_p99_ns: None,
             duration_ns: 9,
+            request_bytes: 4001,
             tokens: Tokens { input: Some(1000), output: Some(10), ..Tokens::default() },
             usage: Usage::Sent,
             finish_reason: Some("stop".to_owned()),
@@ -265,22 +269,44 @@ mod tests {
             cache_read: None,
             cache_write: None,
         };
-        let operation = whose().llm(call(), &Prices::new(vec![price]));
+        let config = LlmConfig { prices: Prices::new(vec![price]), ..LlmConfig::default() };
+        let operation = whose().llm(call(), &config);
         assert_eq!((operation.kind.as_str(), operation.name.as_str()), ("llm", "openai chat"));
         assert_eq!(operation.model.as_deref(), Some("gpt"));
         let llm = operation.llm.unwrap();
         assert!((llm.cost.unwrap().usd() - 0.0021).abs() < 1e-12);
         let failed = LlmCall { origin: Origin { exchange: 2, ..call().origin }, ..call() };
-        assert_eq!(llm.retry_of, Some(whose().llm(failed, &Prices::default()).id));
+        assert_eq!(llm.retry_of, Some(whose().llm(failed, &LlmConfig::default()).id));
         assert_ne!(llm.retry_of, Some(operation.id));
-        assert!(whose().llm(call(), &Prices::default()).llm.unwrap().cost.is_none());
+        assert!(whose().llm(call(), &LlmConfig::default()).llm.unwrap().cost.is_none());
+    }
+
+    #[test]
+    fn tokens_of_streams_that_told_none_are_estimated_if_that_is_wanted() {
+        let wanted = LlmConfig { estimate_tokens: true, ..LlmConfig::default() };
+        let untold = || LlmCall { tokens: Tokens::default(), usage: Usage::NotSent, ..call() };
+        let tokens = |call: LlmCall, config: &LlmConfig| {
+            let llm = whose().llm(call, config).llm.unwrap();
+            (llm.tokens.input, llm.tokens.output, llm.usage)
+        };
+        assert_eq!(tokens(untold(), &wanted), (Some(1001), Some(3), Usage::Estimated));
+        for (call, config) in [
+            (untold(), LlmConfig::default()),
+            (LlmCall { stream: false, ..untold() }, wanted.clone()),
+            (LlmCall { error_type: Some("cut_off".to_owned()), ..untold() }, wanted.clone()),
+        ] {
+            assert_eq!(tokens(call, &config), (None, None, Usage::NotSent));
+        }
+        let unseen = LlmCall { usage: Usage::Unseen, ..untold() };
+        assert_eq!(tokens(unseen, &wanted), (None, None, Usage::Unseen));
+        assert_eq!(tokens(call(), &wanted), (Some(1000), Some(10), Usage::Sent));
     }
 
     #[test]
     fn a_key_in_the_wrong_place_is_not_kept() {
         let key = || Some("sk-ant-api03-abcdefgh".to_owned());
         let misplaced = LlmCall { server: key(), request_model: key(), error_type: key(), ..call() };
-        let shown = format!("{:?}", whose().llm(misplaced, &Prices::default()));
+        let shown = format!("{:?}", whose().llm(misplaced, &LlmConfig::default()));
         assert!(!shown.contains("sk-ant") && shown.contains("[redacted]"), "{shown}");
     }
 

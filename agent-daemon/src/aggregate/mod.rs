@@ -87,7 +87,7 @@ impl Aggregator {
             rules: Rules::new(&config.agents),
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
-            calls: Calls::new(config.llm.prices.clone(), Arc::clone(&telemetry)),
+            calls: Calls::new(config.llm.clone(), Arc::clone(&telemetry)),
             commands: Commands::new(&config.operations, Arc::clone(&telemetry)),
             signals: Signals::default(),
             waiting: FxHashMap::default(),

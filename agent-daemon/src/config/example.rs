@@ -63,16 +63,15 @@ projects: []
 ";
 
 const PRICES: &str = "
-# What calls of models cost, USD for a million tokens: agentperf knows no prices by itself, and a call without one has no
-# cost. The price that gives most of the model's name counts, and of these the latest that had begun.
-#   model        the model's name, or its beginning and * (required)
-#   provider     only of this provider, as agentperf names it; default any
-#   from         the first day of the price, as in 2026-01-31; default always
-#   input        tokens that the model reads (required)
-#   output       tokens that it writes; without it the model writes none
-#   cache_read   tokens that are read from a cache; default as input
-#   cache_write  tokens that are written into a cache; default as input
-llm:
+  # What calls of models cost, USD for a million tokens: agentperf knows no prices by itself, and a call without one has no
+  # cost. The price that gives most of the model's name counts, and of these the latest that had begun.
+  #   model        the model's name, or its beginning and * (required)
+  #   provider     only of this provider, as agentperf names it; default any
+  #   from         the first day of the price, as in 2026-01-31; default always
+  #   input        tokens that the model reads (required)
+  #   output       tokens that it writes; without it the model writes none
+  #   cache_read   tokens that are read from a cache; default as input
+  #   cache_write  tokens that are written into a cache; default as input
   prices: []
 ";
 
@@ -108,6 +107,9 @@ pub fn example() -> String {
         before = section;
         let depth = if section.is_empty() { 0 } else { section.split('.').count() };
         write_option(&mut out, option, name, &"  ".repeat(depth), &defaults);
+        if option.key == "llm.estimate_tokens" {
+            out.push_str(PRICES);
+        }
         if option.key == "agents.builtin_rules" {
             out.push('\n');
             out.push_str(RULES);
@@ -116,7 +118,6 @@ pub fn example() -> String {
         }
     }
     out.push_str(PROJECTS);
-    out.push_str(PRICES);
     out.push_str(OPERATIONS);
     out
 }

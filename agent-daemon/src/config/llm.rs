@@ -1,10 +1,13 @@
-//! What calls of models cost: the operator's table of prices.
+//! What calls of models cost: the operator's table of prices; and whether tokens are estimated.
 
 use jiff::civil::Date;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::raw::{ItemError, Text};
+use super::{
+    options::{Opt, boolean, put},
+    raw::{ItemError, Text},
+};
 use crate::model::price::{Price, Prices, Rate};
 
 /// The most prices.
@@ -14,6 +17,7 @@ pub(super) const MAX_PRICES: usize = 1000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLlm {
+    pub(super) estimate_tokens: Text,
     pub(super) prices: Option<Vec<Spanned<RawPrice>>>,
 }
 
@@ -33,9 +37,19 @@ pub(super) struct RawPrice {
 /// How calls of models are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LlmConfig {
+    /// Whether tokens are estimated of streams whose provider tells none.
+    pub estimate_tokens: bool,
     /// What they cost.
     pub prices: Prices,
 }
+
+/// Every option of it.
+pub(super) const OPTIONS: [Opt; 1] = [Opt {
+    key: "llm.estimate_tokens",
+    doc: "Whether tokens, and with them cost, are estimated of streams whose provider tells none (as of OpenAI's without\nstream_options.include_usage): a token for every 4 bytes of the request, one for each piece of the answer. Such calls\nhave the usage `estimated`, and sums say how many these are.",
+    get: |c| c.llm.estimate_tokens.to_string(),
+    set: |c, t| put(&mut c.llm.estimate_tokens, boolean(t), "true or false"),
+}];
 
 /// Reads a price that follows others.
 pub(super) fn price(raw: RawPrice, before: &[Price]) -> Result<Price, ItemError> {

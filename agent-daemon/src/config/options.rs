@@ -11,7 +11,7 @@ use super::{
     duration::{format_duration, parse_duration},
     export_options, files, gpu,
     ledger::{format_hosts, parse_hosts},
-    reactions,
+    llm, reactions,
     size::{format_bytes, parse_bytes},
 };
 
@@ -69,7 +69,8 @@ const INSIDE: [Opt; OURS.len() + files::OPTIONS.len()] = joined(&OURS, &files::O
 
 /// And not of files.
 const OURS: [Opt; GENERAL.len() + MORE.len()] = joined(&GENERAL, &MORE);
-const MORE: [Opt; gpu::OPTIONS.len() + budget::OPTIONS.len()] = joined(&gpu::OPTIONS, &budget::OPTIONS);
+const MORE: [Opt; gpu::OPTIONS.len() + LLM.len()] = joined(&gpu::OPTIONS, &LLM);
+const LLM: [Opt; budget::OPTIONS.len() + llm::OPTIONS.len()] = joined(&budget::OPTIONS, &llm::OPTIONS);
 
 /// Those that have no file of their own.
 const GENERAL: [Opt; 34] = [

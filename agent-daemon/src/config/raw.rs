@@ -261,6 +261,7 @@ impl Raw {
         let kernel = self.kernel.unwrap_or_default();
         let gpu = self.gpu.unwrap_or_default();
         let budget = self.budget.unwrap_or_default();
+        let llm = self.llm.unwrap_or_default();
         let values = [
             ("listen", self.listen),
             ("window", self.window),
@@ -297,12 +298,13 @@ impl Raw {
             ("gpu.host_proc", gpu.host_proc),
             ("budget.usd_per_day", budget.usd_per_day),
             ("budget.tokens_per_day", budget.tokens_per_day),
+            ("llm.estimate_tokens", llm.estimate_tokens),
         ];
         let reactions = alerts.reactions.unwrap_or_default().into_values();
         let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
-        let prices = self.llm.unwrap_or_default().prices.unwrap_or_default();
+        let prices = llm.prices.unwrap_or_default();
         let operations = self.operations.unwrap_or_default();
         Parts { values, rules, projects, prices, operations }
     }

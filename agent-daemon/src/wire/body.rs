@@ -79,11 +79,13 @@ struct Pipe {
     framing: Framing,
     lanes: Vec<Lane>,
     at_ns: u64,
+    bytes: u64,
     partial: Partial,
 }
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         let (lanes, at_ns) = (&mut self.lanes, self.at_ns);
         match &mut self.framing {
             Framing::Documents => lanes.iter_mut().for_each(|lane| lane.feed(bytes, at_ns)),
@@ -163,7 +165,7 @@ impl Body {
             Media::Json | Media::JsonLines | Media::Other => Framing::Documents,
         };
         let lanes = dialects.iter().map(|dialect| Lane::new(dialect, side, shape)).collect();
-        let pipe = Pipe { framing, lanes, at_ns: 0, partial: Partial::default() };
+        let pipe = Pipe { framing, lanes, at_ns: 0, bytes: 0, partial: Partial::default() };
         let decoded = Decoded::new(coding, pipe);
         let partial = if coding == Coding::Unknown { Reason::Undecodable.into() } else { Partial::default() };
         Self { decoded, bytes: 0, partial, dead: dialects.is_empty(), media }
@@ -234,6 +236,11 @@ impl Body {
             _ => pipe.abandon(),
         }
         self.dead = true;
+    }
+
+    /// Bytes of it that were read, out of their coding.
+    pub(super) fn decoded_bytes(&mut self) -> u64 {
+        self.decoded.inner().map_or(0, |pipe| pipe.bytes)
     }
 
     /// The dialects, and what was understood by each.

@@ -105,6 +105,7 @@ impl Summary {
             gap_mean_ns: gaps.map(|(mean, _)| mean),
             gap_p99_ns: gaps.map(|(_, p99)| p99),
             duration_ns: since(exchange.last_ns),
+            request_bytes: exchange.request.body.decoded_bytes(),
             tokens,
             usage,
             finish_reason: response.finish,

@@ -30,6 +30,8 @@ def body(command, model):
         tools = [{"type": "function", "function": {"name": model}}]
         return "/v1/chat/completions", {"model": "gpt-4.1", "messages": messages, "tools": tools}
     options = {"stream": True, "stream_options": {"include_usage": True}} if command == "stream" else {}
+    if command == "untold":
+        options = {"stream": True}
     return "/v1/chat/completions", {"model": model, "messages": messages, **options}
 
 
@@ -46,7 +48,7 @@ def call(connection, command, model):
                 first = time.monotonic() - start
     else:
         answer.read()
-    return {"status": answer.status, "seconds": time.monotonic() - start, "first": first}
+    return {"bytes": len(data), "status": answer.status, "seconds": time.monotonic() - start, "first": first}
 
 
 def to_itself(count):

@@ -124,7 +124,8 @@ pub struct LlmCallDto {
     pub cache_write_tokens: Option<u64>,
     /// Of the output: reasoning.
     pub reasoning_tokens: Option<u64>,
-    /// Whether the provider told how many tokens were used: `sent`, `not_sent`, or `unseen` where it may have.
+    /// Whether the provider told how many tokens were used: `sent`, `not_sent`, `unseen` where it may have, or `estimated`
+    /// where it did not and the configuration wants an estimate.
     #[schema(example = "sent")]
     pub usage: String,
     /// What it cost, US dollars; null where the configuration has no price for it.

@@ -133,6 +133,8 @@ pub struct LlmSumDto {
     pub first_content_mean_seconds: Option<f64>,
     /// Calls whose tokens the provider told: the tokens are of these. Where there are none, they are null, and not 0.
     pub calls_with_usage: u64,
+    /// Calls whose tokens are an estimate, which are in the sums as well: only where `llm.estimate_tokens` is on.
+    pub calls_estimated: u64,
     /// Tokens that the model read.
     pub input_tokens: Option<u64>,
     /// Tokens that it wrote.
@@ -179,6 +181,7 @@ impl From<&Sum> for LlmSumDto {
             p99_seconds: quantile(0.99),
             first_content_mean_seconds: used.first_content_ns.checked_div(used.streams).map(seconds),
             calls_with_usage: used.counted,
+            calls_estimated: used.estimated,
             input_tokens: used.told(used.input),
             output_tokens: used.told(used.output),
             cache_read_tokens: used.told(used.cache_read),

@@ -30,8 +30,10 @@ pub(super) fn llm(calls: &LlmCallListDto) -> String {
     for model in calls.models.iter().take(ROWS) {
         let sum = &model.sum;
         let some = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), seconds);
-        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
-        let cost = sum.cost_usd.map_or_else(|| "-".to_owned(), |usd| format!("${usd:.4}"));
+        // As an estimate is marked everywhere.
+        let about = if sum.calls_estimated > 0 { "~" } else { "" };
+        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), |n| format!("{about}{n}"));
+        let cost = sum.cost_usd.map_or_else(|| "-".to_owned(), |usd| format!("{about}${usd:.4}"));
         let name = model.model.as_deref().unwrap_or("?");
         table.row(vec![
             sum.calls.to_string(),

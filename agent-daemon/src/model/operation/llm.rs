@@ -89,6 +89,8 @@ pub struct LlmSum {
     pub reasoning: u64,
     /// Calls whose tokens the provider told.
     pub counted: u64,
+    /// Calls whose tokens are an estimate.
+    pub estimated: u64,
     /// What the calls cost whose price is known.
     pub cost: Cost,
     /// How many these are.
@@ -115,6 +117,7 @@ impl LlmSum {
             cache_write: known(cache_write),
             reasoning: known(reasoning),
             counted: u64::from(llm.usage == Usage::Sent),
+            estimated: u64::from(llm.usage == Usage::Estimated),
             cost: llm.cost.unwrap_or_default(),
             priced: u64::from(llm.cost.is_some()),
             first_content_ns: known(llm.first_content_ns),
@@ -140,19 +143,19 @@ impl LlmSum {
 
     /// Every number, in an order that is stored.
     #[must_use]
-    pub fn numbers(&self) -> [u64; 12] {
+    pub fn numbers(&self) -> [u64; 13] {
         let Self { input, output, cache_read, cache_write, reasoning, counted, .. } = *self;
         let Self { cost, priced, first_content_ns, streams, retries, partial, .. } = *self;
         let tokens = [input, output, cache_read, cache_write, reasoning, counted];
-        let rest = [cost.0, priced, first_content_ns, streams, retries, partial];
+        let rest = [cost.0, priced, first_content_ns, streams, retries, partial, self.estimated];
         std::array::from_fn(|at| tokens.iter().chain(&rest).nth(at).copied().unwrap_or(0))
     }
 }
 
-impl From<[u64; 12]> for LlmSum {
-    fn from(numbers: [u64; 12]) -> Self {
+impl From<[u64; 13]> for LlmSum {
+    fn from(numbers: [u64; 13]) -> Self {
         let [input, output, cache_read, cache_write, reasoning, counted, rest @ ..] = numbers;
-        let [cost, priced, first_content_ns, streams, retries, partial] = rest;
+        let [cost, priced, first_content_ns, streams, retries, partial, estimated] = rest;
         let cost = Cost(cost);
         Self {
             input,
@@ -161,6 +164,7 @@ impl From<[u64; 12]> for LlmSum {
             cache_write,
             reasoning,
             counted,
+            estimated,
             cost,
             priced,
             first_content_ns,
@@ -182,7 +186,7 @@ mod tests {
         let mut twice = sum;
         twice.merge(&sum);
         assert_eq!(twice.numbers(), std::array::from_fn(|n| 2 * (n as u64 + 1)));
-        assert_eq!((twice.input, twice.cost.0, twice.partial), (2, 14, 24));
+        assert_eq!((twice.input, twice.cost.0, twice.partial, twice.estimated), (2, 14, 24, 26));
         let untold = LlmSum { counted: 0, ..sum };
         assert_eq!((sum.told(0), untold.told(0), untold.told(3)), (Some(0), None, Some(3)));
     }

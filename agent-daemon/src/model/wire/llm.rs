@@ -87,11 +87,13 @@ pub enum Usage {
     NotSent,
     /// It may have been in what was not seen.
     Unseen,
+    /// It did not, and the tokens are an estimate, as the configuration wants it.
+    Estimated,
 }
 
 impl Usage {
     /// Every case.
-    pub const ALL: [Self; 3] = [Self::Sent, Self::NotSent, Self::Unseen];
+    pub const ALL: [Self; 4] = [Self::Sent, Self::NotSent, Self::Unseen, Self::Estimated];
 
     /// Stable name.
     #[must_use]
@@ -100,6 +102,7 @@ impl Usage {
             Self::Sent => "sent",
             Self::NotSent => "not_sent",
             Self::Unseen => "unseen",
+            Self::Estimated => "estimated",
         }
     }
 }
@@ -170,6 +173,8 @@ pub struct LlmCall {
     pub gap_p99_ns: Option<u64>,
     /// From the start to the answer's last byte, ns.
     pub duration_ns: u64,
+    /// Bytes of the request's body, out of its coding.
+    pub request_bytes: u64,
     /// What was used.
     pub tokens: Tokens,
     /// Whether the provider told.
@@ -184,4 +189,22 @@ pub struct LlmCall {
     pub retries: u32,
     /// What is missing.
     pub partial: Partial,
+}
+
+/// Bytes of a request for each token of it: what OpenAI gives for English in its help, "What are tokens and how to count
+/// them". It is of text; the JSON around it is little beside the prompts of agents, and pictures in it count for too much.
+const BYTES_PER_TOKEN: u64 = 4;
+
+impl LlmCall {
+    /// Where the provider told no tokens of a stream that was seen to its end: what they may have been. Servers send a
+    /// piece of content for each token that they write.
+    #[must_use]
+    pub fn estimate(&self) -> Option<Tokens> {
+        let is_untold = self.stream && self.usage == Usage::NotSent && self.error_type.is_none();
+        is_untold.then(|| Tokens {
+            input: Some(self.request_bytes.div_ceil(BYTES_PER_TOKEN)),
+            output: Some(self.chunks),
+            ..Tokens::default()
+        })
+    }
 }

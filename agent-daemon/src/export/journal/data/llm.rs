@@ -147,6 +147,8 @@ pub(in crate::export::journal) struct LlmSumData {
     cache_write_tokens: u64,
     reasoning_tokens: u64,
     counted: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    estimated: u64,
     cost_picodollars: u64,
     priced: u64,
     first_content_ns: u64,
@@ -157,7 +159,7 @@ pub(in crate::export::journal) struct LlmSumData {
 
 impl From<LlmSum> for LlmSumData {
     fn from(sum: LlmSum) -> Self {
-        let LlmSum { counted, priced, first_content_ns, streams, retries, partial, .. } = sum;
+        let LlmSum { counted, estimated, priced, first_content_ns, streams, retries, partial, .. } = sum;
         Self {
             input_tokens: sum.input,
             output_tokens: sum.output,
@@ -165,6 +167,7 @@ impl From<LlmSum> for LlmSumData {
             cache_write_tokens: sum.cache_write,
             reasoning_tokens: sum.reasoning,
             counted,
+            estimated,
             cost_picodollars: sum.cost.0,
             priced,
             first_content_ns,
@@ -177,7 +180,7 @@ impl From<LlmSum> for LlmSumData {
 
 impl From<LlmSumData> for LlmSum {
     fn from(data: LlmSumData) -> Self {
-        let LlmSumData { counted, priced, first_content_ns, streams, retries, partial, .. } = data;
+        let LlmSumData { counted, estimated, priced, first_content_ns, streams, retries, partial, .. } = data;
         Self {
             input: data.input_tokens,
             output: data.output_tokens,
@@ -185,6 +188,7 @@ impl From<LlmSumData> for LlmSum {
             cache_write: data.cache_write_tokens,
             reasoning: data.reasoning_tokens,
             counted,
+            estimated,
             cost: Cost(data.cost_picodollars),
             priced,
             first_content_ns,
@@ -193,4 +197,9 @@ impl From<LlmSumData> for LlmSum {
             partial,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }

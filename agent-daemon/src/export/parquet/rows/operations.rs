@@ -108,6 +108,7 @@ impl Rows {
                 sum.llm.cost.usd().into(),
                 sum.llm.priced.into(),
                 sum.llm.counted.into(),
+                sum.llm.estimated.into(),
             ],
         )
     }

@@ -69,7 +69,7 @@ pub(super) const OPERATIONS: [Column; 50] = [
 ];
 
 /// Added up.
-pub(super) const SUMS: [Column; 34] = [
+pub(super) const SUMS: [Column; 35] = [
     column("start", Type::Time, "the stretch's start"),
     column("end", Type::Time, "the stretch's end"),
     PROJECT,
@@ -104,4 +104,5 @@ pub(super) const SUMS: [Column; 34] = [
     column("cost_usd", Type::Float, "what those calls cost whose price is known"),
     column("priced", Type::Int, "how many these are"),
     column("calls_with_usage", Type::Int, "calls whose tokens the provider told"),
+    column("calls_estimated", Type::Int, "calls whose tokens are an estimate"),
 ];

@@ -1,5 +1,9 @@
 //! What answers tell: who wrote them, how they count, and what must not be taken from them.
 
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+
 use super::{ASK, Talk, json, post};
 use crate::model::wire::{Evidence, Usage};
 
@@ -35,6 +39,20 @@ fn reasoning_that_is_counted_apart_is_added_where_the_total_says_so() {
         let call = asked("/v1/chat/completions", &usage(total)).call();
         assert_eq!((call.tokens.output, call.tokens.reasoning), (Some(output), Some(3)), "{total}");
     }
+}
+
+#[test]
+fn a_request_is_as_long_as_it_is_out_of_its_coding() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(ASK.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let mut talk = Talk::new();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
+    talk.send(head).send(packed).receive(json(200, r#"{"object":"chat.completion"}"#));
+    assert_eq!(talk.call().request_bytes, ASK.len() as u64);
 }
 
 #[test]

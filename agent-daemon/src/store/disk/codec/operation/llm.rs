@@ -92,20 +92,31 @@ pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Option<Llm>, CodecError> 
     }))
 }
 
-/// 0 for nothing, else 1 and the numbers.
+/// How many numbers follow: none, all but the last, which is of estimates, or all.
+const NO_NUMBERS: u8 = 0;
+const TOLD_NUMBERS: u8 = 1;
+const ALL_NUMBERS: u8 = 2;
+
 pub(super) fn encode_sum(to: &mut Encoder, sum: &LlmSum) {
-    to.u8(u8::from(*sum != LlmSum::default()));
-    if *sum != LlmSum::default() {
-        sum.numbers().iter().for_each(|number| to.varint(*number));
-    }
+    let numbers = sum.numbers();
+    let (which, written) = match sum {
+        _ if *sum == LlmSum::default() => (NO_NUMBERS, 0),
+        LlmSum { estimated: 0, .. } => (TOLD_NUMBERS, numbers.len() - 1),
+        _ => (ALL_NUMBERS, numbers.len()),
+    };
+    to.u8(which);
+    numbers.iter().take(written).for_each(|number| to.varint(*number));
 }
 
 pub(super) fn decode_sum(from: &mut Decoder<'_>) -> Result<LlmSum, CodecError> {
-    if !from.flag()? {
-        return Ok(LlmSum::default());
-    }
     let mut numbers = LlmSum::default().numbers();
-    for number in &mut numbers {
+    let written = match from.u8()? {
+        NO_NUMBERS => 0,
+        TOLD_NUMBERS => numbers.len() - 1,
+        ALL_NUMBERS => numbers.len(),
+        other => return Err(CodecError::Unknown("count of numbers of calls of models", other)),
+    };
+    for number in numbers.iter_mut().take(written) {
         *number = from.varint()?;
     }
     Ok(LlmSum::from(numbers))
@@ -144,5 +155,6 @@ fn usage_tag(usage: Usage) -> u8 {
         Usage::Sent => 0,
         Usage::NotSent => 1,
         Usage::Unseen => 2,
+        Usage::Estimated => 3,
     }
 }
