@@ -152,6 +152,7 @@ pub(super) enum Family {
     AgentLlmCalls,
     AgentLlmFailures,
     AgentLlmProviderFailures,
+    AgentLlmUnfinished,
     AgentLlmSeconds,
     AgentLlmFirstTokenSeconds,
     AgentLlmStreams,

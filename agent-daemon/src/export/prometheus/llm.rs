@@ -36,6 +36,8 @@ pub(super) struct LlmTotals {
     failures: u64,
     /// Of the failures: those that are the provider's doing.
     provider_failures: u64,
+    /// Of the failures: those whose answer did not come to its end.
+    unfinished: u64,
     ns: u64,
     used: LlmSum,
 }
@@ -49,6 +51,7 @@ impl LlmTotals {
     fn add_one(&mut self, operation: &Operation) {
         let mut sum = Sum::default();
         sum.add(operation);
+        self.unfinished += u64::from(is_unfinished(operation));
         self.provider_failures += u64::from(is_providers(operation));
         self.add_sum(&sum);
     }
@@ -58,6 +61,7 @@ impl LlmTotals {
             calls: sum.count,
             failures: sum.errors,
             provider_failures: 0,
+            unfinished: 0,
             ns: sum.total_ns,
             used: sum.llm,
         });
@@ -68,17 +72,23 @@ impl LlmTotals {
         self.calls = self.calls.saturating_add(other.calls);
         self.failures = self.failures.saturating_add(other.failures);
         self.provider_failures = self.provider_failures.saturating_add(other.provider_failures);
+        self.unfinished = self.unfinished.saturating_add(other.unfinished);
         self.ns = self.ns.saturating_add(other.ns);
         self.used.merge(&other.used);
     }
 }
 
-/// Whether a call failed by the provider's doing: too many requests, its own errors, those that it tells of in the middle of an
-/// answer that began well, and answers that did not come to their end. The others are for what was asked, or by whom; and
-/// whoever cancels an answer has not been failed by the model.
+/// Whether a call's answer did not come to its end. Whoever gives one up ends the connection over HTTP/1.1, as does a
+/// provider that breaks down: which of the two it was is not seen.
+fn is_unfinished(call: &Operation) -> bool {
+    matches!(call.error_type.as_deref(), Some("cancelled" | "cut_off"))
+}
+
+/// Whether a call failed by the provider's doing: too many requests, its own errors, and those that it tells of in the middle
+/// of an answer that began well. The others are for what was asked, or by whom.
 fn is_providers(call: &Operation) -> bool {
     let is_callers = |status: u16| status != 429 && (400..500).contains(&status);
-    !call.success && call.error_type.as_deref() != Some("cancelled") && !call.status.is_some_and(is_callers)
+    !call.success && !is_unfinished(call) && !call.status.is_some_and(is_callers)
 }
 
 /// The calls of models among what arrived.
@@ -117,6 +127,7 @@ pub(super) fn of(
         Family::AgentLlmCalls => by_model(|llm| llm.calls as f64, &[]),
         Family::AgentLlmFailures => by_model(|llm| llm.failures as f64, &[]),
         Family::AgentLlmProviderFailures => by_model(|llm| llm.provider_failures as f64, &[]),
+        Family::AgentLlmUnfinished => by_model(|llm| llm.unfinished as f64, &[]),
         Family::AgentLlmSeconds => by_model(|llm| seconds(llm.ns), &[]),
         Family::AgentLlmFirstTokenSeconds => by_model(|llm| seconds(llm.used.first_content_ns), &[]),
         Family::AgentLlmStreams => by_model(|llm| llm.used.streams as f64, &[]),
@@ -178,6 +189,7 @@ mod tests {
         ];
         let calls = llm_calls(&Arrived { operations, sums: Vec::new(), place: None });
         let totals = calls.values().next().unwrap();
-        assert_eq!((totals.calls, totals.failures, totals.provider_failures), (8, 7, 5));
+        assert_eq!((totals.calls, totals.failures), (8, 7));
+        assert_eq!((totals.provider_failures, totals.unfinished), (3, 3));
     }
 }

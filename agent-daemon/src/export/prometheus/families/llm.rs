@@ -13,7 +13,7 @@ const MODEL: &[&str] = &["agent", "agent_id", "provider", "model"];
 /// The same, by `type`: `input` and `output`, and what these contain: `cache_read`, `cache_write` and `reasoning`.
 const TOKENS: &[&str] = &["agent", "agent_id", "provider", "model", "type"];
 
-pub(super) static ROWS: [Row; 13] = [
+pub(super) static ROWS: [Row; 14] = [
     row(
         F::LlmCost,
         "llm_cost_usd",
@@ -68,7 +68,15 @@ pub(super) static ROWS: [Row; 13] = [
         None,
         Counter,
         MODEL,
-        "Of these, those that are the provider's doing: 429, 5xx, errors in the middle of an answer, and answers that did not come to their end",
+        "Of these, those that are the provider's doing: 429, 5xx, and errors in the middle of an answer",
+    ),
+    row(
+        F::AgentLlmUnfinished,
+        "agent_llm_unfinished",
+        None,
+        Counter,
+        MODEL,
+        "Of these, those whose answer did not come to its end: the caller gave it up, or the connection broke (cut_off, cancelled)",
     ),
     row(F::AgentLlmSeconds, "agent_llm", Some(Seconds), Counter, MODEL, "How long calls of models took"),
     row(
