@@ -27,6 +27,7 @@ pub(super) fn attributes(llm: &Llm) -> Vec<KeyValue> {
         ("gen_ai.usage.cache_read.input_tokens", llm.tokens.cache_read),
         ("gen_ai.usage.cache_creation.input_tokens", llm.tokens.cache_write),
         ("gen_ai.usage.reasoning.output_tokens", llm.tokens.reasoning),
+        ("agentperf.llm.connect_ns", llm.connect_ns),
         ("agentperf.llm.first_byte_ns", llm.first_byte_ns),
         ("agentperf.llm.cost_picodollars", llm.cost.map(|cost| cost.0)),
         ("agentperf.llm.chunks", Some(llm.chunks).filter(|_| llm.stream)),

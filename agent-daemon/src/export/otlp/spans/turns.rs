@@ -2,7 +2,8 @@
 //! calls of models, of tools and of MCP servers are below that. The rule is that of `/turns`, followed while things happen.
 //!
 //! Limits: a turn begins with its first call, and is told when it is over. Where there is no ledger (the probe is off), a
-//! call that takes longer than the gap may be a turn of its own, since it is known once it is over.
+//! call that takes longer than the gap may be a turn of its own, since it is known once it is over. What ends after the turn in
+//! which it began was told (a tool in the background) is below its process.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -30,9 +31,14 @@ struct Turn {
     tokens: [Option<u64>; 2],
 }
 
-/// The turns of an agent: the one that goes on, if any.
+/// The turns of an agent.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Option<Turn>);
+pub(super) struct Turns {
+    /// The one that goes on, if any.
+    open: Option<Turn>,
+    /// When the last one ended that was told.
+    told_until: Option<Timestamp>,
+}
 
 impl Turns {
     /// The span that an operation is under, if it is done in a turn; work begins one. What is over by that is told.
@@ -43,19 +49,22 @@ impl Turns {
     ) -> (Option<Vec<u8>>, Option<Span>) {
         let (from, to) = (operation.start, operation.end());
         if !operation.is_work() {
-            let turn = self.0.as_ref().filter(|turn| operation.kind == MCP && turn.is_near(from, from));
+            let turn = self.open.as_ref().filter(|turn| operation.kind == MCP && turn.is_near(from, from));
             return (turn.map(|turn| turn.id.clone()), None);
         }
-        let is_next = self.0.as_ref().is_some_and(|turn| !turn.is_near(from, to));
+        if self.told_until.is_some_and(|told| from < told) {
+            return (None, None);
+        }
+        let is_next = self.open.as_ref().is_some_and(|turn| !turn.is_near(from, to));
         let over = if is_next { self.end(agent) } else { None };
-        let turn = self.0.get_or_insert_with(|| Turn::new(ids::turn_span(agent, operation), (from, to)));
+        let turn = self.open.get_or_insert_with(|| Turn::new(ids::turn_span(agent, operation), (from, to)));
         turn.add(operation);
         (Some(turn.id.clone()), over)
     }
 
     /// A window of the agent is over: whether a turn is, too.
     pub(super) fn window(&mut self, agent: &Agent, window: &Window) -> Option<Span> {
-        let turn = self.0.as_mut()?;
+        let turn = self.open.as_mut()?;
         if window.is_busy() && turn.is_near(window.start, window.end) {
             turn.to = turn.to.max(window.end);
         }
@@ -65,7 +74,8 @@ impl Turns {
 
     /// Nothing more is done in it.
     pub(super) fn end(&mut self, agent: &Agent) -> Option<Span> {
-        let turn = self.0.take()?;
+        let turn = self.open.take()?;
+        self.told_until = Some(turn.to);
         let mut attributes = identity(agent);
         attributes.extend([
             wire::text("gen_ai.operation.name", "invoke_agent"),
@@ -229,6 +239,21 @@ mod tests {
         }
         let process = ids::process_span(&world.agent, process_id(100));
         assert!(spans.iter().all(|span| span.links.iter().any(|link| link.span_id == process)), "who did it");
+    }
+
+    #[test]
+    fn a_tool_in_the_background_is_of_no_later_turn() {
+        let mut world = World::new();
+        let first = world.told(vec![call(1, 2)]);
+        let [turn] = &world.window(15, IDLE)[..] else { panic!("it is over") };
+        assert_eq!(turn.span_id, first[0].parent_span_id);
+        let second = world.told(vec![call(100, 4)]);
+        let background = lasting(100, tool_call_at(at(2), 10));
+        let [tool] = &world.told(vec![background])[..] else { panic!("nothing is over") };
+        assert_eq!(tool.parent_span_id, ids::process_span(&world.agent, process_id(100)));
+        let [turn] = &world.window(120, IDLE)[..] else { panic!("it is over") };
+        let begun = turn.start_time_unix_nano;
+        assert_eq!((&turn.span_id, begun), (&second[0].parent_span_id, wire::nanoseconds(at(100))));
     }
 
     #[test]

@@ -115,13 +115,14 @@ impl Rows {
 }
 
 /// What was read of a call of a model.
-fn of_llm(llm: Option<&Llm>) -> [Cell; 16] {
+fn of_llm(llm: Option<&Llm>) -> [Cell; 18] {
     [
         llm.map(|llm| llm.provider.as_str()).into(),
         llm.map(|llm| llm.asked.name()).into(),
         llm.and_then(|llm| llm.server.as_deref()).into(),
         llm.and_then(|llm| llm.response_model.as_deref()).into(),
         llm.map(|llm| llm.stream).into(),
+        llm.and_then(|llm| llm.connect_ns).into(),
         llm.and_then(|llm| llm.first_byte_ns).into(),
         llm.and_then(|llm| llm.first_content_ns).into(),
         llm.and_then(|llm| llm.tokens.input).into(),
@@ -129,6 +130,7 @@ fn of_llm(llm: Option<&Llm>) -> [Cell; 16] {
         llm.and_then(|llm| llm.tokens.cache_read).into(),
         llm.and_then(|llm| llm.tokens.cache_write).into(),
         llm.and_then(|llm| llm.tokens.reasoning).into(),
+        llm.map(|llm| llm.usage.name()).into(),
         llm.and_then(|llm| llm.cost).map(Cost::usd).into(),
         llm.and_then(|llm| llm.finish_reason.as_deref()).into(),
         llm.map(|llm| llm.retries).into(),

@@ -3,7 +3,7 @@
 use super::{Column, KIND, MODEL, NAME, PROJECT, SENDER, SOURCE, Type, column, optional};
 
 /// One by one.
-pub(super) const OPERATIONS: [Column; 50] = [
+pub(super) const OPERATIONS: [Column; 52] = [
     column("id", Type::Text, "unique in the store, hexadecimal"),
     PROJECT,
     SOURCE,
@@ -51,6 +51,7 @@ pub(super) const OPERATIONS: [Column; 50] = [
     optional("server", Type::Text, "the server that was asked"),
     optional("response_model", Type::Text, "the model that answered"),
     optional("stream", Type::Bool, "whether the answer came as a stream"),
+    optional("connect_ns", Type::Int, "what connecting took, ns; only of a connection's first call"),
     optional("first_byte_ns", Type::Int, "from the start to the answer's first byte, ns"),
     optional("first_content_ns", Type::Int, "from the start to the first content of a stream, ns"),
     optional("input_tokens", Type::Int, "tokens that the model read"),
@@ -58,6 +59,11 @@ pub(super) const OPERATIONS: [Column; 50] = [
     optional("cache_read_tokens", Type::Int, "of the input: read from a cache"),
     optional("cache_write_tokens", Type::Int, "of the input: written into a cache"),
     optional("reasoning_tokens", Type::Int, "of the output: reasoning"),
+    optional(
+        "usage",
+        Type::Text,
+        "whether the provider told the tokens: `sent`, `not_sent`, `unseen`, or `estimated`",
+    ),
     optional("cost_usd", Type::Float, "what it cost by the configured prices; null where none is known"),
     optional("finish_reason", Type::Text, "why the model stopped"),
     optional("retries", Type::Int, "calls of the same request that failed before"),
