@@ -29,6 +29,8 @@ pub mod source {
     pub const GO: u32 = 5;
     /// Those of the cryptography under rustls.
     pub const RUSTLS: u32 = 6;
+    /// OpenSSL's where they stand without names.
+    pub const OPENSSL_STRIPPED: u32 = 7;
 }
 
 /// Where the number of bytes is found that went through, once the function returns.

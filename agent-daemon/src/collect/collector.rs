@@ -198,7 +198,8 @@ impl Collector {
                 false
             }
             Order::Release { slot, token } => {
-                // What an agent said last comes before its end.
+                // What an agent said last, and what it will not hear the end of, comes before its end.
+                self.wire.let_go(slot);
                 self.wire.flush();
                 self.close_window(vec![token]);
                 self.forget(slot);

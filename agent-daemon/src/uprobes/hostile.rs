@@ -12,7 +12,7 @@ use crate::unwind::table::ReadAt;
 /// What finders of this file may read together, bytes: it has some 20,000.
 const MOST_READ: u64 = 256 << 20;
 /// Places of a file that a finder may name.
-const MOST_SITES: usize = 4096;
+const MOST_SITES: usize = 1024;
 /// Files that are changed at random.
 const CHANGED: usize = 2000;
 /// Numbers that bounds are wrong by.

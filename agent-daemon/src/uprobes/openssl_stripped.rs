@@ -112,7 +112,7 @@ fn functions(image: &CodeImage<'_>, names: &[u64]) -> Vec<u64> {
 
 fn both(image: &CodeImage<'_>, address: u64, direction: u32, length: u64) -> Option<[Site; 2]> {
     let offset = image.offset(address)?;
-    let cookie = probe_cookie(action::SAVE, direction, length, source::OPENSSL);
+    let cookie = probe_cookie(action::SAVE, direction, length, source::OPENSSL_STRIPPED);
     Some([UprobeProgram::WireCall, UprobeProgram::WireReturn].map(|program| Site { program, offset, cookie }))
 }
 

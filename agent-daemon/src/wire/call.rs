@@ -28,7 +28,8 @@ pub(super) fn tell(mut exchange: Exchange, ending: Ending, derived: &mut Derived
     } else if exchange.is_mcp {
         http.carried = Carried::Mcp;
         let (number, status, at_ns) = (exchange.origin.exchange, http.status, exchange.last_ns);
-        for call in derived.calls.exchange_ended(number, status, at_ns, partial) {
+        let has_more = exchange.response.ended && exchange.response.body.media() == Media::EventStream;
+        for call in derived.calls.exchange_ended(number, status, at_ns, (partial, has_more)) {
             derived.record(call);
         }
     }
@@ -61,7 +62,7 @@ impl Summary {
             request_bytes: exchange.request.body.bytes,
             response_bytes: exchange.response.body.bytes,
             started_ns: self.started_ns,
-            first_byte_ns: exchange.response.began_ns.map(|at_ns| at_ns.saturating_sub(self.started_ns)),
+            first_byte_ns: exchange.waited_ns(exchange.response.began_ns),
             duration_ns: exchange.last_ns.saturating_sub(self.started_ns),
             carried: Carried::Other,
             partial: self.partial,
@@ -82,6 +83,7 @@ impl Summary {
         let (tokens, usage) = self.tokens(&recognised, &response, ended);
         let stream = self.stream(exchange, &recognised, &request);
         let since = |at_ns: u64| at_ns.saturating_sub(self.started_ns);
+        let first_content_ns = exchange.waited_ns(response.pace.first().filter(|_| stream));
         let pace = &response.pace;
         let gaps = pace.gaps().filter(|_| stream);
         let status = response.status.or(head.and_then(|head| head.status));
@@ -99,8 +101,8 @@ impl Summary {
             started_ns: self.started_ns,
             is_first: exchange.context.is_first,
             connect_ns: None,
-            first_byte_ns: exchange.response.began_ns.map(since),
-            first_content_ns: pace.first().filter(|_| stream).map(since),
+            first_byte_ns: exchange.waited_ns(exchange.response.began_ns),
+            first_content_ns,
             chunks: if stream { pace.chunks } else { 0 },
             gap_mean_ns: gaps.map(|(mean, _)| mean),
             gap_p99_ns: gaps.map(|(_, p99)| p99),

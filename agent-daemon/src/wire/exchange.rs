@@ -275,6 +275,11 @@ impl Exchange {
         fnv1a(owner, head.host.as_deref().unwrap_or_default().bytes().chain(port))
     }
 
+    /// How long it is from the request to this time, ns, where the request was seen.
+    pub(super) fn waited_ns(&self, at_ns: Option<u64>) -> Option<u64> {
+        at_ns.zip(self.request.began_ns).map(|(at_ns, began_ns)| at_ns.saturating_sub(began_ns))
+    }
+
     /// Its connection ended then: whoever waited for more did so until then.
     pub(super) fn waited_until(&mut self, at_ns: u64) {
         if !self.is_complete() {

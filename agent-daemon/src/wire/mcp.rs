@@ -118,19 +118,20 @@ impl Calls {
         WireRecord::Mcp(McpCall { server, ..waiting.call })
     }
 
-    /// An HTTP exchange ended in this status, or in none; what waits for an answer in it gets none any more.
+    /// An HTTP exchange ended in this status, or in none; what waits for an answer in it gets none any more, unless a stream
+    /// of events was ended in order, which may go on as another.
     pub(super) fn exchange_ended(
         &mut self,
         exchange: u64,
         status: Option<u16>,
         at_ns: u64,
-        partial: Partial,
+        (partial, is_in_order): (Partial, bool),
     ) -> Vec<WireRecord> {
+        let error = status.filter(|status| *status >= 400).map(|status| status.to_string());
         // Accepted: the answer comes on the stream beside it.
-        if status == Some(202) {
+        if status == Some(202) || (is_in_order && error.is_none() && !partial.is_partial()) {
             return Vec::new();
         }
-        let error = status.filter(|status| *status >= 400).map(|status| status.to_string());
         self.end(
             |waiting| !waiting.stdio && waiting.call.origin.exchange == exchange,
             at_ns,
@@ -138,7 +139,7 @@ impl Calls {
                 call.error_type = error.clone();
                 call.partial.merge(partial);
                 if error.is_none() {
-                    unanswered(call, if partial.is_partial() { None } else { Some(Reason::CutOff) });
+                    unanswered(call, None);
                 }
             },
         )

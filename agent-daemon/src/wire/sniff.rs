@@ -48,6 +48,9 @@ pub(super) fn judge(bytes: &[u8]) -> Verdict {
         return Verdict::Events;
     }
     let unfinished = |word: &&[u8]| bytes.len() < word.len() && begins(bytes, word);
+    if is_size_of_chunk(bytes) {
+        return Verdict::Undecided;
+    }
     if METHODS.iter().any(unfinished) || unfinished(&STATUS_LINE) {
         return Verdict::Undecided;
     }
@@ -71,11 +74,20 @@ pub(super) fn begins_http1(bytes: &[u8], kind: Kind) -> bool {
     }
 }
 
+/// What is in a chunk that begins here, as far as it is there.
+fn in_chunk(bytes: &[u8]) -> Option<&[u8]> {
+    let digits = bytes.iter().take(LONGEST_SIZE).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    bytes.get(digits..).filter(|_| digits > 0).and_then(|rest| rest.strip_prefix(b"\r\n"))
+}
+
 /// Whether a chunk begins here that holds events.
 fn is_chunk_of_events(bytes: &[u8]) -> bool {
-    let digits = bytes.iter().take(LONGEST_SIZE).take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let event = bytes.get(digits..).and_then(|rest| rest.strip_prefix(b"\r\n"));
-    digits > 0 && event.is_some_and(|event| EVENT_FIELDS.iter().any(|field| event.starts_with(field)))
+    in_chunk(bytes).is_some_and(|event| EVENT_FIELDS.iter().any(|field| event.starts_with(field)))
+}
+
+/// Whether a chunk's size is all that is there: some servers send it by itself.
+fn is_size_of_chunk(bytes: &[u8]) -> bool {
+    in_chunk(bytes).is_some_and(<[u8]>::is_empty)
 }
 
 /// Whether frames of HTTP/2 may begin here: each whole header has a length, a type and a stream that go together.
@@ -132,6 +144,7 @@ mod tests {
             (b"SSH-2.0", Verdict::Unknown),
             (b"1f\r\ndata: {\"id\"", Verdict::Events),
             (b"2A0\r\nevent: ping", Verdict::Events),
+            (b"1f\r\n", Verdict::Undecided),
             (b"1f\r\n{\"id\"", Verdict::Unknown),
             (b"\r\ndata: {", Verdict::Unknown),
             (b"123456789\r\ndata: {", Verdict::Unknown),

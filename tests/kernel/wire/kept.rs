@@ -76,11 +76,16 @@ fn tokens_of_a_stream_that_tells_none_are_estimated_and_marked_where_that_is_wan
     let [untold, told] = &calls[..] else { panic!("each call once: {calls:#?}") };
     assert_eq!((&untold["usage"], &told["usage"]), (&json!("estimated"), &json!("sent")));
     let (input, pieces) = (bytes.div_ceil(4), untold["chunks"].as_u64().unwrap());
-    assert_eq!((&untold["input_tokens"], &untold["output_tokens"]), (&json!(input), &json!(pieces)), "{untold}");
+    assert_eq!(
+        (&untold["input_tokens"], &untold["output_tokens"]),
+        (&json!(input), &json!(pieces)),
+        "{untold}"
+    );
     assert!(pieces > 0, "{untold}");
     let cost = (2 * input + 8 * pieces) as f64 / 1e6;
     assert!((untold["cost_usd"].as_f64().unwrap() - cost).abs() < 1e-12, "{untold}");
-    let sum = &daemon.api().get(&format!("/api/v1/llm-calls/summary?agent={agent}")).expect(200).json()["total"];
+    let sum =
+        &daemon.api().get(&format!("/api/v1/llm-calls/summary?agent={agent}")).expect(200).json()["total"];
     assert_eq!((&sum["calls_with_usage"], &sum["calls_estimated"]), (&json!(1), &json!(1)), "{sum}");
     assert_eq!(sum["input_tokens"], json!(input + told["input_tokens"].as_u64().unwrap()), "{sum}");
 }

@@ -102,7 +102,7 @@ fn client(provider: &Provider, over: Over) -> Client {
 fn watch(provider: &Provider, over: Over) -> Option<(Daemon, Client, String)> {
     let daemon = provider.daemon(&json!({}));
     if !over.is_seen() || daemon.api().unavailable().contains_key("wire_socket_send") {
-        eprintln!("not tested: this CPU has no AVX-512, or this kernel no hooks of sockets");
+        eprintln!("not tested: this CPU lacks what {} needs, or this kernel hooks of sockets", over.finder());
         return None;
     }
     let client = client(provider, over);

@@ -131,7 +131,8 @@ pub struct LlmSumDto {
     pub p99_seconds: Option<f64>,
     /// Mean time to the first content of streams.
     pub first_content_mean_seconds: Option<f64>,
-    /// Calls whose tokens the provider told: the tokens are of these. Where there are none, they are null, and not 0.
+    /// Calls whose tokens the provider told: the tokens are of these. Where there are none, they are null, and not 0; where
+    /// there are, what single ones did not tell (a provider without a cache, say) is counted as 0.
     pub calls_with_usage: u64,
     /// Calls whose tokens are an estimate, which are in the sums as well: only where `llm.estimate_tokens` is on.
     pub calls_estimated: u64,

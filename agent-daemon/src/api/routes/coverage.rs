@@ -90,7 +90,7 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
 /// Whether an agent was watched when a process ended, which is told a little after it.
 fn may_have_had(agent: &Agent, unread: &Unread) -> bool {
     let is_before = |at: Timestamp| at.checked_add(AFTERWARDS).is_ok_and(|at| at < unread.ended);
-    !agent.ended.is_some_and(|(at, _)| is_before(at))
+    agent.attached <= unread.ended && !agent.ended.is_some_and(|(at, _)| is_before(at))
 }
 
 /// Why sockets do not tell what is said, if they do not.

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use crate::{
-    kernel::wire::WireKey,
+    kernel::wire::{WireKey, source},
     model::id::{ProcessId, Slot},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Owner {
     pub(super) process: ProcessId,
     /// It is a socket without TLS.
     pub(super) is_plain: bool,
+    /// Its end is seen, which may be that of its process.
+    pub(super) has_end: bool,
 }
 
 /// A connection that was said something on.
@@ -58,14 +60,17 @@ impl Connections {
     }
 
     /// The connection of this key.
-    pub(super) fn meet(&mut self, key: WireKey, slot: Slot, is_plain: bool) -> Met {
+    pub(super) fn meet(&mut self, key: WireKey, slot: Slot, source: u32) -> Met {
         if let Some(known) = self.known.get(&key) {
             self.owners.promote(&known.number);
             return Met { number: known.number, is_new: false };
         }
         self.next += 1;
         self.known.put(key, Connection { number: self.next, idle_bytes: 0 });
-        self.owners.put(self.next, Owner { slot, process: key.process, is_plain });
+        let is_plain = source == source::SOCKET;
+        // What frees a connection is not found there.
+        let has_end = !matches!(source, source::BORINGSSL | source::OPENSSL_STRIPPED);
+        self.owners.put(self.next, Owner { slot, process: key.process, is_plain, has_end });
         Met { number: self.next, is_new: true }
     }
 
@@ -126,11 +131,13 @@ mod tests {
     #[test]
     fn an_address_that_is_used_again_is_another_connection() {
         let mut connections = Connections::new();
-        let first = connections.meet(key(1, 16, 5), Slot(1), true);
-        assert!(first.is_new && !connections.meet(key(1, 16, 5), Slot(1), true).is_new);
-        let second = connections.meet(key(1, 16, 9), Slot(2), false);
+        let first = connections.meet(key(1, 16, 5), Slot(1), source::SOCKET);
+        assert!(first.is_new && !connections.meet(key(1, 16, 5), Slot(1), source::SOCKET).is_new);
+        let second = connections.meet(key(1, 16, 9), Slot(2), source::BORINGSSL);
         assert!(second.is_new && second.number != first.number);
-        let owner = |slot, is_plain| Some(Owner { slot: Slot(slot), process: ProcessId(1), is_plain });
+        let owner = |slot, is_plain| {
+            Some(Owner { slot: Slot(slot), process: ProcessId(1), is_plain, has_end: is_plain })
+        };
         assert_eq!(connections.owner(first.number), owner(1, true));
         assert_eq!(connections.remove_all(ProcessId(1)).len(), 2);
         assert_eq!(connections.owner(second.number), owner(2, false), "what is told late is its");
@@ -140,7 +147,7 @@ mod tests {
     fn what_carries_nothing_for_long_is_dismissed() {
         let mut connections = Connections::new();
         let key = key(1, 16, 5);
-        connections.meet(key, Slot(1), false);
+        connections.meet(key, Slot(1), source::OPENSSL);
         assert!(!connections.carried(&key, PATIENCE, false, false));
         assert!(!connections.carried(&key, 1, true, false), "a call resets it");
         assert!(!connections.carried(&key, PATIENCE, false, false));

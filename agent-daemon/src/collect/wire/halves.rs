@@ -85,6 +85,8 @@ impl Halves {
         };
         let Some(held) = self.held.get_mut(at) else { return };
         let length = usize::try_from(said.position.saturating_sub(held.position)).unwrap_or(usize::MAX);
+        // It is another's end: its own was lost, and so was what that end is of.
+        let length = if length > held.bytes.len() { 0 } else { length };
         self.bytes -= held.bytes.len().saturating_sub(length);
         held.bytes.truncate(length);
         held.is_open = false;
@@ -109,6 +111,9 @@ impl Halves {
     }
 
     fn take(&mut self, is_it: impl Fn(&Held) -> bool) -> Vec<Held> {
+        if !self.held.iter().any(&is_it) {
+            return Vec::new();
+        }
         let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_it);
         self.held = left.into();
         self.bytes -= taken.iter().map(|held| held.bytes.len()).sum::<usize>();
@@ -196,6 +201,9 @@ mod tests {
         assert!(pass(&open(SOCKET, 21, b"lost")).is_empty());
         assert!(pass(&open(SOCKET, 24, b"next?")).is_empty());
         assert_eq!(pass(&said(SOCKET, Way::Sealed, 28, b"")), [(SOCKET, 24, b"next".to_vec())]);
+        // The end of the first and all of the second but its end are lost.
+        assert!(pass(&open(SOCKET, 28, b"lost?")).is_empty());
+        assert!(pass(&said(SOCKET, Way::Sealed, 40, b"")).is_empty());
         // All of it before the connection is known.
         assert!(pass(&open(KEY, 0, b"GET?")).is_empty());
         assert!(pass(&said(KEY, Way::Sealed, 3, b"")).is_empty());

@@ -69,6 +69,8 @@ enum Told {
     Flights(u64, Sender<FxHashMap<Slot, Flights>>),
     /// Say when all that was said is handed on.
     Flush(Sender<()>),
+    /// An agent is about to be let go.
+    LetGo(Slot),
     /// An agent is let go.
     Forget(Slot),
 }
@@ -138,6 +140,11 @@ impl WireReader {
         self.tell(Told::Begin(slot));
     }
 
+    /// An agent is about to be let go.
+    pub(super) fn let_go(&self, slot: Slot) {
+        self.tell(Told::LetGo(slot));
+    }
+
     /// An agent is let go.
     pub(super) fn forget(&self, slot: Slot) {
         self.tell(Told::Forget(slot));
@@ -200,6 +207,7 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
                 // Whoever asked may have stopped waiting.
                 let _ = done.send(());
             }
+            Ok(Told::LetGo(slot)) => reader.let_go(slot),
             Ok(Told::Forget(slot)) => reader.forget(slot),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

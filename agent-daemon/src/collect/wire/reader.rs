@@ -128,7 +128,7 @@ impl Reader {
                 WireRecord::Mcp(call) => (call.origin.connection, call.started_ns),
                 WireRecord::Http(exchange) => (exchange.origin.connection, exchange.started_ns),
             };
-            let Some(Owner { slot, process, is_plain }) = self.connections.owner(connection) else {
+            let Some(Owner { slot, process, is_plain, .. }) = self.connections.owner(connection) else {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
@@ -162,7 +162,9 @@ impl Reader {
     pub(super) fn exited(&mut self, process: ProcessId, at_ns: u64) {
         self.read();
         for number in self.connections.remove_all(process) {
-            self.wire.close(number, at_ns);
+            let has_end = self.connections.owner(number).is_some_and(|owner| owner.has_end);
+            // One that may have ended long ago has ended when it was last heard of.
+            self.wire.close(number, if has_end { at_ns } else { 0 });
         }
         self.hand_on();
         self.halves.exited(process);
@@ -207,14 +209,19 @@ impl Reader {
         self.flights.begin(slot);
     }
 
-    /// An agent is let go.
-    pub(super) fn forget(&mut self, slot: Slot) {
+    /// An agent is about to be let go: what goes on on its connections is told as far as it came.
+    pub(super) fn let_go(&mut self, slot: Slot) {
         self.read();
         for number in self.connections.remove_slot(slot) {
             self.wire.let_go(number);
         }
-        self.halves.forget(slot);
         self.hand_on();
+    }
+
+    /// An agent is let go.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.let_go(slot);
+        self.halves.forget(slot);
         self.flights.forget(slot);
         self.telemetry.coverage.forget(slot);
     }
@@ -255,8 +262,7 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
             return Taken::default();
         }
     };
-    let is_plain = said.source == source::SOCKET;
-    let met = connections.meet(said.key, said.slot, is_plain);
+    let met = connections.meet(said.key, said.slot, said.source);
     if met.is_new {
         let (connection, owner) = (met.number, said.key.process.0);
         let transport = if said.source == source::STDIO { Transport::Stdio } else { Transport::Stream };

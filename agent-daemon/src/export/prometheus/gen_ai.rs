@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     operation::{LLM, Llm, MCP, Operation},
-    wire::Role,
+    wire::{Reason, Role},
 };
 
 /// Up to which times calls of models are counted, s.
@@ -90,12 +90,9 @@ impl GenAiTotals {
             Some(llm) if operation.kind == LLM && !llm.serves => {
                 let model = of_model(llm);
                 let [name, provider, asked, answered] = model;
-                self.count(
-                    Measure::Duration,
-                    &[name, provider, asked, answered, error],
-                    Some(duration),
-                    room,
-                );
+                // Of what was under way when somebody began to look, nobody knows how long it took.
+                let duration = Some(duration).filter(|_| !llm.partial.has(Reason::AttachedLate));
+                self.count(Measure::Duration, &[name, provider, asked, answered, error], duration, room);
                 let first_chunk = llm.first_content_ns.filter(|_| llm.stream).map(seconds);
                 self.count(Measure::FirstChunk, &model, first_chunk, room);
                 let tokens = |tokens: Option<u64>| tokens.map(|tokens| tokens as f64);

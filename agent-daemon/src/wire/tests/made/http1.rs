@@ -132,6 +132,7 @@ fn a_stream_that_is_entered_in_its_middle_is_told_from_there_on() {
     assert_eq!((call.tokens.input, call.tokens.output), (Some(5), Some(6)));
     assert_eq!((call.partial, call.error_type.as_deref()), (Reason::AttachedLate.into(), None));
     assert_eq!((call.role, call.status, call.started_ns, call.is_first), (Role::Client, None, 1100, false));
+    assert_eq!((call.first_byte_ns, call.first_content_ns), (None, None), "nobody saw when it was asked");
     // The next one is whole.
     let next = talk.send(post("/v1/chat/completions", ASK)).receive(json(200, "{}")).call();
     assert!(!next.partial.is_partial());

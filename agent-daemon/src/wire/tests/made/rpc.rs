@@ -1,6 +1,6 @@
 //! MCP: errors, batches, requests of servers, and what is none.
 
-use super::{Talk, json, post};
+use super::{EVENTS, Talk, chunk, json, post};
 use crate::{
     model::wire::{McpTransport, Reason, Role},
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
@@ -19,6 +19,29 @@ fn errors_and_missing_answers_are_told() {
     assert_eq!((calls[0].tool.as_deref(), calls[0].duration_ns), (Some("search"), 15));
     assert_eq!((calls[0].transport, calls[0].role), (McpTransport::Http, Role::Client));
     assert!(!format!("{calls:?}").contains("PLANTED"));
+}
+
+#[test]
+fn a_stream_that_ends_without_the_answer_may_be_taken_up_again() {
+    let (call, end) =
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}"#, "0\r\n\r\n");
+    let event = |data: &str| chunk(&format!("id: 1\ndata: {data}\n\n"));
+    let mut talk = Talk::new();
+    talk.at(10).send(post("/mcp", call)).receive(format!("{EVENTS}{}{end}", event("")));
+    assert!(talk.mcp().is_empty(), "the answer may come on another");
+    let get =
+        "GET /mcp HTTP/1.1\r\nHost: localhost:8000\r\nAccept: text/event-stream\r\nLast-Event-ID: 1\r\n\r\n";
+    let answer = event(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    talk.at(30).send(get).receive(format!("{EVENTS}{answer}{end}"));
+    let [told] = &talk.mcp()[..] else { panic!("it is told once") };
+    assert_eq!((told.tool.as_deref(), told.error_type.as_deref()), (Some("slow"), None));
+    assert_eq!((told.transport, told.duration_ns), (McpTransport::Sse, 20));
+    assert!(!told.partial.is_partial());
+    // An answer without the message is none, and who is cut off gets none either.
+    talk.send(post("/mcp", call)).receive(json(200, "{}"));
+    talk.send(post("/mcp", call)).receive(EVENTS).close();
+    let errors: Vec<_> = talk.mcp().into_iter().map(|call| call.error_type).collect();
+    assert_eq!(errors, [None, Some("cut_off".to_owned())]);
 }
 
 #[test]
