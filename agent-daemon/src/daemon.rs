@@ -27,6 +27,7 @@ use crate::{
     api::{self, BindError},
     collect::{AttacherThread, Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
+    content::Contents,
     ending,
     enrich::{Resolver, ResolverThreads},
     export::{DoorError, Doors, Sending},
@@ -37,6 +38,7 @@ use crate::{
         control::Control,
         observation::Observation,
         record::Record,
+        time::Timestamp,
     },
     store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
@@ -49,6 +51,9 @@ const OBSERVATIONS: usize = 4096;
 const ORDERS: usize = 64;
 /// Records that may wait for the store.
 const RECORDS: usize = 4096;
+
+/// How often content is looked through for what is to be forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 /// How long stopping waits for the host's thread, and for the resolver's, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
@@ -119,6 +124,8 @@ pub async fn run(
     let ingest = open_ingest(&config, &records, &telemetry)?;
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
+    let contents = Arc::new(Contents::new(&config, Arc::clone(&telemetry)));
+    let state = state.with_contents(Arc::clone(&contents));
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -137,15 +144,16 @@ pub async fn run(
     let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
-    let aggregator = Aggregator::new(&config, resolver, &channels, Arc::clone(&telemetry));
+    let aggregator = Aggregator::new(&config, resolver, &channels, Arc::clone(&contents), Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
     let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
+    let forgetting = tokio::spawn(forget_contents(contents, store));
     announce(listen, &serving, ready);
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator, end_of(&mut rounds)).await;
-    stop_serving(&serving, &[reloader, watchdog]);
+    stop_serving(&serving, &[reloader, watchdog, forgetting]);
     take_back(reactions).await;
     if outcome.is_ok() {
         joined("host-end", move || drop((host.finish(), open_for_host))).await;
@@ -154,6 +162,15 @@ pub async fn run(
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
+}
+
+/// Forgets content whose time is over.
+async fn forget_contents(contents: Arc<Contents>, store: Arc<dyn Store>) {
+    let mut times = tokio::time::interval(FORGET_EVERY);
+    loop {
+        times.tick().await;
+        contents.maintain(Timestamp::now(), |agent| store.agent(agent).is_some());
+    }
 }
 
 /// Opens the doors in.

@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 63] = [
+const VALUES: [&str; 64] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -61,6 +61,7 @@ const VALUES: [&str; 63] = [
     "/host/proc",
     "12.50",
     "1000",
+    "32MB",
     "directories",
     "model.bin",
     "false",

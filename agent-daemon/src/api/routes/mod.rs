@@ -6,6 +6,7 @@ mod alerts;
 mod blocked;
 mod calls;
 mod calls_by;
+mod content;
 mod coverage;
 mod cuda;
 mod dashboard;
@@ -79,6 +80,7 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(calls::llm))
         .routes(routes!(llm_summary::summary))
         .routes(routes!(calls::mcp))
+        .routes(routes!(content::content))
         .routes(routes!(coverage::all))
         .routes(routes!(coverage::of_agent))
         .routes(routes!(ingest::traces))

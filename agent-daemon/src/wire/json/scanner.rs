@@ -1,8 +1,9 @@
 //! The scanner: a state machine over bytes that come in pieces of any size.
 
 use super::{
+    capture::{Capture, Spoken},
     hunt::Hunt,
-    paths::{Paths, Take},
+    paths::{Paths, Take, Watch},
     token::Token,
     value::{Document, Hit, Value},
 };
@@ -68,6 +69,7 @@ pub struct Scanner {
     tail: bool,
     hits: Vec<Hit>,
     too_long: bool,
+    capture: Option<Box<Capture>>,
 }
 
 impl Scanner {
@@ -87,7 +89,14 @@ impl Scanner {
             tail: false,
             hits: Vec::new(),
             too_long: false,
+            capture: None,
         }
+    }
+
+    /// The same which gathers what is said, so many bytes of a document.
+    #[must_use]
+    pub fn with_spoken(self, most: usize) -> Self {
+        Self { capture: Some(Box::new(Capture::new(most))), ..self }
     }
 
     /// Whether more was found in a document than is kept, or it was too deep.
@@ -104,6 +113,9 @@ impl Scanner {
                 continue;
             }
             bytes = rest;
+            if let Some(capture) = &mut self.capture {
+                capture.byte(byte);
+            }
             if byte == b'\n' && self.shape == Shape::Lines {
                 self.finish(found);
                 continue;
@@ -135,7 +147,8 @@ impl Scanner {
 
     /// Text of which nothing is wanted is skipped as far as it goes.
     fn skip_text<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if self.state != State::Text || self.in_key || self.wanted != 0 {
+        let is_taken = self.capture.as_ref().is_some_and(|capture| capture.is_busy());
+        if self.state != State::Text || self.in_key || self.wanted != 0 || is_taken {
             return None;
         }
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
@@ -210,8 +223,15 @@ impl Scanner {
             self.too_long = true;
             return self.state = State::Broken;
         }
-        for field in self.fields(|take| take == Take::Presence) {
-            self.hit(field, Value::Present);
+        for (take, field) in self.wanted() {
+            match (take, field, &mut self.capture) {
+                (Take::Presence, ..) => self.hit(field, Value::Present),
+                (Take::Begin, Field::Said(speech), Some(capture)) => capture.push(speech, Spoken::Begins),
+                (Take::Raw, Field::Said(speech), Some(capture)) => {
+                    capture.begin_raw(self.levels.len(), speech, if array { b'[' } else { b'{' });
+                }
+                _ => {}
+            }
         }
         self.levels.push(Level { alive, depth, array, around: false });
         match array {
@@ -252,6 +272,9 @@ impl Scanner {
             Some(level) if level.array == array => {}
             _ => return self.state = State::Broken,
         }
+        if let Some(capture) = &mut self.capture {
+            capture.end_raw(self.levels.len());
+        }
         self.state = State::CommaOrEnd;
         match self.levels.last() {
             None if self.tail => self.state = State::TailEnd,
@@ -267,7 +290,10 @@ impl Scanner {
     fn begin_text(&mut self, in_key: bool) {
         match in_key {
             true => self.token.begin(false),
-            false => self.begin_token(),
+            false => {
+                self.begin_token();
+                self.begin_spoken();
+            }
         }
         self.in_key = in_key;
         self.state = State::Text;
@@ -276,6 +302,15 @@ impl Scanner {
     fn begin_token(&mut self) {
         self.in_key = false;
         self.token.begin(self.paths.watches(self.wanted).any(|watch| watch.take == Take::Bytes));
+    }
+
+    fn begin_spoken(&mut self) {
+        let is_spoken = |watch: &Watch| matches!(watch.take, Take::Text | Take::Raw);
+        if let Some(capture) = &mut self.capture
+            && self.paths.watches(self.wanted).any(is_spoken)
+        {
+            capture.begin_text();
+        }
     }
 
     fn text(&mut self, byte: u8) {
@@ -308,7 +343,9 @@ impl Scanner {
         }
         self.state = State::CommaOrEnd;
         for (take, field) in self.wanted() {
-            if let Some(value) = self.token.text(take) {
+            if let (Take::Text | Take::Raw, Field::Said(speech), Some(capture)) = (take, field, &mut self.capture) {
+                capture.end_text(speech);
+            } else if let Some(value) = self.token.text(take) {
                 self.hit(field, value);
             }
         }
@@ -333,11 +370,10 @@ impl Scanner {
         self.paths.watches(self.wanted).map(|watch| (watch.take, watch.field)).collect()
     }
 
-    fn fields(&self, is: impl Fn(Take) -> bool) -> Vec<Field> {
-        self.paths.watches(self.wanted).filter(|watch| is(watch.take)).map(|watch| watch.field).collect()
-    }
-
     fn hit(&mut self, field: Field, value: Value) {
+        if let (Field::Said(speech), Some(capture)) = (field, &mut self.capture) {
+            return capture.push(speech, Spoken::Value(value));
+        }
         let hit = Hit { field, value };
         // Once is enough to know that there is something.
         if hit.value == Value::Present && self.hits.contains(&hit) {
@@ -350,10 +386,17 @@ impl Scanner {
     }
 
     fn deliver(&mut self, whole: bool, found: &mut dyn FnMut(&Document<'_>)) {
-        if whole || !self.hits.is_empty() {
-            found(&Document { hits: &self.hits, whole });
+        let (spoken, unspoken) = match &mut self.capture {
+            Some(capture) => capture.found(),
+            None => (&[][..], 0),
+        };
+        if whole || !self.hits.is_empty() || !spoken.is_empty() {
+            found(&Document { hits: &self.hits, spoken, unspoken, whole });
         }
         self.hits.clear();
+        if let Some(capture) = &mut self.capture {
+            capture.clear();
+        }
     }
 
     fn restart(&mut self) {
@@ -361,6 +404,9 @@ impl Scanner {
         self.levels.clear();
         self.token.begin(false);
         self.hits.clear();
+        if let Some(capture) = &mut self.capture {
+            capture.clear();
+        }
         self.wanted = 0;
         self.hunt = Hunt::new();
     }

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
-    model::wire::WireRecord,
+    model::{content::Keep, wire::WireRecord},
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
 
@@ -63,7 +63,7 @@ impl Recording {
             let (at_ns, connection) = (*at_ns, *connection);
             if !known.contains(&connection) {
                 known.push(connection);
-                wire.open(Opened { connection, owner: 7, transport: self.transport });
+                wire.open(Opened { connection, owner: 7, transport: self.transport, keep: Keep::NOTHING });
             }
             let Some((direction, bytes)) = piece else {
                 wire.close(connection, at_ns);

@@ -11,7 +11,10 @@ mod websocket;
 use std::num::NonZeroUsize;
 
 use crate::{
-    model::wire::{HttpExchange, LlmCall, McpCall, WireRecord},
+    model::{
+        content::Keep,
+        wire::{HttpExchange, LlmCall, McpCall, WireRecord},
+    },
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
 
@@ -24,7 +27,7 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let mut wire = Wire::new(NonZeroUsize::new(4).unwrap());
-        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream });
+        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream, keep: Keep::NOTHING });
         Self { wire, at_ns: 0 }
     }
 
