@@ -144,7 +144,8 @@ pub async fn run(
     let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
     let channels =
         Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
-    let aggregator = Aggregator::new(&config, resolver, &channels, Arc::clone(&contents), Arc::clone(&telemetry));
+    let aggregator =
+        Aggregator::new(&config, resolver, &channels, Arc::clone(&contents), Arc::clone(&telemetry));
     let mut aggregator = tokio::spawn(aggregator.run(channels));
     let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
     let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));

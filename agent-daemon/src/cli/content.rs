@@ -97,10 +97,7 @@ fn printable(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        api::dto::content::PartDto,
-        store::fixture::at,
-    };
+    use crate::{api::dto::content::PartDto, store::fixture::at};
 
     #[test]
     fn what_was_said_is_shown_and_says_nothing_to_the_terminal() {
@@ -115,10 +112,18 @@ mod tests {
         };
         let (call, kind) = ("00a1b2c3d4e5f607".to_owned(), "llm".to_owned());
         let calls = vec![ContentDto { call, kind, start: at(0), left_out_bytes: 9, texts: vec![text] }];
-        let list = ContentListDto { keeps: vec![PartDto::Prompts], max_bytes: 9, total: 2, next_offset: None, calls };
+        let list = ContentListDto {
+            keeps: vec![PartDto::Prompts],
+            max_bytes: 9,
+            total: 2,
+            next_offset: None,
+            calls,
+        };
         let shown = render(&list);
         assert!(shown.contains("llm 00a1b2c3d4e5f607\n  (9 bytes said before are left out)\n"), "{shown}");
-        assert!(shown.contains("  user (7 bytes before are left out, 1 masked):\n    one\u{fffd}[2J\n    two [masked]\n"));
+        assert!(shown.contains(
+            "  user (7 bytes before are left out, 1 masked):\n    one\u{fffd}[2J\n    two [masked]\n"
+        ));
         assert!(shown.ends_with("1 of 2 calls; --limit shows more\n"), "{shown}");
         let none = ContentListDto { keeps: Vec::new(), calls: Vec::new(), total: 0, ..list };
         assert!(render(&none).contains("content.agents"));

@@ -90,7 +90,9 @@ impl ContentRule {
         if parts.is_empty() {
             return Err((None, "keep", format!("must be some of {}", names())));
         }
-        let size = |text: Spanned<String>| match parse_bytes(&text.value).filter(|n| (LEAST..=MOST).contains(n)) {
+        let size = |text: Spanned<String>| match parse_bytes(&text.value)
+            .filter(|n| (LEAST..=MOST).contains(n))
+        {
             Some(bytes) => Ok(bytes),
             None => Err((Some(text), "max_size", "must be a size from 64B to 1MB, as in 16KB".to_owned())),
         };
@@ -168,7 +170,10 @@ mod tests {
     fn what_is_no_rule_is_refused_with_its_place() {
         for (rule, says) in [
             ("{ keep: prompts }", "content.agents[0].agent is missing"),
-            ("{ agent: a }", "content.agents[0].keep is missing: some of prompts, completions, tool_arguments"),
+            (
+                "{ agent: a }",
+                "content.agents[0].keep is missing: some of prompts, completions, tool_arguments",
+            ),
             ("{ agent: a, keep: [] }", "must be some of"),
             ("{ agent: a, keep: [prompts, answers] }", "has \"answers\", but must be some of prompts"),
             ("{ agent: a, keep: prompts, max_size: 2MB }", "from 64B to 1MB"),

@@ -101,8 +101,7 @@ impl Contents {
     #[must_use]
     pub fn of(&self, agent: &AgentId, call: Option<u64>) -> Vec<Arc<Kept>> {
         let all = self.all();
-        let is_asked =
-            |kept: &&Arc<Kept>| kept.agent == *agent && call.is_none_or(|call| kept.call == call);
+        let is_asked = |kept: &&Arc<Kept>| kept.agent == *agent && call.is_none_or(|call| kept.call == call);
         let mut found: Vec<_> = all.kept.iter().filter(is_asked).cloned().collect();
         drop(all);
         found.sort_by_key(|kept| std::cmp::Reverse(kept.start));

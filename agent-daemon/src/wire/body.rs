@@ -75,6 +75,11 @@ impl Lane {
         self.facts.ended = true;
     }
 
+    /// What was said until now has a gap behind it: told when all of it is taken.
+    pub(super) fn said_gap(&mut self) {
+        self.facts.said.iter_mut().for_each(|said| said.gap());
+    }
+
     /// What is being read will not be read to its end.
     fn break_off(&mut self, at_ns: u64) {
         self.run(at_ns, |scanner, found| scanner.gap(found));
@@ -132,7 +137,7 @@ impl Pipe {
     fn gap(&mut self, length: Option<u64>) {
         self.partial.add(Reason::BytesLost);
         let at_ns = self.at_ns;
-        self.lanes.iter_mut().for_each(|lane| lane.facts.gap());
+        self.lanes.iter_mut().for_each(|lane| lane.facts.pace.gap());
         match &mut self.framing {
             Framing::Documents => self.lanes.iter_mut().for_each(|lane| lane.break_off(at_ns)),
             // The event that was cut is lost, as a whole.
@@ -145,6 +150,7 @@ impl Pipe {
                 self.lanes.iter_mut().for_each(|lane| lane.break_off(at_ns));
             }
         }
+        self.lanes.iter_mut().for_each(Lane::said_gap);
     }
 
     fn abandon(&mut self) {
@@ -232,8 +238,9 @@ impl Body {
         self.partial.add(reason);
         self.dead = true;
         if let Some(pipe) = self.decoded.inner() {
-            pipe.lanes.iter_mut().for_each(|lane| lane.facts.gap());
+            pipe.lanes.iter_mut().for_each(|lane| lane.facts.pace.gap());
             pipe.abandon();
+            pipe.lanes.iter_mut().for_each(Lane::said_gap);
         }
     }
 

@@ -142,7 +142,8 @@ impl Exchange {
     /// A request that was recognised otherwise than by its head.
     pub(super) fn request_of(&mut self, recognised: Recognised, head: Box<Head>, began_ns: u64) {
         self.begin(Side::Request, began_ns);
-        self.request.body = Body::new(Media::Json, Coding::Identity, Side::Request, (&[recognised.dialect], self.keep));
+        self.request.body =
+            Body::new(Media::Json, Coding::Identity, Side::Request, (&[recognised.dialect], self.keep));
         self.recognised = Some(recognised);
         self.request.head = Some(head);
     }
@@ -173,8 +174,7 @@ impl Exchange {
         self.response.body = Body::new(head.media, head.coding, Side::Response, (&dialects, self.keep));
         if self.request.head.is_none() {
             // It may be seen from its middle on.
-            let said = self.response.body.lanes().iter_mut().filter_map(|lane| lane.facts.said.as_mut());
-            said.for_each(|said| said.gap());
+            self.response.body.lanes().iter_mut().for_each(super::body::Lane::said_gap);
         }
         self.note_unknown(&head);
         self.response.head = Some(head);

@@ -119,12 +119,6 @@ impl Facts {
         }
     }
 
-    /// Bytes were lost.
-    pub(super) fn gap(&mut self) {
-        self.pace.gap();
-        self.said.iter_mut().for_each(|said| said.gap());
-    }
-
     pub(super) fn take(&mut self, hit: &Hit) {
         match (hit.field, &hit.value) {
             (Field::Hint(server), _) => self.server = Some(server),

@@ -148,13 +148,7 @@ impl Said {
         }
     }
 
-    fn add(
-        &mut self,
-        key: Option<Key>,
-        part: Part,
-        (role, tool): (Option<&str>, Option<&str>),
-        text: &Tail,
-    ) {
+    fn add(&mut self, key: Option<Key>, part: Part, (role, tool): (Option<&str>, Option<&str>), text: &Tail) {
         if !self.keep.has(part) {
             return;
         }
@@ -229,7 +223,11 @@ pub(super) fn is_of_word(byte: &u8) -> bool {
 }
 
 /// What both sides of a call said; those of which the end was not seen are broken.
-pub(super) fn unmasked(keep: Keep, held: Held, sides: [(Option<Box<Said>>, bool); 2]) -> Option<Box<Unmasked>> {
+pub(super) fn unmasked(
+    keep: Keep,
+    held: Held,
+    sides: [(Option<Box<Said>>, bool); 2],
+) -> Option<Box<Unmasked>> {
     let (mut texts, mut left_out) = (Vec::new(), 0);
     for (said, is_whole) in sides {
         let Some(said) = said else { continue };

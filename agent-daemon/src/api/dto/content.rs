@@ -104,7 +104,8 @@ impl ContentListDto {
     /// A page of what is kept, in this order.
     #[must_use]
     pub fn new(keep: Keep, kept: &[impl AsRef<Kept>], (offset, limit): (usize, usize)) -> Self {
-        let page: Vec<_> = kept.iter().skip(offset).take(limit).map(|kept| ContentDto::of(kept.as_ref())).collect();
+        let page: Vec<_> =
+            kept.iter().skip(offset).take(limit).map(|kept| ContentDto::of(kept.as_ref())).collect();
         let next = offset.saturating_add(page.len());
         Self {
             keeps: keep.parts().map(PartDto::from).collect(),

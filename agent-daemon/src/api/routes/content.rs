@@ -49,6 +49,8 @@ fn call(text: &str) -> Result<u64, Problem> {
     let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let read = is_id.then(|| u64::from_str_radix(text, 16).ok()).flatten();
     read.ok_or_else(|| {
-        Problem::bad_request("`call` must be a call's id, 16 hexadecimal digits, as /api/v1/llm-calls tells them")
+        Problem::bad_request(
+            "`call` must be a call's id, 16 hexadecimal digits, as /api/v1/llm-calls tells them",
+        )
     })
 }

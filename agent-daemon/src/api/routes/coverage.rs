@@ -56,8 +56,9 @@ async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Prob
     let sockets = unheard(&telemetry.probes());
     let kept = agents.iter().map(|agent| (agent, state.contents.of_name(&agent.name)));
     let kept = kept.filter(|(agent, keep)| keep.is_any() && agent.ended.is_none());
-    let content = kept.map(|(agent, keep)| {
-        ContentCoverageDto { agent: agent.id.to_string(), keeps: keep.parts().map(Into::into).collect() }
+    let content = kept.map(|(agent, keep)| ContentCoverageDto {
+        agent: agent.id.to_string(),
+        keeps: keep.parts().map(Into::into).collect(),
     });
     let content = content.collect();
     let fold = state.fold(move |store| {

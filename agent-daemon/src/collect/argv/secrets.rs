@@ -45,7 +45,8 @@ pub(in crate::collect) const SHAPES: &str = concat!(
 const BLOCK: &str = r"|-----BEGIN[\s\S]*";
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test compiles it")]
-static SHAPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("{SHAPES}{BLOCK}")).expect("a valid pattern"));
+static SHAPE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&format!("{SHAPES}{BLOCK}")).expect("a valid pattern"));
 
 /// Replaces every secret that can be told by its looks.
 pub(super) fn redact(text: &str) -> Cow<'_, str> {

@@ -153,7 +153,9 @@ fn secrets(text: &str, patterns: &[config::Regex]) -> Vec<Range<usize>> {
         found.extend(place.captures_iter(text).filter_map(|groups| Some(groups.get(1)?.range())));
     }
     found.extend(RUN.find_iter(text).filter(|run| is_random(run.as_str())).map(|run| run.range()));
-    found.extend(URL.captures_iter(text).filter_map(|groups| groups.get(1)).filter(is_no_port).map(|p| p.range()));
+    found.extend(
+        URL.captures_iter(text).filter_map(|groups| groups.get(1)).filter(is_no_port).map(|p| p.range()),
+    );
     assigned(text, &mut found);
     found.extend(patterns.iter().flat_map(|pattern| pattern.ranges(text)));
     found
@@ -200,8 +202,16 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert, proptest};
+
     use super::*;
-    use crate::model::content::{Held, Keep};
+    use crate::{
+        model::{
+            content::{Held, Keep},
+            wire::WireRecord,
+        },
+        wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
+    };
 
     fn text(text: &str) -> Text {
         let (part, text) = (Part::Prompts, text.to_owned());
@@ -265,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_before_shows_no_half() {
-        let mut cut = Text { left_out: 9, is_broken: true, ..text("rest-of-key= then some more sk-a") };
+        let mut cut = Text { left_out: 9, is_broken: true, ..text("rest-of-key then some more sk-a") };
         mask_text(&mut cut, 1000, &[]);
         assert_eq!(cut.text, "[masked] then some more [masked]");
     }
@@ -281,7 +291,8 @@ mod tests {
     #[test]
     fn the_newest_is_kept_of_each_part() {
         let keep = Keep::new(0, &[Part::Prompts], 6);
-        let texts = vec![text("first"), text("second"), Text { part: Part::Completions, ..text("no") }, text("new")];
+        let texts =
+            vec![text("first"), text("second"), Text { part: Part::Completions, ..text("no") }, text("new")];
         let said = Unmasked { keep, texts, left_out: 2, held: Held::default() };
         let rules = Rules { agents: vec![config::ContentRule::keeping("*")], ..Rules::default() };
         let content = mask(said.clone(), &rules).unwrap();
@@ -289,5 +300,63 @@ mod tests {
         assert_eq!(kept, [("ond", 3), ("new", 0)]);
         assert_eq!(content.left_out, 7);
         assert!(mask(said, &Rules::default()).is_none());
+    }
+
+    const SECRET: &str = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789";
+
+    /// What is kept of a stream that says a secret in pieces, with a hole in it.
+    fn kept_of_stream(piece: usize, hole: Range<usize>, most: u32) -> String {
+        let said = format!("the key is {SECRET} and so on, and so on");
+        let mut stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_owned();
+        for piece in said.as_bytes().chunks(piece) {
+            let delta = serde_json::json!({ "content": std::str::from_utf8(piece).unwrap() });
+            let event = serde_json::json!({ "object": "chat.completion.chunk", "choices": [{ "index": 0, "delta": delta }] });
+            stream += &format!("data: {event}\n\n");
+        }
+        let ask = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{said}"}}]}}"#);
+        let ask = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{ask}",
+            ask.len()
+        );
+        let keep = Keep::new(0, &Part::ALL, most);
+        let mut wire = Wire::default();
+        wire.open(Opened { connection: 1, owner: 1, transport: Transport::Stream, keep });
+        let mut take = |direction, piece: Piece<'_>| {
+            wire.take(&Chunk { connection: 1, direction, offset: None, at_ns: 1, piece });
+        };
+        take(Direction::Sent, Piece::Bytes(ask.as_bytes()));
+        let bytes = stream.as_bytes();
+        let (from, to) = (hole.start.min(bytes.len()), hole.end.min(bytes.len()));
+        take(Direction::Received, Piece::Bytes(&bytes[..from]));
+        if from < to {
+            take(Direction::Received, Piece::Gap(Some((to - from) as u64)));
+        }
+        take(Direction::Received, Piece::Bytes(&bytes[to..]));
+        wire.close(1, 2);
+        let rules = Rules { agents: vec![config::ContentRule::keeping("*")], ..Rules::default() };
+        let said = wire.records().into_iter().filter_map(|record| match record {
+            WireRecord::Llm(call) => call.said,
+            _ => None,
+        });
+        let texts = said.filter_map(|said| mask(*said, &rules)).flat_map(|content| content.texts);
+        texts.map(|text| format!("{}: {}\n", text.part.name(), text.text)).collect()
+    }
+
+    #[test]
+    fn a_secret_in_pieces_is_one() {
+        let kept = kept_of_stream(3, 0..0, 1000);
+        let said = "the key is [masked] and so on, and so on";
+        assert_eq!(kept, format!("prompts: {said}\ncompletions: {said}\n"));
+    }
+
+    proptest! {
+        /// Wherever bytes are missing, and wherever the bound is, no part of a secret is kept.
+        #[test]
+        fn a_hole_bares_no_secret(piece in 1..20usize, from in 60..6000usize, length in 0..2000usize, most in 1..80u32) {
+            let kept = kept_of_stream(piece, from..from + length, most);
+            for part in SECRET.as_bytes().windows(5) {
+                prop_assert!(!kept.contains(std::str::from_utf8(part).unwrap()), "{}", kept);
+            }
+        }
     }
 }

@@ -80,7 +80,11 @@ const SPOKEN_REQUEST: &[Watch] = &[
 const SPOKEN_CONVERSE: &[Watch] = &[
     Watch::new("output.message.content[]", Take::Begin, Field::Said(Speech::Item)),
     Watch::new("output.message.content[].text", Take::Text, Field::Said(Speech::Answer)),
-    Watch::new("output.message.content[].reasoningContent.reasoningText.text", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new(
+        "output.message.content[].reasoningContent.reasoningText.text",
+        Take::Text,
+        Field::Said(Speech::Reasoning),
+    ),
     Watch::new("output.message.content[].toolUse.name", Take::Word, Field::Said(Speech::Tool)),
     Watch::new("output.message.content[].toolUse.input", Take::Raw, Field::Said(Speech::WholeArguments)),
     Watch::new("contentBlockIndex", Take::Number, Field::Said(Speech::Index)),
@@ -106,9 +110,8 @@ static INVOKE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[INVOKE, ant
 static SPOKEN_REQUEST_PATHS: LazyLock<Paths> =
     LazyLock::new(|| Paths::new(&[REQUEST, anthropic::SPOKEN_REQUEST, SPOKEN_REQUEST]));
 static SPOKEN_CONVERSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[CONVERSE, SPOKEN_CONVERSE]));
-static SPOKEN_INVOKE_PATHS: LazyLock<Paths> = LazyLock::new(|| {
-    Paths::new(&[INVOKE, anthropic::RESPONSE, SPOKEN_INVOKE, anthropic::SPOKEN_RESPONSE])
-});
+static SPOKEN_INVOKE_PATHS: LazyLock<Paths> =
+    LazyLock::new(|| Paths::new(&[INVOKE, anthropic::RESPONSE, SPOKEN_INVOKE, anthropic::SPOKEN_RESPONSE]));
 
 /// `converse` and `converse-stream`.
 pub(in crate::wire) static CONVERSE_DIALECT: Dialect = Dialect {

@@ -91,7 +91,11 @@ const SPOKEN_RESPONSE: &[Watch] = &[
     Watch::new("choices[].message.refusal", Take::Text, Field::Said(Speech::Answer)),
     Watch::new("choices[].message.tool_calls[]", Take::Begin, Field::Said(Speech::Call)),
     Watch::new("choices[].message.tool_calls[].function.name", Take::Word, Field::Said(Speech::Tool)),
-    Watch::new("choices[].message.tool_calls[].function.arguments", Take::Raw, Field::Said(Speech::Arguments)),
+    Watch::new(
+        "choices[].message.tool_calls[].function.arguments",
+        Take::Raw,
+        Field::Said(Speech::Arguments),
+    ),
     Watch::new("choices[].message.function_call.name", Take::Word, Field::Said(Speech::Tool)),
     Watch::new("choices[].message.function_call.arguments", Take::Text, Field::Said(Speech::Arguments)),
     Watch::new("choices[].message.tool_calls[].custom.name", Take::Word, Field::Said(Speech::Tool)),

@@ -61,7 +61,11 @@ const SPOKEN_REQUEST: &[Watch] = &[
     Watch::new("request.contents[]", Take::Begin, Field::Said(Speech::Item)),
     Watch::new("request.contents[].role", Take::Word, Field::Said(Speech::Role)),
     Watch::new("request.contents[].parts[].text", Take::Text, Field::Said(Speech::Prompt)),
-    Watch::new("request.contents[].parts[].functionResponse.response", Take::Raw, Field::Said(Speech::ToolResult)),
+    Watch::new(
+        "request.contents[].parts[].functionResponse.response",
+        Take::Raw,
+        Field::Said(Speech::ToolResult),
+    ),
     Watch::new("request.systemInstruction.parts[].text", Take::Text, Field::Said(Speech::System)),
     Watch::new("request.system_instruction.parts[].text", Take::Text, Field::Said(Speech::System)),
     Watch::new("content.parts[].text", Take::Text, Field::Said(Speech::Prompt)),
@@ -74,13 +78,25 @@ const SPOKEN_RESPONSE: &[Watch] = &[
     Watch::new("candidates[].content.parts[].text", Take::Text, Field::Said(Speech::Answer)),
     Watch::new("candidates[].content.parts[].functionCall", Take::Begin, Field::Said(Speech::Call)),
     Watch::new("candidates[].content.parts[].functionCall.name", Take::Word, Field::Said(Speech::Tool)),
-    Watch::new("candidates[].content.parts[].functionCall.args", Take::Raw, Field::Said(Speech::WholeArguments)),
+    Watch::new(
+        "candidates[].content.parts[].functionCall.args",
+        Take::Raw,
+        Field::Said(Speech::WholeArguments),
+    ),
     Watch::new("response.candidates[]", Take::Begin, Field::Said(Speech::Choice)),
     Watch::new("response.candidates[].index", Take::Number, Field::Said(Speech::Index)),
     Watch::new("response.candidates[].content.parts[].text", Take::Text, Field::Said(Speech::Answer)),
     Watch::new("response.candidates[].content.parts[].functionCall", Take::Begin, Field::Said(Speech::Call)),
-    Watch::new("response.candidates[].content.parts[].functionCall.name", Take::Word, Field::Said(Speech::Tool)),
-    Watch::new("response.candidates[].content.parts[].functionCall.args", Take::Raw, Field::Said(Speech::WholeArguments)),
+    Watch::new(
+        "response.candidates[].content.parts[].functionCall.name",
+        Take::Word,
+        Field::Said(Speech::Tool),
+    ),
+    Watch::new(
+        "response.candidates[].content.parts[].functionCall.args",
+        Take::Raw,
+        Field::Said(Speech::WholeArguments),
+    ),
 ];
 
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));

@@ -343,7 +343,9 @@ impl Scanner {
         }
         self.state = State::CommaOrEnd;
         for (take, field) in self.wanted() {
-            if let (Take::Text | Take::Raw, Field::Said(speech), Some(capture)) = (take, field, &mut self.capture) {
+            if let (Take::Text | Take::Raw, Field::Said(speech), Some(capture)) =
+                (take, field, &mut self.capture)
+            {
                 capture.end_text(speech);
             } else if let Some(value) = self.token.text(take) {
                 self.hit(field, value);

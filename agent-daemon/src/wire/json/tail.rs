@@ -61,7 +61,8 @@ impl Tail {
     pub fn text(&self) -> String {
         let bytes = self.bytes();
         let is_within = |byte: &u8| byte & 0xc0 == 0x80;
-        let whole = if self.left_out() > 0 { bytes.iter().take_while(|byte| is_within(byte)).count() } else { 0 };
+        let whole =
+            if self.left_out() > 0 { bytes.iter().take_while(|byte| is_within(byte)).count() } else { 0 };
         String::from_utf8_lossy(bytes.get(whole..).unwrap_or_default()).into_owned()
     }
 }

@@ -6,6 +6,7 @@ mod endings;
 mod http1;
 mod http2;
 mod rpc;
+mod said;
 mod websocket;
 
 use std::num::NonZeroUsize;
@@ -26,8 +27,13 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
+        Self::keeping(Keep::NOTHING)
+    }
+
+    /// One of an agent of whom this is kept.
+    fn keeping(keep: Keep) -> Self {
         let mut wire = Wire::new(NonZeroUsize::new(4).unwrap());
-        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream, keep: Keep::NOTHING });
+        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream, keep });
         Self { wire, at_ns: 0 }
     }
 
