@@ -2,6 +2,7 @@
 //! flows, and stops them in the same order, so that each empties what the one before left.
 
 mod alerts;
+mod contents;
 mod service;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ pub use crate::{collect::probe_gpus, kernel::features::probe as probe_kernel};
 
 use self::{
     alerts::{open_alerts, recover},
+    contents::open_contents,
     service::{feed_watchdog, notify, notify_reloading},
 };
 use crate::{
@@ -27,7 +29,6 @@ use crate::{
     api::{self, BindError},
     collect::{AttacherThread, Collector, HostCollector, Order, system_info},
     config::{self, Config, History},
-    content::Contents,
     ending,
     enrich::{Resolver, ResolverThreads},
     export::{DoorError, Doors, Sending},
@@ -38,7 +39,6 @@ use crate::{
         control::Control,
         observation::Observation,
         record::Record,
-        time::Timestamp,
     },
     store::{self, Disk, Limits, Memory, Options, Store, StoreError, writer},
     telemetry::{HostInfo, Telemetry},
@@ -51,9 +51,6 @@ const OBSERVATIONS: usize = 4096;
 const ORDERS: usize = 64;
 /// Records that may wait for the store.
 const RECORDS: usize = 4096;
-
-/// How often content is looked through for what is to be forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 /// How long stopping waits for the host's thread, and for the resolver's, which by then have nothing more to do.
 const THREADS_PATIENCE: Duration = Duration::from_secs(2);
@@ -114,8 +111,7 @@ pub async fn run(
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let ((orders, ordered), (records, recorded)) = (mpsc::channel(ORDERS), mpsc::channel(RECORDS));
     let (store, let_go) = open_store(&config, &telemetry)?;
-    let (control, commands) = Control::channel();
-    let (serving, is_serving) = watch::channel(false);
+    let ((control, commands), (serving, is_serving)) = (Control::channel(), watch::channel(false));
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
     let (wake, parts) = (Arc::new(Wake::default()), (&store, &doors, &telemetry));
@@ -124,7 +120,7 @@ pub async fn run(
     let ingest = open_ingest(&config, &records, &telemetry)?;
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
-    let contents = Arc::new(Contents::new(&config, Arc::clone(&telemetry)));
+    let contents = open_contents(&config, &store, &telemetry);
     let state = state.with_contents(Arc::clone(&contents));
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
@@ -140,21 +136,18 @@ pub async fn run(
         .map_err(io_error("starting the host's collector"))?;
     let (resolver, threads) = start_resolver(parts, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
-    let (rules, changed_rules) = watch::channel(config.agents.clone());
-    let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
-    let channels =
-        Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
-    let aggregator =
-        Aggregator::new(&config, resolver, &channels, Arc::clone(&contents), Arc::clone(&telemetry));
+    let (rule_changes, changed) = watch::channel(config.agents.clone());
+    let (open_for_host, told) = (records.clone(), stop.clone());
+    let channels = Channels { observations, orders, commands, records, rules: changed, stop: told };
+    let aggregator = Aggregator::new(&config, resolver, &channels, contents, telemetry);
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
+    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rule_changes, alerts));
     let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
-    let forgetting = tokio::spawn(forget_contents(contents, store));
     announce(listen, &serving, ready);
 
     let outcome = until_end(&mut stop, &mut collector, &mut aggregator, end_of(&mut rounds)).await;
-    stop_serving(&serving, &[reloader, watchdog, forgetting]);
+    stop_serving(&serving, &[reloader, watchdog]);
     take_back(reactions).await;
     if outcome.is_ok() {
         joined("host-end", move || drop((host.finish(), open_for_host))).await;
@@ -163,15 +156,6 @@ pub async fn run(
     let _ = hang_up.send(true);
     let _ = server.await;
     outcome
-}
-
-/// Forgets content whose time is over.
-async fn forget_contents(contents: Arc<Contents>, store: Arc<dyn Store>) {
-    let mut times = tokio::time::interval(FORGET_EVERY);
-    loop {
-        times.tick().await;
-        contents.maintain(Timestamp::now(), |agent| store.agent(agent).is_some());
-    }
 }
 
 /// Opens the doors in.

@@ -267,7 +267,6 @@ impl Raw {
         let files = self.files.unwrap_or_default();
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
-        let metrics = self.metrics.unwrap_or_default();
         let alerts = self.alerts.unwrap_or_default();
         let log = self.log.unwrap_or_default();
         let kernel = self.kernel.unwrap_or_default();
@@ -296,7 +295,7 @@ impl Raw {
             ("journal.max_age", journal.max_age),
             ("journal.max_files", journal.max_files),
             ("journal.compress", journal.compress),
-            ("metrics.max_series", metrics.max_series),
+            ("metrics.max_series", self.metrics.unwrap_or_default().max_series),
             ("alerts.enabled", alerts.enabled),
             ("alerts.rules", alerts.rules),
             ("alerts.routes", alerts.routes),
@@ -317,8 +316,8 @@ impl Raw {
         let values = values.filter_map(|(key, value)| Some((key, value?))).collect();
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
         let prices = self.llm.unwrap_or_default().prices.unwrap_or_default();
-        let operations = self.operations.unwrap_or_default();
-        let contents = content.agents.unwrap_or_default();
+        let (operations, contents) =
+            (self.operations.unwrap_or_default(), content.agents.unwrap_or_default());
         Parts { values, rules, projects, prices, operations, contents }
     }
 }

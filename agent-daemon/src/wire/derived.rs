@@ -63,9 +63,9 @@ impl Derived {
     }
 
     /// What a tool was called with, if there is room for it.
-    pub(super) fn admit(&mut self, said: Box<Unmasked>, keep: Keep) -> Option<Box<Unmasked>> {
-        let held = self.hold(keep)?;
-        Some(Box::new(Unmasked { keep, held, ..*said }))
+    pub(super) fn admit(&mut self, mut said: Box<Unmasked>, keep: Keep) -> Option<Box<Unmasked>> {
+        (said.keep, said.held) = (keep, self.hold(keep)?);
+        Some(said)
     }
 
     pub(super) fn record(&mut self, record: WireRecord) {

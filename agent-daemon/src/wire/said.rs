@@ -67,6 +67,12 @@ struct Group<'a> {
     calls: Vec<Call<'a>>,
 }
 
+/// The last call; one, where nothing told of its beginning.
+fn call<'a, 'b>(calls: &'b mut Vec<Call<'a>>) -> &'b mut Call<'a> {
+    let last = calls.pop().unwrap_or_default();
+    calls.push_mut(last)
+}
+
 #[derive(Default)]
 struct Call<'a> {
     index: Option<u64>,
@@ -109,11 +115,13 @@ impl Said {
                 }
                 (Speech::Call, _) => group.calls.push(Call::default()),
                 (Speech::Index, Spoken::Value(Value::Number(index))) => group.index = Some(*index),
-                (Speech::CallIndex, Spoken::Value(Value::Number(index))) => group.call().index = Some(*index),
+                (Speech::CallIndex, Spoken::Value(Value::Number(index))) => {
+                    call(&mut group.calls).index = Some(*index)
+                }
                 (Speech::Role, Spoken::Value(Value::Word(role))) => group.role = Some(role),
-                (Speech::Tool, Spoken::Value(Value::Word(tool))) => group.call().tool = Some(tool),
+                (Speech::Tool, Spoken::Value(Value::Word(tool))) => call(&mut group.calls).tool = Some(tool),
                 (Speech::Arguments | Speech::WholeArguments, Spoken::Text(text)) => {
-                    group.call().arguments.push((*speech, text));
+                    call(&mut group.calls).arguments.push((*speech, text));
                 }
                 (_, Spoken::Text(text)) => group.texts.push((*speech, text)),
                 _ => {}
@@ -184,17 +192,6 @@ impl Said {
             self.left_out += length as u64 + first.text.left_out();
             self.pieces.remove(at);
         }
-    }
-}
-
-impl<'a> Group<'a> {
-    /// The last call; one, where nothing told of its beginning.
-    fn call(&mut self) -> &mut Call<'a> {
-        if self.calls.is_empty() {
-            self.calls.push(Call::default());
-        }
-        let last = self.calls.len() - 1;
-        &mut self.calls[last]
     }
 }
 

@@ -21,7 +21,8 @@ pub enum Spoken {
     Text(Tail),
 }
 
-/// Gathers what is said.
+/// Gathers what is said; nothing, where nothing is kept.
+#[derive(Default)]
 pub(super) struct Capture {
     most: usize,
     found: VecDeque<(Speech, Spoken)>,
@@ -35,7 +36,7 @@ pub(super) struct Capture {
 impl Capture {
     /// Keeps so many bytes of a document.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, found: VecDeque::new(), bytes: 0, left_out: 0, text: None, raw: None }
+        Self { most, ..Self::default() }
     }
 
     /// Whether every byte counts.
@@ -54,7 +55,9 @@ impl Capture {
     }
 
     pub(super) fn begin_text(&mut self) {
-        self.text = Some((Tail::new(self.most), Escape::default()));
+        if self.most > 0 {
+            self.text = Some((Tail::new(self.most), Escape::default()));
+        }
     }
 
     pub(super) fn end_text(&mut self, speech: Speech) {
@@ -66,6 +69,9 @@ impl Capture {
 
     /// An object or array begins at this depth.
     pub(super) fn begin_raw(&mut self, depth: usize, speech: Speech, byte: u8) {
+        if self.most == 0 {
+            return;
+        }
         let mut raw = Tail::new(self.most);
         raw.extend(&[byte]);
         self.raw = Some((depth, speech, raw));
@@ -79,6 +85,9 @@ impl Capture {
     }
 
     pub(super) fn push(&mut self, speech: Speech, spoken: Spoken) {
+        if self.most == 0 {
+            return;
+        }
         if let Spoken::Text(text) = &spoken {
             self.bytes += text.bytes().len();
         }
@@ -106,7 +115,9 @@ impl Capture {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.most);
+        (self.text, self.raw) = (None, None);
+        (self.bytes, self.left_out) = (0, 0);
+        self.found.clear();
     }
 }
 

@@ -69,7 +69,7 @@ pub struct Scanner {
     tail: bool,
     hits: Vec<Hit>,
     too_long: bool,
-    capture: Option<Box<Capture>>,
+    capture: Capture,
 }
 
 impl Scanner {
@@ -89,14 +89,14 @@ impl Scanner {
             tail: false,
             hits: Vec::new(),
             too_long: false,
-            capture: None,
+            capture: Capture::default(),
         }
     }
 
     /// The same which gathers what is said, so many bytes of a document.
     #[must_use]
     pub fn with_spoken(self, most: usize) -> Self {
-        Self { capture: Some(Box::new(Capture::new(most))), ..self }
+        Self { capture: Capture::new(most), ..self }
     }
 
     /// Whether more was found in a document than is kept, or it was too deep.
@@ -113,9 +113,7 @@ impl Scanner {
                 continue;
             }
             bytes = rest;
-            if let Some(capture) = &mut self.capture {
-                capture.byte(byte);
-            }
+            self.capture.byte(byte);
             if byte == b'\n' && self.shape == Shape::Lines {
                 self.finish(found);
                 continue;
@@ -147,8 +145,7 @@ impl Scanner {
 
     /// Text of which nothing is wanted is skipped as far as it goes.
     fn skip_text<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let is_taken = self.capture.as_ref().is_some_and(|capture| capture.is_busy());
-        if self.state != State::Text || self.in_key || self.wanted != 0 || is_taken {
+        if self.state != State::Text || self.in_key || self.wanted != 0 || self.capture.is_busy() {
             return None;
         }
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
@@ -224,11 +221,11 @@ impl Scanner {
             return self.state = State::Broken;
         }
         for (take, field) in self.wanted() {
-            match (take, field, &mut self.capture) {
-                (Take::Presence, ..) => self.hit(field, Value::Present),
-                (Take::Begin, Field::Said(speech), Some(capture)) => capture.push(speech, Spoken::Begins),
-                (Take::Raw, Field::Said(speech), Some(capture)) => {
-                    capture.begin_raw(self.levels.len(), speech, if array { b'[' } else { b'{' });
+            match (take, field) {
+                (Take::Presence, _) => self.hit(field, Value::Present),
+                (Take::Begin, Field::Said(speech)) => self.capture.push(speech, Spoken::Begins),
+                (Take::Raw, Field::Said(speech)) => {
+                    self.capture.begin_raw(self.levels.len(), speech, if array { b'[' } else { b'{' });
                 }
                 _ => {}
             }
@@ -272,9 +269,7 @@ impl Scanner {
             Some(level) if level.array == array => {}
             _ => return self.state = State::Broken,
         }
-        if let Some(capture) = &mut self.capture {
-            capture.end_raw(self.levels.len());
-        }
+        self.capture.end_raw(self.levels.len());
         self.state = State::CommaOrEnd;
         match self.levels.last() {
             None if self.tail => self.state = State::TailEnd,
@@ -306,10 +301,8 @@ impl Scanner {
 
     fn begin_spoken(&mut self) {
         let is_spoken = |watch: &Watch| matches!(watch.take, Take::Text | Take::Raw);
-        if let Some(capture) = &mut self.capture
-            && self.paths.watches(self.wanted).any(is_spoken)
-        {
-            capture.begin_text();
+        if self.paths.watches(self.wanted).any(is_spoken) {
+            self.capture.begin_text();
         }
     }
 
@@ -343,10 +336,8 @@ impl Scanner {
         }
         self.state = State::CommaOrEnd;
         for (take, field) in self.wanted() {
-            if let (Take::Text | Take::Raw, Field::Said(speech), Some(capture)) =
-                (take, field, &mut self.capture)
-            {
-                capture.end_text(speech);
+            if let (Take::Text | Take::Raw, Field::Said(speech)) = (take, field) {
+                self.capture.end_text(speech);
             } else if let Some(value) = self.token.text(take) {
                 self.hit(field, value);
             }
@@ -373,8 +364,8 @@ impl Scanner {
     }
 
     fn hit(&mut self, field: Field, value: Value) {
-        if let (Field::Said(speech), Some(capture)) = (field, &mut self.capture) {
-            return capture.push(speech, Spoken::Value(value));
+        if let Field::Said(speech) = field {
+            return self.capture.push(speech, Spoken::Value(value));
         }
         let hit = Hit { field, value };
         // Once is enough to know that there is something.
@@ -388,17 +379,12 @@ impl Scanner {
     }
 
     fn deliver(&mut self, whole: bool, found: &mut dyn FnMut(&Document<'_>)) {
-        let (spoken, unspoken) = match &mut self.capture {
-            Some(capture) => capture.found(),
-            None => (&[][..], 0),
-        };
+        let (spoken, unspoken) = self.capture.found();
         if whole || !self.hits.is_empty() || !spoken.is_empty() {
             found(&Document { hits: &self.hits, spoken, unspoken, whole });
         }
         self.hits.clear();
-        if let Some(capture) = &mut self.capture {
-            capture.clear();
-        }
+        self.capture.clear();
     }
 
     fn restart(&mut self) {
@@ -406,9 +392,7 @@ impl Scanner {
         self.levels.clear();
         self.token.begin(false);
         self.hits.clear();
-        if let Some(capture) = &mut self.capture {
-            capture.clear();
-        }
+        self.capture.clear();
         self.wanted = 0;
         self.hunt = Hunt::new();
     }
