@@ -2,6 +2,7 @@
 //! flows, and stops them in the same order, so that each empties what the one before left.
 
 mod alerts;
+mod contents;
 mod service;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ pub use crate::{collect::probe_gpus, kernel::features::probe as probe_kernel};
 
 use self::{
     alerts::{open_alerts, recover},
+    contents::open_contents,
     service::{feed_watchdog, notify, notify_reloading},
 };
 use crate::{
@@ -109,8 +111,7 @@ pub async fn run(
     let (observed, observations) = mpsc::channel(OBSERVATIONS);
     let ((orders, ordered), (records, recorded)) = (mpsc::channel(ORDERS), mpsc::channel(RECORDS));
     let (store, let_go) = open_store(&config, &telemetry)?;
-    let (control, commands) = Control::channel();
-    let (serving, is_serving) = watch::channel(false);
+    let ((control, commands), (serving, is_serving)) = (Control::channel(), watch::channel(false));
     let host = HostInfo::read();
     let doors = Doors::open(&config, &host, &telemetry, let_go)?;
     let (wake, parts) = (Arc::new(Wake::default()), (&store, &doors, &telemetry));
@@ -119,6 +120,8 @@ pub async fn run(
     let ingest = open_ingest(&config, &records, &telemetry)?;
     let state = api::State::new(kept, control, told, host, shown, is_serving, listen);
     let state = state.with_ingest(ingest).with_system(system_info()).with_alerts(alerts.clone());
+    let contents = open_contents(&config, &store, &telemetry);
+    let state = state.with_contents(Arc::clone(&contents));
     let (hang_up, hung_up) = watch::channel(false);
     // Before the slow part: whoever asks meanwhile is told that it is not ready. Commands wait.
     let server = tokio::spawn(api::serve(listener, api::router(state), hung_up));
@@ -133,13 +136,12 @@ pub async fn run(
         .map_err(io_error("starting the host's collector"))?;
     let (resolver, threads) = start_resolver(parts, interpreters, &telemetry, &config.kernel)
         .map_err(io_error("starting the symbol resolver"))?;
-    let (rules, changed_rules) = watch::channel(config.agents.clone());
-    let (open_for_host, told_to_stop) = (records.clone(), stop.clone());
-    let channels =
-        Channels { observations, orders, commands, records, rules: changed_rules, stop: told_to_stop };
-    let aggregator = Aggregator::new(&config, resolver, &channels, Arc::clone(&telemetry));
+    let (rule_changes, changed) = watch::channel(config.agents.clone());
+    let (open_for_host, told) = (records.clone(), stop.clone());
+    let channels = Channels { observations, orders, commands, records, rules: changed, stop: told };
+    let aggregator = Aggregator::new(&config, resolver, &channels, contents, telemetry);
     let mut aggregator = tokio::spawn(aggregator.run(channels));
-    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rules, alerts));
+    let reloader = tokio::spawn(reload_on_hangup(config, config_path, rule_changes, alerts));
     let mut rounds = rounds.map(|rounds| tokio::spawn(rounds.run(stop.clone())));
     let watchdog = tokio::spawn(feed_watchdog());
     announce(listen, &serving, ready);

@@ -11,6 +11,7 @@ mod cgroup2;
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod content;
 pub mod daemon;
 mod ending;
 pub mod enrich;

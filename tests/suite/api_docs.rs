@@ -87,6 +87,7 @@ fn alerts(silence: &str) -> Vec<Call> {
 fn wire(world: &World) -> Vec<Call> {
     let get = |route: &'static str, what: &str| ("GET", route, format!("{route}{what}"));
     let of_agent = |what: String| ("GET", "/api/v1/agents/{id}/coverage", what);
+    let content = |path: String| ("GET", "/api/v1/agents/{id}/content", path);
     let http = |what: &str| ("GET", "/api/v1/agents/{id}/http", world.of_live(&format!("/http{what}")));
     vec![
         get("/api/v1/llm-calls", ""),
@@ -100,6 +101,10 @@ fn wire(world: &World) -> Vec<Call> {
         get("/api/v1/coverage", ""),
         of_agent(world.of_live("/coverage")),
         of_agent("/api/v1/agents/1-1/coverage".to_owned()),
+        content(world.of_live("/content")),
+        content(world.of_live("/content?call=00a1b2c3d4e5f607&limit=1")),
+        content(world.of_live("/content?call=x")),
+        content("/api/v1/agents/1-1/content".to_owned()),
         http(""),
         http("?by=route&limit=1"),
         http("?by=server"),

@@ -9,6 +9,7 @@ use crate::{
     enrich::{identity::ProcessFacts, rules::RuleMatch},
     model::{
         agent::{Agent, AgentSource},
+        content::Part,
         control::{AttachError, AttachRequest, Start},
         id::AgentId,
         probe::{Probe, ProbeSet},
@@ -52,7 +53,8 @@ impl Aggregator {
         let slot = self.roster.free_slot().ok_or_else(|| AttachError::TooMany(self.roster.capacity()))?;
         let attached = Timestamp::now();
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Watch { slot, root: pid, probes, start, reply }).await;
+        let keep = self.calls.enter(slot, &name);
+        self.order(Order::Watch { slot, root: pid, probes, start, keep, reply }).await;
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,
             Err(WatchError::Gone(pid)) => return Err(AttachError::NoSuchProcess(pid)),
@@ -80,6 +82,10 @@ impl Aggregator {
         };
         let by: Vec<&str> = probes.iter().map(Probe::name).collect();
         tracing::info!(agent = %agent.id, name = agent.name, pid, ?by, "watching");
+        if keep.is_any() {
+            let parts: Vec<&str> = keep.parts().map(Part::name).collect();
+            tracing::info!(agent = %agent.id, ?parts, "what it says is kept, as content.agents has it");
+        }
         self.tools.enter(slot, &agent);
         self.roster.enter(slot, agent.clone());
         self.record(Record::Agent(agent.clone())).await;

@@ -12,7 +12,9 @@ use super::{endpoints::Endpoints, roster::Roster, seen};
 use crate::{
     collect::argv::redact,
     config::LlmConfig,
+    content::{Contents, Kept},
     model::{
+        content::Keep,
         http::HttpStat,
         id::{AgentId, ProcessId, Slot},
         operation::{LLM, Llm, MCP, Operation, Source},
@@ -43,20 +45,31 @@ pub(super) struct Calls {
     waiting: FxHashMap<Slot, Waiting>,
     endpoints: Endpoints,
     config: LlmConfig,
+    /// What is kept of what the agent in a slot says.
+    keeps: FxHashMap<Slot, Keep>,
+    contents: Arc<Contents>,
     /// The daemon's start: numbers of exchanges begin anew with it.
     began: Timestamp,
     telemetry: Arc<Telemetry>,
 }
 
 impl Calls {
-    pub(super) fn new(config: LlmConfig, telemetry: Arc<Telemetry>) -> Self {
+    pub(super) fn new(config: LlmConfig, contents: Arc<Contents>, telemetry: Arc<Telemetry>) -> Self {
         let (waiting, endpoints) = (FxHashMap::default(), Endpoints::default());
-        Self { waiting, endpoints, config, began: Timestamp::now(), telemetry }
+        let (keeps, began) = (FxHashMap::default(), Timestamp::now());
+        Self { waiting, endpoints, config, keeps, contents, began, telemetry }
+    }
+
+    /// An agent of this name comes to `slot`: what is kept of what it says.
+    pub(super) fn enter(&mut self, slot: Slot, name: &str) -> Keep {
+        let keep = self.contents.of_name(name);
+        self.keeps.insert(slot, keep);
+        keep
     }
 
     /// Takes what was read, if its agent is still watched.
     pub(super) fn observe(&mut self, observed: WireObserved, roster: &Roster) {
-        let WireObserved { slot, process, started, record } = observed;
+        let WireObserved { slot, process, started, record, content } = observed;
         let Some(agent) = roster.agent_in(slot) else {
             return self.telemetry.losses.count(Loss::WireCallDropped);
         };
@@ -67,7 +80,8 @@ impl Calls {
         if waiting.operations.len() >= MAX_WAITING {
             return self.telemetry.losses.count(Loss::WireCallDropped);
         }
-        let whose = Whose { agent, process, started, began: self.began };
+        let whose = Whose { agent: agent.clone(), process, started, began: self.began };
+        let kind = if matches!(record, WireRecord::Llm(_)) { LLM } else { MCP };
         let mut operation = match record {
             WireRecord::Llm(call) => whose.llm(*call, &self.config),
             WireRecord::Mcp(call) => whose.mcp(call),
@@ -75,6 +89,11 @@ impl Calls {
         };
         bound(&mut waiting.names, &mut operation.name);
         operation.model.iter_mut().for_each(|model| bound(&mut waiting.models, model));
+        if let Some(content) = content {
+            let keep = self.keeps.get(&slot).copied().unwrap_or_default();
+            let kept = Kept { agent, call: operation.id, kind, start: started, content: *content };
+            self.contents.put(keep, kept);
+        }
         waiting.operations.push(operation);
     }
 
@@ -92,6 +111,7 @@ impl Calls {
     /// The agent in `slot` is let go.
     pub(super) fn leave(&mut self, slot: Slot) -> Option<Record> {
         self.telemetry.losses.add(Loss::WireCallDropped, self.endpoints.leave(slot));
+        self.keeps.remove(&slot);
         seen::record(self.waiting.remove(&slot)?.operations, Vec::new())
     }
 }
@@ -250,6 +270,7 @@ mod tests {
             retry_of: Some(2),
             retries: 1,
             partial: Partial::default(),
+            said: None,
         }
     }
 

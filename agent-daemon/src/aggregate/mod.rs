@@ -35,6 +35,7 @@ use self::{
 use crate::{
     collect::Order,
     config,
+    content::Contents,
     enrich::{resolver::Resolver, rules::Rules},
     model::{
         agent::{Agent, AgentEnd},
@@ -80,6 +81,7 @@ impl Aggregator {
         config: &config::Config,
         resolver: Resolver,
         channels: &Channels,
+        contents: Arc<Contents>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         Self {
@@ -87,7 +89,7 @@ impl Aggregator {
             rules: Rules::new(&config.agents),
             windows: Windows::new(resolver, Arc::clone(&telemetry)),
             tools: Tools::new(Arc::clone(&telemetry)),
-            calls: Calls::new(config.llm.clone(), Arc::clone(&telemetry)),
+            calls: Calls::new(config.llm.clone(), contents, Arc::clone(&telemetry)),
             commands: Commands::new(&config.operations, Arc::clone(&telemetry)),
             signals: Signals::default(),
             waiting: FxHashMap::default(),

@@ -12,6 +12,8 @@ use tokio::{
 use super::error::Problem;
 use crate::{
     alert::live::Alerts,
+    config::Config,
+    content::Contents,
     ingest::Ingest,
     model::{agent::Agent, control::Control, exposition::Exposition, host::SystemInfo, id::AgentId},
     store::Store,
@@ -48,6 +50,8 @@ pub struct State {
     pub ingest: Arc<Ingest>,
     /// What is wrong now, and who is told.
     pub alerts: Alerts,
+    /// What is kept of what agents say.
+    pub contents: Arc<Contents>,
     folds: Arc<Semaphore>,
     looks: Arc<Semaphore>,
     /// The agents that are watched for one recording only.
@@ -69,6 +73,7 @@ impl State {
         let looks = Arc::new(Semaphore::new(1));
         let (ingest, alerts) = (Arc::new(Ingest::closed()), Alerts::off());
         let (system, loans) = (Arc::default(), Arc::default());
+        let contents = Arc::new(Contents::new(&Config::default(), Arc::clone(&telemetry)));
         Self {
             store,
             control,
@@ -80,6 +85,7 @@ impl State {
             listen,
             ingest,
             alerts,
+            contents,
             folds,
             looks,
             loans,
@@ -102,6 +108,12 @@ impl State {
     #[must_use]
     pub fn with_alerts(self, alerts: Alerts) -> Self {
         Self { alerts, ..self }
+    }
+
+    /// The same with what is kept of what agents say.
+    #[must_use]
+    pub fn with_contents(self, contents: Arc<Contents>) -> Self {
+        Self { contents, ..self }
     }
 
     /// Runs a fold over the store away from the threads that serve requests.

@@ -14,6 +14,7 @@ use crate::{
         agent::{AgentDto, AgentListDto, AttachRequestDto},
         alert::{AlertListDto, AlertRuleListDto, SilenceDto, SilenceListDto, SilenceRequestDto},
         blocked::BlockedOnDto,
+        content::ContentListDto,
         coverage::CoverageDto,
         cuda::CudaReportDto,
         ledger::LedgerDto,
@@ -131,6 +132,11 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<OperationSummaryDto, CliError> {
         self.get("/api/v1/operations/summary", query)
+    }
+
+    /// What an agent said, by a query.
+    pub(super) fn content(&self, id: &str, query: &[(&str, String)]) -> Result<ContentListDto, CliError> {
+        self.get(&format!("/api/v1/agents/{id}/content"), query)
     }
 
     /// An agent's tool calls, by a query.

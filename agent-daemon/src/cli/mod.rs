@@ -14,6 +14,7 @@ mod check;
 mod client;
 mod completions;
 mod config;
+mod content;
 mod error;
 mod gate;
 mod interrupt;
@@ -77,6 +78,7 @@ enum Verb {
     BlockedOn(blocked_on::BlockedOnArgs),
     Operations(operations::OperationsArgs),
     Tools(tools::ToolsArgs),
+    Content(content::ContentArgs),
     Top(top::TopArgs),
     System(system::SystemArgs),
     Check(check::CheckArgs),
@@ -105,6 +107,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Verb::BlockedOn(args) => done(blocked_on::run(args)),
         Verb::Operations(args) => done(operations::run(args)),
         Verb::Tools(args) => done(tools::run(args)),
+        Verb::Content(args) => done(content::run(args)),
         Verb::Top(args) => done(top::run(args)),
         Verb::System(args) => done(system::run(args)),
         Verb::Check(args) => check::run(args),

@@ -38,9 +38,10 @@ use super::{
     wire::WireReader,
 };
 use crate::{
-    config::Config,
+    config::{Config, Content as Rules},
     kernel::{Counts, Kernel, KernelError, Seeded, UnwindMaps, Watch},
     model::{
+        content::Keep,
         control::Start,
         id::Slot,
         observation::Observation,
@@ -74,6 +75,8 @@ pub struct Collector {
     attacher: Option<AttacherThread>,
     wire: WireReader,
     files: Files,
+    /// Until the reader of what is said has it.
+    content: Rules,
     outbox: VecDeque<Observation>,
     window_start: Timestamp,
     verdicts: Verdicts,
@@ -107,6 +110,7 @@ impl Collector {
             attacher,
             wire: WireReader::default(),
             files: Files::new(&config.files, &config.operations),
+            content: config.content.clone(),
             clock: Clock::new(),
             lifecycle: Lifecycle::new(),
             live: Live::new(),
@@ -144,7 +148,8 @@ impl Collector {
         let ring = unsafe {
             AsyncFd::register_with_interest(self.kernel.as_fd().try_clone_to_owned()?, Interest::READABLE)?
         };
-        self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry);
+        let rules = std::mem::take(&mut self.content);
+        self.wire = WireReader::start(self.kernel.take_wire(), &observations, &self.telemetry, rules);
         let mut windows = intervals(window);
         let mut files = intervals(files::EVERY);
         loop {
@@ -188,8 +193,8 @@ impl Collector {
     /// Carries out an order; tells whether it closed the window.
     fn obey(&mut self, order: Order) -> bool {
         match order {
-            Order::Watch { slot, root, probes, start, reply } => {
-                let watched = self.watch(slot, root, probes, start);
+            Order::Watch { slot, root, probes, start, keep, reply } => {
+                let watched = self.watch((slot, keep), root, probes, start);
                 if watched.is_err() {
                     self.forget(slot);
                 }
@@ -223,7 +228,7 @@ impl Collector {
 
     fn watch(
         &mut self,
-        slot: Slot,
+        (slot, keep): (Slot, Keep),
         root: u32,
         wanted: ProbeSet,
         start: Start,
@@ -232,7 +237,7 @@ impl Collector {
         self.kernel.release(slot)?;
         let probes = self.admit(slot, wanted)?;
         self.attaching.watched(slot, probes);
-        self.wire.begin(slot);
+        self.wire.begin(slot, keep);
         let outside = outside::inodes(root);
         self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
         let mut found = None;

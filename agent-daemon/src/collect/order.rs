@@ -6,6 +6,7 @@ use crate::{
     kernel::KernelError,
     model::{
         blocked::ThreadWait,
+        content::Keep,
         control::Start,
         id::{ProcessId, Slot},
         ledger::Verdict,
@@ -27,6 +28,8 @@ pub enum Order {
         probes: ProbeSet,
         /// From when on.
         start: Start,
+        /// What is kept of what it says.
+        keep: Keep,
         /// Answers with who is watched, and by what.
         reply: oneshot::Sender<Result<Watched, WatchError>>,
     },

@@ -94,6 +94,23 @@ operations: []
 #     command: ^(make|cargo build)\\b
 ";
 
+/// Comes right behind the option of its section.
+const CONTENT: &str = "
+  # Of which agents what is said is kept, word by word: of none, unless a rule here says so. The first rule that matches an
+  # agent counts. Well-known secrets (keys, tokens, passwords, private keys) are masked before anything is kept, as far as
+  # they can be told by their looks. Whoever may ask the API may read it: see the README on what that means.
+  #   agent     pattern of the agents' names (required)
+  #   keep      some of prompts, completions, tool_arguments (required)
+  #   max_size  the most of each of these that is kept of one call, 64B to 1MB: the end of it; default 16KB
+  #   mask      regular expressions of what is masked besides; default none
+  agents: []
+  # For example:
+  # agents:
+  #   - agent: 'claude*'
+  #     keep: [prompts, completions, tool_arguments]
+  #     mask: ['ACME-[0-9]+']
+";
+
 /// The example: every option with its documentation, its variable and its default.
 #[must_use]
 pub fn example() -> String {
@@ -109,6 +126,9 @@ pub fn example() -> String {
         write_option(&mut out, option, name, &"  ".repeat(depth), &defaults);
         if option.key == "llm.estimate_tokens" {
             out.push_str(PRICES);
+        }
+        if option.key == "content.max_size" {
+            out.push_str(CONTENT);
         }
         if option.key == "agents.builtin_rules" {
             out.push('\n');

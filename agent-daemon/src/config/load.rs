@@ -9,6 +9,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     Config, ConfigError, Origin,
+    content::{ContentRule, MAX_RULES},
     llm::{self, MAX_PRICES},
     operations::{Definition, MAX_DEFINITIONS},
     options::{OPTIONS, Opt, PREFIX},
@@ -107,7 +108,7 @@ impl Config {
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let raw = Raw::parse(text).map_err(|e| ConfigError::from_yaml(path.to_owned(), &e))?;
-        let Parts { values, rules, projects, prices, operations } = raw.into_parts();
+        let Parts { values, rules, projects, prices, operations, contents } = raw.into_parts();
         let mut config = Self::default();
         for (key, value) in values {
             if let Some(option) = Opt::find(key) {
@@ -124,6 +125,8 @@ impl Config {
         config.llm.prices = Prices::new(prices);
         config.operations =
             list("operations", MAX_DEFINITIONS).read(operations, |raw, _| Definition::from_raw(raw))?;
+        config.content.agents =
+            list("content.agents", MAX_RULES).read(contents, |raw, _| ContentRule::from_raw(raw))?;
         Ok(config)
     }
 }

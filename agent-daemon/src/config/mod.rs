@@ -7,6 +7,7 @@
 mod alerts;
 mod budget;
 mod builtin;
+mod content;
 mod duration;
 mod error;
 mod example;
@@ -34,6 +35,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub use alerts::{Alerts, RuleSource};
 pub use budget::Budget;
 pub use builtin::{Builtin, builtin_rules};
+pub use content::{Content, ContentRule};
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Origin};
 pub use example::example;
@@ -85,6 +87,8 @@ pub struct Config {
     pub operations: Vec<Definition>,
     /// How calls of models are told.
     pub llm: LlmConfig,
+    /// What is kept of what agents say.
+    pub content: Content,
     /// The daemon's own log.
     pub log: Log,
     /// How the kernel programs work.
@@ -262,6 +266,7 @@ impl Default for Config {
             projects: Vec::new(),
             operations: Vec::new(),
             llm: LlmConfig::default(),
+            content: Content::default(),
             log: Log::default(),
             kernel: Kernel::default(),
             gpu: Gpu::default(),

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     Compression, Config, JournalTarget, LogFormat, RuleSource, ThreadState,
     alerts::{format_receivers, format_routes, parse_receivers, parse_routes},
-    budget,
+    budget, content,
     duration::{format_duration, parse_duration},
     export_options, files, gpu,
     ledger::{format_hosts, parse_hosts},
@@ -69,8 +69,9 @@ const INSIDE: [Opt; OURS.len() + files::OPTIONS.len()] = joined(&OURS, &files::O
 
 /// And not of files.
 const OURS: [Opt; GENERAL.len() + MORE.len()] = joined(&GENERAL, &MORE);
-const MORE: [Opt; gpu::OPTIONS.len() + LLM.len()] = joined(&gpu::OPTIONS, &LLM);
-const LLM: [Opt; budget::OPTIONS.len() + llm::OPTIONS.len()] = joined(&budget::OPTIONS, &llm::OPTIONS);
+const MORE: [Opt; gpu::OPTIONS.len() + BOUNDS.len()] = joined(&gpu::OPTIONS, &BOUNDS);
+const BOUNDS: [Opt; budget::OPTIONS.len() + SAID.len()] = joined(&budget::OPTIONS, &SAID);
+const SAID: [Opt; llm::OPTIONS.len() + content::OPTIONS.len()] = joined(&llm::OPTIONS, &content::OPTIONS);
 
 /// Those that have no file of their own.
 const GENERAL: [Opt; 34] = [

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{
+    content::RawContentRule,
     llm::{RawLlm, RawPrice},
     operations::RawDefinition,
     texts::Texts,
@@ -39,6 +40,7 @@ pub(super) struct Raw {
     kernel: Option<RawKernel>,
     gpu: Option<RawGpu>,
     budget: Option<RawBudget>,
+    content: Option<RawContent>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,6 +194,14 @@ struct RawBudget {
     tokens_per_day: Text,
 }
 
+/// What is kept of what agents say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawContent {
+    max_size: Text,
+    agents: Option<Vec<Spanned<RawContentRule>>>,
+}
+
 /// A rule.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -234,6 +244,8 @@ pub(super) struct Parts {
     pub(super) prices: Vec<Spanned<RawPrice>>,
     /// The operations that are defined, in order.
     pub(super) operations: Vec<Spanned<RawDefinition>>,
+    /// The rules of what is kept of what agents say, in order.
+    pub(super) contents: Vec<Spanned<RawContentRule>>,
 }
 
 impl Raw {
@@ -255,13 +267,12 @@ impl Raw {
         let files = self.files.unwrap_or_default();
         let history = self.history.unwrap_or_default();
         let journal = self.journal.unwrap_or_default();
-        let metrics = self.metrics.unwrap_or_default();
         let alerts = self.alerts.unwrap_or_default();
         let log = self.log.unwrap_or_default();
-        let kernel = self.kernel.unwrap_or_default();
-        let gpu = self.gpu.unwrap_or_default();
+        let (kernel, gpu) = (self.kernel.unwrap_or_default(), self.gpu.unwrap_or_default());
         let budget = self.budget.unwrap_or_default();
         let llm = self.llm.unwrap_or_default();
+        let content = self.content.unwrap_or_default();
         let values = [
             ("listen", self.listen),
             ("window", self.window),
@@ -284,7 +295,7 @@ impl Raw {
             ("journal.max_age", journal.max_age),
             ("journal.max_files", journal.max_files),
             ("journal.compress", journal.compress),
-            ("metrics.max_series", metrics.max_series),
+            ("metrics.max_series", self.metrics.unwrap_or_default().max_series),
             ("alerts.enabled", alerts.enabled),
             ("alerts.rules", alerts.rules),
             ("alerts.routes", alerts.routes),
@@ -299,6 +310,7 @@ impl Raw {
             ("budget.usd_per_day", budget.usd_per_day),
             ("budget.tokens_per_day", budget.tokens_per_day),
             ("llm.estimate_tokens", llm.estimate_tokens),
+            ("content.max_size", content.max_size),
         ];
         let reactions = alerts.reactions.unwrap_or_default().into_values();
         let values = values.into_iter().chain(reactions).chain(self.export.unwrap_or_default().into_values());
@@ -306,7 +318,7 @@ impl Raw {
         let (rules, projects) = (agents.rules.unwrap_or_default(), self.projects.unwrap_or_default());
         let prices = llm.prices.unwrap_or_default();
         let operations = self.operations.unwrap_or_default();
-        Parts { values, rules, projects, prices, operations }
+        Parts { values, rules, projects, prices, operations, contents: content.agents.unwrap_or_default() }
     }
 }
 

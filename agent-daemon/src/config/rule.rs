@@ -112,6 +112,11 @@ impl Regex {
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
+
+    /// Where it is found in `text`.
+    pub fn ranges<'a>(&'a self, text: &'a str) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+        self.0.find_iter(text).map(|found| found.range())
+    }
 }
 
 impl PartialEq for Regex {

@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 /// A value other than the default for each option, so that a forgotten key shows.
-const VALUES: [&str; 64] = [
+const VALUES: [&str; 65] = [
     "127.0.0.1:1",
     "1s",
     "11",
@@ -62,6 +62,7 @@ const VALUES: [&str; 64] = [
     "12.50",
     "1000",
     "true",
+    "32MB",
     "directories",
     "model.bin",
     "false",

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod attachment;
 pub mod blocked;
 pub mod cgroup;
+pub mod content;
 pub mod control;
 pub mod cuda;
 pub mod disk;

@@ -116,11 +116,13 @@ pub enum Loss {
     CheckpointDropped,
     /// A new file was not followed that could have become a checkpoint by a rename: there were too many, or two of one name.
     CheckpointUnfollowed,
+    /// What was said in a call found no room, though it was to be kept, or was dropped for what came later.
+    ContentDropped,
 }
 
 impl Loss {
     /// Every loss, in the order of their numbers.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::UndecodableRecord,
         Self::MappingsUnread,
         Self::ProcessForgotten,
@@ -171,6 +173,7 @@ impl Loss {
         Self::WireUnread,
         Self::CheckpointDropped,
         Self::CheckpointUnfollowed,
+        Self::ContentDropped,
     ];
 
     /// Stable name.
@@ -227,6 +230,7 @@ impl Loss {
             Self::WireUnread => "wire_unread",
             Self::CheckpointDropped => "checkpoint_dropped",
             Self::CheckpointUnfollowed => "checkpoint_unfollowed",
+            Self::ContentDropped => "content_dropped",
         }
     }
 }

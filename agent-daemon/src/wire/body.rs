@@ -13,9 +13,13 @@ use super::{
     facts::Facts,
     head::Media,
     json::{Scanner, Shape},
+    said::Said,
     sse::{self, Events},
 };
-use crate::model::wire::{Partial, Reason};
+use crate::model::{
+    content::Keep,
+    wire::{Partial, Reason},
+};
 
 /// Which side of an exchange a body is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +37,18 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    fn new(dialect: &'static Dialect, side: Side, shape: Shape) -> Self {
+    fn new(dialect: &'static Dialect, side: Side, shape: Shape, keep: Keep) -> Self {
         let paths = if side == Side::Request { dialect.request } else { dialect.response };
-        Self { dialect, facts: Facts::default(), side, scanner: Scanner::new(paths, shape) }
+        let mut facts = Facts::default();
+        let scanner = match dialect.spoken(side).filter(|spoken| spoken.is_in(keep)) {
+            // Whose content is not kept is read by tables that have no place of content.
+            None => Scanner::new(paths, shape),
+            Some(spoken) => {
+                facts.said = Some(Box::new(Said::new(keep)));
+                Scanner::new(spoken.paths, shape).with_spoken(Said::most(keep))
+            }
+        };
+        Self { dialect, facts, side, scanner }
     }
 
     fn run(
@@ -60,6 +73,11 @@ impl Lane {
     fn done(&mut self, at_ns: u64) {
         self.finish(at_ns);
         self.facts.ended = true;
+    }
+
+    /// What was said until now has a gap behind it: told when all of it is taken.
+    pub(super) fn said_gap(&mut self) {
+        self.facts.said.iter_mut().for_each(|said| said.gap());
     }
 
     /// What is being read will not be read to its end.
@@ -134,6 +152,7 @@ impl Pipe {
                 self.lanes.iter_mut().for_each(|lane| lane.break_off(at_ns));
             }
         }
+        self.lanes.iter_mut().for_each(Lane::said_gap);
     }
 
     fn abandon(&mut self) {
@@ -156,15 +175,20 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body of this format and coding, to be read in these dialects.
-    pub(super) fn new(media: Media, coding: Coding, side: Side, dialects: &[&'static Dialect]) -> Self {
+    /// A body of this format and coding, to be read in these dialects; what is said in it is kept as far as it is to be.
+    pub(super) fn new(
+        media: Media,
+        coding: Coding,
+        side: Side,
+        (dialects, keep): (&[&'static Dialect], Keep),
+    ) -> Self {
         let shape = if media == Media::JsonLines { Shape::Lines } else { Shape::Body };
         let framing = match media {
             Media::EventStream => Framing::Events(Events::default()),
             Media::AwsEventStream => Framing::Messages(Box::default()),
             Media::Json | Media::JsonLines | Media::Other => Framing::Documents,
         };
-        let lanes = dialects.iter().map(|dialect| Lane::new(dialect, side, shape)).collect();
+        let lanes = dialects.iter().map(|dialect| Lane::new(dialect, side, shape, keep)).collect();
         let pipe = Pipe { framing, lanes, at_ns: 0, bytes: 0, partial: Partial::default() };
         let decoded = Decoded::new(coding, pipe);
         let partial = if coding == Coding::Unknown { Reason::Undecodable.into() } else { Partial::default() };
@@ -173,7 +197,7 @@ impl Body {
 
     /// One that nobody reads.
     pub(super) fn unread() -> Self {
-        Self::new(Media::Other, Coding::Identity, Side::Request, &[])
+        Self::new(Media::Other, Coding::Identity, Side::Request, (&[], Keep::NOTHING))
     }
 
     /// The format it came in.
@@ -218,6 +242,7 @@ impl Body {
         if let Some(pipe) = self.decoded.inner() {
             pipe.lanes.iter_mut().for_each(|lane| lane.facts.pace.gap());
             pipe.abandon();
+            pipe.lanes.iter_mut().for_each(Lane::said_gap);
         }
     }
 

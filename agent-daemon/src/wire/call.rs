@@ -7,6 +7,7 @@ use super::{
     head::Media,
     provider::Recognised,
     retries::Attempt,
+    said::unmasked,
 };
 use crate::model::{
     route::endpoint_of,
@@ -70,7 +71,7 @@ impl Summary {
     }
 
     fn llm(&self, exchange: &mut Exchange) -> Option<LlmCall> {
-        let (mut recognised, request, mut response) = exchange.spoken()?;
+        let (mut recognised, mut request, mut response) = exchange.spoken()?;
         let head = exchange.response.head.as_ref();
         recognised.answered_by(response.server.or(head.and_then(|head| head.server)));
         if !borne_out(&recognised, &request, &response) {
@@ -80,6 +81,8 @@ impl Summary {
         let counts = head.map(|head| head.counts).unwrap_or_default();
         response.headers_count(counts.input, counts.output);
         let ended = exchange.response.ended || response.ended;
+        let sides = [(request.said.take(), exchange.request.ended), (response.said.take(), ended)];
+        let said = exchange.held.take().and_then(|held| unmasked(exchange.keep, held, sides));
         let (tokens, usage) = self.tokens(&recognised, &response, ended);
         let stream = self.stream(exchange, &recognised, &request);
         let since = |at_ns: u64| at_ns.saturating_sub(self.started_ns);
@@ -113,6 +116,7 @@ impl Summary {
             finish_reason: response.finish,
             response_model: response.response_model,
             tools: response.tools,
+            said,
             retry_of: None,
             retries: 0,
             partial: self.partial,

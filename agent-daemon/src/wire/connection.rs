@@ -65,7 +65,7 @@ impl Connection {
     pub(super) fn new(opened: Opened) -> Self {
         let speaks = match opened.transport {
             Transport::Stream => Speaks::unknown(),
-            Transport::Stdio => Speaks::Lines(Box::new(Lines::new(opened.owner, opened.connection))),
+            Transport::Stdio => Speaks::Lines(Box::new(Lines::new(&opened))),
         };
         let (sent, received) = (Position::default(), Position::default());
         Self { opened, speaks, sent, received, last_ns: 0, is_passed_over: false }
@@ -138,8 +138,8 @@ impl Connection {
     }
 
     fn context(&self, role: Role) -> Context {
-        let Opened { owner, connection, .. } = self.opened;
-        Context { owner, connection, role, version: "1.1", is_first: true }
+        let Opened { owner, connection, keep, .. } = self.opened;
+        Context { owner, connection, role, version: "1.1", is_first: true, keep }
     }
 
     /// Of a protocol whose sides are known.

@@ -1,7 +1,10 @@
 //! What all connections have in common: the numbers of exchanges, links between calls, records, and what was dropped.
 
-use super::{mcp::Calls, retries::Retries};
-use crate::model::wire::WireRecord;
+use super::{mcp::Calls, retries::Retries, said::Room};
+use crate::model::{
+    content::{Held, Keep, Unmasked},
+    wire::WireRecord,
+};
 
 /// Records that wait to be taken; more are dropped and counted.
 const MOST_RECORDS: usize = 65_536;
@@ -23,6 +26,8 @@ pub struct Losses {
     pub rpc_messages: u64,
     /// Requests of JSON-RPC that were forgotten before their answer came.
     pub rpc_calls: u64,
+    /// Calls whose content found no room.
+    pub contents: u64,
 }
 
 /// What is derived.
@@ -35,6 +40,7 @@ pub(super) struct Derived {
     pub(super) retries: Retries,
     pub(super) losses: Losses,
     records: Vec<WireRecord>,
+    room: Room,
 }
 
 impl Derived {
@@ -47,6 +53,19 @@ impl Derived {
     /// How often an exchange has begun or ended.
     pub(super) fn turns(&self) -> u64 {
         self.exchanges.saturating_add(self.ended)
+    }
+
+    /// Room for what is said in a call, if that is kept.
+    pub(super) fn hold(&mut self, keep: Keep) -> Option<Held> {
+        let held = keep.is_any().then(|| self.room.admit(keep))?;
+        self.losses.contents += u64::from(held.is_none());
+        held
+    }
+
+    /// What a tool was called with, if there is room for it.
+    pub(super) fn admit(&mut self, mut said: Box<Unmasked>, keep: Keep) -> Option<Box<Unmasked>> {
+        (said.keep, said.held) = (keep, self.hold(keep)?);
+        Some(said)
     }
 
     pub(super) fn record(&mut self, record: WireRecord) {

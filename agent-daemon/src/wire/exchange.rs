@@ -17,6 +17,7 @@ use super::{
     rpc::RPC,
 };
 use crate::model::{
+    content::{Held, Keep},
     hash::{FNV_START, fnv1a},
     wire::{Origin, Partial, Reason, Role},
 };
@@ -67,6 +68,8 @@ pub(super) struct Context {
     pub(super) version: &'static str,
     /// It is the first of its connection.
     pub(super) is_first: bool,
+    /// What is kept of what is said.
+    pub(super) keep: Keep,
 }
 
 /// A request and its answer.
@@ -84,11 +87,16 @@ pub(super) struct Exchange {
     pub(super) is_inner: bool,
     pub(super) last_ns: u64,
     pub(super) partial: Partial,
+    /// What is kept of what is said, and the room for it.
+    pub(super) keep: Keep,
+    pub(super) held: Option<Held>,
 }
 
 impl Exchange {
     pub(super) fn new(context: Context, derived: &mut Derived) -> Self {
         let Context { owner, connection, .. } = context;
+        let held = derived.hold(context.keep);
+        let keep = if held.is_some() { context.keep } else { Keep::NOTHING };
         Self {
             origin: Origin { owner, connection, exchange: derived.exchange() },
             context,
@@ -101,6 +109,8 @@ impl Exchange {
             is_inner: false,
             last_ns: 0,
             partial: Partial::default(),
+            keep,
+            held,
         }
     }
 
@@ -124,7 +134,7 @@ impl Exchange {
         self.request.guess = head.unknown && head.media == Media::Other;
         // Requests are JSON whatever they are called.
         let media = if head.media == Media::JsonLines { Media::JsonLines } else { Media::Json };
-        self.request.body = Body::new(media, head.coding, Side::Request, &dialects);
+        self.request.body = Body::new(media, head.coding, Side::Request, (&dialects, self.keep));
         self.note_unknown(&head);
         self.request.head = Some(head);
     }
@@ -132,7 +142,8 @@ impl Exchange {
     /// A request that was recognised otherwise than by its head.
     pub(super) fn request_of(&mut self, recognised: Recognised, head: Box<Head>, began_ns: u64) {
         self.begin(Side::Request, began_ns);
-        self.request.body = Body::new(Media::Json, Coding::Identity, Side::Request, &[recognised.dialect]);
+        self.request.body =
+            Body::new(Media::Json, Coding::Identity, Side::Request, (&[recognised.dialect], self.keep));
         self.recognised = Some(recognised);
         self.request.head = Some(head);
     }
@@ -160,7 +171,11 @@ impl Exchange {
         self.begin(Side::Response, began_ns);
         let dialects = self.answering(&head);
         self.response.guess = head.unknown && head.media == Media::Other;
-        self.response.body = Body::new(head.media, head.coding, Side::Response, &dialects);
+        self.response.body = Body::new(head.media, head.coding, Side::Response, (&dialects, self.keep));
+        if self.request.head.is_none() {
+            // It may be seen from its middle on.
+            self.response.body.lanes().iter_mut().for_each(super::body::Lane::said_gap);
+        }
         self.note_unknown(&head);
         self.response.head = Some(head);
     }
@@ -230,10 +245,11 @@ impl Exchange {
             b'd' | b'e' | b':' => Media::EventStream,
             _ => Media::Other,
         };
+        let keep = self.keep;
         let message = self.side(side);
         message.guess = false;
         let dialects: Vec<&Dialect> = message.body.lanes().iter().map(|lane| lane.dialect).collect();
-        message.body = Body::new(media, Coding::Identity, side, &dialects);
+        message.body = Body::new(media, Coding::Identity, side, (&dialects, keep));
     }
 
     fn take_messages(&mut self, side: Side, derived: &mut Derived) {
@@ -254,7 +270,8 @@ impl Exchange {
             from_client,
             sent: from_client == (self.context.role == Role::Client),
         };
-        for message in messages {
+        for mut message in messages {
+            message.said = message.said.and_then(|said| derived.admit(said, self.keep));
             if let Some(record) = derived.calls.take(&way, message, &mut derived.losses) {
                 derived.record(record);
             }

@@ -1,6 +1,7 @@
 //! What is known of a call so far: values of request and answer, gathered document by document.
 //!
-//! Counts of tokens are cumulative wherever they come more than once, so the largest counts. Nothing here is content.
+//! Counts of tokens are cumulative wherever they come more than once, so the largest counts. Nothing here is content, but for
+//! [`Said`], where that is kept.
 
 use crate::model::{operation::Durations, wire::Tokens};
 
@@ -8,6 +9,7 @@ use super::{
     field::{Field, Server},
     json::{Document, Hit, Value},
     rpc::Message,
+    said::Said,
 };
 
 /// Tools that are kept of one answer.
@@ -66,7 +68,7 @@ impl Pace {
 }
 
 /// What bodies told.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Facts {
     pub(super) model: Option<String>,
     pub(super) stream: Option<bool>,
@@ -97,6 +99,8 @@ pub(super) struct Facts {
     pub(super) messages: Vec<Message>,
     /// Messages that found no room.
     pub(super) messages_lost: u64,
+    /// What was said, where that is kept.
+    pub(super) said: Option<Box<Said>>,
 }
 
 impl Facts {
@@ -109,6 +113,9 @@ impl Facts {
         }
         if content {
             self.pace.content(at_ns);
+        }
+        if let Some(said) = &mut self.said {
+            said.take(document);
         }
     }
 

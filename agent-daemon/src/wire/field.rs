@@ -52,6 +52,8 @@ pub enum Field {
     Nested,
     /// What only this sort of server says.
     Hint(Server),
+    /// What is said, where that is gathered.
+    Said(Speech),
 
     // Of JSON-RPC.
     /// It is JSON-RPC.
@@ -70,6 +72,41 @@ pub enum Field {
     IsError,
     /// The error's code.
     RpcError,
+}
+
+/// What a text is, or to what it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speech {
+    /// A message, or a part of an answer, begins: what follows is its own.
+    Item,
+    /// An answer of several begins: what follows is its own, and goes on where its number's left off.
+    Choice,
+    /// The number of an answer, or of a part of one.
+    Index,
+    /// Who says it.
+    Role,
+    /// What a model is told before all else.
+    System,
+    /// What it is asked.
+    Prompt,
+    /// What a tool gave, told to the model.
+    ToolResult,
+    /// What it answers.
+    Answer,
+    /// What it thinks.
+    Reasoning,
+    /// A piece of any of them: the event says of which.
+    Delta,
+    /// The call of a tool begins: what follows is its own.
+    Call,
+    /// The number of the call.
+    CallIndex,
+    /// The tool's name.
+    Tool,
+    /// A piece of the tool's arguments.
+    Arguments,
+    /// All of its arguments.
+    WholeArguments,
 }
 
 /// Servers for models of one's own that are known by what they answer.

@@ -1,7 +1,7 @@
 //! The standard input and output of a process as MCP uses them: a message of JSON-RPC in each line.
 
 use super::{
-    Direction, Piece,
+    Direction, Opened, Piece,
     body::{Body, Side},
     coding::Coding,
     derived::Derived,
@@ -10,6 +10,7 @@ use super::{
     rpc::RPC,
 };
 use crate::model::{
+    content::Keep,
     hash::{FNV_START, fnv1a},
     wire::{Origin, Reason},
 };
@@ -18,6 +19,7 @@ use crate::model::{
 pub(super) struct Lines {
     owner: u64,
     connection: u64,
+    keep: Keep,
     sent: Body,
     received: Body,
     /// Whether any message was one of JSON-RPC.
@@ -25,9 +27,10 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(owner: u64, connection: u64) -> Self {
-        let body = || Body::new(Media::JsonLines, Coding::Identity, Side::Request, &[&RPC]);
-        Self { owner, connection, sent: body(), received: body(), speaks_rpc: false }
+    pub(super) fn new(opened: &Opened) -> Self {
+        let Opened { owner, connection, keep, .. } = *opened;
+        let body = || Body::new(Media::JsonLines, Coding::Identity, Side::Request, (&[&RPC], keep));
+        Self { owner, connection, keep, sent: body(), received: body(), speaks_rpc: false }
     }
 
     /// What the messages on it have in common. Not the connection's number alone, which may be a session of HTTP's, too.
@@ -48,7 +51,8 @@ impl Lines {
             derived.losses.rpc_messages += std::mem::take(&mut lane.facts.messages_lost);
         }
         self.speaks_rpc |= !messages.is_empty();
-        for message in messages {
+        for mut message in messages {
+            message.said = message.said.and_then(|said| derived.admit(said, self.keep));
             let sent = direction == Direction::Sent;
             // Each way is told from the other, whichever of the two opened the session.
             let way = Way {

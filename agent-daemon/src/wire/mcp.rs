@@ -68,6 +68,7 @@ impl Calls {
                     duration_ns: 0,
                     error_type: None,
                     partial: Partial::default(),
+                    said: message.said,
                 };
                 self.ask(way, id, call, losses)
             }

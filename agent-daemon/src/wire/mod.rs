@@ -5,8 +5,8 @@
 //! [`websocket`], lines), put together to exchanges ([`exchange`]), whose bodies ([`body`]: codings, events, JSON) are
 //! read in the words of a [`dialect`] that a [`provider`] speaks, or as JSON-RPC ([`rpc`], [`mcp`]).
 //!
-//! Content never leaves: a scanner copies what stands at a few paths, and of strings only identifiers; headers are looked
-//! at for framing and recognition. Where something was missed, records say so ([`Partial`](crate::model::wire::Partial)),
+//! Content never leaves, unless the connection is of an agent of whom it is kept ([`said`]; [`Opened::keep`]): a scanner
+//! copies what stands at a few paths, and of strings only identifiers; headers are looked at for framing and recognition. Where something was missed, records say so ([`Partial`](crate::model::wire::Partial)),
 //! and what is not known is `None`.
 
 mod body;
@@ -29,6 +29,7 @@ mod mcp;
 mod provider;
 mod retries;
 mod rpc;
+mod said;
 mod sniff;
 pub mod sse;
 #[cfg(test)]
@@ -41,7 +42,10 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use self::{connection::Connection, derived::Derived};
-use crate::model::wire::{Reason, WireRecord};
+use crate::model::{
+    content::Keep,
+    wire::{Reason, WireRecord},
+};
 
 pub use derived::Losses;
 pub use under_way::UnderWay;
@@ -105,6 +109,8 @@ pub struct Opened {
     pub owner: u64,
     /// What it carries.
     pub transport: Transport,
+    /// What is kept of what is said on it, word by word.
+    pub keep: Keep,
 }
 
 /// A piece of one direction of a connection.
@@ -170,7 +176,7 @@ impl Wire {
     pub fn take(&mut self, chunk: &Chunk<'_>) {
         if !self.connections.contains(&chunk.connection) {
             let (connection, transport) = (chunk.connection, Transport::Stream);
-            self.open(Opened { connection, owner: connection, transport });
+            self.open(Opened { connection, owner: connection, transport, keep: Keep::NOTHING });
         }
         if let Some(connection) = self.connections.get_mut(&chunk.connection) {
             connection.take(chunk, &mut self.derived);

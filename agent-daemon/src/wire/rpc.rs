@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{
-    dialect::Dialect,
+    dialect::{self, Dialect},
     facts::Facts,
-    field::Field,
-    json::{Document, Hit, Paths, Take, Value, Watch},
+    field::{Field, Speech},
+    json::{Document, Hit, Paths, Spoken, Take, Value, Watch},
 };
+use crate::model::content::{Held, Keep, Part, Text, Unmasked};
 
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Message {
     pub(super) at_ns: u64,
     /// Whether it was read from its beginning to its end.
     pub(super) whole: bool,
+    /// What the tool is to be called with, where that is kept.
+    pub(super) said: Option<Box<Unmasked>>,
 }
 
 const WATCHES: &[Watch] = &[
@@ -42,7 +45,11 @@ const WATCHES: &[Watch] = &[
     Watch::new("error", Take::Presence, Field::Failed),
 ];
 
+/// Where arguments stand.
+const SPOKEN: &[Watch] = &[Watch::new("params.arguments", Take::Raw, Field::Said(Speech::WholeArguments))];
+
 static PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[WATCHES]));
+static SPOKEN_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[WATCHES, SPOKEN]));
 
 /// How MCP speaks, in either direction.
 pub(super) static RPC: Dialect = Dialect {
@@ -53,6 +60,8 @@ pub(super) static RPC: Dialect = Dialect {
     fold_request: fold,
     fold_response: fold,
     counting: super::facts::Counting { cache_apart: false, reasoning_apart: false },
+    spoken_request: Some(dialect::Spoken { paths: &SPOKEN_PATHS, parts: &[Part::ToolArguments] }),
+    spoken_response: Some(dialect::Spoken { paths: &SPOKEN_PATHS, parts: &[Part::ToolArguments] }),
 };
 
 fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
@@ -68,8 +77,29 @@ fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
     // Only where a tool is called is the name that of a tool: prompts and templates have names, too.
     if message.method.as_deref() != Some("tools/call") {
         message.tool = None;
+    } else if facts.said.is_some() {
+        message.said = said(&message, document);
     }
     facts.message(message);
+}
+
+/// What the tool is to be called with. Whoever hands it on says what is kept.
+fn said(message: &Message, document: &Document<'_>) -> Option<Box<Unmasked>> {
+    let arguments = document.spoken.iter().find_map(|(_, spoken)| match spoken {
+        Spoken::Text(text) => Some(text),
+        _ => None,
+    })?;
+    let text = Text {
+        part: Part::ToolArguments,
+        role: None,
+        tool: message.tool.clone(),
+        text: arguments.text(),
+        left_out: arguments.left_out(),
+        masked: 0,
+        is_broken: false,
+    };
+    let (keep, held) = (Keep::NOTHING, Held::default());
+    Some(Box::new(Unmasked { keep, texts: vec![text], left_out: 0, held }))
 }
 
 fn take(message: &mut Message, hit: &Hit) {

@@ -3,6 +3,7 @@
 mod holes;
 mod made;
 mod recording;
+mod said;
 mod truth;
 
 use recording::{NAMES, Recording};

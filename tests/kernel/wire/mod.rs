@@ -3,6 +3,7 @@
 
 mod asked;
 mod connect;
+mod content;
 mod http;
 mod kept;
 mod late;

@@ -3,7 +3,7 @@
 Usage: client.py PORT [CERTIFICATE], without TLS where there is none. Commands: `chat MODEL`, `stream MODEL`,
 `messages MODEL`, `anew MODEL`: a chat on a new connection, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`:
 so many to itself, `itself MODEL`: a call that this very process answers, `tool NAME`: a chat whose answer asks for a tool of
-that name, `run PROGRAM`: a tool.
+that name, `key MODEL`: a stream whose prompt has a key in it, `run PROGRAM`: a tool.
 """
 
 import http.client
@@ -20,6 +20,7 @@ import time
 PORT, CERTIFICATE = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
 CONTEXT = ssl.create_default_context(cafile=CERTIFICATE)
 SECRET = "PLANTED-PROMPT " + "long " * 2000
+KEY = "PLANTED-PROMPT: use sk-ant-api03-PLANTEDKEY0123456789, please"
 
 
 def body(command, model):
@@ -29,6 +30,8 @@ def body(command, model):
     if command == "tool":
         tools = [{"type": "function", "function": {"name": model}}]
         return "/v1/chat/completions", {"model": "gpt-4.1", "messages": messages, "tools": tools}
+    if command == "key":
+        messages, command = [{"role": "user", "content": KEY}], "stream"
     options = {"stream": True, "stream_options": {"include_usage": True}} if command == "stream" else {}
     if command == "untold":
         options = {"stream": True}

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::content::PartDto;
 use crate::model::{
     attachment::{Attachment, AttachmentState},
     id::AgentId,
@@ -23,6 +24,20 @@ pub struct CoverageDto {
     /// Processes that have ended and had asked models, while what they said was not read: the last 1,024 of all agents, the
     /// first first. Their calls are in no report; `losses` in `/api/v1/status` counts them as `wire_unread`.
     pub ended: Vec<UnreadProcessDto>,
+    /// The agents of whom what they say is kept, as the configuration has it (`content.agents`), and can be read at
+    /// `/api/v1/agents/{id}/content`.
+    #[serde(default)]
+    pub content: Vec<ContentCoverageDto>,
+}
+
+/// An agent of whom what it says is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ContentCoverage)]
+pub struct ContentCoverageDto {
+    /// The agent.
+    pub agent: String,
+    /// What is kept.
+    pub keeps: Vec<PartDto>,
 }
 
 /// A process that ended unread.

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod alert;
 pub mod blocked;
 pub mod blocked_names;
+pub mod content;
 pub mod coverage;
 pub mod cuda;
 pub mod dashboard;

@@ -6,7 +6,7 @@ use axum::{Json, extract::State as Shared};
 
 use crate::{
     api::{
-        dto::coverage::{CoverageDto, ProcessCoverageDto, Sockets, UnreadProcessDto},
+        dto::coverage::{ContentCoverageDto, CoverageDto, ProcessCoverageDto, Sockets, UnreadProcessDto},
         error::Problem,
         extract::{AgentPath, Nothing, StrictQuery},
         openapi::{AgentRefusals, Refusals},
@@ -54,9 +54,17 @@ pub(super) async fn of_agent(
 async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Problem> {
     let telemetry = state.telemetry.clone();
     let sockets = unheard(&telemetry.probes());
+    let kept = agents.iter().map(|agent| (agent, state.contents.of_name(&agent.name)));
+    let kept = kept.filter(|(agent, keep)| keep.is_any() && agent.ended.is_none());
+    let content = kept.map(|(agent, keep)| ContentCoverageDto {
+        agent: agent.id.to_string(),
+        keeps: keep.parts().map(Into::into).collect(),
+    });
+    let content = content.collect();
     let fold = state.fold(move |store| {
         let now = Timestamp::now();
-        let mut coverage = CoverageDto { processes: Vec::new(), silent_processes: 0, ended: Vec::new() };
+        let (processes, ended) = (Vec::new(), Vec::new());
+        let mut coverage = CoverageDto { processes, silent_processes: 0, ended, content };
         let unread = telemetry.coverage.unread();
         for agent in &agents {
             let range = TimeRange { from: now, ..TimeRange::ALL };

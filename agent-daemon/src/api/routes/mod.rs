@@ -6,6 +6,7 @@ mod alerts;
 mod blocked;
 mod calls;
 mod calls_by;
+mod content;
 mod coverage;
 mod cuda;
 mod dashboard;
@@ -44,7 +45,7 @@ use super::{openapi::Document, state::State};
 
 /// All routes and their document.
 pub(super) fn all() -> OpenApiRouter<State> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    doors(OpenApiRouter::with_openapi(Document::openapi()))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
@@ -79,13 +80,9 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(calls::llm))
         .routes(routes!(llm_summary::summary))
         .routes(routes!(calls::mcp))
+        .routes(routes!(content::content))
         .routes(routes!(coverage::all))
         .routes(routes!(coverage::of_agent))
-        .routes(routes!(ingest::traces))
-        .routes(routes!(ingest::metrics))
-        .routes(routes!(ingest::collect))
-        .routes(routes!(ingest::batch))
-        .routes(routes!(ingest::frontend))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::history))
         .routes(routes!(alerts::rules))
@@ -102,4 +99,14 @@ pub(super) fn all() -> OpenApiRouter<State> {
         .routes(routes!(pages::front))
         .routes(routes!(pages::docs))
         .routes(routes!(pages::openapi))
+}
+
+/// Those that applications tell of operations by.
+fn doors(router: OpenApiRouter<State>) -> OpenApiRouter<State> {
+    router
+        .routes(routes!(ingest::traces))
+        .routes(routes!(ingest::metrics))
+        .routes(routes!(ingest::collect))
+        .routes(routes!(ingest::batch))
+        .routes(routes!(ingest::frontend))
 }

@@ -16,10 +16,10 @@
 //! What this cannot do: know a secret that is an ordinary word in an ordinary place (`echo hunter2`).
 
 mod escape;
-mod names;
+pub(super) mod names;
 mod programs;
 mod prose;
-mod secrets;
+pub(super) mod secrets;
 mod shell;
 mod walk;
 

@@ -68,7 +68,7 @@ pub(super) fn meaning(name: &str) -> Meaning {
 }
 
 /// Whether a name is a secret's, given its value: `--max-tokens 100` and `--key-file /run/k` are none.
-pub(super) fn is_secret_with(name: &str, value: &str) -> bool {
+pub(in crate::collect) fn is_secret_with(name: &str, value: &str) -> bool {
     let words = words(name.trim_start_matches('-'));
     is_secret(&words) && !is_harmless(&words, value)
 }

@@ -15,7 +15,7 @@ pub(super) const REDACTED: &str = "[redacted]";
 
 /// The shapes of well-known keys. Each alternative starts at a word boundary and ends with the last
 /// character such a key can have.
-const SHAPES: &str = concat!(
+pub(in crate::collect) const SHAPES: &str = concat!(
     r"(?x)\b(?:",
     // OpenAI, Anthropic, OpenRouter, DeepSeek, Stripe, Cerebras
     r"(?:sk|rk|pk|csk|sess)[-_][A-Za-z0-9_\-]{6,}",
@@ -38,11 +38,15 @@ const SHAPES: &str = concat!(
     r"|eyJ[A-Za-z0-9_\-]{6,}(?:\.[A-Za-z0-9_\-]*)*",
     // Webhooks, whose path is the secret
     r"|hooks\.slack\.com/[^\s]*|discord(?:app)?\.com/api/webhooks/[^\s]*|api\.telegram\.org/bot[^\s]*",
-    r")|-----BEGIN[\s\S]*",
+    r")",
 );
 
+/// Keys of several lines: in a command line, all that follows.
+const BLOCK: &str = r"|-----BEGIN[\s\S]*";
+
 #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test compiles it")]
-static SHAPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(SHAPES).expect("a valid pattern"));
+static SHAPE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&format!("{SHAPES}{BLOCK}")).expect("a valid pattern"));
 
 /// Replaces every secret that can be told by its looks.
 pub(super) fn redact(text: &str) -> Cow<'_, str> {
@@ -184,7 +188,8 @@ fn redact_random(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn is_random(run: &str) -> bool {
+/// Whether it looks like a key, whatever it is of.
+pub(in crate::collect) fn is_random(run: &str) -> bool {
     let count = |class: fn(&u8) -> bool| run.bytes().filter(class).count();
     run.len() >= 32
         && count(u8::is_ascii_uppercase) >= 3

@@ -1,7 +1,7 @@
 //! What agents say: plaintext of the kernel's ring goes in, calls of models and of MCP servers come out as observations.
 //!
 //! On a thread of its own, so that decoding holds up no event: it looks into the ring every [`EVERY`] while there is an
-//! agent. Bytes leave this module only as metadata.
+//! agent. Bytes leave this module only as metadata, and as what is kept of some agents, masked ([`mask`]).
 //!
 //! A connection that carries nothing of interest is dismissed in the kernel once that has been so for a while
 //! ([`connections`]); how much of what a process says is seen is kept for whoever asks ([`Coverage`](crate::telemetry::Coverage)).
@@ -10,6 +10,7 @@ mod connections;
 mod flights;
 mod halves;
 mod handshakes;
+mod mask;
 mod reader;
 
 use std::{
@@ -25,8 +26,10 @@ use tokio::sync::mpsc;
 
 use self::reader::Reader;
 use crate::{
+    config::Content as Rules,
     kernel::{Event, WireRing},
     model::{
+        content::Keep,
         id::{ProcessId, Slot},
         ledger::{Flights, Ledger, MarkedLedger},
         observation::Observation,
@@ -59,8 +62,8 @@ struct ModelRequest {
 enum Told {
     /// There are agents, or there are none.
     Agents(bool),
-    /// An agent comes to this slot.
-    Begin(Slot),
+    /// An agent comes to this slot, of whom that is kept.
+    Begin(Slot, Keep),
     /// A process is gone since then (ns, monotonic): its connections are over.
     Exited(ProcessId, u64),
     /// A process sent a request on a socket that leads to a model.
@@ -86,10 +89,11 @@ impl WireReader {
         ring: Option<WireRing>,
         observations: &mpsc::Sender<Observation>,
         telemetry: &Arc<Telemetry>,
+        rules: Rules,
     ) -> Self {
         let Some(ring) = ring else { return Self::default() };
         let (tell, told) = sync_channel(QUEUE);
-        let reader = Reader::new(ring, observations.clone(), Arc::clone(telemetry));
+        let reader = Reader::new(ring, observations.clone(), Arc::clone(telemetry), rules);
         let thread = std::thread::Builder::new().name("wire".to_owned());
         match thread.spawn(move || run(reader, &told)) {
             Ok(_) => Self(Some(tell)),
@@ -135,9 +139,9 @@ impl WireReader {
         }
     }
 
-    /// An agent comes to `slot`.
-    pub(super) fn begin(&self, slot: Slot) {
-        self.tell(Told::Begin(slot));
+    /// An agent comes to `slot`, of whom that is kept.
+    pub(super) fn begin(&self, slot: Slot, keep: Keep) {
+        self.tell(Told::Begin(slot, keep));
     }
 
     /// An agent is about to be let go.
@@ -197,7 +201,7 @@ fn run(mut reader: Reader, told: &Receiver<Told>) {
         };
         match next {
             Ok(Told::Agents(any)) => agents = any,
-            Ok(Told::Begin(slot)) => reader.begin(slot),
+            Ok(Told::Begin(slot, keep)) => reader.begin(slot, keep),
             Ok(Told::Exited(process, at_ns)) => reader.exited(process, at_ns),
             Ok(Told::ModelRequest(request)) => reader.model_request(&request),
             // Whoever asked may have stopped waiting.

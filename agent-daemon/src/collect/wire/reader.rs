@@ -11,14 +11,17 @@ use super::{
     flights::FlightBook,
     halves::Halves,
     handshakes::Handshakes,
+    mask::mask,
 };
 use crate::{
     collect::clock::Clock,
+    config::Content as Rules,
     kernel::{
         WireRing,
         wire::{Said, Way, WireKey, source},
     },
     model::{
+        content::Keep,
         id::{ProcessId, Slot},
         ledger::Flights,
         observation::Observation,
@@ -43,6 +46,9 @@ pub(super) struct Reader {
     clock: Clock,
     observations: mpsc::Sender<Observation>,
     telemetry: Arc<Telemetry>,
+    /// What is kept of the agent in a slot, by rules of which the reader knows what they mask.
+    keeps: FxHashMap<Slot, Keep>,
+    rules: Rules,
     /// The decoders' losses that are counted already.
     counted: Losses,
 }
@@ -52,6 +58,7 @@ impl Reader {
         ring: WireRing,
         observations: mpsc::Sender<Observation>,
         telemetry: Arc<Telemetry>,
+        rules: Rules,
     ) -> Self {
         Self {
             ring,
@@ -63,6 +70,8 @@ impl Reader {
             clock: Clock::new(),
             observations,
             telemetry,
+            keeps: FxHashMap::default(),
+            rules,
             counted: Losses::default(),
         }
     }
@@ -70,10 +79,11 @@ impl Reader {
     /// Reads the ring until it is empty; tells whether anybody listens.
     pub(super) fn read(&mut self) -> bool {
         loop {
-            let Self { ring, wire, connections, halves, flights, telemetry, .. } = self;
+            let Self { ring, wire, connections, halves, flights, telemetry, keeps, .. } = self;
             let mut idle = Vec::new();
             let mut each = |said: &Said<'_>| {
-                let taken = take(said, (wire, connections));
+                let keep = keeps.get(&said.slot).copied().unwrap_or_default();
+                let taken = take(said, keep, (wire, connections));
                 let tells = tells(said, &taken);
                 flights.said(said, tells);
                 telemetry
@@ -146,7 +156,14 @@ impl Reader {
                 WireRecord::Mcp(_) => seen.mcp_calls += 1,
                 WireRecord::Http(_) => {}
             });
-            let mut observed = WireObserved { slot, process, started: self.clock.event(started_ns), record };
+            let said = match &mut record {
+                WireRecord::Llm(call) => call.said.take(),
+                WireRecord::Mcp(call) => call.said.take(),
+                WireRecord::Http(_) => None,
+            };
+            let content = said.and_then(|said| mask(*said, &self.rules)).map(Box::new);
+            let started = self.clock.event(started_ns);
+            let mut observed = WireObserved { slot, process, started, record, content };
             if let WireRecord::Http(exchange) = &mut observed.record {
                 exchange.assume_port(is_plain);
             }
@@ -204,14 +221,16 @@ impl Reader {
     }
 
     /// An agent comes to `slot`: what is in the ring by now is of the one before.
-    pub(super) fn begin(&mut self, slot: Slot) {
+    pub(super) fn begin(&mut self, slot: Slot, keep: Keep) {
         self.read();
+        self.keeps.insert(slot, keep);
         self.flights.begin(slot);
     }
 
     /// An agent is about to be let go: what goes on on its connections is told as far as it came.
     pub(super) fn let_go(&mut self, slot: Slot) {
         self.read();
+        self.keeps.remove(&slot);
         for number in self.connections.remove_slot(slot) {
             self.wire.let_go(number);
         }
@@ -234,6 +253,7 @@ impl Reader {
         losses.add(Loss::WireCallDropped, now.records - before.records);
         let messages = |l: &Losses| l.rpc_messages + l.rpc_calls;
         losses.add(Loss::WireMessageDropped, messages(&now) - messages(&before));
+        losses.add(Loss::ContentDropped, now.contents - before.contents);
         self.counted = now;
     }
 }
@@ -250,7 +270,7 @@ struct Taken {
 }
 
 /// Has what was said decoded.
-fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> Taken {
+fn take(said: &Said<'_>, keep: Keep, (wire, connections): (&mut Wire, &mut Connections)) -> Taken {
     let direction = match said.way {
         Way::Sent => Direction::Sent,
         Way::Received => Direction::Received,
@@ -266,7 +286,7 @@ fn take(said: &Said<'_>, (wire, connections): (&mut Wire, &mut Connections)) -> 
     if met.is_new {
         let (connection, owner) = (met.number, said.key.process.0);
         let transport = if said.source == source::STDIO { Transport::Stdio } else { Transport::Stream };
-        wire.open(Opened { connection, owner, transport });
+        wire.open(Opened { connection, owner, transport, keep });
     }
     let (connection, at_ns, offset) = (met.number, said.at_ns, Some(said.position));
     let turns = wire.turns();

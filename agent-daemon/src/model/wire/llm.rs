@@ -1,6 +1,7 @@
 //! A call of a language model.
 
 use super::{Origin, Partial, Role};
+use crate::model::content::Unmasked;
 
 /// What a model was asked for, as `gen_ai.operation.name` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -189,6 +190,8 @@ pub struct LlmCall {
     pub retries: u32,
     /// What is missing.
     pub partial: Partial,
+    /// What was said, where that is kept.
+    pub said: Option<Box<Unmasked>>,
 }
 
 /// Bytes of a request for each token of it: what OpenAI gives for English in its help, "What are tokens and how to count

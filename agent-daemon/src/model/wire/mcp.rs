@@ -1,6 +1,7 @@
 //! A call of an MCP server.
 
 use super::{Origin, Partial, Role};
+use crate::model::content::Unmasked;
 
 /// How messages of MCP go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,4 +49,6 @@ pub struct McpCall {
     pub error_type: Option<String>,
     /// What is missing.
     pub partial: Partial,
+    /// What the tool was called with, where that is kept.
+    pub said: Option<Box<Unmasked>>,
 }

@@ -1,6 +1,7 @@
 //! What agents say on the wire, as facts: calls of language models, calls of MCP servers, HTTP exchanges.
 //!
-//! Only metadata: no prompt, completion, tool argument or header is in any of these types. Names that come from outside
+//! Only metadata, but for `said`, which is empty unless the operator has content of the agent kept, and is taken out and
+//! masked before anything goes on. Names that come from outside
 //! are identifiers of bounded length. Times are monotonic nanoseconds as the capture gave them.
 
 mod http;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::WireRecord;
 use crate::model::{
     attachment::Attachment,
+    content::Content,
     id::{ProcessId, Slot},
     time::Timestamp,
 };
@@ -25,6 +26,8 @@ pub struct WireObserved {
     pub started: Timestamp,
     /// What it was.
     pub record: WireRecord,
+    /// What was said, where that is kept.
+    pub content: Option<Box<Content>>,
 }
 
 /// How much of what a process said was seen.

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::Dialect;
+use super::{Dialect, Spoken};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::{Counting, Facts},
-        field::Field,
+        field::{Field, Speech},
         json::{Document, Paths, Take, Value, Watch},
     },
 };
@@ -43,8 +43,36 @@ pub(super) const RESPONSE: &[Watch] = &[
     Watch::new("error.type", Take::Word, Field::ErrorType),
 ];
 
+/// What requests say.
+pub(super) const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("messages[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("messages[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("messages[].content", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("messages[].content[].text", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("messages[].content[].content", Take::Text, Field::Said(Speech::ToolResult)),
+    Watch::new("messages[].content[].content[].text", Take::Text, Field::Said(Speech::ToolResult)),
+    Watch::new("system", Take::Text, Field::Said(Speech::System)),
+    Watch::new("system[].text", Take::Text, Field::Said(Speech::System)),
+];
+
+/// What answers say.
+pub(super) const SPOKEN_RESPONSE: &[Watch] = &[
+    Watch::new("index", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("content_block.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("delta.text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("delta.thinking", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("delta.partial_json", Take::Text, Field::Said(Speech::Arguments)),
+    Watch::new("content[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("content[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("content[].thinking", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("content[].name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("content[].input", Take::Raw, Field::Said(Speech::WholeArguments)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE, SPOKEN_RESPONSE]));
 
 /// Messages.
 pub(in crate::wire) static DIALECT: Dialect = Dialect {
@@ -55,6 +83,8 @@ pub(in crate::wire) static DIALECT: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: fold,
     counting: CACHE_APART,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
 };
 
 pub(super) const CACHE_APART: Counting = Counting { cache_apart: true, reasoning_apart: false };

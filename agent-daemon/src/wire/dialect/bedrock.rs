@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Dialect, anthropic};
+use super::{Dialect, Spoken, anthropic};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::Facts,
-        field::Field,
+        field::{Field, Speech},
         json::{Document, Paths, Scanner, Shape, Take, Value, Watch},
     },
 };
@@ -69,9 +69,49 @@ const INVOKE: &[Watch] = &[
     Watch::new("__type", Take::Word, Field::ErrorType),
 ];
 
+/// What requests say, beside those of Anthropic.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("messages[].content[].toolResult.content[].text", Take::Text, Field::Said(Speech::ToolResult)),
+    Watch::new("prompt", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("inputText", Take::Text, Field::Said(Speech::Prompt)),
+];
+
+/// What answers of `converse` say.
+const SPOKEN_CONVERSE: &[Watch] = &[
+    Watch::new("output.message.content[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("output.message.content[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new(
+        "output.message.content[].reasoningContent.reasoningText.text",
+        Take::Text,
+        Field::Said(Speech::Reasoning),
+    ),
+    Watch::new("output.message.content[].toolUse.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("output.message.content[].toolUse.input", Take::Raw, Field::Said(Speech::WholeArguments)),
+    Watch::new("contentBlockIndex", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("delta.text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("delta.reasoningContent.text", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("start.toolUse.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("delta.toolUse.input", Take::Text, Field::Said(Speech::Arguments)),
+];
+
+/// What models' own formats say, beside Anthropic's.
+const SPOKEN_INVOKE: &[Watch] = &[
+    Watch::new("generation", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("contentBlockDelta.delta.text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("output.message.content[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("outputText", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("results[].outputText", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("outputs[].text", Take::Text, Field::Said(Speech::Answer)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static CONVERSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[CONVERSE]));
 static INVOKE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[INVOKE, anthropic::RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> =
+    LazyLock::new(|| Paths::new(&[REQUEST, anthropic::SPOKEN_REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_CONVERSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[CONVERSE, SPOKEN_CONVERSE]));
+static SPOKEN_INVOKE_PATHS: LazyLock<Paths> =
+    LazyLock::new(|| Paths::new(&[INVOKE, anthropic::RESPONSE, SPOKEN_INVOKE, anthropic::SPOKEN_RESPONSE]));
 
 /// `converse` and `converse-stream`.
 pub(in crate::wire) static CONVERSE_DIALECT: Dialect = Dialect {
@@ -82,6 +122,8 @@ pub(in crate::wire) static CONVERSE_DIALECT: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: Facts::fold,
     counting: anthropic::CACHE_APART,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_CONVERSE_PATHS),
 };
 
 /// `invoke` and `invoke-with-response-stream`.
@@ -93,6 +135,8 @@ pub(in crate::wire) static INVOKE_DIALECT: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: fold_invoke,
     counting: anthropic::CACHE_APART,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_INVOKE_PATHS),
 };
 
 fn fold_invoke(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
@@ -100,7 +144,10 @@ fn fold_invoke(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
     for hit in document.hits {
         let (Field::Nested, Value::Bytes(coded)) = (hit.field, &hit.value) else { continue };
         let Ok(decoded) = STANDARD.decode(coded) else { continue };
-        let mut scanner = Scanner::new(&INVOKE_PATHS, Shape::Body);
+        let mut scanner = match &facts.said {
+            None => Scanner::new(&INVOKE_PATHS, Shape::Body),
+            Some(said) => Scanner::new(&SPOKEN_INVOKE_PATHS, Shape::Body).with_spoken(said.reach()),
+        };
         // One level: a document within that one is not looked for.
         scanner.feed(&decoded, &mut |inner| facts.fold(inner, at_ns));
     }

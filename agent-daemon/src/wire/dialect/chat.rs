@@ -5,12 +5,12 @@
 
 use std::sync::LazyLock;
 
-use super::{Dialect, TOTALS};
+use super::{Dialect, Spoken, TOTALS};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::Facts,
-        field::{Field, Server},
+        field::{Field, Server, Speech},
         json::{Document, Paths, Take, Value, Watch},
     },
 };
@@ -60,8 +60,52 @@ const RESPONSE: &[Watch] = &[
     Watch::new("kv_transfer_params", Take::Presence, Field::Hint(Server::Vllm)),
 ];
 
+/// What requests say.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("messages[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("messages[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("messages[].content", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("messages[].content[].text", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("prompt", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("prompt[]", Take::Text, Field::Said(Speech::Prompt)),
+];
+
+/// What answers say.
+const SPOKEN_RESPONSE: &[Watch] = &[
+    Watch::new("choices[]", Take::Begin, Field::Said(Speech::Choice)),
+    Watch::new("choices[].index", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("choices[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("choices[].delta.content", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("choices[].delta.reasoning_content", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("choices[].delta.reasoning", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("choices[].delta.refusal", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("choices[].delta.tool_calls[]", Take::Begin, Field::Said(Speech::Call)),
+    Watch::new("choices[].delta.tool_calls[].index", Take::Number, Field::Said(Speech::CallIndex)),
+    Watch::new("choices[].delta.tool_calls[].function.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("choices[].delta.tool_calls[].function.arguments", Take::Raw, Field::Said(Speech::Arguments)),
+    Watch::new("choices[].delta.function_call.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("choices[].delta.function_call.arguments", Take::Text, Field::Said(Speech::Arguments)),
+    Watch::new("choices[].message.content", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("choices[].message.reasoning_content", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("choices[].message.reasoning", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("choices[].message.refusal", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("choices[].message.tool_calls[]", Take::Begin, Field::Said(Speech::Call)),
+    Watch::new("choices[].message.tool_calls[].function.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new(
+        "choices[].message.tool_calls[].function.arguments",
+        Take::Raw,
+        Field::Said(Speech::Arguments),
+    ),
+    Watch::new("choices[].message.function_call.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("choices[].message.function_call.arguments", Take::Text, Field::Said(Speech::Arguments)),
+    Watch::new("choices[].message.tool_calls[].custom.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("choices[].message.tool_calls[].custom.input", Take::Text, Field::Said(Speech::Arguments)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE, SPOKEN_RESPONSE]));
 
 const fn dialect(name: &'static str, operation: Operation) -> Dialect {
     Dialect {
@@ -72,6 +116,8 @@ const fn dialect(name: &'static str, operation: Operation) -> Dialect {
         fold_request: Facts::fold,
         fold_response: fold,
         counting: TOTALS,
+        spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+        spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::{Dialect, TOTALS};
+use super::{Dialect, Spoken, TOTALS};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::Facts,
-        field::Field,
+        field::{Field, Speech},
         json::{Paths, Take, Watch},
     },
 };
@@ -24,8 +24,15 @@ const RESPONSE: &[Watch] = &[
     Watch::new("error.code", Take::Word, Field::ErrorCode),
 ];
 
+/// What requests say.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("input", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input[]", Take::Text, Field::Said(Speech::Prompt)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
 
 /// Embeddings.
 pub(in crate::wire) static DIALECT: Dialect = Dialect {
@@ -36,4 +43,6 @@ pub(in crate::wire) static DIALECT: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: Facts::fold,
     counting: TOTALS,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: None,
 };

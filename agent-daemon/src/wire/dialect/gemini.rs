@@ -5,12 +5,12 @@
 
 use std::sync::LazyLock;
 
-use super::Dialect;
+use super::{Dialect, Spoken};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::{Counting, Facts},
-        field::Field,
+        field::{Field, Speech},
         json::{Paths, Take, Watch},
     },
 };
@@ -50,8 +50,59 @@ const RESPONSE: &[Watch] = &[
     Watch::new("error.code", Take::Word, Field::ErrorCode),
 ];
 
+/// What requests say.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("contents[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("contents[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("contents[].parts[].text", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("contents[].parts[].functionResponse.response", Take::Raw, Field::Said(Speech::ToolResult)),
+    Watch::new("systemInstruction.parts[].text", Take::Text, Field::Said(Speech::System)),
+    Watch::new("system_instruction.parts[].text", Take::Text, Field::Said(Speech::System)),
+    Watch::new("request.contents[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("request.contents[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("request.contents[].parts[].text", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new(
+        "request.contents[].parts[].functionResponse.response",
+        Take::Raw,
+        Field::Said(Speech::ToolResult),
+    ),
+    Watch::new("request.systemInstruction.parts[].text", Take::Text, Field::Said(Speech::System)),
+    Watch::new("request.system_instruction.parts[].text", Take::Text, Field::Said(Speech::System)),
+    Watch::new("content.parts[].text", Take::Text, Field::Said(Speech::Prompt)),
+];
+
+/// What answers say.
+const SPOKEN_RESPONSE: &[Watch] = &[
+    Watch::new("candidates[]", Take::Begin, Field::Said(Speech::Choice)),
+    Watch::new("candidates[].index", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("candidates[].content.parts[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("candidates[].content.parts[].functionCall", Take::Begin, Field::Said(Speech::Call)),
+    Watch::new("candidates[].content.parts[].functionCall.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new(
+        "candidates[].content.parts[].functionCall.args",
+        Take::Raw,
+        Field::Said(Speech::WholeArguments),
+    ),
+    Watch::new("response.candidates[]", Take::Begin, Field::Said(Speech::Choice)),
+    Watch::new("response.candidates[].index", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("response.candidates[].content.parts[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("response.candidates[].content.parts[].functionCall", Take::Begin, Field::Said(Speech::Call)),
+    Watch::new(
+        "response.candidates[].content.parts[].functionCall.name",
+        Take::Word,
+        Field::Said(Speech::Tool),
+    ),
+    Watch::new(
+        "response.candidates[].content.parts[].functionCall.args",
+        Take::Raw,
+        Field::Said(Speech::WholeArguments),
+    ),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE, SPOKEN_RESPONSE]));
 
 /// `generateContent`.
 pub(in crate::wire) static DIALECT: Dialect = Dialect {
@@ -62,6 +113,8 @@ pub(in crate::wire) static DIALECT: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: Facts::fold,
     counting: Counting { cache_apart: false, reasoning_apart: true },
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
 };
 
 /// `embedContent`.
@@ -73,4 +126,6 @@ pub(in crate::wire) static EMBEDDINGS: Dialect = Dialect {
     fold_request: Facts::fold,
     fold_response: Facts::fold,
     counting: super::TOTALS,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
 };

@@ -12,9 +12,13 @@ pub(super) mod responses;
 
 use std::sync::LazyLock;
 
-use crate::model::wire::Operation;
+use crate::model::{
+    content::{Keep, Part},
+    wire::Operation,
+};
 
 use super::{
+    body::Side,
     facts::{Counting, Facts},
     json::{Document, Paths},
 };
@@ -33,6 +37,44 @@ pub(super) struct Dialect {
     pub(super) fold_request: Fold,
     pub(super) fold_response: Fold,
     pub(super) counting: Counting,
+    /// The tables that have the places of content, too, for agents of whom it is kept.
+    pub(super) spoken_request: Option<Spoken>,
+    pub(super) spoken_response: Option<Spoken>,
+}
+
+/// Where content stands.
+pub(super) struct Spoken {
+    /// All paths, and those of content.
+    pub(super) paths: &'static LazyLock<Paths>,
+    /// What is found there.
+    pub(super) parts: &'static [Part],
+}
+
+impl Spoken {
+    /// What a request says.
+    const fn request(paths: &'static LazyLock<Paths>) -> Option<Self> {
+        Some(Self { paths, parts: &[Part::Prompts] })
+    }
+
+    /// What an answer says.
+    const fn response(paths: &'static LazyLock<Paths>) -> Option<Self> {
+        Some(Self { paths, parts: &[Part::Completions, Part::ToolArguments] })
+    }
+
+    /// Whether any of it is kept.
+    pub(super) fn is_in(&self, keep: Keep) -> bool {
+        self.parts.iter().any(|part| keep.has(*part))
+    }
+}
+
+impl Dialect {
+    /// Where content stands on this side.
+    pub(super) fn spoken(&self, side: Side) -> Option<&Spoken> {
+        match side {
+            Side::Request => self.spoken_request.as_ref(),
+            Side::Response => self.spoken_response.as_ref(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Dialect {

@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::{Dialect, TOTALS};
+use super::{Dialect, Spoken, TOTALS};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::Facts,
-        field::Field,
+        field::{Field, Speech},
         json::{Paths, Take, Watch},
     },
 };
@@ -35,8 +35,32 @@ const RESPONSE: &[Watch] = &[
     Watch::new("error", Take::Presence, Field::Failed),
 ];
 
+/// What requests say.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("messages[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("messages[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("messages[].content", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("system", Take::Text, Field::Said(Speech::System)),
+    Watch::new("prompt", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input[]", Take::Text, Field::Said(Speech::Prompt)),
+];
+
+/// What answers say.
+const SPOKEN_RESPONSE: &[Watch] = &[
+    Watch::new("message.content", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("message.thinking", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("message.tool_calls[]", Take::Begin, Field::Said(Speech::Call)),
+    Watch::new("message.tool_calls[].function.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("message.tool_calls[].function.arguments", Take::Raw, Field::Said(Speech::WholeArguments)),
+    Watch::new("response", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("thinking", Take::Text, Field::Said(Speech::Reasoning)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE, SPOKEN_RESPONSE]));
 
 const fn dialect(name: &'static str, operation: Operation) -> Dialect {
     Dialect {
@@ -47,6 +71,8 @@ const fn dialect(name: &'static str, operation: Operation) -> Dialect {
         fold_request: Facts::fold,
         fold_response: Facts::fold,
         counting: TOTALS,
+        spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+        spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
     }
 }
 

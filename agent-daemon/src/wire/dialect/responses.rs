@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use super::{Dialect, TOTALS};
+use super::{Dialect, Spoken, TOTALS};
 use crate::{
     model::wire::Operation,
     wire::{
         facts::Facts,
-        field::Field,
-        json::{Document, Hit, Paths, Take, Value, Watch},
+        field::{Field, Speech},
+        json::{self, Document, Hit, Paths, Take, Value, Watch},
     },
 };
 
@@ -52,8 +52,35 @@ const RESPONSE: &[Watch] = &[
     Watch::new("response.usage.output_tokens_details.reasoning_tokens", Take::Number, Field::Reasoning),
 ];
 
+/// What requests say.
+const SPOKEN_REQUEST: &[Watch] = &[
+    Watch::new("instructions", Take::Text, Field::Said(Speech::System)),
+    Watch::new("input", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("input[].role", Take::Word, Field::Said(Speech::Role)),
+    Watch::new("input[].content", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input[].content[].text", Take::Text, Field::Said(Speech::Prompt)),
+    Watch::new("input[].output", Take::Text, Field::Said(Speech::ToolResult)),
+];
+
+/// What answers say.
+const SPOKEN_RESPONSE: &[Watch] = &[
+    Watch::new("output_index", Take::Number, Field::Said(Speech::Index)),
+    Watch::new("delta", Take::Text, Field::Said(Speech::Delta)),
+    Watch::new("item.name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("output[]", Take::Begin, Field::Said(Speech::Item)),
+    Watch::new("output[].content[].text", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("output[].content[].refusal", Take::Text, Field::Said(Speech::Answer)),
+    Watch::new("output[].summary[].text", Take::Text, Field::Said(Speech::Reasoning)),
+    Watch::new("output[].name", Take::Word, Field::Said(Speech::Tool)),
+    Watch::new("output[].arguments", Take::Text, Field::Said(Speech::WholeArguments)),
+    Watch::new("output[].input", Take::Text, Field::Said(Speech::WholeArguments)),
+];
+
 static REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST]));
 static RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE]));
+static SPOKEN_REQUEST_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[REQUEST, SPOKEN_REQUEST]));
+static SPOKEN_RESPONSE_PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&[RESPONSE, SPOKEN_RESPONSE]));
 
 /// Responses.
 pub(in crate::wire) static DIALECT: Dialect = Dialect {
@@ -64,6 +91,8 @@ pub(in crate::wire) static DIALECT: Dialect = Dialect {
     fold_request,
     fold_response: fold,
     counting: TOTALS,
+    spoken_request: Spoken::request(&SPOKEN_REQUEST_PATHS),
+    spoken_response: Spoken::response(&SPOKEN_RESPONSE_PATHS),
 };
 
 /// What sort of event a document is; the empty one is no event.
@@ -109,10 +138,27 @@ fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
             _ => Some(hit.clone()),
         })
         .collect();
-    facts.fold(&Document { hits: &hits, whole: document.whole }, at_ns);
+    let spoken = spoken(document, kind);
+    let (unspoken, whole) = (document.unspoken, document.whole);
+    facts.fold(&Document { hits: &hits, spoken: &spoken, unspoken, whole }, at_ns);
     let is_response =
         |hit: &Hit| hit.field == Field::PartKind && hit.value == Value::Word("response".to_owned());
     facts.answered |= is_event || document.hits.iter().any(is_response);
     facts.failed |= matches!(kind, "response.failed" | "error");
     facts.ended |= is_last(kind);
+}
+
+/// What a document says: of a piece, its kind tells what it is of.
+fn spoken(document: &Document<'_>, kind: &str) -> Vec<(Speech, json::Spoken)> {
+    let delta = match kind {
+        "response.output_text.delta" | "response.refusal.delta" => Some(Speech::Answer),
+        _ if kind.contains("reasoning") => Some(Speech::Reasoning),
+        _ if kind.ends_with("arguments.delta") || kind.ends_with("input.delta") => Some(Speech::Arguments),
+        _ => None,
+    };
+    let of = |(speech, said): &(Speech, json::Spoken)| match speech {
+        Speech::Delta => Some((delta?, said.clone())),
+        speech => Some((*speech, said.clone())),
+    };
+    document.spoken.iter().filter_map(of).collect()
 }

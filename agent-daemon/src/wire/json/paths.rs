@@ -18,6 +18,12 @@ pub enum Take {
     Hash,
     /// A string without escapes of at most 1 MiB: base64 of a nested document, dropped as soon as that was read.
     Bytes,
+    /// That an object or array begins, where what is said is gathered.
+    Begin,
+    /// A string with its escapes resolved, where what is said is gathered.
+    Text,
+    /// An object or array as it stands, or a string like [`Self::Text`], where what is said is gathered.
+    Raw,
 }
 
 /// One path, written `a.b[].c`.
@@ -61,6 +67,7 @@ impl Paths {
     /// Makes a table ready; what is beyond [`Self::MOST`] is left out, and a test says so.
     #[must_use]
     pub fn new(tables: &[&[Watch]]) -> Self {
+        debug_assert!(tables.iter().map(|table| table.len()).sum::<usize>() <= Self::MOST, "too many paths");
         let watches: Vec<Watch> = tables.concat().into_iter().take(Self::MOST).collect();
         let segments: Vec<Vec<Segment>> = watches.iter().map(|watch| segments(watch.path)).collect();
         let longest = segments.iter().map(Vec::len).max().unwrap_or(0);

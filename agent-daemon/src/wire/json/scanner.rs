@@ -1,8 +1,9 @@
 //! The scanner: a state machine over bytes that come in pieces of any size.
 
 use super::{
+    capture::{Capture, Spoken},
     hunt::Hunt,
-    paths::{Paths, Take},
+    paths::{Paths, Take, Watch},
     token::Token,
     value::{Document, Hit, Value},
 };
@@ -68,6 +69,7 @@ pub struct Scanner {
     tail: bool,
     hits: Vec<Hit>,
     too_long: bool,
+    capture: Capture,
 }
 
 impl Scanner {
@@ -87,7 +89,14 @@ impl Scanner {
             tail: false,
             hits: Vec::new(),
             too_long: false,
+            capture: Capture::default(),
         }
+    }
+
+    /// The same which gathers what is said, so many bytes of a document.
+    #[must_use]
+    pub fn with_spoken(self, most: usize) -> Self {
+        Self { capture: Capture::new(most), ..self }
     }
 
     /// Whether more was found in a document than is kept, or it was too deep.
@@ -104,6 +113,7 @@ impl Scanner {
                 continue;
             }
             bytes = rest;
+            self.capture.byte(byte);
             if byte == b'\n' && self.shape == Shape::Lines {
                 self.finish(found);
                 continue;
@@ -135,7 +145,7 @@ impl Scanner {
 
     /// Text of which nothing is wanted is skipped as far as it goes.
     fn skip_text<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if self.state != State::Text || self.in_key || self.wanted != 0 {
+        if self.state != State::Text || self.in_key || self.wanted != 0 || self.capture.is_busy() {
             return None;
         }
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n');
@@ -210,8 +220,15 @@ impl Scanner {
             self.too_long = true;
             return self.state = State::Broken;
         }
-        for field in self.fields(|take| take == Take::Presence) {
-            self.hit(field, Value::Present);
+        for (take, field) in self.wanted() {
+            match (take, field) {
+                (Take::Presence, _) => self.hit(field, Value::Present),
+                (Take::Begin, Field::Said(speech)) => self.capture.push(speech, Spoken::Begins),
+                (Take::Raw, Field::Said(speech)) => {
+                    self.capture.begin_raw(self.levels.len(), speech, if array { b'[' } else { b'{' });
+                }
+                _ => {}
+            }
         }
         self.levels.push(Level { alive, depth, array, around: false });
         match array {
@@ -252,6 +269,7 @@ impl Scanner {
             Some(level) if level.array == array => {}
             _ => return self.state = State::Broken,
         }
+        self.capture.end_raw(self.levels.len());
         self.state = State::CommaOrEnd;
         match self.levels.last() {
             None if self.tail => self.state = State::TailEnd,
@@ -267,7 +285,10 @@ impl Scanner {
     fn begin_text(&mut self, in_key: bool) {
         match in_key {
             true => self.token.begin(false),
-            false => self.begin_token(),
+            false => {
+                self.begin_token();
+                self.begin_spoken();
+            }
         }
         self.in_key = in_key;
         self.state = State::Text;
@@ -276,6 +297,13 @@ impl Scanner {
     fn begin_token(&mut self) {
         self.in_key = false;
         self.token.begin(self.paths.watches(self.wanted).any(|watch| watch.take == Take::Bytes));
+    }
+
+    fn begin_spoken(&mut self) {
+        let is_spoken = |watch: &Watch| matches!(watch.take, Take::Text | Take::Raw);
+        if self.paths.watches(self.wanted).any(is_spoken) {
+            self.capture.begin_text();
+        }
     }
 
     fn text(&mut self, byte: u8) {
@@ -308,7 +336,9 @@ impl Scanner {
         }
         self.state = State::CommaOrEnd;
         for (take, field) in self.wanted() {
-            if let Some(value) = self.token.text(take) {
+            if let (Take::Text | Take::Raw, Field::Said(speech)) = (take, field) {
+                self.capture.end_text(speech);
+            } else if let Some(value) = self.token.text(take) {
                 self.hit(field, value);
             }
         }
@@ -333,11 +363,10 @@ impl Scanner {
         self.paths.watches(self.wanted).map(|watch| (watch.take, watch.field)).collect()
     }
 
-    fn fields(&self, is: impl Fn(Take) -> bool) -> Vec<Field> {
-        self.paths.watches(self.wanted).filter(|watch| is(watch.take)).map(|watch| watch.field).collect()
-    }
-
     fn hit(&mut self, field: Field, value: Value) {
+        if let Field::Said(speech) = field {
+            return self.capture.push(speech, Spoken::Value(value));
+        }
         let hit = Hit { field, value };
         // Once is enough to know that there is something.
         if hit.value == Value::Present && self.hits.contains(&hit) {
@@ -350,10 +379,12 @@ impl Scanner {
     }
 
     fn deliver(&mut self, whole: bool, found: &mut dyn FnMut(&Document<'_>)) {
-        if whole || !self.hits.is_empty() {
-            found(&Document { hits: &self.hits, whole });
+        let (spoken, unspoken) = self.capture.found();
+        if whole || !self.hits.is_empty() || !spoken.is_empty() {
+            found(&Document { hits: &self.hits, spoken, unspoken, whole });
         }
         self.hits.clear();
+        self.capture.clear();
     }
 
     fn restart(&mut self) {
@@ -361,6 +392,7 @@ impl Scanner {
         self.levels.clear();
         self.token.begin(false);
         self.hits.clear();
+        self.capture.clear();
         self.wanted = 0;
         self.hunt = Hunt::new();
     }

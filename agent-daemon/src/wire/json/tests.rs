@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-use super::{Document, Paths, Scanner, Shape, Take, Value, Watch};
-use crate::wire::field::Field;
+use super::{Document, Paths, Scanner, Shape, Spoken, Take, Value, Watch};
+use crate::wire::field::{Field, Speech};
 
 static PATHS: LazyLock<Paths> = LazyLock::new(|| {
     Paths::new(&[&[
@@ -151,5 +151,56 @@ proptest! {
         let at = at.min(bytes.len());
         scan(&[Some(&bytes[..at]), None, Some(&bytes[at..])], Shape::Body);
         scan(&[Some(&bytes[..at]), Some(&bytes[at..])], Shape::Lines);
+    }
+}
+
+static SPOKEN: LazyLock<Paths> = LazyLock::new(|| {
+    Paths::new(&[&[
+        Watch::new("a.text", Take::Text, Field::Said(Speech::Prompt)),
+        Watch::new("a.text", Take::Presence, Field::Content),
+        Watch::new("raw", Take::Raw, Field::Said(Speech::WholeArguments)),
+    ]])
+});
+
+/// What is said in a document that comes in pieces of this size, and how much is left out.
+fn spoken(document: &str, size: usize, most: usize) -> Vec<(String, u64)> {
+    let mut scanner = Scanner::new(&SPOKEN, Shape::Body).with_spoken(most);
+    let mut texts = Vec::new();
+    let mut found = |document: &Document<'_>| {
+        for (_, spoken) in document.spoken {
+            let Spoken::Text(text) = spoken else { continue };
+            texts.push((text.text(), text.left_out()));
+        }
+    };
+    document.as_bytes().chunks(size).for_each(|piece| scanner.feed(piece, &mut found));
+    scanner.finish(&mut found);
+    texts
+}
+
+#[test]
+fn values_are_taken_as_they_stand() {
+    let document = r#"{"raw": {"a" : [1, "]}\"", {}]}, "a":{"text":"x"}}"#;
+    let taken = spoken(document, 1, 100);
+    assert_eq!(taken, [(r#"{"a" : [1, "]}\"", {}]}"#.to_owned(), 0), ("x".to_owned(), 0)]);
+}
+
+proptest! {
+    #[test]
+    fn texts_are_taken_as_they_were_meant(text in ".{0,200}", size in 1..50usize, ascii in any::<bool>()) {
+        let mut coded = serde_json::to_string(&text).unwrap();
+        if ascii {
+            let unit = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            coded = coded.chars().map(|c| if c.is_ascii() { c.to_string() } else { unit(c) }).collect();
+        }
+        let document = format!(r#"{{"a":{{"text":{coded}}}}}"#);
+        prop_assert_eq!(spoken(&document, size, 1000), [(text, 0)]);
+    }
+
+    #[test]
+    fn of_a_long_text_its_end_is_taken(text in "[a-zé😀]{1,300}", size in 1..50usize, most in 1..100usize) {
+        let document = format!(r#"{{"a":{{"text":"{text}"}}}}"#);
+        let (end, left_out) = spoken(&document, size, most).remove(0);
+        prop_assert!(text.ends_with(&end) && end.len() <= most && end.len() + 4 > most.min(text.len()));
+        prop_assert_eq!(left_out as usize, text.len().saturating_sub(most));
     }
 }

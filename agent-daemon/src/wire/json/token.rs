@@ -66,7 +66,7 @@ impl Token {
             Take::Hash => Some(Value::Hash(self.hash)),
             Take::Word => word(self.whole()?),
             Take::Bytes if !self.spoilt => Some(Value::Bytes(std::mem::take(&mut self.kept))),
-            Take::Bytes | Take::Number | Take::Flag => None,
+            Take::Bytes | Take::Number | Take::Flag | Take::Begin | Take::Text | Take::Raw => None,
         }
     }
 
@@ -84,7 +84,7 @@ impl Token {
             (Take::Word, _) if is_whole => word(&self.kept),
             // A number is another id than the string of the same digits.
             (Take::Hash, _) => Some(Value::Hash(!self.hash)),
-            (Take::Word | Take::Flag | Take::Bytes, _) => None,
+            (Take::Word | Take::Flag | Take::Bytes | Take::Begin | Take::Text | Take::Raw, _) => None,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! None of these types shows in `Debug` what it holds: whoever prints one by mistake prints no content.
 
-use crate::wire::field::Field;
+use super::capture::Spoken;
+use crate::wire::field::{Field, Speech};
 
 /// What was found at a path.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +35,10 @@ pub struct Hit {
 pub struct Document<'a> {
     /// In their order.
     pub hits: &'a [Hit],
+    /// What is said in it, in its order, where that is gathered.
+    pub spoken: &'a [(Speech, Spoken)],
+    /// Bytes that were said and are left out as a whole.
+    pub unspoken: u64,
     /// Whether it was read from its beginning to its end.
     pub whole: bool,
 }

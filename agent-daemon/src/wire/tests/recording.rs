@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
-    model::wire::WireRecord,
+    model::{content::Keep, wire::WireRecord},
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
 
@@ -33,6 +33,7 @@ pub(super) struct Recording {
     pub(super) truths: Vec<Value>,
     pub(super) parts: Vec<Part>,
     transport: Transport,
+    keep: Keep,
 }
 
 impl Recording {
@@ -45,7 +46,13 @@ impl Recording {
             truths: truths.iter().map(|line| serde_json::from_str(&line[2..]).unwrap()).collect(),
             parts: parts.iter().map(|line| part(line)).collect(),
             transport,
+            keep: Keep::NOTHING,
         }
+    }
+
+    /// The same of an agent of whom this is kept.
+    pub(super) fn kept(self, keep: Keep) -> Self {
+        Self { keep, ..self }
     }
 
     pub(super) fn replay(&self) -> Vec<WireRecord> {
@@ -63,7 +70,7 @@ impl Recording {
             let (at_ns, connection) = (*at_ns, *connection);
             if !known.contains(&connection) {
                 known.push(connection);
-                wire.open(Opened { connection, owner: 7, transport: self.transport });
+                wire.open(Opened { connection, owner: 7, transport: self.transport, keep: self.keep });
             }
             let Some((direction, bytes)) = piece else {
                 wire.close(connection, at_ns);

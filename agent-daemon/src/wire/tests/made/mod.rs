@@ -6,12 +6,16 @@ mod endings;
 mod http1;
 mod http2;
 mod rpc;
+mod said;
 mod websocket;
 
 use std::num::NonZeroUsize;
 
 use crate::{
-    model::wire::{HttpExchange, LlmCall, McpCall, WireRecord},
+    model::{
+        content::Keep,
+        wire::{HttpExchange, LlmCall, McpCall, WireRecord},
+    },
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
 
@@ -23,8 +27,13 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
+        Self::keeping(Keep::NOTHING)
+    }
+
+    /// One of an agent of whom this is kept.
+    fn keeping(keep: Keep) -> Self {
         let mut wire = Wire::new(NonZeroUsize::new(4).unwrap());
-        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream });
+        wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stream, keep });
         Self { wire, at_ns: 0 }
     }
 

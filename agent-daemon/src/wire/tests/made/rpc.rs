@@ -2,7 +2,10 @@
 
 use super::{EVENTS, Talk, chunk, json, post};
 use crate::{
-    model::wire::{McpTransport, Reason, Role},
+    model::{
+        content::Keep,
+        wire::{McpTransport, Reason, Role},
+    },
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
 
@@ -74,7 +77,7 @@ fn servers_on_one_host_are_told_apart_by_their_ports() {
 /// Lines through a pipe: `true` for sent.
 fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
     let mut wire = Wire::default();
-    wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stdio });
+    wire.open(Opened { connection: 1, owner: 7, transport: Transport::Stdio, keep: Keep::NOTHING });
     for (n, (sent, piece)) in lines.iter().enumerate() {
         let direction = if *sent { Direction::Sent } else { Direction::Received };
         wire.take(&Chunk { connection: 1, direction, offset: None, at_ns: n as u64, piece: *piece });
