@@ -4,7 +4,10 @@
 //! recordings, with the same flags.
 #![no_main]
 
-use agentperf::wire::{Chunk, Direction, Opened, Piece, Transport, Wire};
+use agentperf::{
+    model::content::{Keep, Part},
+    wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
+};
 use libfuzzer_sys::fuzz_target;
 
 /// The process received it.
@@ -21,7 +24,10 @@ const PIPE: u8 = 32;
 
 fuzz_target!(|input: &[u8]| {
     let mut wire = Wire::default();
-    wire.open(Opened { connection: 3, owner: 7, transport: Transport::Stdio });
+    // What is said on the pipe and on one of the connections is kept, in little room.
+    let keep = Keep::new(0, &Part::ALL, 300);
+    wire.open(Opened { connection: 3, owner: 7, transport: Transport::Stdio, keep });
+    wire.open(Opened { connection: 1, owner: 1, transport: Transport::Stream, keep });
     let mut rest = input;
     let mut at_ns = 0;
     while let Some(([flags, high, low], behind)) = rest.split_first_chunk::<3>() {
