@@ -69,7 +69,7 @@ enum Fact {
 }
 
 /// Shows the samples of a range to `visit`, one instant after the other; `step` says how far apart they are from an
-/// instant on. Ends early where `visit` breaks off.
+/// instant on. Begins with the last instant at which nothing was stored yet. Ends early where `visit` breaks off.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -89,9 +89,22 @@ pub fn replay(
     let replayed = Replayed(shown, Mutex::default());
     let mut chunk = TimeRange { from: range.from, to: range.from };
     let mut next = range.from;
+    let after = |at: Timestamp| later(at, step(at).max(Duration::from_millis(1)));
+    let mut begun = false;
     while chunk.to < range.to {
         chunk = TimeRange { from: chunk.to, to: later(chunk.to, detail.chunk()).min(range.to) };
         let mut facts = facts(store, (range, detail), chunk)?.into_iter().peekable();
+        if !begun {
+            let first = facts.peek().map(|(at, _)| *at);
+            // Of the time before, one instant is enough: that at which counters stood at 0.
+            while after(next) < first.unwrap_or(chunk.to) {
+                next = after(next);
+            }
+            if first.is_none() {
+                continue;
+            }
+            begun = true;
+        }
         while next < chunk.to {
             while let Some((_, fact)) = facts.next_if(|(at, _)| *at <= next) {
                 replayed.add(fact);
@@ -99,7 +112,7 @@ pub fn replay(
             if visit(next, &replayed).is_break() {
                 return Ok(());
             }
-            next = later(next, step(next).max(Duration::from_millis(1)));
+            next = after(next);
         }
         facts.for_each(|(_, fact)| replayed.add(fact));
     }
