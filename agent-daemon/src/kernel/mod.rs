@@ -121,7 +121,8 @@ impl Kernel {
         let btf = Btf::from_sys_fs().map_err(|e| KernelError::NoBtf(e.to_string()))?;
         let way = uprobes::Way::of_kernel(&config.kernel);
         let object::Opened { mut ebpf, storage, as_compiled, confidential } = object::open(&btf, config)?;
-        let mut programs = programs::Programs::load(&mut ebpf, &btf, (&as_compiled, confidential), way)?;
+        let source = programs::Source { btf: &btf, as_compiled: &as_compiled, confidential, way };
+        let mut programs = programs::Programs::load(&mut ebpf, &source)?;
         drop(as_compiled);
         programs.note(storage);
         syscall_class::fill(&mut ebpf)?;

@@ -1,27 +1,21 @@
 //! The registry of kernel programs: what each hooks, when it is needed, how it stands. A new program is one
 //! row of its table.
 
+mod loading;
 mod table;
 
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::ProgramArray,
-    programs::{
-        BtfTracePoint, Iter, PerfEvent, Program as Loaded, ProgramError, ProgramInfo,
-        perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId,
-    },
-};
-use aya_obj::{
-    btf::BtfKind,
-    generated::{bpf_attach_type, bpf_prog_type},
+    programs::{BtfTracePoint, PerfEvent, perf_event::PerfEventLinkId, tp_btf::BtfTracePointLinkId},
 };
 
+pub(super) use self::loading::Source;
 use self::table::ROWS;
 use super::{
-    as_compiled::{AsCompiled, Kind},
     error::{KernelError, one_line},
     perf,
-    uprobes::{UprobeProgram, Uprobes, Way},
+    uprobes::{UprobeProgram, Uprobes},
 };
 use crate::model::probe::{Probe, ProbeSet, ProbeState, ProbeStatus};
 
@@ -97,22 +91,18 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Loads every program. One that belongs to a probe may fail: the probe is then unavailable.
-    pub(super) fn load(
-        ebpf: &mut Ebpf,
-        btf: &Btf,
-        (as_compiled, confidential): (&AsCompiled, bool),
-        way: Way,
-    ) -> Result<Self, KernelError> {
+    pub(super) fn load(ebpf: &mut Ebpf, source: &Source<'_>) -> Result<Self, KernelError> {
         let mut programs = Vec::with_capacity(ROWS.len());
-        let mut uprobes = Uprobes::new(way);
-        for row in &ROWS {
-            let mut refusal = match row.hook {
-                Hook::Uprobe(program) => uprobes.load(as_compiled, program).err(),
-                _ if confidential => load_as_compiled(as_compiled, ebpf, btf, row)?.err(),
-                _ => load(ebpf, btf, row)?.err(),
-            };
-            if let (None, Hook::After { array, .. }) = (&refusal, row.hook) {
-                refusal = enter(ebpf, row.name, array).err().map(|error| error.to_string());
+        let mut uprobes = Uprobes::new(source.way);
+        for (row, outcome) in ROWS.iter().zip(loading::load_all(ebpf, source)) {
+            let mut refusal = None;
+            match (outcome?, row.hook) {
+                (Ok(Some(loaded)), Hook::Uprobe(program)) => uprobes.add(program, loaded),
+                (Ok(_), Hook::After { array, .. }) => {
+                    refusal = enter(ebpf, row.name, array).err().map(|error| error.to_string());
+                }
+                (Ok(_), _) => {}
+                (Err(reason), _) => refusal = Some(reason),
             }
             let mut program = Program::new(row, refusal.is_none());
             match refusal {
@@ -190,66 +180,6 @@ fn enter(ebpf: &mut Ebpf, name: &'static str, array: &'static str) -> Result<(),
     let fd = program.fd().map_err(|e| refused(&e))?.try_clone().map_err(|e| refused(&e))?;
     let map = ebpf.map_mut(array).ok_or(KernelError::NoMap(array))?;
     Ok(ProgramArray::try_from(map)?.set(0, &fd, 0)?)
-}
-
-/// The outer error is a bug in the object, the inner one the kernel's refusal.
-fn load(ebpf: &mut Ebpf, btf: &Btf, row: &Row) -> Result<Result<(), String>, KernelError> {
-    let program = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
-    let loaded = match row.hook {
-        Hook::Tracepoint(name) | Hook::After { tracepoint: name, .. } => {
-            <&mut BtfTracePoint>::try_from(program).and_then(|p: &mut BtfTracePoint| p.load(name, btf))
-        }
-        Hook::Clock => <&mut PerfEvent>::try_from(program).and_then(|p: &mut PerfEvent| p.load()),
-        Hook::Iterator => <&mut Iter>::try_from(program).and_then(|p: &mut Iter| p.load("task", btf)),
-        Hook::Uprobe(_) => Ok(()),
-    };
-    Ok(loaded.map_err(|e| one_line(&e)))
-}
-
-/// As `load`, without aya's changes.
-fn load_as_compiled(
-    object: &AsCompiled,
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    row: &Row,
-) -> Result<Result<(), String>, KernelError> {
-    let place = ebpf.program_mut(row.name).ok_or(KernelError::NoProgram(row.name))?;
-    Ok(row.hook.kind(btf).and_then(|kind| object.load(row.name, kind)).and_then(|(_loaded, info)| {
-        let adopted = row.hook.adopt(info, row.name).map_err(|e| one_line(&e))?;
-        *place = adopted;
-        Ok(())
-    }))
-}
-
-impl Hook {
-    fn kind(self, btf: &Btf) -> Result<Kind, String> {
-        let (name, sort, attach) = match self {
-            Self::Tracepoint(name) | Self::After { tracepoint: name, .. } => {
-                (format!("btf_trace_{name}"), BtfKind::Typedef, bpf_attach_type::BPF_TRACE_RAW_TP)
-            }
-            Self::Iterator => ("bpf_iter_task".to_owned(), BtfKind::Func, bpf_attach_type::BPF_TRACE_ITER),
-            Self::Clock => {
-                return Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT, attach: None });
-            }
-            Self::Uprobe(_) => return Err("aya is not to know it".to_owned()),
-        };
-        let id = btf.id_by_type_name_kind(&name, sort).map_err(|e| one_line(&e))?;
-        Ok(Kind { program: bpf_prog_type::BPF_PROG_TYPE_TRACING, attach: Some((attach, id)) })
-    }
-
-    fn adopt(self, info: ProgramInfo, name: &'static str) -> Result<Loaded, ProgramError> {
-        let name = name.into();
-        Ok(match self {
-            Self::Tracepoint(_) | Self::After { .. } => {
-                // SAFETY: it was loaded as such.
-                let program = unsafe { BtfTracePoint::from_program_info(info, name) }?;
-                Loaded::BtfTracePoint(program)
-            }
-            Self::Iterator => Loaded::Iter(Iter::from_program_info(info, name)?),
-            Self::Clock => Loaded::PerfEvent(PerfEvent::from_program_info(info, name)?),
-            Self::Uprobe(_) => return Err(ProgramError::NotLoaded),
-        })
-    }
 }
 
 impl Program {

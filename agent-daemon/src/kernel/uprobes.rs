@@ -22,7 +22,7 @@ use aya_obj::generated::{
 };
 
 use super::{
-    as_compiled::{AsCompiled, Kind, bpf, zeroed},
+    as_compiled::{Kind, bpf, zeroed},
     detaching::Detacher,
     features,
 };
@@ -207,11 +207,9 @@ impl Uprobes {
         }
     }
 
-    /// Loads one more.
-    pub(super) fn load(&mut self, object: &AsCompiled, program: UprobeProgram) -> Result<(), String> {
-        let loaded = object.load_alone(program.name(), self.way.kind())?;
+    /// One more, which the kernel has taken.
+    pub(super) fn add(&mut self, program: UprobeProgram, loaded: OwnedFd) {
         self.programs.push((program, loaded));
-        Ok(())
     }
 
     /// Attaches probes to a process, all or none. `file` is the one that it maps, by whatever path it was opened.
