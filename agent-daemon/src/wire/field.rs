@@ -72,6 +72,8 @@ pub enum Field {
     IsError,
     /// The error's code.
     RpcError,
+    /// The id of a request that is given up.
+    Cancels,
 }
 
 /// What a text is, or to what it belongs.

@@ -51,8 +51,11 @@ impl Default for Calls {
 }
 
 impl Calls {
-    /// Takes a message; a call, if that was its answer or if another was forgotten for it.
+    /// Takes a message; a call, if that was its answer or its end, or if another was forgotten for it.
     pub(super) fn take(&mut self, way: &Way, message: Message, losses: &mut Losses) -> Option<WireRecord> {
+        if let Some(id) = message.cancels {
+            return self.cancel(way, id, message.at_ns);
+        }
         let id = message.id?;
         match (message.answers, message.method) {
             (true, _) => self.answer(way, id, message.error, message.server, message.at_ns),
@@ -112,6 +115,20 @@ impl Calls {
         answered.call.duration_ns = at_ns.saturating_sub(answered.call.started_ns);
         answered.call.error_type = error;
         Some(self.tell(answered))
+    }
+
+    /// Who asked gives a request up, and is owed no answer any more.
+    fn cancel(&mut self, way: &Way, id: u64, at_ns: u64) -> Option<WireRecord> {
+        let fits = |waiting: &Waiting| {
+            waiting.id == id && waiting.session == way.session && waiting.from_client == way.from_client
+        };
+        // Over HTTP, several clients of one process may count alike.
+        let mut fitting = (0..self.waiting.len()).filter(|at| self.waiting.get(*at).is_some_and(fits));
+        let (Some(at), None) = (fitting.next(), fitting.next()) else { return None };
+        let mut cancelled = self.waiting.remove(at)?;
+        cancelled.call.duration_ns = at_ns.saturating_sub(cancelled.call.started_ns);
+        cancelled.call.error_type = Some("cancelled".to_owned());
+        Some(self.tell(cancelled))
     }
 
     fn tell(&mut self, waiting: Waiting) -> WireRecord {

@@ -23,6 +23,8 @@ pub(super) struct Message {
     pub(super) server: Option<String>,
     /// The error's code, or `tool_error`.
     pub(super) error: Option<String>,
+    /// A hash of the id of the sender's own request that it gives up.
+    pub(super) cancels: Option<u64>,
     /// Whether it is an answer.
     pub(super) answers: bool,
     /// When it was complete, ns.
@@ -42,6 +44,7 @@ const WATCHES: &[Watch] = &[
     Watch::new("result.serverInfo.name", Take::Word, Field::ServerName),
     Watch::new("result.isError", Take::Flag, Field::IsError),
     Watch::new("error.code", Take::Word, Field::RpcError),
+    Watch::new("params.requestId", Take::Hash, Field::Cancels),
     Watch::new("error", Take::Presence, Field::Failed),
 ];
 
@@ -73,6 +76,9 @@ fn fold(facts: &mut Facts, document: &Document<'_>, at_ns: u64) {
     let mut message = Message { at_ns, whole: document.whole, ..Message::default() };
     for hit in document.hits {
         take(&mut message, hit);
+    }
+    if message.method.as_deref() != Some("notifications/cancelled") {
+        message.cancels = None;
     }
     // Only where a tool is called is the name that of a tool: prompts and templates have names, too.
     if message.method.as_deref() != Some("tools/call") {
@@ -110,6 +116,7 @@ fn take(message: &mut Message, hit: &Hit) {
         (Field::ServerName, Value::Word(word)) => message.server = Some(word.clone()),
         (Field::Result | Field::Failed, _) => message.answers = true,
         (Field::IsError, Value::Flag(true)) => message.error = Some("tool_error".to_owned()),
+        (Field::Cancels, Value::Hash(hash)) => message.cancels = Some(*hash),
         (Field::RpcError, Value::Word(code)) => message.error = Some(code.clone()),
         _ => {}
     }

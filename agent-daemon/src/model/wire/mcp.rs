@@ -43,9 +43,10 @@ pub struct McpCall {
     pub tool: Option<String>,
     /// When the request came by.
     pub started_ns: u64,
-    /// From there to the answer, ns; to the end of the connection where none came.
+    /// From there to the answer, ns; to when it was given up, or to the end of the connection, where none came.
     pub duration_ns: u64,
-    /// `tool_error` for a tool that failed, else the code of JSON-RPC's error.
+    /// `tool_error` for a tool that failed, `cancelled` where the asker gave it up, else the code of JSON-RPC's error, the
+    /// status of HTTP, or `cut_off`.
     pub error_type: Option<String>,
     /// What is missing.
     pub partial: Partial,

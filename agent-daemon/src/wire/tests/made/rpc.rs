@@ -115,6 +115,60 @@ fn both_ends_of_a_pipe_may_ask_by_the_same_ids() {
 }
 
 #[test]
+fn a_request_that_is_given_up_ends_there() {
+    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
+    let mut wire = pipe(&[
+        (
+            true,
+            line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"f\"}}\n"),
+        ),
+        // The server's own request of that id, and what is no cancellation, are no matter of it.
+        (false, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sampling/createMessage\"}\n")),
+        (
+            true,
+            line(
+                "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"requestId\":1}}\n",
+            ),
+        ),
+        (
+            true,
+            line(
+                "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1,\"reason\":\"PLANTED\"}}\n",
+            ),
+        ),
+        // The answer crossed it.
+        (false, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n")),
+        (
+            true,
+            line(
+                "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}\n",
+            ),
+        ),
+        (true, line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n")),
+    ]);
+    wire.close(1, 9);
+    let calls = Talk { wire, at_ns: 0 }.mcp();
+    let told: Vec<_> =
+        calls.iter().map(|c| (c.method.as_str(), c.error_type.as_deref(), c.duration_ns)).collect();
+    assert_eq!(told, [("tools/call", Some("cancelled"), 3), ("sampling/createMessage", None, 5)]);
+}
+
+#[test]
+fn a_request_over_http_is_given_up_by_another() {
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow"}}"#;
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    let (mut talk, open) = (Talk::new(), format!("{EVENTS}{}", chunk(": here\n\n")));
+    talk.at(10).send(post("/mcp", call)).receive(open);
+    let mut wire = talk.wire;
+    wire.open(Opened { connection: 2, owner: 7, transport: Transport::Stream, keep: Keep::NOTHING });
+    let cancel = post("/mcp", cancel);
+    let piece = Piece::Bytes(cancel.as_bytes());
+    wire.take(&Chunk { connection: 2, direction: Direction::Sent, offset: None, at_ns: 25, piece });
+    let [told] = &Talk { wire, at_ns: 30 }.mcp()[..] else { panic!("it is told once") };
+    assert_eq!((told.error_type.as_deref(), told.duration_ns), (Some("cancelled"), 15));
+}
+
+#[test]
 fn a_gap_in_a_pipe_costs_the_lines_it_touches() {
     let mut wire = pipe(&[
         (true, Piece::Bytes(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"meth")),
