@@ -81,7 +81,7 @@ pub const LARGEST: usize = 16_384;
 /// Largest records at the beginning of what one call hands over; of more, only the end is told as well.
 pub const HEADS: u32 = 4;
 
-/// The same of what a server reads and writes: a message is only read whole.
+/// The same of what a server reads and writes, and of agents of whom it is kept what they say: a message is only read whole.
 pub const MESSAGE_HEADS: u32 = 64;
 /// Buffers of one call that are looked at.
 pub const BUFFERS: u64 = 64;

@@ -149,7 +149,8 @@ fn through(mut head: Piece, connection: &mut Connection, memory: Memory, moved: 
     head.opened = connection.opened;
     head.position = if head.direction == direction::SENT { connection.sent } else { connection.received };
     count(connection, head.direction, moved);
-    let heads = if head.source == source::STDIO { MESSAGE_HEADS } else { HEADS };
+    let is_whole = head.source == source::STDIO || agents::wants(head.agent, probe::KEPT);
+    let heads = if is_whole { MESSAGE_HEADS } else { HEADS };
     if memory.buffers == 0 {
         return Pieces { head, from: memory.at, moved, heads }.tell();
     }
