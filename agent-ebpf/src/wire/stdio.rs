@@ -89,7 +89,7 @@ pub(super) fn moved_by_socket(socket: Sock, thread: &Thread, result: i64, direct
 #[inline(always)]
 pub(crate) fn exited(thread: &Thread) {
     if let Some(stdio) = server(thread) {
-        close(&PLAIN_CONNECTIONS, &key(stdio), (thread.agent, source::STDIO), now());
+        close(&PLAIN_CONNECTIONS, &key(stdio), thread, source::STDIO, now());
         let _ = WIRE_STDIO.remove(thread.process);
     }
 }
@@ -127,7 +127,7 @@ fn leads_to(fd: u64, inode: u64, direction: u32) -> bool {
 fn moved(stdio: &Stdio, thread: &Thread, memory: Option<Memory>, result: i64, way: u32) {
     let (key, at) = (key(stdio), now());
     if result == 0 && way == direction::RECEIVED {
-        return close(&PLAIN_CONNECTIONS, &key, (thread.agent, source::STDIO), at);
+        return close(&PLAIN_CONNECTIONS, &key, thread, source::STDIO, at);
     }
     if result <= 0 {
         return;
