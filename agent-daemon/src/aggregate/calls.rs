@@ -134,6 +134,15 @@ fn fit(word: String) -> String {
     redact(&word).into_owned()
 }
 
+/// The name of a host likewise, which came in small letters.
+pub(super) fn fit_host(host: &str) -> String {
+    let large = host.to_ascii_uppercase();
+    match redact(&large) {
+        fit if fit == large => redact(host).into_owned(),
+        fit => fit.to_ascii_lowercase(),
+    }
+}
+
 /// Whose call it was, and when it began.
 struct Whose {
     agent: AgentId,
@@ -165,12 +174,12 @@ impl Whose {
             tokens,
             usage,
             cost: config.prices.cost(call.provider, &models, day, &tokens),
-            finish_reason: call.finish_reason,
-            tools: call.tools,
+            finish_reason: call.finish_reason.map(fit),
+            tools: call.tools.into_iter().map(fit).collect(),
             retry_of: call.retry_of.map(|exchange| self.id(exchange, LLM)),
             retries: call.retries,
             partial: call.partial,
-            server: call.server.map(fit),
+            server: call.server.as_deref().map(fit_host),
             request_model: call.request_model.map(fit),
             response_model: call.response_model.map(fit),
         };
@@ -190,6 +199,7 @@ impl Whose {
 
     fn mcp(self, call: McpCall) -> Operation {
         let McpCall { origin: Origin { exchange, .. }, role, transport, server, method, tool, .. } = call;
+        let (server, method, tool) = (server.map(fit), fit(method), tool.map(fit));
         let carrier = if transport == McpTransport::Stdio { "pipe" } else { "tcp" };
         let mut labels = vec![
             ("agentperf.mcp.role".to_owned(), role.name().to_owned()),
@@ -212,7 +222,7 @@ impl Whose {
             name: tool.map_or_else(|| method.clone(), |tool| format!("{method} {tool}")),
             duration_ns: call.duration_ns,
             success: call.error_type.is_none(),
-            error_type: call.error_type,
+            error_type: call.error_type.map(fit),
             labels,
             ..self.operation()
         }
@@ -240,6 +250,25 @@ mod tests {
         price::{Price, Prices, Rate},
         wire::{Evidence, Operation as Asked, Partial, Tokens},
     };
+
+    #[test]
+    fn words_of_others_are_kept_without_keys() {
+        for name in [
+            "mcp__chrome-devtools__take_screenshot_of_the_page_2",
+            "functions.get_current_weather_in_fahrenheit",
+            "MAX_TOKENS",
+            "notifications/resources/list_changed",
+            "create_pull_request_review_comment_reply",
+        ] {
+            assert_eq!(fit(name.to_owned()), name);
+        }
+        for key in ["sk-proj-LEAKB0123456789abcdefghij", "AKIAIOSFODNN7LEAKF99"] {
+            assert!(!fit(key.to_owned()).contains("LEAK"), "{key}");
+            assert!(!fit_host(&format!("{}.example", key.to_ascii_lowercase())).contains("leak"), "{key}");
+        }
+        let host = "bedrock-runtime.us-east-1.amazonaws.com";
+        assert_eq!(fit_host(host), host);
+    }
 
     fn call() -> LlmCall {
         LlmCall {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::calls::fit_host;
 use crate::{
     collect::argv::redact,
     model::{
@@ -77,7 +78,7 @@ impl Agent {
         let role = exchange.role;
         // Whoever asks may call the process what he likes.
         let server = exchange.server.as_deref().filter(|_| role == Role::Client);
-        let server = server.map(|server| Arc::<str>::from(redact(server)));
+        let server = server.map(|server| Arc::<str>::from(fit_host(server)));
         let asked = (role, server, exchange.port);
         let asked = if self.has_server(&asked) { asked } else { (role, Some(OTHER.into()), None) };
         let route = exchange.route.as_deref().map(fit).map(|route| self.route(&asked, route));

@@ -94,8 +94,12 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
 pub(super) fn exposure(config: &Config) -> Option<String> {
     let listen = config.listen;
     (!listen.ip().is_loopback()).then(|| {
+        let kept = match config.content.agents.is_empty() {
+            true => "",
+            false => ", and read what is kept of what agents say (content.agents)",
+        };
         format!(
-            "listening on {listen}: whoever reaches this address can see and watch every process, as there is \
+            "listening on {listen}: whoever reaches this address can see and watch every process{kept}, as there is \
              no password"
         )
     })

@@ -16,9 +16,6 @@ pub(super) fn open_contents(
     store: &Arc<dyn Store>,
     telemetry: &Arc<Telemetry>,
 ) -> Arc<Contents> {
-    if !config.content.agents.is_empty() && !config.listen.ip().is_loopback() {
-        tracing::warn!(listen = %config.listen, "what agents say is kept, and whoever reaches this address may read it");
-    }
     let contents = Arc::new(Contents::new(config, Arc::clone(telemetry)));
     tokio::spawn(forget(Arc::downgrade(&contents), Arc::clone(store)));
     contents

@@ -48,6 +48,8 @@ impl Speaks {
 struct Position {
     /// The offset of what comes next; `None` if it was not told, or lost.
     offset: Option<u64>,
+    /// When anything was last heard.
+    at_ns: u64,
 }
 
 /// A connection.
@@ -83,8 +85,11 @@ impl Connection {
         self.is_passed_over = false;
         let mut piece = chunk.piece;
         let position = self.position(direction);
+        let heard_ns = std::mem::replace(&mut position.at_ns, at_ns);
         match (offset, position.offset) {
             (Some(offset), Some(expected)) if offset > expected => {
+                // When it went is not known: what came before it is not to last until what came behind it.
+                let at_ns = if heard_ns == 0 { at_ns } else { heard_ns };
                 self.piece(direction, Piece::Gap(Some(offset - expected)), at_ns, derived);
             }
             (Some(offset), Some(expected)) => match trimmed(piece, expected - offset) {

@@ -14,6 +14,8 @@ use super::{
 
 /// Tools that are kept of one answer.
 const MOST_TOOLS: usize = 64;
+/// The most tokens that a count may tell: no model reads or writes as many, and one answer is not to spend a budget.
+const MOST_TOKENS: u64 = 1_000_000_000;
 /// Messages of JSON-RPC that wait to be taken.
 const MOST_MESSAGES: usize = 256;
 
@@ -192,12 +194,13 @@ impl Facts {
             true => self.output.or(self.reasoning.map(|_| 0)).map(|output| output.saturating_add(reasoning)),
             false => self.output,
         };
+        let credible = |count: Option<u64>| count.filter(|count| *count <= MOST_TOKENS);
         Tokens {
-            input,
-            output,
-            cache_read: self.cache_read,
-            cache_write: self.cache_write,
-            reasoning: self.reasoning,
+            input: credible(input),
+            output: credible(output),
+            cache_read: credible(self.cache_read),
+            cache_write: credible(self.cache_write),
+            reasoning: credible(self.reasoning),
         }
     }
 
