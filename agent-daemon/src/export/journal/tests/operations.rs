@@ -83,6 +83,8 @@ fn sums_come_through_and_what_is_added_up_is_not_put_again() {
     let done = imported_at(later, &other, [exported(&store).as_slice()]);
     assert_eq!((done.operations, done.broken), (0, 0));
     assert!(done.operation_sums > 0);
+    // Housekeeping has a budget of time: on a busy machine not all is merged yet.
+    other.compact(later).unwrap();
     assert_eq!(answers_of(&other), expected);
 }
 
