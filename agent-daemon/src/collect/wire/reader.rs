@@ -132,6 +132,7 @@ impl Reader {
 
     /// Hands on what was derived.
     fn hand_on(&mut self) -> bool {
+        self.wire.mask_waiting(|said| mask(said, &self.rules));
         for mut record in self.wire.records() {
             let (connection, started_ns) = match &record {
                 WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
@@ -156,12 +157,12 @@ impl Reader {
                 WireRecord::Mcp(_) => seen.mcp_calls += 1,
                 WireRecord::Http(_) => {}
             });
-            let said = match &mut record {
-                WireRecord::Llm(call) => call.said.take(),
-                WireRecord::Mcp(call) => call.said.take(),
-                WireRecord::Http(_) => None,
+            let (said, masked) = match &mut record {
+                WireRecord::Llm(call) => (call.said.take(), None),
+                WireRecord::Mcp(call) => (call.said.take(), call.content.take()),
+                WireRecord::Http(_) => (None, None),
             };
-            let content = said.and_then(|said| mask(*said, &self.rules)).map(Box::new);
+            let content = masked.or_else(|| mask(*said?, &self.rules).map(Box::new));
             let started = self.clock.event(started_ns);
             let mut observed = WireObserved { slot, process, started, record, content };
             if let WireRecord::Http(exchange) = &mut observed.record {
@@ -183,6 +184,7 @@ impl Reader {
             // One that may have ended long ago has ended when it was last heard of.
             self.wire.close(number, if has_end { at_ns } else { 0 });
         }
+        self.wire.owner_ended(process.0, at_ns);
         self.hand_on();
         self.halves.exited(process);
         self.flights.exited(process);
@@ -234,6 +236,10 @@ impl Reader {
         for number in self.connections.remove_slot(slot) {
             self.wire.let_go(number);
         }
+        // Of whom nobody knows whose it is, nothing can be told either.
+        let connections = &self.connections;
+        let is_of = |number| connections.owner(number).is_none_or(|owner| owner.slot == slot);
+        self.wire.let_go_waiting(is_of);
         self.hand_on();
     }
 
