@@ -143,7 +143,9 @@ impl Reader {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
-            if is_the_other_side(&record, is_plain) {
+            // Who asks a model tells of it: where both sides are watched, that is one call all the same. Of what answers
+            // it, the exchange over HTTP is told.
+            if matches!(&record, WireRecord::Llm(call) if call.role == Role::Server) {
                 continue;
             }
             if let WireRecord::Llm(call) = &mut record {
@@ -303,16 +305,6 @@ fn take(said: &Said<'_>, keep: Keep, (wire, connections): (&mut Wire, &mut Conne
     let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_live, waits);
     // Who is asked in the clear may ask models by a TLS that is not seen.
     Taken { is_new: met.is_new, is_wanted: is_wanted && !standing.is_served, is_idle }
-}
-
-/// Whether who asks tells of it: where both sides are watched, a call of a model is one call all the same. Of what answers it, the
-/// exchange over HTTP is told. A server of MCP asks its client, too, whose side is the only one where the server is elsewhere.
-fn is_the_other_side(record: &WireRecord, is_plain: bool) -> bool {
-    match record {
-        WireRecord::Llm(call) => call.role == Role::Server,
-        WireRecord::Mcp(call) => is_plain && call.role == Role::Server,
-        WireRecord::Http(_) => false,
-    }
 }
 
 /// Whether it tells that what its process says to models is seen. Who says other things without TLS may still ask models
