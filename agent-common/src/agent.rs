@@ -24,6 +24,9 @@ pub mod probe {
     pub const NETWORK: u32 = 128;
     /// Block I/O by device.
     pub const DISK: u32 = 256;
+
+    /// No probe: what it says is kept, so that large calls are told as a whole (see [`crate::wire::MESSAGE_HEADS`]).
+    pub const KEPT: u32 = 1 << 31;
 }
 
 /// An agent, by slot. Written by the daemon, read by every program.

@@ -3,6 +3,8 @@
 //!
 //! The ledger's states are the states below: its sets (`ledger`) are moved where `state` changes.
 
+use crate::wire::Call;
+
 /// log2 of the unit of a process's start in its identity, ns: 16 µs, in which no pid is given to a second process, and
 /// 42 bits of which last for two years.
 pub const START_SHIFT: u32 = 14;
@@ -195,7 +197,13 @@ pub struct Thread {
     pub wire_sealing_last: u32,
     /// One more than the bytes of the block that it decrypts, as far as they are not zero; 0 while it decrypts none.
     pub wire_block: u64,
+    /// Where on the stack the return address of `wire_call` is; 0 if no such call goes on.
+    pub wire_call_stack: u64,
+    /// Whose probe is on its function.
+    pub wire_call_source: u64,
+    /// The call that it is in; where they nest, most often the outermost.
+    pub wire_call: Call,
 }
 
-const _: () = assert!(size_of::<Thread>() == 256);
+const _: () = assert!(size_of::<Thread>() == 320);
 crate::pod!(Thread);

@@ -81,7 +81,7 @@ pub const LARGEST: usize = 16_384;
 /// Largest records at the beginning of what one call hands over; of more, only the end is told as well.
 pub const HEADS: u32 = 4;
 
-/// The same of what a server reads and writes: a message is only read whole.
+/// The same of what a server reads and writes, and of agents of whom it is kept what they say: a message is only read whole.
 pub const MESSAGE_HEADS: u32 = 64;
 /// Buffers of one call that are looked at.
 pub const BUFFERS: u64 = 64;
@@ -178,6 +178,24 @@ pub struct Piece {
     pub open: u32,
 }
 
+/// A call of a function that moves plaintext, which goes on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The connection's.
+    pub address: u64,
+    /// Where the bytes are, or will be.
+    pub buffer: u64,
+    /// How long the buffer is, or how many buffers there are.
+    pub length: u64,
+    /// The fourth argument, or the fifth: where the number of bytes will be.
+    pub told: u64,
+    /// When it began (ns, monotonic).
+    pub at: u64,
+    /// The agent's mark then.
+    pub mark: u64,
+}
+
 /// A piece of [`direction::TIED`], with what it has to follow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,6 +209,7 @@ pub struct Tie {
 const _: () = assert!(size_of::<ConnectionKey>() == 16);
 const _: () = assert!(size_of::<Piece>() == 64);
 const _: () = assert!(size_of::<Tie>() == 72);
+const _: () = assert!(size_of::<Call>() == 48);
 const _: () = assert!(size_of::<Stdio>() == 32);
 const _: () = assert!(size_of::<Dismissed>() == 32);
-crate::pod!(ConnectionKey, Dismissed, Piece, Stdio, Tie);
+crate::pod!(Call, ConnectionKey, Dismissed, Piece, Stdio, Tie);

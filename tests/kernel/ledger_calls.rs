@@ -133,6 +133,37 @@ fn calls_without_tls_of_an_agent_on_asyncio_are_exact() {
     check("asyncio", true);
 }
 
+/// Has an agent wait in vain for its model.
+fn check_given_up(is_plain: bool) {
+    let model = Model::start(is_plain);
+    let daemon = model.daemon();
+    if is_plain && !sees_connections(&daemon) {
+        return;
+    }
+    let mut agent = model.agent("blocking");
+    agent.tell("hang 1 0.1");
+    let id = model.attach(&daemon, &agent);
+    let truth = agent.tell("hang 3 0.7");
+    daemon.api().detach(&id);
+    let seen = Seen::of(&daemon, &id);
+    let (waited, others) = (truth.seconds("first"), local(&seen));
+    let llm = seen.cause("llm_first_token") + seen.cause("llm_connect");
+    assert!((llm - waited).abs() < 0.05 * waited + others, "{llm} of {waited}: {seen:?}");
+    assert!(seen.cause("network") < 0.02 * waited, "{seen:?}");
+    assert!((phase_of(&seen, "llm_first_token") - waited).abs() < 0.05 * waited + others, "{seen:?}");
+    agent.end();
+}
+
+#[test]
+fn calls_that_are_given_up_are_waits_for_the_model() {
+    check_given_up(false);
+}
+
+#[test]
+fn calls_without_tls_that_are_given_up_are_waits_for_the_model() {
+    check_given_up(true);
+}
+
 #[test]
 fn calls_that_nobody_reads_are_an_estimate() {
     let model = Model::start(false);

@@ -4,6 +4,7 @@ its standard input says, one command a line, and answers each with how long that
     getppid N     nothing; answers
     turn N S      asks N times, one after the other on one connection, each followed by a tool of S seconds; `first` and
                   `stream` are how long it waited for the first words, and for the last, in all
+    hang N S      asks N times, one after the other, what is never answered, and gives up after S seconds each
     fan N         asks N times at once: `first` and `stream` likewise, of the time in which any call was so
 """
 
@@ -19,15 +20,16 @@ import time
 PORT, CERTIFICATE, WAY = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 CONTEXT = None if CERTIFICATE == "-" else ssl.create_default_context(cafile=CERTIFICATE)
 BODY = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "PLANTED " * 2000}]})
+HANGS = BODY.replace('"m"', '"hangs"', 1)
 WORD = b'"content": "word'
 
 
 class Blocking:
-    def __init__(self):
+    def __init__(self, timeout=None):
         if CONTEXT:
-            self.connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT)
+            self.connection = http.client.HTTPSConnection("127.0.0.1", PORT, context=CONTEXT, timeout=timeout)
         else:
-            self.connection = http.client.HTTPConnection("127.0.0.1", PORT)
+            self.connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=timeout)
 
     def ask(self):
         start, first = time.monotonic(), None
@@ -42,6 +44,19 @@ class Blocking:
         for _ in range(int(times)):
             asked.append(self.ask())
             subprocess.run(["sleep", seconds], check=True)
+        return asked
+
+    def hang(self, times, seconds):
+        asked = []
+        for _ in range(int(times)):
+            connection, start = Blocking(float(seconds)).connection, time.monotonic()
+            try:
+                connection.request("POST", "/v1/chat/completions", HANGS, {"Content-Type": "application/json"})
+                connection.getresponse()
+            except TimeoutError:
+                connection.close()
+            end = time.monotonic()
+            asked.append((start, end, end))
         return asked
 
     def fan(self, times):

@@ -53,7 +53,7 @@ impl Aggregator {
         let slot = self.roster.free_slot().ok_or_else(|| AttachError::TooMany(self.roster.capacity()))?;
         let attached = Timestamp::now();
         let (reply, answer) = oneshot::channel();
-        let keep = self.calls.enter(slot, &name);
+        let keep = self.calls.enter(slot, &name, &source);
         self.order(Order::Watch { slot, root: pid, probes, start, keep, reply }).await;
         let Watched { root, created, probes } = match answer.await.map_err(|_| AttachError::ShuttingDown)? {
             Ok(watched) => watched,

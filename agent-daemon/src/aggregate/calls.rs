@@ -14,6 +14,7 @@ use crate::{
     config::LlmConfig,
     content::{Contents, Kept},
     model::{
+        agent::AgentSource,
         content::Keep,
         http::HttpStat,
         id::{AgentId, ProcessId, Slot},
@@ -60,9 +61,9 @@ impl Calls {
         Self { waiting, endpoints, config, keeps, contents, began, telemetry }
     }
 
-    /// An agent of this name comes to `slot`: what is kept of what it says.
-    pub(super) fn enter(&mut self, slot: Slot, name: &str) -> Keep {
-        let keep = self.contents.of_name(name);
+    /// An agent of this name, found in this way, comes to `slot`: what is kept of what it says.
+    pub(super) fn enter(&mut self, slot: Slot, name: &str, source: &AgentSource) -> Keep {
+        let keep = self.contents.of_agent(name, source);
         self.keeps.insert(slot, keep);
         keep
     }

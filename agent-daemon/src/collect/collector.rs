@@ -239,7 +239,8 @@ impl Collector {
         self.attaching.watched(slot, probes);
         self.wire.begin(slot, keep);
         let outside = outside::inodes(root);
-        self.kernel.set_agent(slot, Some(Watch { root, probes, start, outside: &outside }))?;
+        self.kernel
+            .set_agent(slot, Some(Watch { root, probes, start, outside: &outside, keeps: keep.is_any() }))?;
         let mut found = None;
         let mut tried = FxHashSet::from_iter([std::process::id()]);
         // From the moment that a process is taken in, its children follow by themselves.

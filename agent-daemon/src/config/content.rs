@@ -5,13 +5,16 @@ use serde_saphyr::Spanned;
 
 use super::{
     glob::Glob,
-    options::{Opt, put},
+    options::{Opt, boolean, put},
     raw::{ItemError, Text},
     rule::Regex,
     size::{format_bytes, parse_bytes},
     texts::Texts,
 };
-use crate::model::content::{Keep, Part};
+use crate::model::{
+    agent::AgentSource,
+    content::{Keep, Part},
+};
 
 /// The most rules.
 pub(super) const MAX_RULES: usize = 64;
@@ -30,6 +33,7 @@ pub(super) struct RawContentRule {
     keep: Option<Spanned<Texts>>,
     max_size: Text,
     mask: Option<Spanned<Texts>>,
+    attached: Text,
 }
 
 /// What is kept of what agents say.
@@ -46,6 +50,8 @@ pub struct Content {
 pub struct ContentRule {
     /// Their names.
     pub agent: Glob,
+    /// Whether also of those that somebody attached by pid, and named as they liked.
+    pub attached: bool,
     /// What.
     pub parts: Vec<Part>,
     /// The most bytes of each part of a call.
@@ -61,10 +67,12 @@ impl Default for Content {
 }
 
 impl Content {
-    /// What is kept of an agent of this name.
+    /// What is kept of an agent of this name, which was found in this way.
     #[must_use]
-    pub fn of(&self, name: &str) -> Keep {
-        let found = self.agents.iter().zip(0..).find(|(rule, _)| rule.agent.matches(name));
+    pub fn of(&self, name: &str, source: &AgentSource) -> Keep {
+        let is_configured = matches!(source, AgentSource::Rule(_));
+        let is_of = |rule: &ContentRule| rule.agent.matches(name) && (is_configured || rule.attached);
+        let found = self.agents.iter().zip(0..).find(|(rule, _)| is_of(rule));
         found.map_or(Keep::NOTHING, |(rule, place)| Keep::new(place, &rule.parts, rule.max_bytes))
     }
 }
@@ -74,7 +82,7 @@ impl ContentRule {
     #[cfg(test)]
     pub(crate) fn keeping(agent: &str) -> Self {
         let agent = Glob::new(agent).unwrap();
-        Self { agent, parts: Part::ALL.to_vec(), max_bytes: 1000, mask: Vec::new() }
+        Self { agent, attached: false, parts: Part::ALL.to_vec(), max_bytes: 1000, mask: Vec::new() }
     }
 
     /// Reads a rule.
@@ -101,7 +109,10 @@ impl ContentRule {
         if mask.len() > MAX_PATTERNS {
             return Err((None, "mask", format!("may have {MAX_PATTERNS} patterns at most")));
         }
-        Ok(Self { agent, parts, max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX), mask })
+        let attached = raw.attached.map_or(Ok(false), |text| {
+            boolean(&text.value).ok_or_else(|| (Some(text), "attached", "must be true or false".to_owned()))
+        })?;
+        Ok(Self { agent, attached, parts, max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX), mask })
     }
 }
 
@@ -153,17 +164,21 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_unless_a_rule_says_so() {
-        assert_eq!(Content::default().of("claude"), Keep::NOTHING);
+        let rule = &AgentSource::Rule("any".to_owned());
+        assert_eq!(Content::default().of("claude", rule), Keep::NOTHING);
         let content = parse(
-            "{ agent: 'claude*', keep: [prompts, completions], max_size: 2KB, mask: ['a+'] }, { agent: '*', keep: tool_arguments }",
+            "{ agent: 'claude*', keep: [prompts, completions], max_size: 2KB, mask: ['a+'] }, { agent: '*', keep: tool_arguments, attached: true }",
         )
         .unwrap();
-        let claude = content.of("claude in x");
+        let claude = content.of("claude in x", rule);
         assert_eq!(claude.parts().collect::<Vec<_>>(), [Part::Prompts, Part::Completions]);
         assert_eq!((claude.max_bytes(), claude.rule()), (2000, 0));
-        let other = content.of("codex");
+        let other = content.of("codex", rule);
         assert_eq!(other.parts().collect::<Vec<_>>(), [Part::ToolArguments]);
         assert_eq!((other.max_bytes(), other.rule()), (16_000, 1));
+        // Whoever attaches an agent names it, which is not to open what others say.
+        let named = content.of("claude in x", &AgentSource::Attach);
+        assert_eq!((named.parts().collect::<Vec<_>>(), named.rule()), (vec![Part::ToolArguments], 1));
     }
 
     #[test]
@@ -179,6 +194,7 @@ mod tests {
             ("{ agent: a, keep: prompts, max_size: 2MB }", "from 64B to 1MB"),
             ("{ agent: a, keep: prompts, mask: '(' }", "mask is no regular expression"),
             ("{ agent: a, keep: prompts, mask: 'x*' }", "mask must not match nothing"),
+            ("{ agent: a, keep: prompts, attached: maybe }", "attached must be true or false"),
             ("{ agent: a, keep: prompts, what: x }", "unknown key what"),
         ] {
             let error = parse(rule).unwrap_err();

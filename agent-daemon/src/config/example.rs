@@ -102,6 +102,7 @@ const CONTENT: &str = "
   #   agent     pattern of the agents' names (required)
   #   keep      some of prompts, completions, tool_arguments (required)
   #   max_size  the most of each of these that is kept of one call, 64B to 1MB: the end of it; default 16KB
+  #   attached  whether also of agents that were attached by pid, whose name is whatever was said then; default false
   #   mask      regular expressions of what is masked besides; default none
   agents: []
   # For example:

@@ -14,6 +14,7 @@ use std::{
 use crate::{
     config::{self, Config},
     model::{
+        agent::AgentSource,
         content::{Content, Keep},
         id::AgentId,
         time::Timestamp,
@@ -72,10 +73,10 @@ impl Contents {
         Self { rules: config.content.clone(), keep, all: Mutex::default(), telemetry }
     }
 
-    /// What is kept of an agent of this name.
+    /// What is kept of an agent of this name, which was found in this way.
     #[must_use]
-    pub fn of_name(&self, name: &str) -> Keep {
-        self.rules.of(name)
+    pub fn of_agent(&self, name: &str, source: &AgentSource) -> Keep {
+        self.rules.of(name, source)
     }
 
     /// Keeps it, unless it came by another rule than that of its agent, of which it says what it kept and masked.
@@ -141,6 +142,10 @@ mod tests {
         Contents::new(&config, Arc::new(Telemetry::default()))
     }
 
+    fn rule() -> AgentSource {
+        AgentSource::Rule("any".to_owned())
+    }
+
     fn kept(keep: Keep, call: u64, second: i64) -> Kept {
         let text = "x".repeat(100);
         let (part, role, tool) = (Part::Prompts, None, None);
@@ -157,8 +162,8 @@ mod tests {
     #[test]
     fn what_came_by_another_rule_is_not_kept() {
         let contents = contents(1 << 20);
-        let (keep, other) = (contents.of_name("claude x"), Keep::new(3, &[Part::Prompts], 1000));
-        assert_eq!(contents.of_name("codex"), Keep::NOTHING);
+        let (keep, other) = (contents.of_agent("claude x", &rule()), Keep::new(3, &[Part::Prompts], 1000));
+        assert_eq!(contents.of_agent("codex", &rule()), Keep::NOTHING);
         contents.put(keep, kept(other, 1, 0));
         contents.put(Keep::NOTHING, kept(Keep::NOTHING, 2, 0));
         assert_eq!(calls(&contents), [0; 0]);
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn the_oldest_goes_for_the_newest() {
         let contents = contents(2 * (2 * OVERHEAD as u64 + 100));
-        let keep = contents.of_name("claude");
+        let keep = contents.of_agent("claude", &rule());
         (0..5).for_each(|n| contents.put(keep, kept(keep, n, 0)));
         let mut left = calls(&contents);
         left.sort_unstable();
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn it_goes_with_its_call_and_with_its_agent() {
         let contents = contents(1 << 20);
-        let keep = contents.of_name("claude");
+        let keep = contents.of_agent("claude", &rule());
         let day = 86_400;
         contents.put(keep, kept(keep, 1, 0));
         contents.put(keep, kept(keep, 2, day));

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use agent_common::agent::Agent;
+use agent_common::agent::{Agent, probe};
 use aya::maps::{Array, HashMap, MapError};
 
 use super::{Kernel, KernelError, Seeded, TARGETS, Watch, decode, iterate};
@@ -26,10 +26,13 @@ impl Kernel {
         let mut agents: Array<_, Agent> = Array::try_from(self.map_mut("AGENTS")?)?;
         let agent = match watch {
             None => Agent::default(),
-            Some(Watch { root, probes, start, .. }) => match start {
-                Start::Now => Agent { live: 1, probes: probes.bits(), at_exec: 0, root, generation },
-                Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes.bits(), root, generation },
-            },
+            Some(Watch { root, probes, start, keeps, .. }) => {
+                let probes = probes.bits() | if keeps { probe::KEPT } else { 0 };
+                match start {
+                    Start::Now => Agent { live: 1, probes, at_exec: 0, root, generation },
+                    Start::AtExec => Agent { live: 1, probes: 0, at_exec: probes, root, generation },
+                }
+            }
         };
         Ok(agents.set(slot.0, agent, 0)?)
     }

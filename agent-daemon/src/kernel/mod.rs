@@ -91,6 +91,8 @@ pub struct Watch<'a> {
     pub start: Start,
     /// Inodes of pipes and sockets that lead out of it.
     pub outside: &'a [u64],
+    /// Whether it is kept what it says: then all of that is told.
+    pub keeps: bool,
 }
 
 /// The loaded programs and their maps.

@@ -75,9 +75,9 @@ impl Lane {
         self.facts.ended = true;
     }
 
-    /// What was said until now has a gap behind it: told when all of it is taken.
-    pub(super) fn said_gap(&mut self) {
-        self.facts.said.iter_mut().for_each(|said| said.gap());
+    /// What was said until now has a gap of so many bytes behind it, 0 if nobody knows: told when all of it is taken.
+    pub(super) fn said_gap(&mut self, bytes: u64) {
+        self.facts.said.iter_mut().for_each(|said| said.gap(bytes));
     }
 
     /// What is being read will not be read to its end.
@@ -138,6 +138,7 @@ impl Write for Pipe {
 impl Pipe {
     fn gap(&mut self, length: Option<u64>) {
         self.partial.add(Reason::BytesLost);
+        self.bytes = self.bytes.saturating_add(length.unwrap_or(0));
         let at_ns = self.at_ns;
         self.lanes.iter_mut().for_each(|lane| lane.facts.pace.gap());
         match &mut self.framing {
@@ -152,7 +153,7 @@ impl Pipe {
                 self.lanes.iter_mut().for_each(|lane| lane.break_off(at_ns));
             }
         }
-        self.lanes.iter_mut().for_each(Lane::said_gap);
+        self.lanes.iter_mut().for_each(|lane| lane.said_gap(length.unwrap_or(0)));
     }
 
     fn abandon(&mut self) {
@@ -242,7 +243,7 @@ impl Body {
         if let Some(pipe) = self.decoded.inner() {
             pipe.lanes.iter_mut().for_each(|lane| lane.facts.pace.gap());
             pipe.abandon();
-            pipe.lanes.iter_mut().for_each(Lane::said_gap);
+            pipe.lanes.iter_mut().for_each(|lane| lane.said_gap(0));
         }
     }
 
@@ -263,7 +264,7 @@ impl Body {
         self.dead = true;
     }
 
-    /// Bytes of it that were read, out of their coding.
+    /// Bytes of it that were read, out of their coding; those of gaps too where their number is known.
     pub(super) fn decoded_bytes(&mut self) -> u64 {
         self.decoded.inner().map_or(0, |pipe| pipe.bytes)
     }

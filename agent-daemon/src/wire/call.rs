@@ -16,11 +16,12 @@ use crate::model::{
 
 /// Tells what an exchange was.
 pub(super) fn tell(mut exchange: Exchange, ending: Ending, derived: &mut Derived) {
-    let mut partial = exchange.partial;
+    let mut answer = exchange.partial;
+    answer.merge(exchange.response.body.partial());
+    let mut partial = answer;
     partial.merge(exchange.request.body.partial());
-    partial.merge(exchange.response.body.partial());
     let started_ns = exchange.request.began_ns.or(exchange.response.began_ns).unwrap_or(exchange.last_ns);
-    let summary = Summary { started_ns, ending, partial };
+    let summary = Summary { started_ns, ending, partial, answer };
     let mut http = summary.http(&exchange);
     if let Some(mut call) = summary.llm(&mut exchange) {
         http.carried = Carried::Llm;
@@ -44,6 +45,8 @@ struct Summary {
     started_ns: u64,
     ending: Ending,
     partial: Partial,
+    /// What is missing that may have been of the answer.
+    answer: Partial,
 }
 
 impl Summary {
@@ -126,7 +129,7 @@ impl Summary {
     /// Tokens, as far as they were told to the end.
     fn tokens(&self, recognised: &Recognised, response: &Facts, ended: bool) -> (Tokens, Usage) {
         let mut tokens = response.tokens(recognised.dialect.counting);
-        let whole = ended && !self.partial.is_partial();
+        let whole = ended && !self.answer.is_partial();
         // A count that goes up as the answer does is not the last one.
         if !whole && response.finish.is_none() {
             (tokens.output, tokens.reasoning) = (None, None);
@@ -168,7 +171,7 @@ impl Summary {
         }
         let attempt = Attempt {
             owner: exchange.origin.owner,
-            request: exchange.hash,
+            request: exchange.asked(),
             exchange: exchange.origin.exchange,
             started_ns: self.started_ns,
             ended_ns: exchange.last_ns,

@@ -22,9 +22,6 @@ use crate::model::{
     wire::{Origin, Partial, Reason, Role},
 };
 
-/// Bytes of a request's body that are hashed, to know it again.
-const HASHED: u64 = 64 << 10;
-
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -80,8 +77,7 @@ pub(super) struct Exchange {
     pub(super) response: Message,
     pub(super) recognised: Option<Recognised>,
     /// A hash of what was asked.
-    pub(super) hash: u64,
-    hashed: u64,
+    hash: u64,
     pub(super) is_mcp: bool,
     /// It is part of another exchange, which is told as such.
     pub(super) is_inner: bool,
@@ -104,7 +100,6 @@ impl Exchange {
             response: Message::new(),
             recognised: None,
             hash: FNV_START,
-            hashed: 0,
             is_mcp: false,
             is_inner: false,
             last_ns: 0,
@@ -174,7 +169,7 @@ impl Exchange {
         self.response.body = Body::new(head.media, head.coding, Side::Response, (&dialects, self.keep));
         if self.request.head.is_none() {
             // It may be seen from its middle on.
-            self.response.body.lanes().iter_mut().for_each(super::body::Lane::said_gap);
+            self.response.body.lanes().iter_mut().for_each(|lane| lane.said_gap(0));
         }
         self.note_unknown(&head);
         self.response.head = Some(head);
@@ -231,11 +226,14 @@ impl Exchange {
     }
 
     fn hash_body(&mut self, piece: Piece<'_>) {
-        let left = usize::try_from(HASHED.saturating_sub(self.hashed)).unwrap_or(usize::MAX);
-        if let Piece::Bytes(bytes) = piece {
-            self.hash = fnv1a(self.hash, bytes.iter().copied().take(left));
+        if let (Piece::Bytes(bytes), false) = (piece, self.request.body.lanes().is_empty()) {
+            self.hash = fnv1a(self.hash, bytes.iter().copied());
         }
-        self.hashed = self.hashed.saturating_add(piece.length());
+    }
+
+    /// A hash of what was asked, as far as it was seen, and of how long it was.
+    pub(super) fn asked(&self) -> u64 {
+        fnv1a(self.hash, self.request.body.bytes.to_le_bytes())
     }
 
     /// The format of a body whose head was not understood.

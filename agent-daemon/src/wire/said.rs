@@ -95,9 +95,10 @@ impl Said {
         Self::most(self.keep)
     }
 
-    /// Bytes were lost.
-    pub(super) fn gap(&mut self) {
+    /// So many bytes were lost.
+    pub(super) fn gap(&mut self, bytes: u64) {
         self.has_gap = true;
+        self.left_out += bytes;
         for piece in self.pieces.iter_mut().filter(|piece| piece.key.is_some()) {
             (piece.is_broken, piece.is_amid_word) = (true, true);
         }

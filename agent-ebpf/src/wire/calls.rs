@@ -5,7 +5,7 @@ use agent_common::{
     ledger::role,
     loss,
     thread::Thread,
-    wire::{ConnectionKey, Piece, action, direction, length, parts, source},
+    wire::{Call, ConnectionKey, Piece, action, direction, length, parts, source},
 };
 use aya_ebpf::{
     EbpfContext as _,
@@ -27,7 +27,8 @@ use crate::{
     ledger, losses, threads,
 };
 
-/// The calls that are going on. They nest: the `read` of a libc in the `SSL_read` of a library, TLS in TLS.
+/// The calls that are going on in another, for which the thread itself has no place: the `read` of a libc in the `SSL_read`
+/// of a library, TLS in TLS.
 #[map]
 static WIRE_CALLS: LruHashMap<Frame, Call> = LruHashMap::with_max_entries(8192, 0);
 
@@ -45,21 +46,6 @@ struct Frame {
     source: u64,
 }
 
-/// A call that is going on.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Call {
-    address: u64,
-    buffer: u64,
-    /// How long the buffer is, or how many buffers there are.
-    length: u64,
-    /// The fourth argument, or the fifth: where the number of bytes will be.
-    told: u64,
-    at: u64,
-    /// The agent's mark when it began.
-    mark: u64,
-}
-
 /// A function of (connection, buffer, size, …) is called.
 #[uprobe]
 fn wire_call(ctx: ProbeContext) -> u32 {
@@ -70,7 +56,7 @@ fn wire_call(ctx: ProbeContext) -> u32 {
     let (action, direction, length, source) = parts(cookie);
     if action == action::CLOSE {
         let key = ConnectionKey { process: thread.process, address };
-        close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source), at);
+        close(&CONNECTIONS_OF_TLS, &key, thread, source, at);
         return 0;
     }
     // What is sent goes while the call lasts, what is received has come when it returns.
@@ -81,11 +67,38 @@ fn wire_call(ctx: ProbeContext) -> u32 {
         unsafe { ((&raw const registers.rcx).read_volatile(), (&raw const registers.r8).read_volatile()) };
     let told = if length == length::POINTED_BY_FIFTH { fifth } else { fourth };
     let call = Call { address, buffer: registers.rsi, length: registers.rdx, told, at, mark };
-    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack: registers.rsp, source: source.into() };
+    begin(thread, (registers.rsp, source.into()), call);
+    0
+}
+
+/// Remembers a call until it returns.
+#[inline(always)]
+fn begin(thread: &mut Thread, (stack, source): (u64, u64), call: Call) {
+    let is_same = thread.wire_call_stack == stack && thread.wire_call_source == source;
+    if thread.wire_call_stack == 0 || is_same {
+        thread.wire_call_stack = stack;
+        thread.wire_call_source = source;
+        thread.wire_call = call;
+        return;
+    }
+    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack, source };
     if WIRE_CALLS.insert(frame, &call, 0).is_err() {
         losses::count(loss::WIRE_CALL_INSERT);
     }
-    0
+}
+
+/// The call that returns.
+#[inline(always)]
+fn end(thread: &mut Thread, (stack, source): (u64, u64)) -> Option<Call> {
+    if thread.wire_call_stack == stack && thread.wire_call_source == source {
+        thread.wire_call_stack = 0;
+        return Some(thread.wire_call);
+    }
+    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack, source };
+    // SAFETY: an element of the map, which only this thread writes.
+    let call = WIRE_CALLS.get_ptr(frame).map(|call| unsafe { *call })?;
+    let _ = WIRE_CALLS.remove(frame);
+    Some(call)
 }
 
 /// It returns.
@@ -99,11 +112,7 @@ fn wire_return(ctx: RetProbeContext) -> u32 {
     let (_, direction, length, source) = parts(cookie);
     // The return address is taken off the stack by now.
     let stack = registers.rsp.wrapping_sub(8);
-    let frame = Frame { thread: bpf_get_current_pid_tgid(), stack, source: source.into() };
-    let Some(call) = WIRE_CALLS.get_ptr(frame) else { return 0 };
-    // SAFETY: an element of the map, which only this thread writes.
-    let call = unsafe { *call };
-    let _ = WIRE_CALLS.remove(frame);
+    let Some(call) = end(thread, (stack, source.into())) else { return 0 };
     let returned = registers.rax;
     if source == source::STDIO {
         stdio::returned(thread, (call.address, call.buffer, call.length), cookie, returned as i64);

@@ -74,7 +74,7 @@ fn wire_go(ctx: ProbeContext) -> u32 {
             let key = ConnectionKey { process: thread.process, address: read.connection };
             moved(thread, key, (direction::RECEIVED, 0), (read.buffer, registers.rax));
         }
-        _ => close(&CONNECTIONS_OF_TLS, &key, (thread.agent, source::GO), now()),
+        _ => close(&CONNECTIONS_OF_TLS, &key, thread, source::GO, now()),
     }
     0
 }

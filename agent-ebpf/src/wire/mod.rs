@@ -149,7 +149,8 @@ fn through(mut head: Piece, connection: &mut Connection, memory: Memory, moved: 
     head.opened = connection.opened;
     head.position = if head.direction == direction::SENT { connection.sent } else { connection.received };
     count(connection, head.direction, moved);
-    let heads = if head.source == source::STDIO { MESSAGE_HEADS } else { HEADS };
+    let is_whole = head.source == source::STDIO || agents::wants(head.agent, probe::KEPT);
+    let heads = if is_whole { MESSAGE_HEADS } else { HEADS };
     if memory.buffers == 0 {
         return Pieces { head, from: memory.at, moved, heads }.tell();
     }
@@ -320,7 +321,7 @@ unsafe fn copy(to: *mut Piece, from: &Piece) {
 
 /// The connection is over, if it was one.
 #[inline(always)]
-fn close(of: &'static Connections, key: &ConnectionKey, (agent, source): (u32, u32), at: u64) {
+fn close(of: &'static Connections, key: &ConnectionKey, thread: &Thread, source: u32, at: u64) {
     let Some(known) = known(of, key) else { return };
     let (opened, is_read) = (known.opened, known.is_read());
     let _ = of.remove(key);
@@ -328,8 +329,9 @@ fn close(of: &'static Connections, key: &ConnectionKey, (agent, source): (u32, u
         return;
     }
     let Some(mut entry) = WIRE.reserve::<Piece>(0) else { return losses::count(loss::WIRE_RING_FULL) };
-    let direction = direction::CLOSED;
-    let (position, length, mark, open) = (0, 0, 0, 0);
+    // Who gave up waited until now.
+    let (agent, direction, mark) = (thread.agent, direction::CLOSED, mark(thread));
+    let (position, length, open) = (0, 0, 0);
     entry.write(Piece { at, key: *key, opened, position, agent, direction, source, length, mark, open });
     entry.submit(NO_WAKEUP);
 }

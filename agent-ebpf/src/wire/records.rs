@@ -162,7 +162,7 @@ pub(super) fn tie(thread: &Thread, sealed: u64, to: ConnectionKey) {
 /// A connection is over.
 #[inline(always)]
 pub(super) fn ended(thread: &Thread, key: &ConnectionKey) {
-    close(&CONNECTIONS_OF_TLS, key, (thread.agent, source::RUSTLS), now());
+    close(&CONNECTIONS_OF_TLS, key, thread, source::RUSTLS, now());
     let Some(sealed) = WIRE_TIED.get_ptr(key) else { return };
     // SAFETY: an element of the map.
     let address = unsafe { *sealed };

@@ -129,7 +129,7 @@ fn key(socket: Sock, thread: &Thread) -> ConnectionKey {
 #[inline(always)]
 fn end(socket: Sock, thread: &Thread) {
     let key = ConnectionKey { process: thread.process, address: SOCKET | socket.known_cookie() };
-    close(&PLAIN_CONNECTIONS, &key, (thread.agent, source::SOCKET), now());
+    close(&PLAIN_CONNECTIONS, &key, thread, source::SOCKET, now());
     records::ended(thread, &key);
 }
 

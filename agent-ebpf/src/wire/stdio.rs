@@ -89,7 +89,7 @@ pub(super) fn moved_by_socket(socket: Sock, thread: &Thread, result: i64, direct
 #[inline(always)]
 pub(crate) fn exited(thread: &Thread) {
     if let Some(stdio) = server(thread) {
-        close(&PLAIN_CONNECTIONS, &key(stdio), (thread.agent, source::STDIO), now());
+        close(&PLAIN_CONNECTIONS, &key(stdio), thread, source::STDIO, now());
         let _ = WIRE_STDIO.remove(thread.process);
     }
 }

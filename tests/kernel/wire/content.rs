@@ -42,7 +42,11 @@ fn both_say(provider: &Provider, daemon: &Daemon) -> [String; 2] {
 fn what_is_said_is_kept_where_it_is_configured_without_secrets_and_nowhere_else() {
     let provider = Provider::start();
     let keep = json!(["prompts", "completions", "tool_arguments"]);
-    let rules = json!([{ "agent": "python*", "keep": keep, "max_size": "4KB", "mask": ["quo[t]es"] }]);
+    let rules = json!([
+        { "agent": "python*", "keep": keep, "max_size": "4KB", "mask": ["quo[t]es"], "attached": true },
+        // Whoever attaches an agent gives it its name, too.
+        { "agent": "*", "keep": keep },
+    ]);
     let config = json!({ "log": { "level": "trace" }, "content": { "agents": rules } });
     let mut daemon = provider.daemon(&config);
     let [kept, other] = both_say(&provider, &daemon);
@@ -75,6 +79,28 @@ fn what_is_said_is_kept_where_it_is_configured_without_secrets_and_nowhere_else(
     assert_eq!(calls(&daemon, &other).len(), 3, "its calls are told");
     assert_eq!(daemon.api().loss("content_dropped"), 0);
     leaves_nothing_elsewhere(&mut daemon, &kept);
+}
+
+#[test]
+fn of_a_long_conversation_the_newest_is_kept() {
+    let provider = Provider::start();
+    let rules = json!([{ "agent": "*", "keep": "prompts", "max_size": "100B", "attached": true }]);
+    let daemon = provider.daemon(&json!({ "content": { "agents": rules } }));
+    let mut client = provider.python();
+    let agent = attach(&daemon, &client);
+    let asked = client.call("long gpt-4.1");
+    daemon.api().detach(&agent);
+    let answer = content(&daemon, &agent, "");
+    let call = &answer["calls"][0];
+    let said = texts(call);
+    assert_eq!(
+        said[1..],
+        [["prompts", "assistant", "PLANTED: what else?"], ["prompts", "user", "PLANTED-PROMPT: the newest"]]
+    );
+    assert_eq!((said.len(), said[0][2].len()), (3, 100 - 19 - 26), "{answer:#}");
+    let left_out = call["texts"][0]["left_out_bytes"].as_u64().unwrap();
+    assert_eq!((left_out, &call["left_out_bytes"]), (20 * 10_015 - 55, &json!(0)), "{asked}");
+    assert_eq!(calls(&daemon, &agent)[0]["partial"], json!([]), "all of it was told");
 }
 
 /// Content is in no other answer, no file and no log; the key is nowhere at all.

@@ -3,7 +3,8 @@
 Usage: client.py PORT [CERTIFICATE], without TLS where there is none. Commands: `chat MODEL`, `stream MODEL`,
 `messages MODEL`, `anew MODEL`: a chat on a new connection, `noise BYTES`, `raw PORT`: 300 bytes that are not HTTP, `bytes N`:
 so many to itself, `itself MODEL`: a call that this very process answers, `tool NAME`: a chat whose answer asks for a tool of
-that name, `key MODEL`: a stream whose prompt has a key in it, `run PROGRAM`: a tool.
+that name, `key MODEL`: a stream whose prompt has a key in it, `long MODEL`: a chat at the end of a long conversation,
+`run PROGRAM`: a tool.
 """
 
 import http.client
@@ -30,6 +31,12 @@ def body(command, model):
     if command == "tool":
         tools = [{"type": "function", "function": {"name": model}}]
         return "/v1/chat/completions", {"model": "gpt-4.1", "messages": messages, "tools": tools}
+    if command == "long":
+        said = [SECRET * 20, "PLANTED: what else?", "PLANTED-PROMPT: the newest"]
+        messages = [{"role": role, "content": text} for role, text in zip(("user", "assistant", "user"), said)]
+        # Of a call the kernel side tells the end as well: the newest is not to be in it.
+        tools = [{"type": "function", "function": {"name": "f", "description": "long " * 10_000}}]
+        return "/v1/chat/completions", {"model": model, "messages": messages, "tools": tools}
     if command == "key":
         messages, command = [{"role": "user", "content": KEY}], "stream"
     options = {"stream": True, "stream_options": {"include_usage": True}} if command == "stream" else {}

@@ -1,7 +1,7 @@
 """A model behind TLS that answers slowly, or in the clear: usage: model.py [CERTIFICATE KEY]. Prints its port.
 
 To each request it says at once that it will answer, after 0.3 s what it has to say, for 0.4 s piece by piece, and it keeps
-the connection. As every server of TLS 1.3, it sends session tickets before all that.
+the connection; a model that `hangs` says nothing. As every server of TLS 1.3, it sends session tickets before all that.
 """
 
 import json
@@ -39,7 +39,9 @@ class Model(socketserver.StreamRequestHandler):
                 name, _, value = line.partition(b":")
                 length = int(value) if name.lower() == b"content-length" else length
                 line = self.rfile.readline()
-            self.rfile.read(length)
+            if b'"model": "hangs"' in self.rfile.read(length):
+                self.rfile.read(1)
+                return
             self.answer()
 
     def answer(self):

@@ -41,7 +41,7 @@ pub(super) async fn content(
     let page = (offset(params.offset)?, limit(params.limit, 20)?);
     let call = params.call.as_deref().map(call).transpose()?;
     let kept = state.contents.of(&id, call);
-    Ok(Json(ContentListDto::new(state.contents.of_name(&agent.name), &kept, page)))
+    Ok(Json(ContentListDto::new(state.contents.of_agent(&agent.name, &agent.source), &kept, page)))
 }
 
 /// A call's id.

@@ -54,7 +54,7 @@ pub(super) async fn of_agent(
 async fn of(state: &State, agents: Vec<Agent>) -> Result<Json<CoverageDto>, Problem> {
     let telemetry = state.telemetry.clone();
     let sockets = unheard(&telemetry.probes());
-    let kept = agents.iter().map(|agent| (agent, state.contents.of_name(&agent.name)));
+    let kept = agents.iter().map(|agent| (agent, state.contents.of_agent(&agent.name, &agent.source)));
     let kept = kept.filter(|(agent, keep)| keep.is_any() && agent.ended.is_none());
     let content = kept.map(|(agent, keep)| ContentCoverageDto {
         agent: agent.id.to_string(),

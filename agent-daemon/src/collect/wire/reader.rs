@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
 
 use super::{
@@ -49,6 +49,8 @@ pub(super) struct Reader {
     /// What is kept of the agent in a slot, by rules of which the reader knows what they mask.
     keeps: FxHashMap<Slot, Keep>,
     rules: Rules,
+    /// Slots whose agents were let go: what the kernel side still tells of them would be told a second time.
+    left: FxHashSet<Slot>,
     /// The decoders' losses that are counted already.
     counted: Losses,
 }
@@ -72,6 +74,7 @@ impl Reader {
             telemetry,
             keeps: FxHashMap::default(),
             rules,
+            left: FxHashSet::default(),
             counted: Losses::default(),
         }
     }
@@ -79,9 +82,12 @@ impl Reader {
     /// Reads the ring until it is empty; tells whether anybody listens.
     pub(super) fn read(&mut self) -> bool {
         loop {
-            let Self { ring, wire, connections, halves, flights, telemetry, keeps, .. } = self;
+            let Self { ring, wire, connections, halves, flights, telemetry, keeps, left, .. } = self;
             let mut idle = Vec::new();
             let mut each = |said: &Said<'_>| {
+                if left.contains(&said.slot) {
+                    return;
+                }
                 let keep = keeps.get(&said.slot).copied().unwrap_or_default();
                 let taken = take(said, keep, (wire, connections));
                 let tells = tells(said, &taken);
@@ -227,6 +233,7 @@ impl Reader {
     /// An agent comes to `slot`: what is in the ring by now is of the one before.
     pub(super) fn begin(&mut self, slot: Slot, keep: Keep) {
         self.read();
+        self.left.remove(&slot);
         self.keeps.insert(slot, keep);
         self.flights.begin(slot);
     }
@@ -234,6 +241,7 @@ impl Reader {
     /// An agent is about to be let go: what goes on on its connections is told as far as it came.
     pub(super) fn let_go(&mut self, slot: Slot) {
         self.read();
+        self.left.insert(slot);
         self.keeps.remove(&slot);
         for number in self.connections.remove_slot(slot) {
             self.wire.let_go(number);

@@ -297,7 +297,8 @@ pub fn reference() -> String {
          What has no prefix is named, labelled and divided into buckets by OpenTelemetry's semantic conventions for generative AI\n\
          and MCP, as of their version 1.41 (status: development), of calls that were read off the wire. By OTLP it has the names\n\
          of the conventions, with dots. `error_type` is empty of what went well, and a model of what was not seen. A chunk is\n\
-         the first of a stream that has content. Tokens are those that the provider told: a call without has none here.\n\n\
+         the first of a stream that has content. Its tokens are those that the provider told: a call without has\n\
+         none there, nor one whose tokens are estimated.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for row in rows() {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     operation::{LLM, Llm, MCP, Operation},
-    wire::{Reason, Role},
+    wire::{Reason, Role, Usage},
 };
 
 /// Up to which times calls of models are counted, s.
@@ -95,7 +95,9 @@ impl GenAiTotals {
                 self.count(Measure::Duration, &[name, provider, asked, answered, error], duration, room);
                 let first_chunk = llm.first_content_ns.filter(|_| llm.stream).map(seconds);
                 self.count(Measure::FirstChunk, &model, first_chunk, room);
-                let tokens = |tokens: Option<u64>| tokens.map(|tokens| tokens as f64);
+                // What is estimated is no measurement.
+                let is_told = llm.usage != Usage::Estimated;
+                let tokens = |tokens: Option<u64>| tokens.filter(|_| is_told).map(|tokens| tokens as f64);
                 self.count(Measure::InputTokens, &model, tokens(llm.tokens.input), room);
                 self.count(Measure::OutputTokens, &model, tokens(llm.tokens.output), room);
             }
@@ -219,6 +221,15 @@ mod tests {
         );
         assert_eq!(values(&text, &below), ["2"], "{text}");
         assert!(text.contains("# TYPE gen_ai_client_token_usage histogram\n"), "{text}");
+    }
+
+    #[test]
+    fn estimates_are_no_measurements() {
+        let mut estimated = call(10, Some(1024), None);
+        estimated.llm.as_mut().unwrap().usage = Usage::Estimated;
+        let text = counted(1000, vec![estimated]);
+        assert_eq!(values(&text, "gen_ai_client_token_usage_count"), [""; 0], "{text}");
+        assert_eq!(values(&text, "gen_ai_client_operation_duration_seconds_count"), ["1"]);
     }
 
     #[test]

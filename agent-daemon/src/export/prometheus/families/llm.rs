@@ -28,7 +28,7 @@ pub(super) static ROWS: [Row; 14] = [
         None,
         Counter,
         &["type"],
-        "Tokens of all agents since the daemon started: input, output",
+        "Tokens of all agents since the daemon started: input, output; estimates too, where `llm.estimate_tokens` has them made",
     ),
     row(
         F::BudgetUsd,
@@ -101,7 +101,7 @@ pub(super) static ROWS: [Row; 14] = [
         None,
         Counter,
         TOKENS,
-        "Tokens as providers count them; cache_read and cache_write are part of input, reasoning of output",
+        "Tokens as providers count them; cache_read and cache_write are part of input, reasoning of output; estimates too, where `llm.estimate_tokens` has them made",
     ),
     row(
         F::AgentLlmCost,

@@ -5,7 +5,10 @@ use std::io::Write as _;
 use flate2::{Compression, write::GzEncoder};
 
 use super::{ASK, Talk, json, post};
-use crate::model::wire::{Evidence, Usage};
+use crate::{
+    model::wire::{Evidence, Reason, Usage},
+    wire::{Direction, Piece},
+};
 
 fn asked(path: &str, answer: &str) -> Talk {
     let mut talk = Talk::new();
@@ -90,6 +93,35 @@ fn failed_calls_and_their_retries_are_linked() {
     let links: Vec<_> = calls.iter().map(|call| (call.retry_of, call.retries)).collect();
     let number = |n: usize| Some(calls[n].origin.exchange);
     assert_eq!(links, [(None, 0), (number(0), 1), (number(1), 2)]);
+}
+
+#[test]
+fn long_requests_that_begin_alike_are_not_the_same() {
+    let long = "long ".repeat(20_000);
+    let ask = |end: &str| {
+        let content = format!("{long}{end}");
+        post("/v1/chat/completions", &ASK.replacen("\"content\":\"", &format!("\"content\":\"{content}"), 1))
+    };
+    let mut talk = Talk::new();
+    for end in ["one", "two", "two"] {
+        talk.send(ask(end)).receive(json(503, "{}"));
+    }
+    let retries: Vec<_> = talk.calls().iter().map(|call| call.retries).collect();
+    assert_eq!(retries, [0, 0, 1]);
+}
+
+#[test]
+fn of_a_request_whose_middle_is_lost_the_answer_is_whole_all_the_same() {
+    let mut talk = Talk::new();
+    let head = post("/v1/chat/completions", ASK).replace(ASK, "");
+    let length = ASK.len() + 100_000;
+    let head = head.replace(&format!("Content-Length: {}", ASK.len()), &format!("Content-Length: {length}"));
+    let (begin, end) = ASK.split_at(ASK.len() - 1);
+    talk.send(head).send(begin).piece(Direction::Sent, Piece::Gap(Some(100_000))).send(end);
+    talk.receive(json(200, r#"{"object":"chat.completion"}"#));
+    let call = talk.call();
+    assert_eq!((call.usage, call.partial), (Usage::NotSent, Reason::BytesLost.into()));
+    assert_eq!(call.request_bytes, length as u64);
 }
 
 #[test]
