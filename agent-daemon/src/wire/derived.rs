@@ -3,7 +3,7 @@
 use super::{mcp::Calls, retries::Retries, said::Room};
 use crate::model::{
     content::{Held, Keep, Unmasked},
-    wire::WireRecord,
+    wire::{McpCall, WireRecord},
 };
 
 /// Records that wait to be taken; more are dropped and counted.
@@ -62,13 +62,34 @@ impl Derived {
         held
     }
 
-    /// What a tool was called with, if there is room for it.
+    /// What a tool is to be called with, if that is kept. It waits with the call, and needs room once that is told.
     pub(super) fn admit(&mut self, mut said: Box<Unmasked>, keep: Keep) -> Option<Box<Unmasked>> {
-        (said.keep, said.held) = (keep, self.hold(keep)?);
-        Some(said)
+        said.keep = keep;
+        keep.is_any().then_some(said)
     }
 
-    pub(super) fn record(&mut self, record: WireRecord) {
+    /// Room for what a tool was called with, if there is some.
+    fn settle(&mut self, call: &mut McpCall) {
+        let kept = call.said.as_ref().map(|said| said.keep);
+        let Some(keep) = kept.or(call.content.as_ref().map(|content| content.keep)) else { return };
+        let Some(held) = self.hold(keep) else {
+            (call.said, call.content) = (None, None);
+            return;
+        };
+        call.said.iter_mut().for_each(|said| said.held = held.clone());
+        call.content.iter_mut().for_each(|content| content.held = held.clone());
+    }
+
+    /// Time has passed: what was waited for too long is told.
+    pub(super) fn pass(&mut self, now_ns: u64) {
+        let late = self.calls.pass(now_ns);
+        late.into_iter().for_each(|record| self.record(record));
+    }
+
+    pub(super) fn record(&mut self, mut record: WireRecord) {
+        if let WireRecord::Mcp(call) = &mut record {
+            self.settle(call);
+        }
         match self.records.len() < MOST_RECORDS {
             true => self.records.push(record),
             false => self.losses.records += 1,

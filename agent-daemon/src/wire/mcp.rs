@@ -3,16 +3,27 @@
 //!
 //! Every JSON-RPC 2.0 on these ways is taken for MCP: what else speaks it there (language servers frame their messages
 //! otherwise) has other methods, and those are told as they are.
+//!
+//! What is asked waits until it is answered, given up or asked anew, or until nobody can answer any more: its exchange or pipe
+//! has ended, or its owner, or [`PATIENCE`] has. What it says waits with it, in room of its own ([`MOST_SAID`]).
 
 use std::{collections::VecDeque, num::NonZeroUsize};
 
 use lru::LruCache;
 
 use super::{derived::Losses, rpc::Message};
-use crate::model::wire::{McpCall, McpTransport, Origin, Partial, Reason, Role, WireRecord};
+use crate::model::{
+    content::{Content, Text, Unmasked},
+    wire::{McpCall, McpTransport, Origin, Partial, Reason, Role, WireRecord},
+};
 
 /// Requests that wait for their answers, of all sessions.
 const MOST_WAITING: usize = 4096;
+/// How long one waits, ns: the SDKs' clients wait for a minute unless told otherwise, and some give up without a word.
+const PATIENCE: u64 = 3600 * 1_000_000_000;
+/// Bytes of what all that wait say, where that is kept: of more, the oldest is forgotten. The room for what is not stored yet
+/// is another, so that nobody who is never answered keeps others out of it.
+pub(super) const MOST_SAID: usize = 16 << 20;
 /// Sessions whose server's name is kept.
 const MOST_SESSIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
@@ -35,22 +46,62 @@ struct Waiting {
     from_client: bool,
     id: u64,
     stdio: bool,
+    /// Its exchange is over without the answer, which may come in another.
+    is_adrift: bool,
     call: McpCall,
+}
+
+impl Waiting {
+    fn said_bytes(&self) -> usize {
+        let bytes = |texts: &[Text]| texts.iter().map(|text| text.text.len()).sum::<usize>();
+        let unmasked = self.call.said.as_ref().map_or(0, |said| bytes(&said.texts));
+        unmasked + self.call.content.as_ref().map_or(0, |content| bytes(&content.texts))
+    }
 }
 
 /// The requests that wait, and the servers' names.
 pub(super) struct Calls {
+    /// The oldest first.
     waiting: VecDeque<Waiting>,
     servers: LruCache<u64, String>,
+    /// The latest time that was heard of.
+    now_ns: u64,
+    /// Something that waits may not be masked yet.
+    has_unmasked: bool,
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), servers: LruCache::new(MOST_SESSIONS) }
+        let servers = LruCache::new(MOST_SESSIONS);
+        Self { waiting: VecDeque::new(), servers, now_ns: 0, has_unmasked: false }
     }
 }
 
 impl Calls {
+    /// Time has passed, in which some may have waited for too long.
+    pub(super) fn pass(&mut self, now_ns: u64) -> Vec<WireRecord> {
+        self.now_ns = self.now_ns.max(now_ns);
+        let last = |waiting: &Waiting| waiting.call.started_ns.saturating_add(PATIENCE);
+        let mut told = Vec::new();
+        while let Some(mut late) = self.waiting.pop_front_if(|waiting| last(waiting) <= now_ns) {
+            late.call.duration_ns = PATIENCE;
+            unanswered(&mut late.call, Some(Reason::TooLong));
+            told.push(self.tell(late));
+        }
+        told
+    }
+
+    /// Has what waits masked, once.
+    pub(super) fn mask(&mut self, mut mask: impl FnMut(Unmasked) -> Option<Content>) {
+        if !std::mem::take(&mut self.has_unmasked) {
+            return;
+        }
+        for waiting in &mut self.waiting {
+            let Some(said) = waiting.call.said.take() else { continue };
+            waiting.call.content = mask(*said).map(Box::new);
+        }
+    }
+
     /// Takes a message; a call, if that was its answer or its end, or if another was forgotten for it.
     pub(super) fn take(&mut self, way: &Way, message: Message, losses: &mut Losses) -> Option<WireRecord> {
         if let Some(id) = message.cancels {
@@ -72,6 +123,7 @@ impl Calls {
                     error_type: None,
                     partial: Partial::default(),
                     said: message.said,
+                    content: None,
                 };
                 self.ask(way, id, call, losses)
             }
@@ -80,9 +132,26 @@ impl Calls {
     }
 
     fn ask(&mut self, way: &Way, id: u64, call: McpCall, losses: &mut Losses) -> Option<WireRecord> {
-        let waiting =
-            Waiting { session: way.session, from_client: way.from_client, id, stdio: way.stdio, call };
-        self.waiting.push_back(waiting);
+        let Way { session, from_client, stdio, .. } = *way;
+        let at_ns = call.started_ns;
+        // Who counts anew has lost what it asked before. Over HTTP, several clients of one process may count alike, each in
+        // exchanges of its own.
+        let is_same = |waiting: &Waiting| {
+            let is_over = waiting.stdio || waiting.is_adrift;
+            is_over && (waiting.session, waiting.from_client, waiting.id) == (session, from_client, id)
+        };
+        let before = self.waiting.iter().position(is_same).and_then(|at| self.waiting.remove(at));
+        let says = call.said.is_some();
+        self.waiting.push_back(Waiting { session, from_client, id, stdio, is_adrift: false, call });
+        if says {
+            self.has_unmasked = true;
+            self.make_room(losses);
+        }
+        if let Some(mut lost) = before {
+            lost.call.duration_ns = at_ns.saturating_sub(lost.call.started_ns);
+            unanswered(&mut lost.call, Some(Reason::CutOff));
+            return Some(self.tell(lost));
+        }
         if self.waiting.len() <= MOST_WAITING {
             return None;
         }
@@ -90,6 +159,20 @@ impl Calls {
         let mut forgotten = self.waiting.pop_front()?;
         forgotten.call.partial.add(Reason::Evicted);
         Some(self.tell(forgotten))
+    }
+
+    /// Forgets what the oldest say, where all say too much.
+    fn make_room(&mut self, losses: &mut Losses) {
+        let mut bytes: usize = self.waiting.iter().map(Waiting::said_bytes).sum();
+        for waiting in &mut self.waiting {
+            if bytes <= MOST_SAID {
+                return;
+            }
+            let said = waiting.said_bytes();
+            losses.contents += u64::from(said > 0);
+            bytes -= said;
+            (waiting.call.said, waiting.call.content) = (None, None);
+        }
     }
 
     fn answer(
@@ -146,21 +229,20 @@ impl Calls {
         (partial, is_in_order): (Partial, bool),
     ) -> Vec<WireRecord> {
         let error = status.filter(|status| *status >= 400).map(|status| status.to_string());
+        let is_of = |waiting: &Waiting| !waiting.stdio && waiting.call.origin.exchange == exchange;
         // Accepted: the answer comes on the stream beside it.
         if status == Some(202) || (is_in_order && error.is_none() && !partial.is_partial()) {
+            let adrift = self.waiting.iter_mut().filter(|waiting| is_of(waiting));
+            adrift.for_each(|waiting| waiting.is_adrift = true);
             return Vec::new();
         }
-        self.end(
-            |waiting| !waiting.stdio && waiting.call.origin.exchange == exchange,
-            at_ns,
-            |call| {
-                call.error_type = error.clone();
-                call.partial.merge(partial);
-                if error.is_none() {
-                    unanswered(call, None);
-                }
-            },
-        )
+        self.end(is_of, at_ns, |call| {
+            call.error_type = error.clone();
+            call.partial.merge(partial);
+            if error.is_none() {
+                unanswered(call, None);
+            }
+        })
     }
 
     /// A pipe was closed, or is not followed any more.
@@ -169,6 +251,18 @@ impl Calls {
             self.end(|waiting| waiting.session == session, at_ns, |call| unanswered(call, Some(reason)));
         self.servers.pop(&session);
         ended
+    }
+
+    /// Whose these are is gone: what waits in no exchange or pipe any more has waited until then.
+    pub(super) fn owner_ended(&mut self, owner: u64, at_ns: u64) -> Vec<WireRecord> {
+        let is_of = |waiting: &Waiting| waiting.call.origin.owner == owner;
+        self.end(is_of, at_ns, |call| unanswered(call, Some(Reason::CutOff)))
+    }
+
+    /// Nobody watches any more whose these connections are, or were.
+    pub(super) fn let_go(&mut self, is_of: impl Fn(u64) -> bool) -> Vec<WireRecord> {
+        let is = |waiting: &Waiting| is_of(waiting.call.origin.connection);
+        self.end(is, self.now_ns, |call| unanswered(call, Some(Reason::DetachedEarly)))
     }
 
     fn end(

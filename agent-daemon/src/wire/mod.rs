@@ -43,7 +43,7 @@ use lru::LruCache;
 
 use self::{connection::Connection, derived::Derived};
 use crate::model::{
-    content::Keep,
+    content::{Content, Keep, Unmasked},
     wire::{Reason, WireRecord},
 };
 
@@ -174,6 +174,7 @@ impl Wire {
 
     /// Takes a piece.
     pub fn take(&mut self, chunk: &Chunk<'_>) {
+        self.derived.pass(chunk.at_ns);
         if !self.connections.contains(&chunk.connection) {
             let (connection, transport) = (chunk.connection, Transport::Stream);
             self.open(Opened { connection, owner: connection, transport, keep: Keep::NOTHING });
@@ -217,6 +218,23 @@ impl Wire {
         if let Some(mut connection) = self.connections.pop(&connection) {
             connection.let_go(Reason::DetachedEarly, &mut self.derived);
         }
+    }
+
+    /// Whose connections these were is gone, which are closed: what still waits for an answer gets none.
+    pub fn owner_ended(&mut self, owner: u64, at_ns: u64) {
+        let ended = self.derived.calls.owner_ended(owner, at_ns);
+        ended.into_iter().for_each(|record| self.derived.record(record));
+    }
+
+    /// Nobody watches any more whose these connections are, or were: what still waits for an answer is told as far as it came.
+    pub fn let_go_waiting(&mut self, is_of: impl Fn(u64) -> bool) {
+        let ended = self.derived.calls.let_go(is_of);
+        ended.into_iter().for_each(|record| self.derived.record(record));
+    }
+
+    /// Has masked what is kept of requests that wait for their answers, which may be long.
+    pub fn mask_waiting(&mut self, mask: impl FnMut(Unmasked) -> Option<Content>) {
+        self.derived.calls.mask(mask);
     }
 
     /// A connection is not followed any more: what is under way on it is of no interest.

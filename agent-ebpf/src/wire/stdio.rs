@@ -122,16 +122,14 @@ fn leads_to(fd: u64, inode: u64, direction: u32) -> bool {
     }
 }
 
-/// The server has read or written, or failed to.
+/// The server has read or written, or failed to. The end of its input is not that of its output: who has asked its last
+/// may close, and read the answers then.
 #[inline(always)]
 fn moved(stdio: &Stdio, thread: &Thread, memory: Option<Memory>, result: i64, way: u32) {
-    let (key, at) = (key(stdio), now());
-    if result == 0 && way == direction::RECEIVED {
-        return close(&PLAIN_CONNECTIONS, &key, thread, source::STDIO, at);
-    }
     if result <= 0 {
         return;
     }
+    let (key, at) = (key(stdio), now());
     let Some(connection) = connection(&PLAIN_CONNECTIONS, &key, at) else { return };
     // What the server reads its client has sent.
     let direction = if stdio.flags & stdio::CLIENT_SPEAKS != 0 { 1 - way } else { way };

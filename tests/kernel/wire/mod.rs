@@ -9,6 +9,7 @@ mod kept;
 mod late;
 pub(crate) mod libraries;
 mod load;
+mod mcp;
 mod plain;
 pub(crate) mod rustls;
 mod sdk;
@@ -126,13 +127,19 @@ struct Client {
 
 impl Client {
     /// Starts one, and waits until it says that it is ready.
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::spawn(command).0
+    }
+
+    /// The same, with what else it says then.
+    fn spawn(mut command: Command) -> (Self, Value) {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let commands = process.stdin.take().unwrap();
         let answers = BufReader::new(process.stdout.take().unwrap());
         let mut client = Self { process, commands, answers };
-        assert_eq!(client.hear()["ready"], true);
-        client
+        let said = client.hear();
+        assert_eq!(said["ready"], true);
+        (client, said)
     }
 
     fn pid(&self) -> u32 {

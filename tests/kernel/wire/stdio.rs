@@ -37,10 +37,19 @@ fn client(runtime: &str, script: &str) -> Client {
 
 /// Waits until a server is read.
 fn await_probes(daemon: &Daemon, agent: &str, pid: &Value) {
+    await_reading(daemon, agent, |process| process == pid);
+}
+
+/// The same of the only server of a client.
+pub(super) fn await_server(daemon: &Daemon, agent: &str, client: u32) {
+    await_reading(daemon, agent, |process| *process != client);
+}
+
+fn await_reading(daemon: &Daemon, agent: &str, is_server: impl Fn(&Value) -> bool) {
     let path = format!("/api/v1/agents/{agent}/coverage");
     eventually("what the server reads and writes is seen", || {
         let answer = daemon.api().get(&path).expect(200).json();
-        let server = answer["processes"].as_array().unwrap().iter().find(|p| p["pid"] == *pid)?.clone();
+        let server = answer["processes"].as_array().unwrap().iter().find(|p| is_server(&p["pid"]))?.clone();
         let is_read = |library: &Value| library["library"] == "libc" && library["state"] == "attached";
         server["libraries"].as_array().unwrap().iter().any(is_read).then_some(())
     });
@@ -114,6 +123,22 @@ fn a_server_that_was_there_before_is_read() {
     assert_eq!(calls.len(), 1, "{calls:#?}");
     // Its name was told before anybody listened.
     assert_eq!((&calls[0]["pid"], &calls[0]["server"]), (&json!(client.pid()), &Value::Null), "{}", calls[0]);
+}
+
+#[test]
+fn what_is_answered_after_the_last_request_is_told() {
+    let mut client = client("python3", "wire/mcp_client.py");
+    let daemon = Daemon::start(json!({}));
+    let agent = daemon.api().attach(client.pid());
+    let started = client.call(&format!("start python3 {}", source("wire/mcp_server.py").display()));
+    await_probes(&daemon, &agent, &started["pid"]);
+    client.call("call echo");
+    client.call("last slow");
+    client.call("end");
+    daemon.api().detach(&agent);
+    let calls = tool_calls(&daemon, &agent);
+    let told: Vec<_> = calls.iter().map(|call| (&call["tool"], &call["error_type"])).collect();
+    assert_eq!(told, [(&json!("echo"), &Value::Null), (&json!("slow"), &Value::Null)], "{calls:#?}");
 }
 
 /// A server on musl that asks a model by a TLS library of its own.

@@ -1,14 +1,23 @@
-"""A server of MCP on standard input and output, as the public SDK for Python has them: a message a line, and its own copies of
-the descriptors. Tools: `echo`, `slow` (20 ms), `broken` (says that it failed), and any
+"""A server of MCP on standard input and output, as the public SDK for Python has them: a message a line, its own copies of the
+descriptors, and a thread that reads ahead. Tools: `echo`, `slow` (20 ms), `broken` (says that it failed), and any
 other is unknown. Each answer says how long it took by the server's own clock.
 """
 
 import json
 import os
-import sys
+import queue
+import threading
 import time
 
 requests, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+
+lines = queue.Queue()
+
+
+def read():
+    for line in requests:
+        lines.put(line)
+    lines.put("")
 
 
 def result(message):
@@ -24,7 +33,8 @@ def result(message):
     return {"error": {"code": -32602, "message": "PLANTED unknown tool"}}
 
 
-for line in requests:
+threading.Thread(target=read).start()
+while line := lines.get():
     began = time.monotonic()
     message = json.loads(line)
     if "id" in message:

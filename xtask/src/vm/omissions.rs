@@ -68,6 +68,7 @@ const OMISSIONS: &[Omission] = &[
     each("journal::", "what is stored asks nothing of the kernel"),
     each("operations::", "it needs packages from a registry, or asks nothing of the kernel"),
     each("wire::sdk::", "it needs packages from registries, and the machines have no network"),
+    each("wire::mcp::", "it needs packages from registries, and the machines have no network"),
     each("cli::help_and_completions_need_no_privileges", KERNEL_FREE),
     each("pprof::a_profile_of_nobody_is_refused", KERNEL_FREE),
     each("refusals::a_port_in_use_is_named", KERNEL_FREE),

@@ -138,6 +138,7 @@ impl Reader {
 
     /// Hands on what was derived.
     fn hand_on(&mut self) -> bool {
+        self.wire.mask_waiting(|said| mask(said, &self.rules));
         for mut record in self.wire.records() {
             let (connection, started_ns) = match &record {
                 WireRecord::Llm(call) => (call.origin.connection, call.started_ns),
@@ -148,7 +149,9 @@ impl Reader {
                 self.telemetry.losses.count(Loss::WireCallDropped);
                 continue;
             };
-            if is_the_other_side(&record, is_plain) {
+            // Who asks a model tells of it: where both sides are watched, that is one call all the same. Of what answers
+            // it, the exchange over HTTP is told.
+            if matches!(&record, WireRecord::Llm(call) if call.role == Role::Server) {
                 continue;
             }
             if let WireRecord::Llm(call) = &mut record {
@@ -162,12 +165,12 @@ impl Reader {
                 WireRecord::Mcp(_) => seen.mcp_calls += 1,
                 WireRecord::Http(_) => {}
             });
-            let said = match &mut record {
-                WireRecord::Llm(call) => call.said.take(),
-                WireRecord::Mcp(call) => call.said.take(),
-                WireRecord::Http(_) => None,
+            let (said, masked) = match &mut record {
+                WireRecord::Llm(call) => (call.said.take(), None),
+                WireRecord::Mcp(call) => (call.said.take(), call.content.take()),
+                WireRecord::Http(_) => (None, None),
             };
-            let content = said.and_then(|said| mask(*said, &self.rules)).map(Box::new);
+            let content = masked.or_else(|| mask(*said?, &self.rules).map(Box::new));
             let started = self.clock.event(started_ns);
             let mut observed = WireObserved { slot, process, started, record, content };
             if let WireRecord::Http(exchange) = &mut observed.record {
@@ -189,6 +192,7 @@ impl Reader {
             // One that may have ended long ago has ended when it was last heard of.
             self.wire.close(number, if has_end { at_ns } else { 0 });
         }
+        self.wire.owner_ended(process.0, at_ns);
         self.hand_on();
         self.halves.exited(process);
         self.flights.exited(process);
@@ -242,6 +246,10 @@ impl Reader {
         for number in self.connections.remove_slot(slot) {
             self.wire.let_go(number);
         }
+        // Of whom nobody knows whose it is, nothing can be told either.
+        let connections = &self.connections;
+        let is_of = |number| connections.owner(number).is_none_or(|owner| owner.slot == slot);
+        self.wire.let_go_waiting(is_of);
         self.hand_on();
     }
 
@@ -305,16 +313,6 @@ fn take(said: &Said<'_>, keep: Keep, (wire, connections): (&mut Wire, &mut Conne
     let is_idle = connections.carried(&said.key, said.bytes.len() as u64, is_live, waits);
     // Who is asked in the clear may ask models by a TLS that is not seen.
     Taken { is_new: met.is_new, is_wanted: is_wanted && !standing.is_served, is_idle }
-}
-
-/// Whether who asks tells of it: where both sides are watched, a call of a model is one call all the same. Of what answers it, the
-/// exchange over HTTP is told. A server of MCP asks its client, too, whose side is the only one where the server is elsewhere.
-fn is_the_other_side(record: &WireRecord, is_plain: bool) -> bool {
-    match record {
-        WireRecord::Llm(call) => call.role == Role::Server,
-        WireRecord::Mcp(call) => is_plain && call.role == Role::Server,
-        WireRecord::Http(_) => false,
-    }
 }
 
 /// Whether it tells that what its process says to models is seen. Who says other things without TLS may still ask models

@@ -1,7 +1,7 @@
 //! A call of an MCP server.
 
 use super::{Origin, Partial, Role};
-use crate::model::content::Unmasked;
+use crate::model::content::{Content, Unmasked};
 
 /// How messages of MCP go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ pub struct McpCall {
     pub tool: Option<String>,
     /// When the request came by.
     pub started_ns: u64,
-    /// From there to the answer, ns; to when it was given up, or to the end of the connection, where none came.
+    /// From there to the answer, ns; to when it was given up or is waited for no more, where none came.
     pub duration_ns: u64,
     /// `tool_error` for a tool that failed, `cancelled` where the asker gave it up, else the code of JSON-RPC's error, the
     /// status of HTTP, or `cut_off`.
@@ -52,4 +52,6 @@ pub struct McpCall {
     pub partial: Partial,
     /// What the tool was called with, where that is kept.
     pub said: Option<Box<Unmasked>>,
+    /// The same, where it was masked while the call went on.
+    pub content: Option<Box<Content>>,
 }

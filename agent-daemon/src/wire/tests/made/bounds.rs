@@ -34,9 +34,12 @@ fn requests_without_answers_are_let_go() {
     talk.send("GET / HTTP/1.1\r\n\r\n".repeat(100));
     assert_eq!((talk.wire.losses().exchanges, talk.exchanges().len()), (36, 36));
     let mut talk = Talk::new();
-    let request = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    for _ in 0..5000 {
-        talk.send(post("/mcp", request)).receive("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+    for id in 0..5000 {
+        let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        talk.send(post("/mcp", &request)).receive(json(202, ""));
     }
     assert_eq!(talk.wire.losses().rpc_calls, 5000 - 4096);
+    let told = talk.mcp();
+    assert_eq!(told.len(), 5000 - 4096);
+    assert!(told.iter().all(|call| call.partial == Reason::Evicted.into()), "{told:?}");
 }

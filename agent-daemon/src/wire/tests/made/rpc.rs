@@ -4,7 +4,7 @@ use super::{EVENTS, Talk, chunk, json, post};
 use crate::{
     model::{
         content::Keep,
-        wire::{McpTransport, Reason, Role},
+        wire::{McpTransport, Partial, Reason, Role},
     },
     wire::{Chunk, Direction, Opened, Piece, Transport, Wire},
 };
@@ -179,4 +179,109 @@ fn a_gap_in_a_pipe_costs_the_lines_it_touches() {
     wire.close(1, 9);
     let methods: Vec<_> = Talk { wire, at_ns: 0 }.mcp().into_iter().map(|call| call.method).collect();
     assert_eq!(methods, ["ping"]);
+}
+
+/// Bytes on a connection of owner 7.
+fn said(wire: &mut Wire, connection: u64, direction: Direction, at_ns: u64, bytes: &str) {
+    let piece = Piece::Bytes(bytes.as_bytes());
+    wire.take(&Chunk { connection, direction, offset: None, at_ns, piece });
+}
+
+/// Has a call of a tool accepted, which is to be answered on another stream.
+fn accepted(wire: &mut Wire, connection: u64, at_ns: u64, id: u64, tool: &str) {
+    let call = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}"}}}}"#);
+    said(wire, connection, Direction::Sent, at_ns, &post("/mcp", &call));
+    said(wire, connection, Direction::Received, at_ns, &json(202, ""));
+}
+
+/// Connections 1 and 2 of owner 7, and 3 of owner 8.
+fn connections() -> Wire {
+    let mut wire = Wire::default();
+    for (connection, owner) in [(1, 7), (2, 7), (3, 8)] {
+        wire.open(Opened { connection, owner, transport: Transport::Stream, keep: Keep::NOTHING });
+    }
+    wire
+}
+
+const HOUR: u64 = 3600 * 1_000_000_000;
+
+/// Of each call its tool, error and time, ns, and what is missing of it.
+fn told(wire: Wire) -> Vec<(String, Option<String>, u64, Partial)> {
+    let calls = Talk { wire, at_ns: 0 }.mcp();
+    calls.into_iter().map(|c| (c.tool.unwrap(), c.error_type, c.duration_ns, c.partial)).collect()
+}
+
+#[test]
+fn what_waits_ends_with_its_owner() {
+    let mut wire = connections();
+    accepted(&mut wire, 1, 10, 1, "first");
+    accepted(&mut wire, 2, 20, 2, "second");
+    accepted(&mut wire, 3, 30, 3, "third");
+    wire.close(1, 40);
+    wire.owner_ended(7, 50);
+    wire.let_go_waiting(|connection| connection == 1);
+    wire.let_go_waiting(|connection| connection == 3);
+    wire.owner_ended(8, 99);
+    let cut_off = || Some("cut_off".to_owned());
+    let expected = [
+        ("first".to_owned(), cut_off(), 40, Reason::CutOff.into()),
+        ("second".to_owned(), cut_off(), 30, Reason::CutOff.into()),
+        // It is not known what became of it.
+        ("third".to_owned(), None, 0, Reason::DetachedEarly.into()),
+    ];
+    assert_eq!(told(wire), expected);
+}
+
+#[test]
+fn who_counts_anew_is_not_told_of_what_was_asked_before() {
+    let mut wire = connections();
+    accepted(&mut wire, 1, 10, 5, "old");
+    accepted(&mut wire, 1, 20, 6, "other");
+    // It connects again, and counts from the beginning.
+    accepted(&mut wire, 2, HOUR / 2, 5, "new");
+    let get = "GET /sse HTTP/1.1\r\nHost: localhost:8000\r\nAccept: text/event-stream\r\n\r\n";
+    let answer = chunk("data: {\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n\n");
+    said(&mut wire, 2, Direction::Sent, HOUR / 2, get);
+    said(&mut wire, 2, Direction::Received, HOUR / 2 + 30, &format!("{EVENTS}{answer}"));
+    let expected = [
+        ("old".to_owned(), Some("cut_off".to_owned()), HOUR / 2 - 10, Reason::CutOff.into()),
+        ("new".to_owned(), None, 30, Partial::default()),
+    ];
+    assert_eq!(told(wire), expected);
+    // In a pipe, too.
+    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
+    let ask = line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"f\"}}\n");
+    let answer = line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
+    let durations: Vec<_> =
+        told(pipe(&[(true, ask), (true, ask), (false, answer)])).into_iter().map(|call| call.2).collect();
+    assert_eq!(durations, [1, 1]);
+}
+
+#[test]
+fn two_clients_may_count_alike_at_once() {
+    let mut wire = connections();
+    let ask = |tool| {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"TOOL"}}"#;
+        post("/mcp", &call.replace("TOOL", tool))
+    };
+    let answer = json(200, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    said(&mut wire, 1, Direction::Sent, 10, &ask("first"));
+    said(&mut wire, 2, Direction::Sent, 20, &ask("second"));
+    said(&mut wire, 2, Direction::Received, 25, &answer);
+    said(&mut wire, 1, Direction::Received, 40, &answer);
+    let expected =
+        [("second", 5), ("first", 30)].map(|(tool, took)| (tool.to_owned(), None, took, Partial::default()));
+    assert_eq!(told(wire), expected);
+}
+
+#[test]
+fn nobody_is_waited_for_for_ever() {
+    let mut wire = connections();
+    accepted(&mut wire, 1, 10, 1, "late");
+    accepted(&mut wire, 1, 20, 2, "later");
+    accepted(&mut wire, 3, HOUR + 10, 1, "third");
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+    said(&mut wire, 1, Direction::Sent, HOUR + 11, &post("/mcp", "{}"));
+    said(&mut wire, 1, Direction::Received, HOUR + 12, &json(200, answer));
+    assert_eq!(told(wire), [("late".to_owned(), None, HOUR, Reason::TooLong.into())]);
 }

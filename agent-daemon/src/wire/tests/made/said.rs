@@ -1,7 +1,7 @@
 //! What is said, dialect by dialect.
 
 use super::{ASK, EVENTS, Talk, chunk, json, post};
-use crate::model::content::{Keep, Part, Unmasked};
+use crate::model::content::{Content, Keep, Part, Unmasked};
 
 const KEEP: [Part; 3] = Part::ALL;
 
@@ -203,11 +203,63 @@ fn of_a_long_conversation_the_newest_is_kept() {
 #[test]
 fn there_is_room_for_so_many_calls_and_no_more() {
     let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
-    let call = r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"arguments":{},"name":"f"}}"#;
-    // None is answered: all of them wait.
-    for id in 0..30 {
-        talk.send(post("/mcp", &call.replace("ID", &id.to_string()))).receive(json(202, ""));
+    // None is answered: all of them go on.
+    for _ in 0..30 {
+        talk.send(post("/v1/chat/completions", ASK));
     }
-    assert!(talk.wire.losses().contents > 0);
-    talk.close();
+    assert_eq!(talk.wire.losses().contents, 30 - 16);
+}
+
+/// A call of a tool by this id, which is accepted, to be answered on another stream.
+fn accepted(talk: &mut Talk, id: usize, arguments: &str) {
+    let call = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"arguments":{arguments},"name":"f"}}}}"#
+    );
+    talk.send(post("/mcp", &call)).receive(json(202, ""));
+}
+
+#[test]
+fn who_is_not_answered_keeps_nobody_out_of_the_room() {
+    let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
+    for id in 0..100 {
+        accepted(&mut talk, id, "{}");
+    }
+    talk.send(post("/v1/chat/completions", ASK)).receive(json(200, r#"{"object":"chat.completion"}"#));
+    assert_eq!((lines(talk.call().said).len(), talk.wire.losses().contents), (1, 0));
+    talk.wire.owner_ended(7, 9);
+    // Who takes nothing away has no room for all.
+    let said: Vec<_> = talk.mcp().into_iter().filter_map(|call| call.said).collect();
+    assert_eq!((said.len(), talk.wire.losses().contents), (16, 100 - 16));
+}
+
+#[test]
+fn of_what_waits_the_oldest_is_forgotten() {
+    let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
+    let most = crate::wire::mcp::MOST_SAID / 1_000_000;
+    for id in 0..most + 4 {
+        accepted(&mut talk, id, &format!(r#"{{"x":"{}"}}"#, "x".repeat(1_000_000 - 8)));
+    }
+    assert_eq!(talk.wire.losses().contents, 4);
+    talk.wire.owner_ended(7, 9);
+    let has: Vec<bool> = talk.mcp().into_iter().map(|call| call.said.is_some()).collect();
+    let expected: Vec<bool> = (0..most + 4).map(|id| id >= 4).collect();
+    assert_eq!(has, expected);
+}
+
+#[test]
+fn what_waits_is_masked_while_it_waits() {
+    let mut talk = Talk::keeping(keep());
+    accepted(&mut talk, 1, r#"{"x":"PLANTED"}"#);
+    let mut masked = Vec::new();
+    let mut mask = |said: Unmasked| {
+        let Unmasked { keep, texts, left_out, held } = said;
+        masked.extend(texts.into_iter().map(|text| text.text));
+        Some(Content { keep, texts: Vec::new(), left_out, held })
+    };
+    talk.wire.mask_waiting(&mut mask);
+    talk.wire.mask_waiting(&mut mask);
+    assert_eq!(masked, [r#"{"x":"PLANTED"}"#], "once");
+    talk.wire.owner_ended(7, 9);
+    let [told] = &talk.mcp()[..] else { panic!("it is told once") };
+    assert!(told.said.is_none() && told.content.is_some());
 }
