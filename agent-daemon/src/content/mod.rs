@@ -123,11 +123,11 @@ impl Contents {
         // Whoever puts something here does not wait for the answers.
         let forgotten: FxHashSet<AgentId> = asked.into_iter().filter(|agent| !is_known(agent)).collect();
         let mut all = self.all();
-        let stays = |kept: &Arc<Kept>| {
-            !is_older(kept.start, self.keep)
-                && !(is_older(kept.start, LATELY) && forgotten.contains(&kept.agent))
+        let goes = |kept: &Arc<Kept>| {
+            let is_forgotten = || is_older(kept.start, LATELY) && forgotten.contains(&kept.agent);
+            is_older(kept.start, self.keep) || is_forgotten()
         };
-        all.kept.retain(stays);
+        all.kept.retain(|kept| !goes(kept));
         all.bytes = all.kept.iter().map(|kept| kept.bytes()).sum();
     }
 
