@@ -13,13 +13,16 @@ use super::{
 };
 use crate::collect::argv::names::is_secret_with;
 
-/// A name and the first of the signs behind it, what some languages put in between; or a flag.
+/// A name and its value as an entry of a list, a name and the first of the signs behind it with what some languages put in
+/// between, or a flag, which may be an argument of its own.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r#"(?P<name>[A-Za-z][A-Za-z0-9_.\-]*)(?:\\*["'`])?(?:\[[0-9]{0,8})?\]?[?!]?"#,
+        r#"\b[Nn]ame\\*["']?[ \t]*:[ \t]*\\*["']?(?P<entry>[A-Za-z][A-Za-z0-9_.\-]{0,100})\\*["']?,?\s{0,40}"#,
+        r#"\\*["']?[Vv]alue\\*["']?[ \t]*:"#,
+        r#"|(?P<name>[A-Za-z][A-Za-z0-9_.\-]*)(?:\\*["'`])?(?:\[[0-9]{0,8})?\]?[?!]?"#,
         r"(?:[ \t]+[*&\[\]]{0,4}(?:string|String|str|char|byte|bytes|any)[?\[\]]{0,4})?",
         r"[ \t]*[+|?!&~^*.<>\-]{0,2}(?:[:=]|<-)",
-        r"|--(?P<flag>[A-Za-z][A-Za-z0-9_\-]*)[ \t]+",
+        r#"|--(?P<flag>[A-Za-z][A-Za-z0-9_\-]*)(?:[ \t]+|\\*["']\s{0,40},\s{0,40})"#,
     ))
 });
 
@@ -32,15 +35,16 @@ const TYPES: &str = "str string char bytes byte text any object unknown mixed in
 
 /// Values of one name that are looked at behind each other: its type, and what it is set to.
 const ROUNDS: usize = 8;
+/// Signs at the end of a value that may close something around it.
+const CLOSERS: usize = 8;
 /// A value that is longer is more than a count or a path, whatever it begins with.
 const LONG: usize = 1024;
 
 pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
     let mut at = 0;
     while let Some(groups) = NAMED.captures_at(text, at) {
-        let (Some(all), Some(name)) = (groups.get(0), groups.name("name").or(groups.name("flag"))) else {
-            return;
-        };
+        let name = ["entry", "name", "flag"].iter().find_map(|kind| groups.name(kind));
+        let (Some(all), Some(name)) = (groups.get(0), name) else { return };
         at = name.end();
         let is_flag = groups.name("flag").is_some();
         if !is_secret_with(name.as_str(), "") {
@@ -48,7 +52,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
         }
         let rest = text.get(all.end()..).unwrap_or_default();
         let is_none = match is_flag {
-            true => rest.starts_with("--"),
+            true => rest.trim_start_matches(['\\', '"', '\'']).starts_with("--"),
             // A URL's scheme, or a path of names.
             false => rest.starts_with("//") || all.as_str().ends_with(':') && is_path(rest),
         };
@@ -173,7 +177,7 @@ impl Values<'_> {
             self.at += run.len();
             return kind;
         }
-        let value = run.trim_end_matches([',', ';', ')', ']', '}']);
+        let value = trimmed(run);
         if !self.is_secret(value) {
             // What is in it may be one all the same.
             return Bare::End;
@@ -215,8 +219,29 @@ enum Bare {
     End,
 }
 
+/// A value without what closes something around it, or separates it from the next.
+fn trimmed(run: &str) -> &str {
+    let mut value = run;
+    for _ in 0..CLOSERS {
+        let Some(last) = value.chars().next_back() else { break };
+        let opens = match last {
+            ',' | ';' => None,
+            ')' => Some('('),
+            ']' => Some('['),
+            '}' => Some('{'),
+            _ => break,
+        };
+        if opens.is_some_and(|opens| value.matches(last).count() <= value.matches(opens).count()) {
+            break;
+        }
+        value = value.strip_suffix(last).unwrap_or_default();
+    }
+    value
+}
+
 /// What this is, to the next blank or quote, right before a string, or with blanks in between.
 fn kind(run: &str, is_before_string: bool, string_comes: bool) -> Bare {
+    let count = |signs: &[char]| run.matches(signs).count();
     let calls = run.ends_with(['(', '[']);
     let opens = calls || run.ends_with(',') && run.contains(['(', '[']);
     let inner = run.trim_start_matches(['(', '[', '{']).trim_end_matches([',', ';', ')', ']', '}', '>', '/']);
@@ -235,8 +260,8 @@ fn kind(run: &str, is_before_string: bool, string_comes: bool) -> Bare {
         Bare::Opens
     } else if !says_nothing(run) {
         Bare::Value
-    } else if run.ends_with([',', ';']) && !run.contains(['[', '<'])
-        || run.matches(')').count() > run.matches('(').count()
+    } else if run.ends_with([',', ';']) && count(&['[', '<']) == count(&[']', '>'])
+        || count(&[')']) > count(&['('])
     {
         // A parameter without a value.
         Bare::End

@@ -19,7 +19,7 @@ static PROGRAM: LazyLock<Regex> = LazyLock::new(|| {
     // A word of prose, and of paths; the password is asked for.
     let names = names_with_secrets().filter(|name| *name != "passwd");
     let names: Vec<String> = names.map(regex::escape).collect();
-    pattern(&format!(r"\b(?:{})(?:\.exe)?[ \t]", names.join("|")))
+    pattern(&format!(r#"\b(?:{})(?:\.exe)?(?:[ \t]|\\*["'`]\s*,)"#, names.join("|")))
 });
 
 /// Words of a command that are looked at.
@@ -37,7 +37,10 @@ pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
 fn find_in(text: &str, offset: usize, depth: u8, found: &mut Vec<Range<usize>>) {
     let mut at = 0;
     while let Some(program) = PROGRAM.find_at(text, at) {
-        let (words, end) = words(text, program.start());
+        let (words, end) = match program.as_str().ends_with(',') {
+            true => listed(text, program.start()),
+            false => words(text, program.start()),
+        };
         judge(text, offset, &words, found);
         // There may be others in what is quoted.
         for word in words.iter().filter(|word| depth < DEEPEST && word.text.contains(' ')) {
@@ -47,6 +50,9 @@ fn find_in(text: &str, offset: usize, depth: u8, found: &mut Vec<Range<usize>>) 
         at = end.max(program.end());
     }
 }
+
+/// What stands between words.
+const BLANKS: [&str; 9] = [" ", "\t", "\\\n", "\\\r\n", ">&", "<&", "&>", ">", "<"];
 
 /// A word, its quotes taken away, and where it stands.
 struct Word {
@@ -71,10 +77,29 @@ fn words(text: &str, from: usize) -> (Vec<Word>, usize) {
     (words, at)
 }
 
-/// How many bytes of blanks and continued lines a text begins with.
+/// The words of a command that stand in a list of strings, and where that is over.
+fn listed(text: &str, from: usize) -> (Vec<Word>, usize) {
+    let bytes = text.as_bytes();
+    let skip = |at: usize, is: fn(u8) -> bool| {
+        at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is(**byte)).count()
+    };
+    let mut at = skip(from, |byte| !is_quote(byte) && byte != b'\\');
+    let name = from..at;
+    let mut words = vec![Word { text: text.get(name.clone()).unwrap_or_default().to_owned(), place: name }];
+    at = skip(at, |byte| is_quote(byte) || byte == b'\\');
+    while words.len() < WORDS && bytes.get(skip(at, |byte| byte.is_ascii_whitespace())) == Some(&b',') {
+        at = skip(at, |byte| byte.is_ascii_whitespace() || byte == b',');
+        let Some((place, end)) = whole(text, at) else { break };
+        words.push(Word { text: text.get(place.clone()).unwrap_or_default().to_owned(), place });
+        at = end;
+    }
+    (words, at)
+}
+
+/// How many bytes of blanks, continued lines and signs of redirections a text begins with.
 fn blanks(text: &str) -> usize {
     let mut rest = text;
-    while let Some(after) = [" ", "\t", "\\\n", "\\\r\n"].iter().find_map(|blank| rest.strip_prefix(blank)) {
+    while let Some(after) = BLANKS.iter().find_map(|blank| rest.strip_prefix(blank)) {
         rest = after;
     }
     text.len() - rest.len()
@@ -88,8 +113,9 @@ fn word(text: &str, from: usize) -> (String, usize, bool) {
         let escapes = rest(at).bytes().take_while(|byte| *byte == b'\\').count();
         let behind = text.as_bytes().get(at + escapes).copied();
         match (next, behind) {
-            (' ' | '\t', _) => return (word, at, false),
-            ('\n' | '\r' | ';' | '|' | '&' | '<' | '>' | '(' | ')', _) => return (word, at, true),
+            (' ' | '\t' | '<' | '>', _) => return (word, at, false),
+            ('&', _) if rest(at).starts_with("&>") => return (word, at, false),
+            ('\n' | '\r' | ';' | '|' | '&' | '(' | ')', _) => return (word, at, true),
             // A line that is continued, and one that ends in a string of JSON.
             ('\\', Some(b'\n' | b'\r')) if escapes == 1 => return (word, at, false),
             ('\\', Some(b'n' | b'r')) => return (word, at, true),
@@ -113,8 +139,13 @@ fn string(text: &str, at: usize, quote: usize) -> Option<(Range<usize>, usize)> 
     if looks_closing(text, quote) && !is_empty {
         return None;
     }
-    let (content, end) = quoted(text.get(..text.floor_char_boundary(quote.saturating_add(LONGEST)))?, at)?;
-    // One without its end is none.
+    whole(text, at)
+}
+
+/// A string that begins here, if it ends.
+fn whole(text: &str, at: usize) -> Option<(Range<usize>, usize)> {
+    let looked = text.get(..text.floor_char_boundary(at.saturating_add(LONGEST)))?;
+    let (content, end) = quoted(looked, at)?;
     (end > content.end).then_some((content, end))
 }
 

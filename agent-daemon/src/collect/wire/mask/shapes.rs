@@ -34,6 +34,8 @@ static RUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9_+/\-]{32,}")
 
 /// How long AWS's secret keys are, which have no prefix.
 const AWS: usize = 40;
+/// Characters of a key for each slash in it at the least: of base64, every 64th is one.
+const BETWEEN_SLASHES: usize = 12;
 
 pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
     blocks(text, found);
@@ -108,10 +110,11 @@ fn keys(run: &str) -> Vec<Range<usize>> {
 /// and digits at every second one; names do at every fifth or so.
 fn is_key(run: &str) -> bool {
     let has_name = || run.split('/').any(|piece| piece.len() >= 4 && is_name(piece));
-    match run.contains('/') {
+    match run.matches('/').count() {
+        slashes if slashes * BETWEEN_SLASHES > run.len() => false,
         _ if is_aws(run) => true,
-        true => is_random(run) && !has_name() && mean_word(run) < 3.0,
-        false => is_random(run),
+        1.. => is_random(run) && !has_name() && mean_word(run) < 3.0,
+        0 => is_random(run),
     }
 }
 

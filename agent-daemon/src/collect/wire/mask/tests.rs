@@ -98,10 +98,19 @@ fn what_code_assigns_is_masked() {
         (r#"token = """x "y" z""" w"#, r#"token = """[masked]""" w"#),
         (r#"api_keys = ["x y", "z"], n = "1""#, r#"api_keys = ["[masked]", "[masked]"], n = "1""#),
         (r#"key = os.getenv("API_KEY", "x y")"#, r#"key = os.getenv("API_KEY", "[masked]")"#),
+        (r"export SECRET='it'\''s x' y", "export SECRET='[masked]' y"),
         (r#"PASSWORD=a"b c" d"#, r#"PASSWORD=[masked]"[masked]" d"#),
         (r#"key_file: "/x y password=z""#, r#"key_file: "[masked]""#),
         ("key_file=/x;password=z", "key_file=/x;password=[masked]"),
         ("PASSWORD={x9", "PASSWORD=[masked]"),
+        ("f(next, token = next_token())", "f(next, token = [masked])"),
+        ("DB_PASSWORD: ${DB_PASSWORD:-x9}", "DB_PASSWORD: [masked]"),
+        (r#"{"args":["--token","x y","--n","1"]}"#, r#"{"args":["--token","[masked]","--n","1"]}"#),
+        (
+            "- name: API_KEY\n  value: x9\n- name: A\n  value: b",
+            "- name: API_KEY\n  value: [masked]\n- name: A\n  value: b",
+        ),
+        (r#"{"name":"API_KEY","value":"x y"}"#, r#"{"name":"API_KEY","value":"[masked]"}"#),
     ] {
         assert_eq!(shown(said), masked, "{said}");
     }
@@ -110,6 +119,8 @@ fn what_code_assigns_is_masked() {
         "def log_in(user: str, password: str) -> str:\n    \"\"\"Logs in.\"\"\"",
         r#"{"password": {"type": "string"}, "tokens": [1, 2], "token": null}"#,
         "use secret::Secret; <li key={item.id}>",
+        "fn seal(key: Vec<u8>, iv: [u8; 16])",
+        "https://example.com/a/B2c/D3e/F4g/H5i/J6k/L7m/N8o/P9q/R1s",
     ] {
         assert_eq!(shown(said), said, "{said}");
     }
@@ -168,13 +179,16 @@ fn any_text_takes_time_in_proportion_to_its_length() {
         "\\/",
         "\\",
         "aB3/",
+        ")",
         " … ",
         " … \"",
     ] {
-        let said = unit.repeat(length / unit.len());
-        let mut text = Text { left_out: 1, is_broken: true, ..text(&said) };
-        mask_text(&mut text, usize::MAX, &[]);
-        assert!(text.text.len() <= 8 * said.len(), "{unit}");
+        for prefix in ["", "token="] {
+            let said = format!("{prefix}{}", unit.repeat(length / unit.len()));
+            let mut text = Text { left_out: 1, is_broken: true, ..text(&said) };
+            mask_text(&mut text, usize::MAX, &[]);
+            assert!(text.text.len() <= 8 * said.len(), "{unit}");
+        }
     }
 }
 
