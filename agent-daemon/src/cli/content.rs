@@ -37,9 +37,19 @@ pub(super) struct ContentArgs {
 /// Shows.
 pub(super) fn run(args: &ContentArgs) -> Result<(), CliError> {
     let client = args.daemon.client()?;
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(args.call.clone().map(|call| ("call", call)));
-    let list = client.content(&find(&client, &args.agent)?.id, &query)?;
+    let agent = find(&client, &args.agent)?.id;
+    let page = |limit: usize, offset: usize| {
+        let mut query = vec![("limit", limit.to_string()), ("offset", offset.to_string())];
+        query.extend(args.call.clone().map(|call| ("call", call)));
+        client.content(&agent, &query)
+    };
+    let mut list = page(args.limit, 0)?;
+    // A page may hold fewer, where much is said.
+    while let Some(offset) = list.next_offset.filter(|_| list.calls.len() < args.limit) {
+        let next = page(args.limit - list.calls.len(), offset)?;
+        list.next_offset = next.next_offset;
+        list.calls.extend(next.calls);
+    }
     if args.json { out::print_json(&list) } else { out::print(&render(&list)) }
 }
 

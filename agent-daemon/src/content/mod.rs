@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use rustc_hash::FxHashSet;
+
 use crate::{
     config::{self, Config},
     model::{
@@ -43,7 +45,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn bytes(&self) -> usize {
+    /// What it takes, about, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let texts = self.content.texts.iter();
         OVERHEAD + texts.map(|text| OVERHEAD + text.text.len()).sum::<usize>()
     }
@@ -112,11 +116,19 @@ impl Contents {
     /// Forgets what is older than its call is kept, and what is of agents that are forgotten.
     pub fn maintain(&self, now: Timestamp, is_known: impl Fn(&AgentId) -> bool) {
         let is_older = |at: Timestamp, age: Duration| at.checked_add(age).is_ok_and(|until| until < now);
-        let mut all = self.all();
-        let stays = |kept: &Arc<Kept>| {
-            !is_older(kept.start, self.keep) && (!is_older(kept.start, LATELY) || is_known(&kept.agent))
+        let asked: FxHashSet<AgentId> = {
+            let all = self.all();
+            let old = all.kept.iter().filter(|kept| is_older(kept.start, LATELY));
+            old.map(|kept| &kept.agent).collect::<FxHashSet<_>>().into_iter().cloned().collect()
         };
-        all.kept.retain(stays);
+        // Whoever puts something here does not wait for the answers.
+        let forgotten: FxHashSet<AgentId> = asked.into_iter().filter(|agent| !is_known(agent)).collect();
+        let mut all = self.all();
+        let goes = |kept: &Arc<Kept>| {
+            let is_forgotten = || is_older(kept.start, LATELY) && forgotten.contains(&kept.agent);
+            is_older(kept.start, self.keep) || is_forgotten()
+        };
+        all.kept.retain(|kept| !goes(kept));
         all.bytes = all.kept.iter().map(|kept| kept.bytes()).sum();
     }
 
@@ -198,5 +210,21 @@ mod tests {
         assert_eq!(calls(&contents), [2], "its agent may not be stored yet");
         contents.maintain(at(day + 100), |_| false);
         assert_eq!(calls(&contents), [0; 0]);
+    }
+
+    #[test]
+    fn each_agent_is_asked_for_once_and_nobody_waits_for_it() {
+        let contents = contents(1 << 20);
+        let keep = contents.of_agent("claude", &rule());
+        (0..5).for_each(|n| contents.put(keep, kept(keep, n, n as i64)));
+        let asked = std::cell::Cell::new(0);
+        let now = Timestamp::from_second(1_790_000_000 + 1000).unwrap();
+        contents.maintain(now, |agent| {
+            // Were it locked, this would never end.
+            assert_eq!(contents.of(agent, None).len(), 5);
+            asked.set(asked.get() + 1);
+            true
+        });
+        assert_eq!((asked.get(), calls(&contents).len()), (1, 5));
     }
 }

@@ -5,6 +5,15 @@
 
 use std::{fmt, sync::Arc};
 
+/// What stands in a text where something of it was lost.
+pub const LOST: &str = " … ";
+
+/// Whether a byte may be of a secret that goes on: that ends where a blank, a quote or another script begins.
+#[must_use]
+pub fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`')
+}
+
 /// What may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {

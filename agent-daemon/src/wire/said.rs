@@ -3,11 +3,15 @@
 //! Only for exchanges of agents of whom the operator has it kept. Secrets are still in it; it reaches [`SLACK`] bytes further
 //! back than what is kept, so that who masks them sees a secret whole that the bound would cut.
 
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashSet;
+
 use super::{
     field::Speech,
     json::{Document, Spoken, Tail, Value},
 };
-use crate::model::content::{Held, Keep, Part, Text, Unmasked};
+use crate::model::content::{Held, Keep, LOST, Part, Text, Unmasked, is_of_word};
 
 /// Bytes before those that are kept, which are looked at for secrets.
 pub(super) const SLACK: usize = 4096;
@@ -17,8 +21,6 @@ const ROOM: usize = 64 << 20;
 const FEWEST: usize = 16;
 /// Texts of one side of a call.
 const MOST_TEXTS: usize = 1024;
-/// Where something was lost.
-const LOST: &[u8] = " … ".as_bytes();
 
 /// The room for what is not stored yet.
 #[derive(Default)]
@@ -50,8 +52,10 @@ struct Piece {
 /// What one side of a call said.
 pub(super) struct Said {
     keep: Keep,
-    pieces: Vec<Piece>,
+    pieces: VecDeque<Piece>,
     left_out: u64,
+    /// What is left out as a whole and may go on.
+    dropped: FxHashSet<Key>,
     /// Something was lost by now.
     has_gap: bool,
 }
@@ -82,7 +86,8 @@ struct Call<'a> {
 
 impl Said {
     pub(super) fn new(keep: Keep) -> Self {
-        Self { keep, pieces: Vec::new(), left_out: 0, has_gap: false }
+        let (pieces, dropped) = (VecDeque::new(), FxHashSet::default());
+        Self { keep, pieces, left_out: 0, dropped, has_gap: false }
     }
 
     /// The most bytes that are gathered of a part.
@@ -165,8 +170,16 @@ impl Said {
         let at = known.unwrap_or(self.pieces.len());
         if known.is_none() {
             let (role, text) = (role.map(str::to_owned), Tail::new(Self::most(self.keep)));
-            let (has_gap, is_broken) = (self.has_gap && key.is_some(), false);
-            self.pieces.push(Piece { key, part, role, tool: None, text, is_broken, is_amid_word: has_gap });
+            let is_amid_word = key.is_some_and(|key| self.has_gap || self.dropped.contains(&key));
+            self.pieces.push_back(Piece {
+                key,
+                part,
+                role,
+                tool: None,
+                text,
+                is_broken: false,
+                is_amid_word,
+            });
         }
         if let Some(piece) = self.pieces.get_mut(at) {
             if let Some(tool) = tool {
@@ -177,21 +190,36 @@ impl Said {
         self.trim(part);
     }
 
-    /// Leaves out what came first of a part.
+    /// Leaves out what came first: of a part that is too long, and of all where there are too many.
     fn trim(&mut self, part: Part) {
         let of_part = |piece: &&Piece| piece.part == part;
         let all: usize = self.pieces.iter().filter(of_part).map(|piece| piece.text.bytes().len()).sum();
         let mut over = all.saturating_sub(Self::most(self.keep));
-        while over > 0 || self.pieces.len() > MOST_TEXTS {
-            let first = self.pieces.iter().position(|piece| piece.part == part || over == 0);
-            let Some((at, first)) = first.and_then(|at| Some((at, self.pieces.get_mut(at)?))) else { return };
+        while over > 0
+            && let Some(at) = self.pieces.iter().position(|piece| piece.part == part)
+            && let Some(first) = self.pieces.get_mut(at)
+        {
             let length = first.text.bytes().len();
-            if over > 0 && over < length {
-                return first.text.trim_front(over);
+            if over < length {
+                first.text.trim_front(over);
+                break;
             }
-            over = over.saturating_sub(length);
-            self.left_out += length as u64 + first.text.left_out();
-            self.pieces.remove(at);
+            over -= length;
+            self.leave_out(at);
+        }
+        while self.pieces.len() > MOST_TEXTS {
+            self.leave_out(0);
+        }
+    }
+
+    /// Leaves out a text as a whole.
+    fn leave_out(&mut self, at: usize) {
+        let Some(piece) = self.pieces.remove(at) else { return };
+        self.left_out += piece.text.bytes().len() as u64 + piece.text.left_out();
+        let Some(key) = piece.key else { return };
+        match self.dropped.len() < MOST_TEXTS {
+            true => drop(self.dropped.insert(key)),
+            false => self.has_gap = true,
         }
     }
 }
@@ -199,25 +227,20 @@ impl Said {
 impl Piece {
     /// Goes on. Behind a gap no half of a secret may stand, on either side of it.
     fn append(&mut self, text: &Tail) {
-        if !self.is_amid_word {
-            return self.text.append(text);
-        }
         let bytes = text.bytes();
-        if self.is_broken && !self.text.bytes().ends_with(LOST) {
-            let half = self.text.bytes().iter().rev().take_while(|byte| is_of_word(byte)).count();
-            self.text.trim_end(half);
-            self.text.extend(LOST);
+        if !self.is_amid_word || bytes.is_empty() {
+            return self.text.append(text, 0);
         }
-        let rest = bytes.iter().take_while(|byte| is_of_word(byte)).count();
+        if !self.text.bytes().ends_with(LOST.as_bytes()) {
+            let half = self.text.bytes().iter().rev().take_while(|byte| is_of_word(**byte)).count();
+            self.text.trim_end(half);
+            self.text.extend(LOST.as_bytes());
+        }
+        let rest = bytes.iter().take_while(|byte| is_of_word(**byte)).count();
         self.is_amid_word = rest == bytes.len();
         self.is_broken = true;
-        self.text.extend(bytes.get(rest..).unwrap_or_default());
+        self.text.append(text, rest);
     }
-}
-
-/// Whether a byte may be of a secret.
-pub(super) fn is_of_word(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.+/=~%:@".contains(byte)
 }
 
 /// What both sides of a call said; those of which the end was not seen are broken.

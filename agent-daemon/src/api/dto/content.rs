@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// Bytes of what was said that one page holds, about; one call it holds in any case.
+const MOST_BYTES: usize = 16_000_000;
+
 /// What an agent said in its calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ContentList)]
@@ -21,7 +24,7 @@ pub struct ContentListDto {
     pub max_bytes: u64,
     /// All calls that match of which something is kept.
     pub total: usize,
-    /// What `offset` gives the next page; null on the last.
+    /// What `offset` gives the next page; null on the last. A page ends after `limit` calls, or before its texts come to more than 16 MB.
     pub next_offset: Option<usize>,
     /// The calls, the newest first.
     pub calls: Vec<ContentDto>,
@@ -104,8 +107,13 @@ impl ContentListDto {
     /// A page of what is kept, in this order.
     #[must_use]
     pub fn new(keep: Keep, kept: &[impl AsRef<Kept>], (offset, limit): (usize, usize)) -> Self {
-        let page: Vec<_> =
-            kept.iter().skip(offset).take(limit).map(|kept| ContentDto::of(kept.as_ref())).collect();
+        let mut bytes = 0;
+        let fits = |(place, kept): &(usize, &Kept)| {
+            bytes += kept.bytes();
+            *place == 0 || bytes <= MOST_BYTES
+        };
+        let calls = kept.iter().map(AsRef::as_ref).skip(offset).take(limit).enumerate();
+        let page: Vec<_> = calls.take_while(fits).map(|(_, kept)| ContentDto::of(kept)).collect();
         let next = offset.saturating_add(page.len());
         Self {
             keeps: keep.parts().map(PartDto::from).collect(),
@@ -140,5 +148,39 @@ impl From<&Text> for TextDto {
             masked: text.masked,
             partial: text.is_broken,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        model::{
+            content::{Content, Held},
+            id::AgentId,
+        },
+        store::fixture::at,
+    };
+
+    fn kept(call: u64, bytes: usize) -> Arc<Kept> {
+        let (part, text) = (Part::Prompts, "x".repeat(bytes));
+        let text = Text { part, role: None, tool: None, text, left_out: 0, masked: 0, is_broken: false };
+        let content = Content { keep: Keep::NOTHING, texts: vec![text], left_out: 0, held: Held::default() };
+        Arc::new(Kept { agent: AgentId::new(1, 2), call, kind: "llm", start: at(0), content })
+    }
+
+    #[test]
+    fn a_page_is_bounded_by_calls_and_by_bytes() {
+        let kept = [kept(1, 7_000_000), kept(2, 7_000_000), kept(3, 20_000_000), kept(4, 1)];
+        let page = |offset, limit| {
+            let list = ContentListDto::new(Keep::NOTHING, &kept, (offset, limit));
+            (list.calls.len(), list.next_offset)
+        };
+        assert_eq!(page(0, 1), (1, Some(1)));
+        assert_eq!(page(0, 1000), (2, Some(2)));
+        assert_eq!(page(2, 1000), (1, Some(3)), "one is told, whatever it says");
+        assert_eq!(page(3, 1000), (1, None));
     }
 }

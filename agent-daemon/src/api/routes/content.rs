@@ -1,6 +1,8 @@
 //! What agents said, where the configuration has it kept.
 
-use axum::{Json, extract::State as Shared};
+use std::sync::Arc;
+
+use axum::{extract::State as Shared, http::header, response::IntoResponse};
 use serde::Deserialize;
 
 use super::report::{limit, offset};
@@ -18,7 +20,7 @@ use crate::api::{
 pub(super) struct Params {
     /// Only of this call, by its id.
     call: Option<String>,
-    /// How many calls at most, 1 to 1000; 20 if absent.
+    /// How many calls at most, 1 to 1000; 20 if absent. Of calls that say much, fewer are told: see `next_offset`.
     limit: Option<usize>,
     /// How many are left out at the beginning, at most 10000.
     offset: Option<usize>,
@@ -36,12 +38,17 @@ pub(super) async fn content(
     Shared(state): Shared<State>,
     AgentPath(id): AgentPath,
     StrictQuery(params): StrictQuery<Params>,
-) -> Result<Json<ContentListDto>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let agent = state.agent(&id)?;
     let page = (offset(params.offset)?, limit(params.limit, 20)?);
     let call = params.call.as_deref().map(call).transpose()?;
-    let kept = state.contents.of(&id, call);
-    Ok(Json(ContentListDto::new(state.contents.of_agent(&agent.name, &agent.source), &kept, page)))
+    let contents = Arc::clone(&state.contents);
+    let fold = state.fold(move |_| {
+        let list =
+            ContentListDto::new(contents.of_agent(&agent.name, &agent.source), &contents.of(&id, call), page);
+        serde_json::to_vec(&list).map_err(|error| Problem::internal("content", &error))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], fold.await?))
 }
 
 /// A call's id.

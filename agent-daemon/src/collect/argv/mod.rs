@@ -17,11 +17,11 @@
 
 mod escape;
 pub(super) mod names;
-mod programs;
+pub(super) mod programs;
 mod prose;
 pub(super) mod secrets;
 mod shell;
-mod walk;
+pub(super) mod walk;
 
 use std::borrow::Cow;
 

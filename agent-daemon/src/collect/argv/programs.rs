@@ -205,6 +205,21 @@ impl Program {
     }
 }
 
+/// The names of programs that take a secret in a place that only who knows them can tell: as an operand, or behind an option of
+/// one letter.
+pub(in crate::collect) fn names_with_secrets() -> impl Iterator<Item = &'static str> {
+    let takes = |p: &&Program| {
+        let letters = [p.secret, p.secret_attached, p.user];
+        p.role == Role::Password || letters.iter().any(|letters| !letters.is_empty())
+    };
+    // These log in with `-p`.
+    PROGRAMS
+        .iter()
+        .filter(takes)
+        .flat_map(|p| p.names.split(' '))
+        .chain(["docker", "podman", "nerdctl", "npm"])
+}
+
 /// What a short option makes of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Short {

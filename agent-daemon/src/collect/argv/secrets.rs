@@ -11,7 +11,7 @@ use regex::Regex;
 use super::names::is_secret_with;
 
 /// What stands for a secret.
-pub(super) const REDACTED: &str = "[redacted]";
+pub(in crate::collect) const REDACTED: &str = "[redacted]";
 
 /// The shapes of well-known keys. Each alternative starts at a word boundary and ends with the last
 /// character such a key can have.

@@ -15,7 +15,7 @@ use super::{
 const SEARCHED_BYTES: usize = 1024;
 
 /// Redacts the command line that a process was started with.
-pub(super) fn redact_line(args: &[String]) -> Vec<String> {
+pub(in crate::collect) fn redact_line(args: &[String]) -> Vec<String> {
     redact_at(args, 0)
 }
 

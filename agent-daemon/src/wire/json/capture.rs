@@ -92,25 +92,43 @@ impl Capture {
             self.bytes += text.bytes().len();
         }
         self.found.push_back((speech, spoken));
-        while self.bytes > self.most || self.found.len() > MOST {
-            let over = self.bytes.saturating_sub(self.most);
-            match self.found.front_mut() {
-                Some((_, Spoken::Text(text))) if over > 0 && over < text.bytes().len() => {
-                    text.trim_front(over);
-                    self.bytes -= over;
-                }
-                Some((_, Spoken::Text(text))) => {
-                    self.bytes -= text.bytes().len();
-                    self.left_out += text.bytes().len() as u64 + text.left_out();
-                    self.found.pop_front();
-                }
-                _ => drop(self.found.pop_front()),
+        // Seldom, since all that was found is looked at.
+        if self.bytes > 2 * self.most || self.found.len() > 2 * MOST {
+            self.trim();
+        }
+    }
+
+    /// Leaves out what came first of what is too much. What tells whose the first text is that stays, stays.
+    fn trim(&mut self) {
+        let (mut room, mut cut) = (self.most, self.found.len().saturating_sub(MOST));
+        for (at, (_, spoken)) in self.found.iter_mut().enumerate().skip(cut).rev() {
+            let Spoken::Text(text) = spoken else { continue };
+            if room == 0 {
+                cut = at + 1;
+                break;
             }
+            text.trim_front(text.bytes().len().saturating_sub(room));
+            room -= text.bytes().len();
+        }
+        self.bytes = self.most - room;
+        let mut marks = Marks::default();
+        for (speech, spoken) in self.found.drain(..cut) {
+            match spoken {
+                Spoken::Text(text) => self.left_out += text.bytes().len() as u64 + text.left_out(),
+                mark => marks.take(speech, mark),
+            }
+        }
+        let next = self.found.front().map(|(speech, _)| *speech);
+        for mark in marks.before(next).into_iter().rev() {
+            self.found.push_front(mark);
         }
     }
 
     /// What was found, and bytes of texts that are left out as a whole.
     pub(super) fn found(&mut self) -> (&[(Speech, Spoken)], u64) {
+        if self.bytes > self.most || self.found.len() > MOST {
+            self.trim();
+        }
         (self.found.make_contiguous(), self.left_out)
     }
 
@@ -119,6 +137,35 @@ impl Capture {
         (self.bytes, self.left_out) = (0, 0);
         self.found.clear();
     }
+}
+
+/// What a text belongs to: the last of each that stood before it.
+#[derive(Default)]
+struct Marks(Vec<(Speech, Spoken)>);
+
+impl Marks {
+    fn take(&mut self, speech: Speech, mark: Spoken) {
+        match speech {
+            Speech::Item | Speech::Choice => self.0.clear(),
+            Speech::Call => self.0.retain(|(other, _)| !is_of_call(*other)),
+            _ => self.0.retain(|(other, _)| *other != speech),
+        }
+        self.0.push((speech, mark));
+    }
+
+    /// Those that tell of what comes next.
+    fn before(mut self, next: Option<Speech>) -> Vec<(Speech, Spoken)> {
+        match next {
+            Some(Speech::Item | Speech::Choice) => self.0.clear(),
+            Some(Speech::Call) => self.0.retain(|(other, _)| !is_of_call(*other)),
+            _ => {}
+        }
+        self.0
+    }
+}
+
+fn is_of_call(speech: Speech) -> bool {
+    matches!(speech, Speech::Call | Speech::CallIndex | Speech::Tool)
 }
 
 /// Where in an escape a string stands.

@@ -201,6 +201,72 @@ fn of_a_long_conversation_the_newest_is_kept() {
 }
 
 #[test]
+fn a_message_that_the_bound_cuts_is_still_of_whom_it_was() {
+    let roles = ["user", "assistant", "tool", "system"];
+    let message = |n: usize| {
+        let text = n.to_string().repeat(800);
+        match n % 3 {
+            0 => format!(r#"{{"role":"{}","content":"{text}"}}"#, roles[n % 4]),
+            1 => format!(
+                r#"{{"content":[{{"text":"{text}"}},{{"text":"{text}"}}],"role":"{}"}}"#,
+                roles[n % 4]
+            ),
+            _ => format!(
+                r#"{{"role":"{}","content":[{{"text":"{text}"}},{{"text":"{text}"}}]}}"#,
+                roles[n % 4]
+            ),
+        }
+    };
+    let messages: Vec<String> = (0..10).map(message).collect();
+    let ask = format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(","));
+    for most in (64..8000).step_by(131) {
+        let mut talk = Talk::keeping(Keep::new(0, &[Part::Prompts], most));
+        talk.send(post("/v1/chat/completions", &ask)).receive(json(200, r#"{"object":"chat.completion"}"#));
+        let said = talk.call().said.unwrap();
+        assert!(said.texts[0].left_out > 0 || said.left_out > 0);
+        for text in &said.texts {
+            let n: usize = text.text[..1].parse().unwrap();
+            assert_eq!(text.role.as_deref(), Some(roles[n % 4]), "{n} of {most}");
+        }
+        let (bytes, left_out) = said.texts.iter().fold((0, said.left_out), |(bytes, left_out), text| {
+            (bytes + text.text.len() as u64, left_out + text.left_out)
+        });
+        assert_eq!((bytes, bytes + left_out), (u64::from(most) + 4096, 16 * 800));
+    }
+}
+
+#[test]
+fn of_many_answers_the_newest_are_kept() {
+    let event = |n: usize| format!(r#"{{"choices":[{{"index":{n},"delta":{{"content":"{n:06}"}}}}]}}"#);
+    let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
+    talk.send(post("/v1/chat/completions", ASK)).receive(EVENTS);
+    for n in 0..3000 {
+        talk.receive(chunk(&format!("data: {}\n\n", event(n))));
+    }
+    // One that was left out goes on.
+    talk.receive(chunk(&format!("data: {}\n\n", event(7)))).receive("0\r\n\r\n");
+    let said = talk.call().said.unwrap();
+    let texts: Vec<&str> = said.texts.iter().map(|text| text.text.as_str()).collect();
+    assert_eq!((texts.len(), texts[1], texts[1024], said.left_out), (1025, "001977", " … ", 1977 * 6));
+}
+
+/// Were the first text moved for each piece of the second, this would move 200 GB.
+#[test]
+fn a_long_text_is_not_moved_for_each_piece_of_another() {
+    let event =
+        |n: usize, text: &str| format!(r#"{{"choices":[{{"index":{n},"delta":{{"content":"{text}"}}}}]}}"#);
+    let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
+    talk.send(post("/v1/chat/completions", ASK)).receive(EVENTS);
+    talk.receive(chunk(&format!("data: {}\n\n", event(0, &"x".repeat(1_100_000)))));
+    for _ in 0..200_000 {
+        talk.receive(chunk(&format!("data: {}\n\n", event(1, "y"))));
+    }
+    talk.receive("0\r\n\r\n");
+    let said = talk.call().said.unwrap();
+    assert_eq!((said.texts[1].text.len(), said.texts[2].text.len()), (1_004_096 - 200_000, 200_000));
+}
+
+#[test]
 fn there_is_room_for_so_many_calls_and_no_more() {
     let mut talk = Talk::keeping(Keep::new(0, &KEEP, 1_000_000));
     // None is answered: all of them go on.
