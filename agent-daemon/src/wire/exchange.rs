@@ -5,7 +5,7 @@
 
 use super::{
     Piece,
-    body::{Body, Side},
+    body::{Body, Lane, Side},
     call,
     coding::Coding,
     derived::Derived,
@@ -90,9 +90,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(context: Context, derived: &mut Derived) -> Self {
-        let Context { owner, connection, .. } = context;
-        let held = derived.hold(context.keep);
-        let keep = if held.is_some() { context.keep } else { Keep::NOTHING };
+        let Context { owner, connection, keep, .. } = context;
         Self {
             origin: Origin { owner, connection, exchange: derived.exchange() },
             context,
@@ -105,7 +103,7 @@ impl Exchange {
             last_ns: 0,
             partial: Partial::default(),
             keep,
-            held,
+            held: None,
         }
     }
 
@@ -181,7 +179,7 @@ impl Exchange {
             return vec![recognised.dialect];
         }
         let seen = self.request.head.is_some();
-        let asked = |lane: &super::body::Lane| lane.facts.asked || lane.facts.model.is_some();
+        let asked = |lane: &Lane| lane.facts.asked || lane.facts.model.is_some();
         let mut dialects: Vec<&Dialect> =
             self.request.body.lanes().iter().filter(|lane| asked(lane)).map(|lane| lane.dialect).collect();
         let readable = matches!(head.media, Media::Json | Media::EventStream) || head.unknown;
@@ -209,6 +207,7 @@ impl Exchange {
         if side == Side::Request {
             self.hash_body(piece);
         }
+        self.hold(side, derived);
         if let (true, Piece::Bytes([first, ..])) = (self.side(side).guess, piece) {
             self.guess(side, *first);
         }
@@ -234,6 +233,19 @@ impl Exchange {
     /// A hash of what was asked, as far as it was seen, and of how long it was.
     pub(super) fn asked(&self) -> u64 {
         fnv1a(self.hash, self.request.body.bytes.to_le_bytes())
+    }
+
+    /// Takes room for what may be said in a call of a model: messages of MCP find their own, whose streams go on for long.
+    fn hold(&mut self, side: Side, derived: &mut Derived) {
+        let may_say = |lane: &Lane| lane.facts.said.is_some() && !std::ptr::eq(lane.dialect, &RPC);
+        if self.held.is_some() || !self.side(side).body.lanes().iter().any(may_say) {
+            return;
+        }
+        self.held = derived.hold(self.keep);
+        if self.held.is_none() {
+            self.keep = Keep::NOTHING;
+            self.side(side).body.lanes().iter_mut().for_each(|lane| lane.facts.said = None);
+        }
     }
 
     /// The format of a body whose head was not understood.
@@ -338,7 +350,7 @@ impl Exchange {
                 Recognised::by_shape(answered?.dialect)
             }
         };
-        let of = |lanes: &mut Vec<super::body::Lane>| {
+        let of = |lanes: &mut Vec<Lane>| {
             let at = lanes.iter().position(|lane| std::ptr::eq(lane.dialect, recognised.dialect));
             at.map(|at| lanes.swap_remove(at).facts).unwrap_or_default()
         };

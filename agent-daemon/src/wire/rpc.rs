@@ -19,7 +19,7 @@ pub(super) struct Message {
     pub(super) method: Option<String>,
     /// The tool that is to be called.
     pub(super) tool: Option<String>,
-    /// The server's name, in the answer to `initialize`.
+    /// The server's name, as it calls itself in an answer.
     pub(super) server: Option<String>,
     /// The error's code, or `tool_error`.
     pub(super) error: Option<String>,
@@ -42,6 +42,8 @@ const WATCHES: &[Watch] = &[
     Watch::new("params.name", Take::Word, Field::ToolName),
     Watch::new("result", Take::Presence, Field::Result),
     Watch::new("result.serverInfo.name", Take::Word, Field::ServerName),
+    // As of 2026-07-28, where there is no `initialize`.
+    Watch::new("result._meta.'io.modelcontextprotocol/serverInfo'.name", Take::Word, Field::ServerName),
     Watch::new("result.isError", Take::Flag, Field::IsError),
     Watch::new("error.code", Take::Word, Field::RpcError),
     Watch::new("params.requestId", Take::Hash, Field::Cancels),

@@ -163,8 +163,7 @@ fn calls_by_the_public_sdks_over_stdio_are_told_once() {
         await_server(&daemon, &agent, client.pid());
         let called = call_tools(&mut client, (ways, "cancelled"));
         client.call("end");
-        // Of a session without `initialize` the server's name is not read.
-        let server = if methods == HANDSHAKE { json!(format!("{runtime}-sdk-server")) } else { Value::Null };
+        let server = json!(format!("{runtime}-sdk-server"));
         let told = Told { pid: client.pid(), server, transport: "stdio", role: "client", methods: &methods };
         assert_told(&calls(&daemon, &agent), &told, &called);
     }
@@ -194,7 +193,7 @@ fn calls_by_the_public_sdks_over_http_are_told_on_both_sides() {
         client.call(&format!("http auto {url}"));
         let called = call_tools(&mut client, given_up);
         client.call("end");
-        let name = if *methods == DISCOVERY { Value::Null } else { json!(format!("{serves}-sdk-server")) };
+        let name = json!(format!("{serves}-sdk-server"));
         for (process, agent, role) in [(&client, &agents[0], "client"), (&server, &agents[1], "server")] {
             let (pid, server, transport) = (process.pid(), name.clone(), "http");
             let told = Told { pid, server, transport, role, methods };

@@ -26,7 +26,7 @@ pub enum Take {
     Raw,
 }
 
-/// One path, written `a.b[].c`.
+/// One path, written `a.b[].c`; a key that has dots, in single quotes.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     /// Where.
@@ -128,5 +128,22 @@ fn segments(path: &'static str) -> Vec<Segment> {
         let key = (!key.is_empty()).then_some(Segment::Key(key));
         key.into_iter().chain(std::iter::repeat_n(Segment::Element, elements))
     };
-    path.split('.').flat_map(of).collect()
+    let mut is_quoted = false;
+    let parts = path.split(move |character| {
+        is_quoted ^= character == '\'';
+        character == '.' && !is_quoted
+    });
+    parts.map(|part| part.trim_matches('\'')).flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_a_segment_for_each_key_and_element() {
+        let [key, element] = [Segment::Key, |_| Segment::Element];
+        assert_eq!(segments("a.b[][].c"), [key("a"), key("b"), element(""), element(""), key("c")]);
+        assert_eq!(segments("[].'x.y/z'.n"), [element(""), key("x.y/z"), key("n")]);
+    }
 }

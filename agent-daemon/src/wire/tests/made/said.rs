@@ -1,7 +1,10 @@
 //! What is said, dialect by dialect.
 
 use super::{ASK, EVENTS, Talk, chunk, json, post};
-use crate::model::content::{Content, Keep, Part, Unmasked};
+use crate::{
+    model::content::{Content, Keep, Part, Unmasked},
+    wire::{Chunk, Direction, Opened, Piece, Transport},
+};
 
 const KEEP: [Part; 3] = Part::ALL;
 
@@ -274,6 +277,20 @@ fn there_is_room_for_so_many_calls_and_no_more() {
         talk.send(post("/v1/chat/completions", ASK));
     }
     assert_eq!(talk.wire.losses().contents, 30 - 16);
+}
+
+#[test]
+fn what_says_nothing_needs_no_room() {
+    let keep = Keep::new(0, &KEEP, 1_000_000);
+    let mut talk = Talk::keeping(keep);
+    let get = "GET /mcp HTTP/1.1\r\nHost: localhost:8000\r\nAccept: text/event-stream\r\n\r\n";
+    talk.send(get.repeat(30)).receive(EVENTS);
+    talk.wire.open(Opened { connection: 2, owner: 7, transport: Transport::Stream, keep });
+    let ask = post("/v1/chat/completions", ASK);
+    let piece = Piece::Bytes(ask.as_bytes());
+    talk.wire.take(&Chunk { connection: 2, direction: Direction::Sent, offset: None, at_ns: 1, piece });
+    talk.wire.close(2, 2);
+    assert_eq!((lines(talk.call().said).len(), talk.wire.losses().contents), (1, 0));
 }
 
 /// A call of a tool by this id, which is accepted, to be answered on another stream.
