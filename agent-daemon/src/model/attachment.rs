@@ -48,9 +48,12 @@ pub const LIBC_FINDER: &str = "libc";
 /// The finders of TLS libraries that are not read.
 pub const UNREAD_FINDERS: [&str; 6] = ["gnutls", "nss", "jsse", "mbedtls", "wolfssl", "s2n"];
 
+/// The finder of OpenSSL where it is exported by its names: most often a shared library.
+pub const OPENSSL_FINDER: &str = "openssl";
+
 /// The finders of TLS libraries that are read.
 pub const TLS_FINDERS: [&str; 6] =
-    ["openssl", "openssl_stripped", "boringssl", "go", "rustls", "rustls_ring"];
+    [OPENSSL_FINDER, "openssl_stripped", "boringssl", "go", "rustls", "rustls_ring"];
 
 /// Whether probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::finder::Finder;
 use crate::{
     kernel::UprobeLink,
     model::{
-        attachment::{Attachment, AttachmentState},
+        attachment::{Attachment, AttachmentState, OPENSSL_FINDER},
         id::{ProcessId, Slot},
     },
     unwind::CodeFile,
@@ -35,6 +35,16 @@ pub(super) struct Attached {
     pub(super) is_mapped: bool,
 }
 
+impl Attached {
+    fn is_part(&self) -> bool {
+        matches!(self.outcome, Outcome::Part)
+    }
+
+    fn folder(&self) -> Option<&str> {
+        self.file.path().rsplit_once('/').map(|(folder, _)| folder)
+    }
+}
+
 /// What became of the sites.
 pub(super) enum Outcome {
     /// They are probed as long as this is kept.
@@ -43,13 +53,15 @@ pub(super) enum Outcome {
     Blind(String),
     /// They could not be probed: why.
     Refused(String),
+    /// There are none: the file is a part of another's library.
+    Part,
 }
 
 impl Outcome {
     fn descriptors(&self) -> usize {
         match self {
             Self::Linked(link) => link.descriptors(),
-            Self::Blind(_) | Self::Refused(_) => 0,
+            Self::Blind(_) | Self::Refused(_) | Self::Part => 0,
         }
     }
 }
@@ -88,17 +100,24 @@ impl Process {
 
     /// How its attachments stand.
     pub(super) fn attachments(&self, process: ProcessId) -> Vec<Attachment> {
+        let mapped = || self.attached.iter().filter(|attached| attached.is_mapped);
         let told = |attached: &Attached| {
             let (state, reason) = match &attached.outcome {
                 Outcome::Linked(_) => (AttachmentState::Attached, None),
                 Outcome::Blind(why) => (AttachmentState::Blind, Some(why.clone())),
                 Outcome::Refused(why) => (AttachmentState::Refused, Some(why.clone())),
+                Outcome::Part => return None,
             };
-            let (file, version) = (attached.file.path().to_owned(), attached.version.clone());
-            let (finder, sites) = (attached.finder.name, attached.sites);
-            Attachment { process, file, finder, version, sites, state, reason }
+            // A shared library that does not tell its version stands beside the part of it that does.
+            let is_beside = |part: &&Attached| part.is_part() && part.folder() == attached.folder();
+            let beside = || mapped().find(is_beside).and_then(|part| part.version.clone());
+            let is_shared = attached.finder.name == OPENSSL_FINDER;
+            let version = attached.version.clone().or_else(|| beside().filter(|_| is_shared));
+            let (file, finder, sites) =
+                (attached.file.path().to_owned(), attached.finder.name, attached.sites);
+            Some(Attachment { process, file, finder, version, sites, state, reason })
         };
-        self.attached.iter().filter(|attached| attached.is_mapped).map(told).collect()
+        mapped().filter_map(told).collect()
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Offer {
     Sites(Vec<Site>),
     /// It is, and there is no place that could be: why.
     Blind(String),
+    /// It is a part of what another file is, whose version it tells.
+    Part,
 }
 
 /// Someone who knows one kind of file.
@@ -59,8 +61,11 @@ impl Finder {
     }
 }
 
+/// Who knows a part of a library, which coverage does not list.
+const PART: &str = "libcrypto";
+
 /// All of them.
-pub(super) static FINDERS: [Finder; 15] = [
+pub(super) static FINDERS: [Finder; 16] = [
     Finder {
         name: "loader",
         probes: &[Probe::Cuda, Probe::Wire],
@@ -75,6 +80,7 @@ pub(super) static FINDERS: [Finder; 15] = [
         find: openssl_stripped::find,
         version: version::openssl,
     },
+    Finder { name: PART, probes: &[Probe::Wire], find: openssl::crypto, version: version::openssl },
     Finder { name: "boringssl", probes: &[Probe::Wire], find: boring::find, version: version::none },
     Finder { name: "go", probes: &[Probe::Wire], find: go::find, version: version::go },
     Finder { name: "rustls", probes: &[Probe::Wire], find: rustls::find, version: version::rustls },
@@ -133,8 +139,8 @@ mod tests {
     fn every_finder_has_a_name_of_its_own_and_survives_any_file() {
         let names: HashSet<_> = FINDERS.iter().map(|finder| finder.name).collect();
         assert_eq!(names.len(), FINDERS.len());
-        let of_tls =
-            FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes()).map(|f| f.name);
+        let of_wire = FINDERS.iter().filter(|f| f.probes == [Probe::Wire] && !f.is_for_pipes());
+        let of_tls = of_wire.map(|f| f.name).filter(|name| *name != PART);
         assert!(of_tls.eq(TLS_FINDERS.into_iter().chain(UNREAD_FINDERS)), "coverage knows them");
         let files = ["/proc/self/exe", "/bin/sh"].map(|path| File::open(path).unwrap());
         let [own, other] = files.each_ref().map(|file| CodeImage::read("/usr/bin/agent", file).unwrap());

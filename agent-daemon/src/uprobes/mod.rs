@@ -37,7 +37,7 @@ pub fn offsets(path: &str, bytes: &dyn ReadAt) -> Vec<u64> {
     let findings = findings(path, bytes);
     let sites = findings.iter().filter_map(|finding| match &finding.offer {
         Offer::Sites(sites) => Some(sites),
-        Offer::Nothing | Offer::Blind(_) => None,
+        Offer::Nothing | Offer::Blind(_) | Offer::Part => None,
     });
     sites.flatten().map(|site| site.offset).collect()
 }

@@ -32,6 +32,12 @@ const MOVERS: [Mover; 2] = [
 ];
 const FREE: &str = "SSL_free";
 
+/// The library beside the shared one: both have the version that it tells.
+pub(super) fn crypto(image: &CodeImage<'_>) -> Offer {
+    let name = image.file_name();
+    if name.starts_with("libcrypto") && name.contains(".so") { Offer::Part } else { Offer::Nothing }
+}
+
 pub(super) fn find(image: &CodeImage<'_>) -> Offer {
     let names: Vec<&str> = MOVERS.iter().flat_map(|m| [m.returning, m.storing]).chain([FREE]).collect();
     let exports = image.exports(|name| names.contains(&name));

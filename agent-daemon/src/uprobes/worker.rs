@@ -322,6 +322,7 @@ impl Worker {
         let (sites, outcome) = match &finding.offer {
             Offer::Nothing => (0, Outcome::Blind(String::new())),
             Offer::Blind(why) => (0, Outcome::Blind(why.clone())),
+            Offer::Part => (0, Outcome::Part),
             Offer::Sites(sites) => match self.link(process, &**file, sites) {
                 Ok(link) => (sites.len(), Outcome::Linked(link)),
                 Err(why) => {

@@ -7,8 +7,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Client, Provider, calls, check};
+use super::{Client, Provider, attach, calls, check};
 use crate::support::{
+    api::eventually,
     daemon::Daemon,
     tls,
     workload::{built, source},
@@ -78,6 +79,20 @@ pub(crate) fn told_version(daemon: &Daemon, agent: &str, library: &str) -> Value
     let process = daemon.api().get(&path).expect(200).json()["processes"][0].clone();
     let row = process["libraries"].as_array().unwrap().iter().find(|row| row["library"] == library).cloned();
     row.expect("it is told")["version"].clone()
+}
+
+#[test]
+fn the_version_of_a_shared_openssl_is_told() {
+    let provider = Provider::start();
+    let daemon = provider.daemon(&json!({}));
+    let client = provider.python();
+    let agent = attach(&daemon, &client);
+    let asked = ["-c", "import ssl; print(ssl.OPENSSL_VERSION.split()[1])"];
+    let own = Command::new("python3").args(asked).output().unwrap().stdout;
+    let own = String::from_utf8(own).unwrap();
+    eventually("its version is told", || {
+        (told_version(&daemon, &agent, "openssl") == own.trim()).then_some(())
+    });
 }
 
 /// All calls that a client of Go makes, by this version of HTTP.

@@ -172,7 +172,7 @@ pub struct TlsLibraryDto {
     /// and `s2n` are known and not read.
     #[schema(example = "openssl")]
     pub library: String,
-    /// Its version, where the file tells that: OpenSSL's where it is linked in, Go's, that of rustls.
+    /// Its version, where the file tells that: OpenSSL's, Go's, that of rustls.
     #[schema(example = "3.0.17")]
     pub version: Option<String>,
     /// The file, by its path in the process's own mount namespace, or what stands for standard input.
