@@ -297,8 +297,8 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets
     let (files, why) = (probed(tls), unprobed(tls));
     let reason = match (seen.is_told, why.is_empty()) {
         (false, true) => format!(
-            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or speaks other than \
-             HTTP{or_none}"
+            "probes are attached to {files}, yet it has said nothing by that: it asked before they were, as the first who has \
+             a large file does, or uses another TLS library, or speaks other than HTTP{or_none}"
         ),
         (false, false) => format!(
             "probes are attached to {files}, yet it says nothing by that, but by what is not probed: {why}"
