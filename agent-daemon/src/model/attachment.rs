@@ -1,7 +1,7 @@
 //! Attachments: how the probes on functions of a process's own files stand. What an agent can be seen by depends on
 //! them, so that each says what it is on, or why it is not.
 
-use super::id::ProcessId;
+use super::{id::ProcessId, time::Timestamp};
 
 /// How a finder's probes on a file of a process stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Attachment {
     pub sites: usize,
     /// How they stand.
     pub state: AttachmentState,
+    /// Since when, of what is probed in a file.
+    pub since: Option<Timestamp>,
     /// Why they are not attached.
     pub reason: Option<String>,
 }

@@ -10,6 +10,7 @@ use crate::{
     model::{
         attachment::{Attachment, AttachmentState, OPENSSL_FINDER},
         id::{ProcessId, Slot},
+        time::Timestamp,
     },
     unwind::CodeFile,
 };
@@ -31,6 +32,7 @@ pub(super) struct Attached {
     pub(super) version: Option<String>,
     pub(super) sites: usize,
     pub(super) outcome: Outcome,
+    pub(super) since: Timestamp,
     /// Whether the process was seen to map it since it executed a program; else it is probed because it will likely do so.
     pub(super) is_mapped: bool,
 }
@@ -115,7 +117,8 @@ impl Process {
             let version = attached.version.clone().or_else(|| beside().filter(|_| is_shared));
             let (file, finder, sites) =
                 (attached.file.path().to_owned(), attached.finder.name, attached.sites);
-            Some(Attachment { process, file, finder, version, sites, state, reason })
+            let since = Some(attached.since);
+            Some(Attachment { process, file, finder, version, sites, state, since, reason })
         };
         mapped().filter_map(told).collect()
     }

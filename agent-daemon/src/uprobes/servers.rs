@@ -97,6 +97,7 @@ impl Servers {
             version: None,
             sites: 0,
             state: if reason.is_some() { AttachmentState::Blind } else { AttachmentState::Attached },
+            since: None,
             reason,
         })
     }

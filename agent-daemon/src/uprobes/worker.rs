@@ -30,6 +30,7 @@ use crate::{
         attachment::Attachment,
         id::{ProcessId, Slot},
         probe::{Probe, ProbeSet},
+        time::Timestamp,
     },
     telemetry::{Loss, Telemetry},
     unwind::{CodeFile, Credit, identity::is_same},
@@ -334,7 +335,8 @@ impl Worker {
             },
         };
         let (finder, version) = (finding.finder, finding.version.clone());
-        Attached { file: Arc::clone(file), finder, version, sites, outcome, is_mapped: true }
+        let since = Timestamp::now();
+        Attached { file: Arc::clone(file), finder, version, sites, outcome, since, is_mapped: true }
     }
 
     /// Attaches sites to a process that is still the one that is meant.

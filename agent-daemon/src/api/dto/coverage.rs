@@ -295,10 +295,15 @@ fn blindness(tls: &[&Attachment], attached: bool, seen: &Seen, sockets: &Sockets
         return (reason, if are_unread(tls) { remedy } else { telling.to_owned() });
     }
     let (files, why) = (probed(tls), unprobed(tls));
+    let is_late = tls.iter().all(|attachment| seen.last_model_request < attachment.since);
     let reason = match (seen.is_told, why.is_empty()) {
+        (false, _) if is_late => format!(
+            "it asked before {files} was probed, and not since: a file that nobody had mapped before is looked at first, the \
+             larger the longer"
+        ),
         (false, true) => format!(
-            "probes are attached to {files}, yet it has said nothing by that: it asked before they were, as the first who has \
-             a large file does, or uses another TLS library, or speaks other than HTTP{or_none}"
+            "probes are attached to {files}, yet it says nothing by that: it uses another TLS library, or speaks other than \
+             HTTP{or_none}"
         ),
         (false, false) => format!(
             "probes are attached to {files}, yet it says nothing by that, but by what is not probed: {why}"

@@ -14,7 +14,7 @@ use lru::LruCache;
 
 use super::Worker;
 use crate::{
-    model::id::ProcessId,
+    model::{id::ProcessId, time::Timestamp},
     unwind::CodeFile,
     uprobes::{
         attached::{Outcome, Process, Program},
@@ -120,6 +120,7 @@ impl Worker {
                     version: version.clone(),
                     sites: sites.len(),
                     outcome: Outcome::Linked(link),
+                    since: Timestamp::now(),
                     is_mapped: false,
                 });
             }

@@ -14,6 +14,7 @@ fn library(state: AttachmentState) -> Attachment {
         version: None,
         sites: 4,
         state,
+        since: Some(at(5)),
         reason: (state != AttachmentState::Attached).then(|| "it exports nothing".to_owned()),
     }
 }
@@ -31,10 +32,12 @@ fn who_asks_a_model_unseen_is_blind_with_a_reason() {
         ..Seen::default()
     };
     let before = Seen { last_seen: Some(at(80)), is_told: true, ..asked.clone() };
+    let late = Attachment { since: Some(at(91)), ..library(AttachmentState::Attached) };
     for (tls, seen, says) in [
         (vec![], &asked, "no TLS library"),
         (vec![library(AttachmentState::Blind)], &asked, "exports nothing"),
         (vec![library(AttachmentState::Attached)], &asked, "another TLS library"),
+        (vec![late], &asked, "it asked before /usr/lib/libssl.so.3 was probed, and not since"),
         (vec![library(AttachmentState::Attached)], &before, "was seen before"),
         (
             vec![library(AttachmentState::Attached), library(AttachmentState::Blind)],
