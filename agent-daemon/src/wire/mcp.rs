@@ -52,6 +52,16 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// Whether this side of this session asked it by this id.
+    fn is_of(&self, side: (u64, bool), id: u64) -> bool {
+        (self.session, self.from_client) == side && self.id == id
+    }
+
+    /// It waited until then.
+    fn over(&mut self, at_ns: u64) {
+        self.call.duration_ns = at_ns.saturating_sub(self.call.started_ns);
+    }
+
     fn said_bytes(&self) -> usize {
         let bytes = |texts: &[Text]| texts.iter().map(|text| text.text.len()).sum::<usize>();
         let unmasked = self.call.said.as_ref().map_or(0, |said| bytes(&said.texts));
@@ -137,8 +147,7 @@ impl Calls {
         // Who counts anew has lost what it asked before. Over HTTP, several clients of one process may count alike, each in
         // exchanges of its own.
         let is_same = |waiting: &Waiting| {
-            let is_over = waiting.stdio || waiting.is_adrift;
-            is_over && (waiting.session, waiting.from_client, waiting.id) == (session, from_client, id)
+            (waiting.stdio || waiting.is_adrift) && waiting.is_of((session, from_client), id)
         };
         let before = self.waiting.iter().position(is_same).and_then(|at| self.waiting.remove(at));
         let says = call.said.is_some();
@@ -148,7 +157,7 @@ impl Calls {
             self.make_room(losses);
         }
         if let Some(mut lost) = before {
-            lost.call.duration_ns = at_ns.saturating_sub(lost.call.started_ns);
+            lost.over(at_ns);
             unanswered(&mut lost.call, Some(Reason::CutOff));
             return Some(self.tell(lost));
         }
@@ -186,30 +195,26 @@ impl Calls {
         if let Some(server) = server {
             self.servers.put(way.session, server);
         }
-        let fits = |waiting: &Waiting| {
-            waiting.id == id && waiting.session == way.session && waiting.from_client != way.from_client
-        };
+        let fits = |waiting: &Waiting| waiting.is_of((way.session, !way.from_client), id);
         let own = |waiting: &Waiting| fits(waiting) && waiting.call.origin.exchange == way.origin.exchange;
         let at = self.waiting.iter().position(own).or_else(|| self.waiting.iter().position(fits))?;
         let mut answered = self.waiting.remove(at)?;
         if !way.stdio && answered.call.origin.exchange != way.origin.exchange {
             answered.call.transport = McpTransport::Sse;
         }
-        answered.call.duration_ns = at_ns.saturating_sub(answered.call.started_ns);
+        answered.over(at_ns);
         answered.call.error_type = error;
         Some(self.tell(answered))
     }
 
     /// Who asked gives a request up, and is owed no answer any more.
     fn cancel(&mut self, way: &Way, id: u64, at_ns: u64) -> Option<WireRecord> {
-        let fits = |waiting: &Waiting| {
-            waiting.id == id && waiting.session == way.session && waiting.from_client == way.from_client
-        };
+        let fits = |waiting: &Waiting| waiting.is_of((way.session, way.from_client), id);
         // Over HTTP, several clients of one process may count alike.
         let mut fitting = (0..self.waiting.len()).filter(|at| self.waiting.get(*at).is_some_and(fits));
         let (Some(at), None) = (fitting.next(), fitting.next()) else { return None };
         let mut cancelled = self.waiting.remove(at)?;
-        cancelled.call.duration_ns = at_ns.saturating_sub(cancelled.call.started_ns);
+        cancelled.over(at_ns);
         cancelled.call.error_type = Some("cancelled".to_owned());
         Some(self.tell(cancelled))
     }
@@ -278,7 +283,7 @@ impl Calls {
             std::mem::take(&mut self.waiting).into_iter().partition(is);
         self.waiting = others;
         let tell = |mut waiting: Waiting| {
-            waiting.call.duration_ns = at_ns.saturating_sub(waiting.call.started_ns);
+            waiting.over(at_ns);
             change(&mut waiting.call);
             self.tell(waiting)
         };

@@ -74,6 +74,10 @@ fn servers_on_one_host_are_told_apart_by_their_ports() {
     assert_eq!(servers, ["first", "second", "first", "second"]);
 }
 
+fn line(text: &str) -> Piece<'_> {
+    Piece::Bytes(text.as_bytes())
+}
+
 /// Lines through a pipe: `true` for sent.
 fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
     let mut wire = Wire::default();
@@ -87,7 +91,6 @@ fn pipe(lines: &[(bool, Piece<'_>)]) -> Wire {
 
 #[test]
 fn both_ends_of_a_pipe_may_ask_by_the_same_ids() {
-    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
     let mut wire = pipe(&[
         (
             true,
@@ -116,7 +119,6 @@ fn both_ends_of_a_pipe_may_ask_by_the_same_ids() {
 
 #[test]
 fn a_request_that_is_given_up_ends_there() {
-    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
     let mut wire = pipe(&[
         (
             true,
@@ -249,7 +251,6 @@ fn who_counts_anew_is_not_told_of_what_was_asked_before() {
     ];
     assert_eq!(told(wire), expected);
     // In a pipe, too.
-    let line = |text: &'static str| Piece::Bytes(text.as_bytes());
     let ask = line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"f\"}}\n");
     let answer = line("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
     let durations: Vec<_> =
